@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cerrno>
+
+#include "base/error.hpp"
+
+namespace grex {
+
+/// sysexits(3) numbers, with grex-lock's meaning of each; 126 and 127 are the
+/// shell's.
+namespace exit_code {
+inline constexpr int ok = 0;
+inline constexpr int usage = 64;
+inline constexpr int stack = 65;
+inline constexpr int not_found = 66;
+inline constexpr int internal = 70;
+inline constexpr int system = 71;
+inline constexpr int create = 73;
+inline constexpr int io = 74;
+inline constexpr int busy = 75;
+inline constexpr int tier_violation = 76;
+inline constexpr int permission = 77;
+inline constexpr int cannot_execute = 126;
+inline constexpr int command_not_found = 127;
+inline constexpr int signal_base = 128;
+}  // namespace exit_code
+
+/// The documented exit status of a failure. `err` is its errno, which tells
+/// 126 from 127. A cancelled wait ends with 128+N instead, which the caller
+/// knows.
+constexpr int exit_code_of(ErrorKind kind, int err) {
+  switch (kind) {
+    case ErrorKind::usage:
+      return exit_code::usage;
+    case ErrorKind::stack:
+      return exit_code::stack;
+    case ErrorKind::not_found:
+      return exit_code::not_found;
+    case ErrorKind::busy:
+    case ErrorKind::timeout:
+    case ErrorKind::reentry:
+      return exit_code::busy;
+    case ErrorKind::tier_violation:
+      return exit_code::tier_violation;
+    case ErrorKind::cancelled:
+      return exit_code::signal_base;
+    case ErrorKind::permission:
+    case ErrorKind::unsafe_file:
+      return exit_code::permission;
+    case ErrorKind::create:
+      return exit_code::create;
+    case ErrorKind::io:
+      return exit_code::io;
+    case ErrorKind::system:
+      return exit_code::system;
+    case ErrorKind::exec:
+      return err == ENOENT ? exit_code::command_not_found : exit_code::cannot_execute;
+    case ErrorKind::internal:
+      break;
+  }
+  return exit_code::internal;
+}
+
+}  // namespace grex

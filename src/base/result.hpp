@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cassert>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "base/error.hpp"
+
+namespace grex {
+
+/// A value, or the Error that kept it from being made. Reading the side that
+/// is not there is a programmer's mistake.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+  explicit operator bool() const { return state_.index() == 0; }
+  T& operator*() {
+    assert(*this);
+    return *std::get_if<0>(&state_);
+  }
+  const T& operator*() const {
+    assert(*this);
+    return *std::get_if<0>(&state_);
+  }
+  T* operator->() { return &**this; }
+  const T* operator->() const { return &**this; }
+  [[nodiscard]] const Error& error() const {
+    assert(!*this);
+    return *std::get_if<1>(&state_);
+  }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}
+
+  explicit operator bool() const { return !error_; }
+  [[nodiscard]] const Error& error() const {
+    assert(error_);
+    return *error_;
+  }
+
+ private:
+  std::optional<Error> error_;
+};
+
+}  // namespace grex

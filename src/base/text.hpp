@@ -1,0 +1,39 @@
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+namespace grex {
+
+/// The whole text as a number: no space, no sign but '-', nothing left over.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, int base = 10) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// The text up to the separator, or all of it; it is dropped from `rest`,
+/// separator included.
+inline std::string_view take_until(std::string_view& rest, char separator) {
+  const auto end = std::min(rest.find(separator), rest.size());
+  const std::string_view part = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return part;
+}
+
+/// The next of the words that blanks and tabs separate; empty at the end.
+inline std::string_view take_word(std::string_view& rest) {
+  constexpr std::string_view blank = " \t";
+  rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
+  const auto end = std::min(rest.find_first_of(blank), rest.size());
+  const std::string_view word = rest.substr(0, end);
+  rest.remove_prefix(end);
+  return word;
+}
+
+}  // namespace grex

@@ -1,0 +1,60 @@
+#include "cli/commands.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <array>
+#include <string_view>
+
+#include "cli/options.hpp"
+
+namespace grex::cli {
+namespace {
+
+struct Entry {
+  std::string_view name;
+  Outcome (*run)(const Invocation&);
+  std::string_view summary;
+};
+
+constexpr std::array<Entry, 5> commands = {{
+    {"run", run, "run a command under a lock"},
+    {"probe", probe, "tell whether a lock could be taken now"},
+    {"status", status, "tell who holds the locks of a pack, and who waits"},
+    {"stack", stack, "show the locks that the ancestors of this shell hold"},
+    {"tiers", tiers, "show the tiers of locks and their files"},
+}};
+
+// grex-lock without a command: --help and --version, or a mistake.
+Outcome no_command(const Invocation& invocation) {
+  CLI::App app("Take, probe and show the locks of grex, as flock(1) does for plain files.", "grex-lock");
+  GlobalOptions global;
+  add_global_options(app, global);
+  std::string footer = "Commands:\n";
+  for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
+  footer +=
+      "\nExamples:\n"
+      "  grex-lock run ~/ws/app -- git pull     pull while nobody else works on the pack\n"
+      "  grex-lock status ~/ws/app              who holds its locks?\n"
+      "\n'grex-lock COMMAND --help' tells the options of each.";
+  set_help(app, "grex-lock [OPTIONS] COMMAND ...", footer);
+  if (auto outcome = parse(app, invocation)) return *outcome;
+  return failed(usage_failure("no command is named", "see 'grex-lock --help'"));
+}
+
+}  // namespace
+
+Outcome dispatch(const Invocation& invocation) {
+  if (invocation.verb.empty()) return no_command(invocation);
+  for (const Entry& entry : commands) {
+    if (entry.name == invocation.verb) return entry.run(invocation);
+  }
+  std::string names;
+  for (const Entry& entry : commands) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry.name);
+  return failed(usage_failure(fmt::format("'{}' is no command", invocation.verb),
+                              fmt::format("the commands are {}; see 'grex-lock --help'", names)));
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,33 @@
+#include "cli/invocation.hpp"
+
+#include <string_view>
+
+namespace grex::cli {
+namespace {
+
+// The global options whose value is the next word, which is no command then.
+bool takes_next_word(std::string_view option) { return option == "--color" || option == "--layout"; }
+
+}  // namespace
+
+Invocation parse_invocation(int argc, char* const* argv) {
+  Invocation invocation;
+  bool is_value = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") {
+      invocation.wrapped = argv + i + 1;
+      break;
+    }
+    if (word == "--json") invocation.json = true;
+    if (invocation.verb.empty() && !is_value && !word.starts_with('-') && !word.empty()) {
+      invocation.verb = word;
+      continue;
+    }
+    is_value = takes_next_word(word);
+    invocation.arguments.emplace_back(word);
+  }
+  return invocation;
+}
+
+}  // namespace grex::cli

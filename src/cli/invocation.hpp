@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace grex::cli {
+
+/// A command line, cut at the places that matter before options are known.
+struct Invocation {
+  std::string verb;                    ///< the command named; empty if none
+  std::vector<std::string> arguments;  ///< the rest, up to `--`
+  /// What follows `--`, ending with a null pointer; null without `--`. Borrowed
+  /// from main's argv.
+  char* const* wrapped = nullptr;
+  bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
+};
+
+Invocation parse_invocation(int argc, char* const* argv);
+
+}  // namespace grex::cli

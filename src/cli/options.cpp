@@ -1,0 +1,205 @@
+#include "cli/options.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "base/text.hpp"
+#include "cli/output.hpp"
+#include "core/time_text.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::cli {
+namespace {
+
+constexpr std::string_view tier_names = "workspace-sync, semaphore, per-pack, backend or manifest";
+constexpr std::string_view layout_names = "flat";
+constexpr std::string_view tier_check_names = "enforce, warn or off";
+constexpr std::string_view color_names = "auto, always or never";
+constexpr std::string_view duration_form = "a duration such as 5, 0.25, 250ms, 2m or 1h";
+// A permit is a file, tried one by one.
+constexpr unsigned most_slots = 4096;
+
+std::optional<TierCheck> tier_check_named(std::string_view name) {
+  if (name == "enforce") return TierCheck::enforce;
+  if (name == "warn") return TierCheck::warn;
+  if (name == "off") return TierCheck::off;
+  return std::nullopt;
+}
+
+std::optional<Color> color_named(std::string_view name) {
+  if (name == "auto") return Color::when_terminal;
+  if (name == "always") return Color::always;
+  if (name == "never") return Color::never;
+  return std::nullopt;
+}
+
+// CLI11 makes up a usage line of its own; ours is written by hand.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  explicit HelpFormatter(std::string usage) : usage_(std::move(usage)) {
+    constexpr std::size_t description_column = 30;
+    column_width(description_column);
+  }
+  std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n"; }
+  // Of what excludes what, the error message tells.
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_size() == 0 ? std::string() : " " + option->get_type_name();
+  }
+  // The usage line has shown the positionals; they need no section.
+  std::string make_positionals(const CLI::App*) const override { return {}; }
+
+ private:
+  std::string usage_;
+};
+
+std::optional<int> parse_exit_code(std::string_view text) {
+  const auto code = parse_number<std::uint8_t>(text);
+  return code ? std::optional<int>(*code) : std::nullopt;
+}
+
+std::string not_one_of(std::string_view text, std::string_view choices) {
+  return fmt::format("'{}' is not {}", text, choices);
+}
+
+// An option whose text one of the parsers above turns into a value.
+template <class Value, class Target, class Parse>
+CLI::Option* add_parsed(CLI::App& app, const std::string& names, Target& target, Parse parse, std::string_view choices,
+                        const std::string& description) {
+  const std::string label = names.substr(names.rfind(',') + 1);
+  return app.add_option_function<std::string>(
+      names,
+      [&target, parse, choices, label](const std::string& text) {
+        const std::optional<Value> value = parse(text);
+        if (!value) throw CLI::ValidationError(label, not_one_of(text, choices));
+        target = *value;
+      },
+      description);
+}
+
+// The environment's text for an option that the command line left open.
+template <class Value, class Parse>
+std::optional<Failure> read_environment(const char* name, std::optional<Value>& target, Parse parse,
+                                        std::string_view choices) {
+  const char* const text = target ? nullptr : ::getenv(name);
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  target = parse(text);
+  if (target) return std::nullopt;
+  return usage_failure(fmt::format("{}: {}", name, not_one_of(text, choices)), {});
+}
+
+}  // namespace
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+  app.set_help_flag("-h,--help", "show this help and exit")->group("General");
+  app.set_version_flag("--version", "grex-lock " GREX_LOCK_VERSION, "show the version and exit")->group("General");
+  app.add_flag("--json", options.json, "say it as JSON")->group("General");
+  add_parsed<Color>(app, "--color", options.color, color_named, color_names, "auto, always or never")
+      ->type_name("WHEN")
+      ->group("General");
+  add_parsed<core::Layout>(app, "--layout", options.layout, core::layout_named, layout_names,
+                           "where grex keeps its lock files: flat [GREX_LOCK_LAYOUT]")
+      ->type_name("LAYOUT")
+      ->group("General");
+}
+
+void set_help(CLI::App& app, const std::string& usage, const std::string& examples) {
+  app.formatter(std::make_shared<HelpFormatter>("Usage: " + usage));
+  app.footer(examples);
+}
+
+void add_probe_options(CLI::App& app, LockOptions& options) {
+  app.add_option("PATH", options.path, "what to lock (default: the enclosing pack)")->type_name("")->group("Lock");
+  add_parsed<core::Tier>(app, "-t,--tier", options.tier, core::tier_named, tier_names,
+                         "tier of PATH (default: per-pack)")
+      ->type_name("TIER")
+      ->group("Lock");
+  auto* const shared = app.add_flag_callback(
+      "-s,--shared", [&options] { options.mode = sys::Mode::shared; }, "share the lock with other sharers");
+  app.add_flag_callback(
+         "-x,--exclusive", [&options] { options.mode = sys::Mode::exclusive; }, "keep everyone else out (default)")
+      ->excludes(shared)
+      ->group("Lock");
+  shared->group("Lock");
+  app.add_flag_callback(
+         "--reentrant", [&options] { options.reentrant = core::Reentrant::yes; },
+         "go on where an ancestor holds this very lock")
+      ->group("Lock");
+  add_parsed<TierCheck>(app, "--tier-check", options.tier_check, tier_check_named, tier_check_names,
+                        "on a reversed order: enforce, warn or off [GREX_LOCK_TIER_CHECK]")
+      ->type_name("WHAT")
+      ->group("Lock");
+  add_parsed<int>(app, "-E,--conflict-exit-code", options.conflict_exit_code, parse_exit_code, "a number from 0 to 255",
+                  "exit status where busy (default: 75)")
+      ->type_name("N")
+      ->group("Lock");
+  auto* const quiet = app.add_flag_callback(
+      "-q,--quiet", [&options] { options.verbosity = Verbosity::quiet; }, "no word about busy locks, no warnings");
+  app.add_flag_callback(
+         "-v,--verbose", [&options] { options.verbosity = Verbosity::verbose; }, "say what is going on, on stderr")
+      ->excludes(quiet)
+      ->group("General");
+  quiet->group("General");
+}
+
+void add_lock_options(CLI::App& app, LockOptions& options) {
+  add_probe_options(app, options);
+  auto* const nonblock = app.add_flag("-n,--nonblock", options.nonblock, "fail at once where busy")->group("Waiting");
+  add_parsed<std::chrono::nanoseconds>(app, "-w,--timeout", options.timeout, core::parse_duration, duration_form,
+                                       "give up after 5, 0.25, 250ms, 2m, 1h [GREX_LOCK_TIMEOUT]")
+      ->type_name("DURATION")
+      ->excludes(nonblock)
+      ->group("Waiting");
+  app.add_flag_callback(
+         "--create", [&options] { options.create = core::CreateTarget::yes; }, "make missing directories")
+      ->group("Lock");
+  app.add_option("--note", options.note, "text that status shows")->type_name("TEXT")->group("Record");
+  app.add_flag_callback(
+         "--no-record", [&options] { options.record = false; }, "don't write into the lock file who holds it")
+      ->group("Record");
+}
+
+std::optional<Outcome> parse(CLI::App& app, const Invocation& invocation) {
+  const std::string help_command = "grex-lock " + (invocation.verb.empty() ? "" : invocation.verb + " ") + "--help";
+  try {
+    // CLI11 takes the words from the back.
+    app.parse(std::vector<std::string>(invocation.arguments.rbegin(), invocation.arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    return print(app.help());
+  } catch (const CLI::CallForVersion& version) {
+    return print(std::string(version.what()) + "\n");
+  } catch (const CLI::ParseError& error) {
+    return failed(usage_failure(error.what(), "see '" + help_command + "'"));
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> apply_environment(GlobalOptions& options) {
+  auto failure = read_environment("GREX_LOCK_LAYOUT", options.layout, core::layout_named, layout_names);
+  if (!options.layout) options.layout = core::Layout::flat;
+  return failure;
+}
+
+std::optional<Failure> apply_environment(LockOptions& options) {
+  auto failure = read_environment("GREX_LOCK_TIER_CHECK", options.tier_check, tier_check_named, tier_check_names);
+  if (!options.tier_check) options.tier_check = TierCheck::enforce;
+  if (failure || options.nonblock) return failure;
+  failure = read_environment("GREX_LOCK_TIMEOUT", options.timeout, core::parse_duration, duration_form);
+  if (options.timeout == std::chrono::nanoseconds::zero()) options.nonblock = true;
+  return failure;
+}
+
+Slots default_slots() {
+  const auto parse_count = [](std::string_view text) {
+    const auto count = parse_number<unsigned>(text);
+    return count && *count <= most_slots ? count : std::nullopt;
+  };
+  std::optional<unsigned> count;
+  auto failure = read_environment("GREX_PARALLEL", count, parse_count, "a number of permits from 0 to 4096");
+  return {count.value_or(sys::cpu_count()), std::move(failure)};
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,37 @@
+#include "cli/output.hpp"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/printable.hpp"
+#include "cli/report_json.hpp"
+#include "sys/file.hpp"
+#include "sys/terminal.hpp"
+
+namespace grex::cli {
+
+Outcome print(std::string_view text) {
+  const auto written = sys::write_all(STDOUT_FILENO, text);
+  return written ? Outcome{} : failed(failure_from(at_path(written.error(), "standard output")));
+}
+
+void note(std::string_view text) { (void)sys::write_all(STDERR_FILENO, "grex-lock: " + printable(text) + "\n"); }
+
+void report(const Failure& failure, const Invocation& invocation) {
+  if (invocation.json) {
+    const int stream = invocation.verb == "run" ? STDERR_FILENO : STDOUT_FILENO;
+    if (sys::write_all(stream, error_document(invocation.verb, failure))) return;
+  }
+  if (failure.told) (void)sys::write_all(STDERR_FILENO, to_text(failure));
+}
+
+bool use_color(Color wanted) {
+  if (wanted != Color::when_terminal) return wanted == Color::always;
+  const char* const no_color = ::getenv("NO_COLOR");
+  if (no_color != nullptr && *no_color != '\0') return false;
+  const char* const term = ::getenv("TERM");
+  if (term == nullptr || std::string_view(term) == "dumb") return false;
+  return sys::is_terminal(STDOUT_FILENO);
+}
+
+}  // namespace grex::cli

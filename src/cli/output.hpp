@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string_view>
+
+#include "cli/failure.hpp"
+#include "cli/options.hpp"
+
+namespace grex::cli {
+
+/// Writes an answer to standard output. One that can't be written is a failed
+/// command (74): whoever reads it must not take half for the whole.
+Outcome print(std::string_view text);
+
+/// One line on standard error, `grex-lock: TEXT`, made printable. What stderr
+/// does not take is lost.
+void note(std::string_view text);
+
+/// Tells a failure: as prose on stderr; or, with --json, as a document, on
+/// stdout where the verb answers there and on stderr where stdout belongs to
+/// the command that was to run.
+void report(const Failure& failure, const Invocation& invocation);
+
+/// Whether to use colour on standard output: NO_COLOR and TERM=dumb count where
+/// the user left it open.
+bool use_color(Color wanted);
+
+}  // namespace grex::cli

@@ -1,0 +1,139 @@
+#include "cli/report_json.hpp"
+
+#include <string.h>
+
+#include <nlohmann/json.hpp>
+
+namespace grex::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr int document_version = 1;
+
+std::string line_of(const json& document) {
+  return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+template <class T>
+json or_null(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+
+json mode_json(std::optional<sys::Mode> mode) { return mode ? json(sys::name_of(*mode)) : json(nullptr); }
+
+json party_json(const core::Party& party, core::UtcTime now) {
+  json document = {
+      {"pid", or_null(party.pid)},
+      {"role", core::name_of(party.role)},
+      {"alive", or_null(party.alive)},
+      {"uid", or_null(party.uid)},
+      {"user", or_null(party.user)},
+      {"command", party.command.empty() ? json(nullptr) : json(party.command)},
+      {"cwd", or_null(party.cwd)},
+      {"since", party.since ? json(core::to_text(*party.since)) : json(nullptr)},
+      {"held_ms", nullptr},
+      {"host", or_null(party.host)},
+      {"note", or_null(party.note)},
+      {"verb", or_null(party.verb)},
+      {"mode", mode_json(party.mode)},
+  };
+  // The clock may have been set back since.
+  if (party.since) document["held_ms"] = std::max<std::int64_t>((now - *party.since).count(), 0);
+  if (party.slot) document["slot"] = *party.slot;
+  return document;
+}
+
+json parties_json(const std::vector<core::Party>& parties, core::UtcTime now) {
+  json list = json::array();
+  for (const core::Party& party : parties) list.push_back(party_json(party, now));
+  return list;
+}
+
+json entry_json(const core::StackEntry& entry) {
+  return {{"tier", core::name_of(entry.tier)},
+          {"path", entry.path},
+          {"dev", entry.file.dev},
+          {"ino", entry.file.ino},
+          {"pid", entry.pid},
+          {"mode", sys::name_of(entry.mode)}};
+}
+
+}  // namespace
+
+std::string error_document(const std::string& verb, const Failure& failure) {
+  json error = {{"kind", name_of(failure.kind)}, {"message", failure.what}};
+  if (!failure.why.empty()) error["message"] = failure.what + ": " + failure.why;
+  error["path"] = or_null(failure.path);
+  error["tier"] = failure.tier ? json(core::name_of(*failure.tier)) : json(nullptr);
+  const char* const errno_name = failure.err != 0 ? ::strerrorname_np(failure.err) : nullptr;
+  error["errno"] = errno_name != nullptr ? json(errno_name) : json(nullptr);
+  if (!failure.hint.empty()) error["hint"] = failure.hint;
+  if (failure.kind == ErrorKind::busy || failure.kind == ErrorKind::timeout) {
+    error["holders"] = parties_json(failure.holders, core::utc_now());
+  }
+  if (failure.ancestor) error["ancestor"] = entry_json(*failure.ancestor);
+  return line_of({{"verb", verb}, {"error", error}, {"exit_code", failure.exit_code}});
+}
+
+std::string status_document(const StatusReport& report) {
+  json locks = json::array();
+  for (const LockReport& lock : report.locks) {
+    json document = {
+        {"tier", core::name_of(lock.tier)},
+        {"target", lock.target},
+        {"path", lock.path},
+        {"state", core::name_of(lock.file.state)},
+        {"mode", mode_json(lock.file.mode)},
+        {"evidence", core::name_of(lock.file.evidence)},
+        {"holders", parties_json(lock.file.holders, report.taken_at)},
+        {"waiters", parties_json(lock.file.waiters, report.taken_at)},
+        {"record", core::name_of(lock.file.record)},
+    };
+    if (lock.tier == core::Tier::semaphore) {
+      document["slots"] = lock.slots;
+      document["used"] = lock.used;
+    }
+    locks.push_back(std::move(document));
+  }
+  return line_of({{"verb", "status"},
+                  {"version", document_version},
+                  {"host", or_null(report.host)},
+                  {"taken_at", core::to_text(report.taken_at)},
+                  {"locks", std::move(locks)}});
+}
+
+std::string free_document(core::Tier tier, const std::string& target, const std::string& path, sys::Mode mode) {
+  return line_of({{"verb", "probe"},
+                  {"version", document_version},
+                  {"tier", core::name_of(tier)},
+                  {"target", target},
+                  {"path", path},
+                  {"state", "free"},
+                  {"mode", sys::name_of(mode)}});
+}
+
+std::string stack_document(const std::vector<core::VerifiedEntry>& stack) {
+  json entries = json::array();
+  for (const auto& [entry, liveness] : stack) {
+    entries.push_back(entry_json(entry));
+    entries.back()["live"] = liveness == core::Liveness::live;
+  }
+  return line_of({{"verb", "stack"}, {"version", document_version}, {"entries", std::move(entries)}});
+}
+
+std::string tiers_document(const std::string& target, const std::vector<TierRow>& rows) {
+  json tiers = json::array();
+  for (const TierRow& row : rows) {
+    tiers.push_back({{"ordinal", core::ordinal_of(row.tier)},
+                     {"name", core::name_of(row.tier)},
+                     {"given", row.given},
+                     {"lock_files", row.files}});
+  }
+  return line_of(
+      {{"verb", "tiers"}, {"version", document_version}, {"target", or_null(target)}, {"tiers", std::move(tiers)}});
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,43 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/locking.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "cli/printable.hpp"
+#include "cli/report_json.hpp"
+
+namespace grex::cli {
+namespace {
+
+std::string text_of(const std::vector<core::VerifiedEntry>& stack) {
+  std::string text;
+  for (const auto& [entry, liveness] : stack) {
+    text += fmt::format("{:<14}  {:<9}  {:<8}  {}{}\n", core::name_of(entry.tier), sys::name_of(entry.mode),
+                        fmt::format("pid {}", entry.pid), printable(entry.path),
+                        liveness == core::Liveness::live ? "" : "  (no longer held)");
+  }
+  return text;
+}
+
+}  // namespace
+
+Outcome stack(const Invocation& invocation) {
+  GlobalOptions global;
+  CLI::App app("Show the locks that the ancestors of this process hold, outermost first.", "grex-lock stack");
+  add_global_options(app, global);
+  set_help(app, "grex-lock stack [OPTIONS]",
+           "Examples:\n"
+           "  grex-lock run ~/ws/app -- grex-lock stack\n"
+           "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
+  if (auto outcome = parse(app, invocation)) return *outcome;
+
+  const auto inherited = inherited_stack();
+  if (const auto* failure = std::get_if<Failure>(&inherited)) return failed(*failure);
+  const auto verified = core::verify(std::get<core::TierStack>(inherited));
+  return print(global.json ? stack_document(verified) : text_of(verified));
+}
+
+}  // namespace grex::cli

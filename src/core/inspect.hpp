@@ -1,0 +1,58 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/record.hpp"
+#include "core/tier.hpp"
+#include "sys/flock.hpp"
+
+namespace grex::core {
+
+enum class LockState { held, free, absent, unknown };
+enum class Evidence { kernel, probe, none };
+enum class RecordState { valid, stale, none };
+enum class Role { acquirer, fd_holder, waiter };
+
+std::string_view name_of(LockState state);
+std::string_view name_of(Evidence evidence);
+std::string_view name_of(RecordState state);
+std::string_view name_of(Role role);
+
+/// A process that holds a lock or waits for it. What can't be known is empty.
+struct Party {
+  std::optional<pid_t> pid;
+  Role role = Role::fd_holder;
+  std::optional<bool> alive;
+  std::optional<uid_t> uid;
+  std::optional<std::string> user;
+  std::vector<std::string> command;
+  std::string cwd;
+  std::optional<UtcTime> since;
+  std::string host;
+  std::optional<std::string> note;
+  std::optional<std::string> verb;
+  std::optional<sys::Mode> mode;
+  std::optional<unsigned> slot;  ///< at tier semaphore
+};
+
+/// The kernel's view of one lock file.
+struct FileReport {
+  LockState state = LockState::unknown;
+  std::optional<sys::Mode> mode;
+  Evidence evidence = Evidence::none;
+  std::vector<Party> holders;  ///< those that took it first, then those that have it open
+  std::vector<Party> waiters;  ///< in the kernel's order
+  RecordState record = RecordState::none;
+};
+
+/// Looks at lock files as they are, from the kernel's list first. Only where
+/// that may be incomplete the lock is tried, for an instant. Never `free` where
+/// it is not known. Changes nothing. One report a path, in their order.
+std::vector<FileReport> inspect(const std::vector<std::string>& paths);
+
+}  // namespace grex::core

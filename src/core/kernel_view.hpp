@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/lock_table.hpp"
+
+namespace grex::core {
+
+/// The machine's flock(2) locks as the kernel listed them at one moment.
+class KernelView {
+ public:
+  /// Reads /proc; an unreadable /proc gives a view that knows nothing.
+  static KernelView take();
+
+  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, bool sees_every_process)
+      : locks_(std::move(locks)), local_devices_(std::move(local_devices)), sees_every_process_(sees_every_process) {}
+
+  /// The locks and waits on a file.
+  [[nodiscard]] std::vector<KernelLock> on(sys::FileId file) const;
+
+  /// Whether a lock on this file could not be hidden from the view: where
+  /// `on` lists none, the file is free.
+  [[nodiscard]] bool is_complete_for(sys::FileId file) const;
+
+  /// Whether the process ids in the view are those of every process.
+  [[nodiscard]] bool sees_every_process() const { return sees_every_process_; }
+
+ private:
+  std::vector<KernelLock> locks_;
+  std::vector<std::uint64_t> local_devices_;
+  bool sees_every_process_;
+};
+
+}  // namespace grex::core

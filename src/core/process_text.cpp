@@ -1,0 +1,42 @@
+#include "core/process_text.hpp"
+
+#include "base/text.hpp"
+
+namespace grex::core {
+std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
+  // The second field is the command's name in parentheses, and may hold both
+  // spaces and parentheses.
+  constexpr int fields_from_state_to_start_time = 19;
+  const auto name_end = stat.rfind(") ");
+  if (name_end == std::string_view::npos) return std::nullopt;
+  stat.remove_prefix(name_end + 2);
+  for (int i = 0; i < fields_from_state_to_start_time; ++i) take_until(stat, ' ');
+  return parse_number<std::uint64_t>(take_until(stat, ' '));
+}
+
+std::vector<std::string> parse_command_line(std::string_view cmdline) {
+  std::vector<std::string> arguments;
+  while (!cmdline.empty()) arguments.emplace_back(take_until(cmdline, '\0'));
+  return arguments;
+}
+
+std::optional<pid_t> parse_innermost_pid(std::string_view status) {
+  constexpr std::string_view label = "\nNSpid:\t";
+  const auto begin = status.find(label);
+  if (begin == std::string_view::npos) return std::nullopt;
+  status.remove_prefix(begin + label.size());
+  const std::string_view line = take_until(status, '\n');
+  return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
+}
+
+std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid) {
+  while (!passwd.empty()) {
+    std::string_view line = take_until(passwd, '\n');
+    const std::string_view name = take_until(line, ':');
+    take_until(line, ':');
+    if (parse_number<uid_t>(take_until(line, ':')) == uid) return std::string(name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grex::core {
+
+/// Field 22 of /proc/PID/stat: when the process started, in clock ticks after
+/// boot. With the process id and the boot id it names one process for good.
+std::optional<std::uint64_t> parse_start_time(std::string_view stat);
+
+/// The arguments in /proc/PID/cmdline; empty for kernel threads and zombies.
+std::vector<std::string> parse_command_line(std::string_view cmdline);
+
+/// The process's number in its own, innermost PID namespace: the last of the
+/// NSpid line of /proc/PID/status.
+std::optional<pid_t> parse_innermost_pid(std::string_view status);
+
+/// The name of a user in /etc/passwd's text.
+std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid);
+
+}  // namespace grex::core

@@ -1,0 +1,83 @@
+#include "core/target.hpp"
+
+#include <cerrno>
+
+namespace grex::core {
+namespace {
+
+std::string join(const std::string& directory, const std::string& name) {
+  return directory.ends_with('/') ? directory + name : directory + "/" + name;
+}
+
+struct Split {
+  std::string parent;
+  std::string leaf;
+};
+
+// "a/b/" -> "a", "b"; "b" -> ".", "b"; "/b" -> "/", "b"
+Split split(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
+}
+
+Result<sys::Directory> open_or_make(const std::string& path, CreateTarget create) {
+  auto directory = sys::open_directory(path);
+  if (directory || create == CreateTarget::no || directory.error().err != ENOENT) return directory;
+  if (auto made = sys::make_directories(path); !made) return made.error();
+  return sys::open_directory(path);
+}
+
+// The target need not exist, but what it would lie in has to.
+Result<Target> resolve_beside(const LockRequest& request) {
+  auto itself = sys::open_directory(request.path);
+  if (!itself && itself.error().err != ENOENT) return itself.error();
+  const auto [parent, leaf] = split(itself ? itself->path : request.path);
+  if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  auto directory = open_or_make(parent, request.create);
+  if (!directory) return directory.error();
+  Target target{request.tier, join(directory->path, leaf), std::move(*directory), {}};
+  target.names.push_back(lock_name(request.tier, leaf, 0));
+  return target;
+}
+
+Result<Target> resolve_inside(const LockRequest& request) {
+  auto directory = open_or_make(request.path, request.create);
+  if (!directory) return directory.error();
+  Target target{request.tier, directory->path, std::move(*directory), {}};
+  const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
+  for (unsigned slot = 0; slot < count; ++slot) target.names.push_back(lock_name(request.tier, {}, slot));
+  return target;
+}
+
+}  // namespace
+
+std::string Target::lock_path(std::size_t index) const { return join(directory.path, names.at(index)); }
+
+Result<Target> resolve(const LockRequest& request) {
+  return lies_beside_target(request.tier) == Beside::yes ? resolve_beside(request) : resolve_inside(request);
+}
+
+std::string default_path() {
+  for (std::string directory = sys::working_directory(); !directory.empty();) {
+    for (const char* const mark : {".grex", ".grex-lock", ".grex.sync.lock", ".grex.slot-0.lock"}) {
+      const auto status = sys::status_of(join(directory, mark));
+      if (status && status->type != sys::FileType::absent) return directory;
+    }
+    if (directory == "/") break;
+    directory = split(directory).parent;
+  }
+  return ".";
+}
+
+std::vector<sys::FileId> existing_files(const Target& target) {
+  std::vector<sys::FileId> files;
+  for (std::size_t i = 0; i < target.names.size(); ++i) {
+    const auto status = sys::status_of(target.lock_path(i));
+    if (status && status->type == sys::FileType::regular) files.push_back(status->id);
+  }
+  return files;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,86 @@
+#include "core/tier_stack.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace grex::core {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+// A longer stack than tiers can only come from --tier-check=off; this bounds
+// what a hostile environment can make us do.
+constexpr std::size_t longest_text = 64 * 1024;
+
+std::optional<StackEntry> parse_entry(const json& entry) {
+  if (!entry.is_object()) return std::nullopt;
+  const auto text = [&entry](const char* key) {
+    const auto found = entry.find(key);
+    return found != entry.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
+  };
+  const auto number = [&entry](const char* key) {
+    const auto found = entry.find(key);
+    return found != entry.end() && found->is_number_unsigned() ? std::optional(found->get<std::uint64_t>())
+                                                               : std::nullopt;
+  };
+  const auto tier = tier_named(text("tier").value_or(""));
+  const auto mode = sys::mode_named(text("mode").value_or(""));
+  const auto path = text("path");
+  const auto dev = number("dev");
+  const auto ino = number("ino");
+  const auto pid = number("pid");
+  if (!tier || !mode || !path || path->empty() || !dev || !ino || !pid) return std::nullopt;
+  if (*pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
+  return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode};
+}
+
+bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
+
+}  // namespace
+
+Result<TierStack> parse_tier_stack(std::string_view text) {
+  const Error garbage = {ErrorKind::stack, "parse", {}, 0};
+  if (text.empty()) return TierStack{};
+  if (text.size() > longest_text) return garbage;
+  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_array()) return garbage;
+  TierStack stack;
+  for (const auto& item : document) {
+    auto entry = parse_entry(item);
+    if (!entry) return garbage;
+    stack.push_back(std::move(*entry));
+  }
+  return stack;
+}
+
+std::string to_text(const TierStack& stack) {
+  json document = json::array();
+  for (const StackEntry& entry : stack) {
+    document.push_back({{"tier", name_of(entry.tier)},
+                        {"path", entry.path},
+                        {"dev", entry.file.dev},
+                        {"ino", entry.file.ino},
+                        {"pid", entry.pid},
+                        {"mode", sys::name_of(entry.mode)}});
+  }
+  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Verdict judge(const TierStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
+              Reentrant reentrant) {
+  Verdict verdict;
+  for (const StackEntry& entry : stack) {
+    if (std::find(files.begin(), files.end(), entry.file) == files.end()) continue;
+    if (reentrant == Reentrant::yes && is_enough(entry.mode, mode)) return {Verdict::Kind::already_ours, &entry};
+    verdict = {Verdict::Kind::reentry, &entry};
+  }
+  if (verdict.kind != Verdict::Kind::take || stack.empty()) return verdict;
+  const auto highest = std::max_element(stack.begin(), stack.end(), [](const StackEntry& a, const StackEntry& b) {
+    return ordinal_of(a.tier) < ordinal_of(b.tier);
+  });
+  if (ordinal_of(tier) > ordinal_of(highest->tier)) return verdict;
+  return {Verdict::Kind::tier_violation, &*highest};
+}
+
+}  // namespace grex::core

@@ -1,0 +1,168 @@
+#include "sys/file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+namespace grex::sys {
+namespace {
+
+FileStatus from_stat(const struct stat& st) {
+  FileType type = FileType::other;
+  if (S_ISREG(st.st_mode)) type = FileType::regular;
+  if (S_ISDIR(st.st_mode)) type = FileType::directory;
+  return {type, {st.st_dev, st.st_ino}};
+}
+
+ErrorKind kind_of_lookup(int err) {
+  switch (err) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return ErrorKind::not_found;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::permission;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorKind::system;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+// The kernel's own name for an open directory. Without /proc, and for a
+// directory that has lost its name, what realpath(3) makes of the path.
+Result<std::string> canonical_path(int fd, const std::string& path) {
+  std::array<char, PATH_MAX> buffer;
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) {
+    std::string name(buffer.data(), static_cast<std::size_t>(n));
+    const auto named = status_of(name);
+    const auto opened = status_of(fd);
+    if (named && opened && named->id == opened->id) return name;
+  }
+  if (::realpath(path.c_str(), buffer.data()) == nullptr) {
+    return Error{kind_of_lookup(errno), "realpath", path, errno};
+  }
+  return std::string(buffer.data());
+}
+
+}  // namespace
+
+Result<FileStatus> status_of(const std::string& path) {
+  struct stat st;
+  if (::lstat(path.c_str(), &st) == 0) return from_stat(st);
+  const int err = errno;
+  if (err == ENOENT || err == ENOTDIR) return FileStatus{};
+  return Error{kind_of_lookup(err), "stat", path, err};
+}
+
+Result<FileStatus> status_of(int fd) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) return Error{ErrorKind::io, "fstat", {}, errno};
+  return from_stat(st);
+}
+
+Result<Directory> open_directory(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.is_open()) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "open", path, err};
+  }
+  auto canonical = canonical_path(fd.get(), path);
+  if (!canonical) return canonical.error();
+  return Directory{std::move(fd), std::move(*canonical)};
+}
+
+Result<void> make_directories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error) return {};
+  const bool blocked = error.value() == ENOTDIR || error.value() == EEXIST;
+  return Error{blocked ? ErrorKind::not_found : ErrorKind::create, "mkdir", path, error.value()};
+}
+
+std::string working_directory() {
+  std::array<char, PATH_MAX> buffer;
+  const char* cwd = ::getcwd(buffer.data(), buffer.size());
+  return cwd != nullptr && cwd[0] == '/' ? std::string(cwd) : std::string();
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  if (dir == nullptr) return names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.is_open()) return Error{ErrorKind::io, "open", path, errno};
+  auto text = read_start(fd.get(), limit);
+  if (!text) return at_path(text.error(), path);
+  return text;
+}
+
+Result<std::string> read_start(int fd, std::size_t limit) {
+  constexpr std::size_t chunk = 16384;
+  std::string text;
+  while (text.size() < limit) {
+    const std::size_t old_size = text.size();
+    const std::size_t want = std::min(limit - old_size, std::max(chunk, old_size));
+    text.resize(old_size + want);
+    const ssize_t n = ::pread(fd, text.data() + old_size, want, static_cast<off_t>(old_size));
+    if (n < 0 && errno == EINTR) {
+      text.resize(old_size);
+      continue;
+    }
+    if (n < 0) return Error{ErrorKind::io, "read", {}, errno};
+    text.resize(old_size + static_cast<std::size_t>(n));
+    if (n == 0) break;
+  }
+  return text;
+}
+
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{ErrorKind::io, "write", {}, errno};
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+Result<void> replace_content(int fd, std::string_view bytes) {
+  if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+  off_t offset = 0;
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int err = errno;
+      // An empty record is "none"; half a record would be read as stale.
+      if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+      return Error{ErrorKind::io, "write", {}, err};
+    }
+    offset += n;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+}  // namespace grex::sys

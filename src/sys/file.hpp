@@ -1,0 +1,73 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+
+namespace grex::sys {
+
+/// What a file is, whatever it is called: st_dev and st_ino.
+struct FileId {
+  std::uint64_t dev = 0;
+  std::uint64_t ino = 0;
+  auto operator<=>(const FileId&) const = default;
+};
+
+enum class FileType { absent, regular, directory, other };
+
+struct FileStatus {
+  FileType type = FileType::absent;
+  FileId id;  ///< meaningful unless absent
+};
+
+/// lstat(2): a symlink is `other`. A missing file, or a missing directory on
+/// the way to it, is `absent`, not an Error. Errors: permission, io.
+Result<FileStatus> status_of(const std::string& path);
+
+/// fstat(2) of a borrowed descriptor. Errors: io.
+Result<FileStatus> status_of(int fd);
+
+/// A directory, opened only to look up names in it (O_PATH), and its one
+/// canonical path: absolute, symlinks resolved, as the kernel names it.
+struct Directory {
+  UniqueFd fd;
+  std::string path;
+};
+
+/// Errors: not-found (missing, or not a directory), permission, system, io.
+Result<Directory> open_directory(const std::string& path);
+
+/// mkdir -p with the caller's umask. Errors: create, not-found (a file stands
+/// in the way).
+Result<void> make_directories(const std::string& path);
+
+/// Absolute path of the working directory; empty where it can't be known.
+std::string working_directory();
+
+/// The names in a directory, without "." and "..", in no order; empty where it
+/// can't be read.
+std::vector<std::string> names_in(const std::string& directory);
+
+/// At most `limit` bytes from the start of a file such as those of /proc,
+/// whose size is not known beforehand; read without O_NONBLOCK files in mind,
+/// so only for files that never block. Errors: io, with errno.
+Result<std::string> read_file(const std::string& path, std::size_t limit);
+
+/// At most `limit` bytes of a borrowed descriptor, from offset 0, its own
+/// offset untouched. Errors: io.
+Result<std::string> read_start(int fd, std::size_t limit);
+
+/// Writes all of it, whatever it takes. Errors: io, with errno.
+Result<void> write_all(int fd, std::string_view bytes);
+
+/// Makes `bytes` the whole content of a borrowed, writable descriptor's file.
+/// On failure the file is left empty. Errors: io.
+Result<void> replace_content(int fd, std::string_view bytes);
+
+}  // namespace grex::sys

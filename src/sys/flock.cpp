@@ -1,0 +1,155 @@
+#include "sys/flock.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+namespace grex::sys {
+namespace {
+
+constexpr int common_flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+constexpr mode_t lock_file_mode = 0666;
+constexpr mode_t directory_mode = 0777;
+
+UniqueFd open_at(int directory, const std::string& name, int flags) {
+  int fd = -1;
+  do {
+    fd = ::openat(directory, name.c_str(), flags | common_flags, lock_file_mode);
+  } while (fd < 0 && errno == EINTR);
+  return UniqueFd(fd);
+}
+
+bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
+
+void make_parents(int directory, const std::string& name) {
+  for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    // A failure shows in the open that follows.
+    (void)::mkdirat(directory, name.substr(0, slash).c_str(), directory_mode);
+  }
+}
+
+struct Opened {
+  UniqueFd fd;
+  bool read_only = false;
+  int create_error = 0;  ///< why it could not be created, where it had to be
+  int open_error = 0;
+};
+
+Opened open_any(int directory, const std::string& name, IfMissing if_missing) {
+  Opened opened;
+  if (if_missing == IfMissing::create) {
+    opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
+    if (!opened.fd.is_open() && errno == ENOENT) {
+      make_parents(directory, name);
+      opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
+    }
+    if (opened.fd.is_open()) return opened;
+    opened.create_error = errno;
+    // fs.protected_regular (proc(5)) refuses O_CREAT even on a file that is
+    // there and could be opened: go on without it.
+    if (!is_refusal(opened.create_error)) {
+      opened.open_error = opened.create_error;
+      return opened;
+    }
+  }
+  opened.fd = open_at(directory, name, O_RDWR);
+  if (!opened.fd.is_open() && is_refusal(errno)) {
+    opened.fd = open_at(directory, name, O_RDONLY);
+    opened.read_only = true;
+  }
+  if (!opened.fd.is_open()) opened.open_error = errno;
+  return opened;
+}
+
+ErrorKind kind_of_open(const Opened& opened) {
+  switch (opened.open_error) {
+    case ELOOP:   // a symlink, because of O_NOFOLLOW
+    case EISDIR:  // a directory
+    case ENXIO:   // a socket
+    case ENODEV:
+      return ErrorKind::unsafe_file;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorKind::system;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::permission;
+    case ENOENT:
+    case ENOTDIR:
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case ENAMETOOLONG:
+      return ErrorKind::create;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+// Where 0, 1 or 2 was closed, open() gives just that number away.
+Result<void> move_above_standard_streams(UniqueFd& fd) {
+  constexpr int first_free = 3;
+  if (fd.get() >= first_free) return {};
+  const int moved = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, first_free);
+  if (moved < 0) return Error{ErrorKind::system, "fcntl", {}, errno};
+  fd.reset(moved);
+  return {};
+}
+
+}  // namespace
+
+std::string_view name_of(Mode mode) { return mode == Mode::exclusive ? "exclusive" : "shared"; }
+
+std::optional<Mode> mode_named(std::string_view name) {
+  if (name == "exclusive") return Mode::exclusive;
+  if (name == "shared") return Mode::shared;
+  return std::nullopt;
+}
+
+Result<LockFile> open_lock_file(int directory, const std::string& name, IfMissing if_missing) {
+  Opened opened = open_any(directory, name, if_missing);
+  if (!opened.fd.is_open()) {
+    // Not there, and could not be made: the reason is why it could not.
+    const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
+    const int err = missing ? opened.create_error : opened.open_error;
+    const ErrorKind kind = missing ? ErrorKind::create : kind_of_open(opened);
+    return Error{kind, "open", {}, err};
+  }
+  if (auto moved = move_above_standard_streams(opened.fd); !moved) return moved.error();
+  const auto status = status_of(opened.fd.get());
+  if (!status) return status.error();
+  if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
+  return LockFile{std::move(opened.fd), status->id, opened.read_only};
+}
+
+Error flock_error(int err) {
+  switch (err) {
+    case EBADF:
+    case EACCES:
+    case EPERM:
+      return {ErrorKind::permission, "flock", {}, err};
+    case ENOLCK:
+    case ENOMEM:
+      return {ErrorKind::system, "flock", {}, err};
+    default:
+      return {ErrorKind::io, "flock", {}, err};
+  }
+}
+
+Result<Acquire> try_lock(int fd, Mode mode) {
+  const int operation = (mode == Mode::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  while (::flock(fd, operation) != 0) {
+    const int err = errno;
+    if (err == EWOULDBLOCK) return Acquire::busy;
+    if (err != EINTR) return flock_error(err);
+  }
+  return Acquire::held;
+}
+
+void unlock(int fd) {
+  while (::flock(fd, LOCK_UN) != 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace grex::sys

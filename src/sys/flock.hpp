@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "sys/file.hpp"
+
+namespace grex::sys {
+
+enum class Mode { exclusive, shared };
+
+std::string_view name_of(Mode mode);
+std::optional<Mode> mode_named(std::string_view name);
+
+/// An open lock file. It is open for writing unless `read_only`.
+struct LockFile {
+  UniqueFd fd;
+  FileId id;
+  bool read_only = false;
+};
+
+enum class IfMissing { create, leave };
+
+/// Opens a lock file below an open directory, whatever is done to the path
+/// meanwhile: no symlink at the end, no blocking on a FIFO, only a regular
+/// file, never truncated, and its number is 3 or more, so that it can't become
+/// a command's standard input. With IfMissing::create also the directories of
+/// `name` are made. A file that may only be read is opened for reading.
+///
+/// `name` is relative to `directory`. Errors: unsafe-file, permission, create
+/// (missing and can't be made; with IfMissing::leave, ENOENT), system, io.
+Result<LockFile> open_lock_file(int directory, const std::string& name, IfMissing if_missing);
+
+enum class Acquire { held, busy, timed_out, cancelled };
+
+/// Tries the lock once, without waiting. `busy` is an answer, not an Error.
+/// The lock belongs to the open file description: it lasts until every copy of
+/// `fd`, children's included, is closed or one is unlocked (flock(2)).
+/// Errors: permission (NFS wants a writable descriptor for an exclusive lock),
+/// system, io.
+Result<Acquire> try_lock(int fd, Mode mode);
+
+/// Frees the lock for every copy of `fd`.
+void unlock(int fd);
+
+/// The Error of a flock(2) call that failed with `err`.
+Error flock_error(int err);
+
+}  // namespace grex::sys

@@ -1,0 +1,111 @@
+#include "sys/proc.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "base/text.hpp"
+
+namespace grex::sys {
+namespace {
+
+constexpr std::size_t small_file = 64 * 1024;
+constexpr std::size_t big_table = 256 * 1024 * 1024;
+
+std::string process_path(pid_t pid, const std::string& name) { return "/proc/" + std::to_string(pid) + "/" + name; }
+
+std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
+  auto text = read_file(path, limit);
+  if (!text) return std::nullopt;
+  return std::move(*text);
+}
+
+}  // namespace
+
+std::optional<std::string> lock_table_text() { return text_of("/proc/locks", big_table); }
+
+std::string mount_table_text() { return text_of("/proc/self/mountinfo", big_table).value_or(""); }
+
+std::optional<std::string> process_file(pid_t pid, const std::string& name) {
+  return text_of(process_path(pid, name), small_file);
+}
+
+std::optional<std::string> process_link(pid_t pid, const std::string& name) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t n = ::readlink(process_path(pid, name).c_str(), buffer.data(), buffer.size());
+  if (n < 0) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(n));
+}
+
+std::string boot_id() {
+  std::string id = text_of("/proc/sys/kernel/random/boot_id", small_file).value_or("");
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+std::vector<pid_t> processes() {
+  std::vector<pid_t> pids;
+  for (const std::string& name : names_in("/proc")) {
+    if (const auto pid = parse_number<int>(name)) pids.push_back(*pid);
+  }
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+Existence existence_of(pid_t pid) {
+  return ::kill(pid, 0) == 0 || errno == EPERM ? Existence::exists : Existence::gone;
+}
+
+std::optional<uid_t> owner_of(pid_t pid) {
+  struct stat st;
+  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0) return std::nullopt;
+  return st.st_uid;
+}
+
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::vector<FileId>& files) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(process_path(pid, "fd").c_str()), ::closedir);
+  if (dir == nullptr) return std::nullopt;
+  std::vector<OpenDescriptor> found;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const auto number = parse_number<int>(entry->d_name);
+    struct stat st;
+    if (!number || ::fstatat(::dirfd(dir.get()), entry->d_name, &st, 0) != 0) continue;
+    const FileId id = {st.st_dev, st.st_ino};
+    if (std::find(files.begin(), files.end(), id) != files.end()) found.push_back({pid, *number, id});
+  }
+  return found;
+}
+
+std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {
+  return process_file(descriptor.pid, "fdinfo/" + std::to_string(descriptor.number));
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
+unsigned cpu_count() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+}
+
+bool in_initial_pid_namespace() {
+  std::array<char, 64> buffer;
+  const ssize_t n = ::readlink("/proc/self/ns/pid", buffer.data(), buffer.size());
+  return n > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(n)) == "pid:[4026531836]";
+}
+
+}  // namespace grex::sys
