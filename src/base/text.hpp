@@ -20,7 +20,7 @@ std::optional<Number> parse_number(std::string_view text, int base = 10) {
 /// The text up to the separator, or all of it; it is dropped from `rest`,
 /// separator included.
 inline std::string_view take_until(std::string_view& rest, char separator) {
-  const auto end = std::min(rest.find(separator), rest.size());
+  const auto end = static_cast<std::size_t>(std::find(rest.begin(), rest.end(), separator) - rest.begin());
   const std::string_view part = rest.substr(0, end);
   rest.remove_prefix(std::min(end + 1, rest.size()));
   return part;

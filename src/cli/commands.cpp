@@ -36,8 +36,8 @@ Outcome no_command(const Invocation& invocation) {
   for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
   footer +=
       "\nExamples:\n"
-      "  grex-lock run ~/ws/app -- git pull     pull while nobody else works on the pack\n"
-      "  grex-lock status ~/ws/app              who holds its locks?\n"
+      "  grex-lock run ~/ws/app -- git pull   while nobody else works on it\n"
+      "  grex-lock status ~/ws/app            who holds its locks?\n"
       "\n'grex-lock COMMAND --help' tells the options of each.";
   set_help(app, "grex-lock [OPTIONS] COMMAND ...", footer);
   if (auto outcome = parse(app, invocation)) return *outcome;

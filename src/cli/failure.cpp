@@ -72,6 +72,12 @@ Failure failure_from(const Error& error) {
   return failure;
 }
 
+Failure failure_from(const Error& error, core::Tier tier) {
+  Failure failure = failure_from(error);
+  failure.tier = tier;
+  return failure;
+}
+
 Failure usage_failure(std::string why, std::string hint) {
   Failure failure;
   failure.kind = ErrorKind::usage;

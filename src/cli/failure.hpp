@@ -38,6 +38,7 @@ Outcome failed(Failure failure);
 
 /// The prose of an error that the system made.
 Failure failure_from(const Error& error);
+Failure failure_from(const Error& error, core::Tier tier);
 
 /// Bad input; `hint` is what to type instead.
 Failure usage_failure(std::string why, std::string hint);

@@ -16,7 +16,11 @@ Invocation parse_invocation(int argc, char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--") {
-      invocation.wrapped = argv + i + 1;
+      if (invocation.verb == "run") {
+        invocation.wrapped = argv + i + 1;
+      } else {
+        invocation.arguments.insert(invocation.arguments.end(), argv + i, argv + argc);
+      }
       break;
     }
     if (word == "--json") invocation.json = true;

@@ -8,9 +8,9 @@ namespace grex::cli {
 /// A command line, cut at the places that matter before options are known.
 struct Invocation {
   std::string verb;                    ///< the command named; empty if none
-  std::vector<std::string> arguments;  ///< the rest, up to `--`
-  /// What follows `--`, ending with a null pointer; null without `--`. Borrowed
-  /// from main's argv.
+  std::vector<std::string> arguments;  ///< the rest; with `run` up to `--`
+  /// With `run`, what follows `--`, ending with a null pointer; null without
+  /// `--`. Borrowed from main's argv.
   char* const* wrapped = nullptr;
   bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
 };

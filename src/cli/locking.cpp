@@ -42,7 +42,7 @@ Failure order_failure(const core::Target& target, const core::StackEntry& ancest
   Failure failure;
   failure.kind = ErrorKind::tier_violation;
   failure.what = "tier order";
-  failure.path = target.names.empty() ? target.path : target.lock_path(0);
+  failure.path = target.shown_path();
   failure.why = fmt::format("{} may not be taken under {}", described(target.tier), entry_line(ancestor));
   failure.hint = "take locks in the order that 'grex-lock tiers' shows, or see --tier-check";
   failure.exit_code = exit_code::tier_violation;
@@ -62,11 +62,6 @@ Failure stack_failure() {
   return failure;
 }
 
-Failure with_tier(Failure failure, core::Tier tier) {
-  failure.tier = tier;
-  return failure;
-}
-
 std::vector<std::string> lock_paths(const core::Target& target) {
   std::vector<std::string> paths;
   for (std::size_t i = 0; i < target.names.size(); ++i) paths.push_back(target.lock_path(i));
@@ -77,7 +72,7 @@ Failure cancelled_failure(const core::Target& target, const sys::WaitEnd& end, c
   Failure failure;
   failure.kind = ErrorKind::cancelled;
   failure.what = "cancelled";
-  failure.path = target.lock_path(0);
+  failure.path = target.shown_path();
   const char* const name = ::sigabbrev_np(end.signal);
   failure.why = fmt::format("SIG{} ended the wait", name != nullptr ? name : "?");
   failure.exit_code = exit_code::signal_base + end.signal;
@@ -114,7 +109,7 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options) {
     prepared.request.slots = slots.count;
   }
   auto target = core::resolve(prepared.request);
-  if (!target) return with_tier(failure_from(target.error()), options.tier);
+  if (!target) return failure_from(target.error(), options.tier);
   prepared.target = std::move(*target);
   if (prepared.stack.empty()) return prepared;
 
@@ -143,7 +138,7 @@ Failure busy_failure(const core::Target& target, const LockOptions& options, con
   Failure failure;
   failure.kind = ErrorKind::busy;
   failure.what = "busy";
-  failure.path = target.lock_path(0);
+  failure.path = target.shown_path();
   failure.exit_code = options.conflict_exit_code.value_or(exit_code::busy);
   failure.tier = target.tier;
   failure.told = options.verbosity != Verbosity::quiet;
@@ -152,6 +147,8 @@ Failure busy_failure(const core::Target& target, const LockOptions& options, con
     for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
   }
   failure.why = holder_line(failure.holders, core::utc_now());
+  if (target.names.size() > 1)
+    failure.why = fmt::format("all {} permits are taken; {}", target.names.size(), failure.why);
   return failure;
 }
 
@@ -165,14 +162,14 @@ Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& g
   auto attempt = core::try_acquire(prepared.request, target, options.mode);
   if (attempt && attempt->end.outcome == sys::Acquire::busy && !options.nonblock) {
     if (options.verbosity == Verbosity::verbose) {
-      note(fmt::format("waiting for {}: {}", target.lock_path(0), busy_failure(target, options, global).why));
+      note(fmt::format("waiting for {}: {}", target.shown_path(), busy_failure(target, options, global).why));
     }
     std::optional<sys::Deadline> deadline;
     if (options.timeout) deadline = start + *options.timeout;
     attempt = core::acquire(prepared.request, target, options.mode, deadline);
   }
   if (!attempt) {
-    taken.failure = with_tier(failure_from(attempt.error()), target.tier);
+    taken.failure = failure_from(attempt.error(), target.tier);
     return taken;
   }
   taken.waited = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);

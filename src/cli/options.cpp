@@ -44,6 +44,11 @@ class HelpFormatter : public CLI::Formatter {
     constexpr std::size_t description_column = 30;
     column_width(description_column);
   }
+  std::string make_option_name(const CLI::Option* option, bool) const override {
+    std::string names = option->get_name(false, true);
+    const auto comma = names.find(',');
+    return comma == std::string::npos ? names : names.replace(comma, 1, ", ");
+  }
   std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n"; }
   // Of what excludes what, the error message tells.
   std::string make_option_opts(const CLI::Option* option) const override {
@@ -70,14 +75,16 @@ template <class Value, class Target, class Parse>
 CLI::Option* add_parsed(CLI::App& app, const std::string& names, Target& target, Parse parse, std::string_view choices,
                         const std::string& description) {
   const std::string label = names.substr(names.rfind(',') + 1);
-  return app.add_option_function<std::string>(
-      names,
-      [&target, parse, choices, label](const std::string& text) {
-        const std::optional<Value> value = parse(text);
-        if (!value) throw CLI::ValidationError(label, not_one_of(text, choices));
-        target = *value;
-      },
-      description);
+  return app
+      .add_option_function<std::string>(
+          names,
+          [&target, parse, choices, label](const std::string& text) {
+            const std::optional<Value> value = parse(text);
+            if (!value) throw CLI::ValidationError(label, not_one_of(text, choices));
+            target = *value;
+          },
+          description)
+      ->take_last();  // so that an alias's choice can be changed
 }
 
 // The environment's text for an option that the command line left open.
@@ -101,10 +108,12 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
       ->type_name("WHEN")
       ->group("General");
   add_parsed<core::Layout>(app, "--layout", options.layout, core::layout_named, layout_names,
-                           "where grex keeps its lock files: flat [GREX_LOCK_LAYOUT]")
+                           "where the lock files are: flat [GREX_LOCK_LAYOUT]")
       ->type_name("LAYOUT")
       ->group("General");
 }
+
+std::string refuse_empty_path(const std::string& path) { return path.empty() ? "it is empty" : ""; }
 
 void set_help(CLI::App& app, const std::string& usage, const std::string& examples) {
   app.formatter(std::make_shared<HelpFormatter>("Usage: " + usage));
@@ -112,7 +121,7 @@ void set_help(CLI::App& app, const std::string& usage, const std::string& exampl
 }
 
 void add_probe_options(CLI::App& app, LockOptions& options) {
-  app.add_option("PATH", options.path, "what to lock (default: the enclosing pack)")->type_name("")->group("Lock");
+  app.add_option("PATH", options.path, "what to lock")->check(refuse_empty_path);
   add_parsed<core::Tier>(app, "-t,--tier", options.tier, core::tier_named, tier_names,
                          "tier of PATH (default: per-pack)")
       ->type_name("TIER")
@@ -129,7 +138,7 @@ void add_probe_options(CLI::App& app, LockOptions& options) {
          "go on where an ancestor holds this very lock")
       ->group("Lock");
   add_parsed<TierCheck>(app, "--tier-check", options.tier_check, tier_check_named, tier_check_names,
-                        "on a reversed order: enforce, warn or off [GREX_LOCK_TIER_CHECK]")
+                        "on a reversed order: enforce (default), warn, off")
       ->type_name("WHAT")
       ->group("Lock");
   add_parsed<int>(app, "-E,--conflict-exit-code", options.conflict_exit_code, parse_exit_code, "a number from 0 to 255",
@@ -149,14 +158,14 @@ void add_lock_options(CLI::App& app, LockOptions& options) {
   add_probe_options(app, options);
   auto* const nonblock = app.add_flag("-n,--nonblock", options.nonblock, "fail at once where busy")->group("Waiting");
   add_parsed<std::chrono::nanoseconds>(app, "-w,--timeout", options.timeout, core::parse_duration, duration_form,
-                                       "give up after 5, 0.25, 250ms, 2m, 1h [GREX_LOCK_TIMEOUT]")
+                                       "give up after: 5, 0.25, 250ms, 2m, 1h")
       ->type_name("DURATION")
       ->excludes(nonblock)
       ->group("Waiting");
   app.add_flag_callback(
          "--create", [&options] { options.create = core::CreateTarget::yes; }, "make missing directories")
       ->group("Lock");
-  app.add_option("--note", options.note, "text that status shows")->type_name("TEXT")->group("Record");
+  app.add_option("--note", options.note, "text that status shows")->take_last()->type_name("TEXT")->group("Record");
   app.add_flag_callback(
          "--no-record", [&options] { options.record = false; }, "don't write into the lock file who holds it")
       ->group("Record");

@@ -44,6 +44,10 @@ struct LockOptions {
 
 void add_global_options(CLI::App& app, GlobalOptions& options);
 
+/// A check for a PATH that is an empty word, most often a variable that was
+/// never set. Empty text means that it is none.
+std::string refuse_empty_path(const std::string& path);
+
 /// What --help says before and after the options; neither ends with a newline.
 void set_help(CLI::App& app, const std::string& usage, const std::string& examples);
 

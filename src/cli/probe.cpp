@@ -7,6 +7,20 @@
 #include "cli/report_json.hpp"
 
 namespace grex::cli {
+namespace {
+
+enum class Answer { free, ours };
+
+Outcome answer(const core::Target& target, const std::string& path, Answer answer, const LockOptions& lock,
+               const GlobalOptions& global) {
+  const bool ours = answer == Answer::ours;
+  if (global.json)
+    return print(probe_document(target, path, ours ? core::LockState::held : core::LockState::free, lock.mode));
+  if (lock.verbosity == Verbosity::verbose) note((ours ? "held by an ancestor: " : "free: ") + path);
+  return {};
+}
+
+}  // namespace
 
 Outcome probe(const Invocation& invocation) {
   GlobalOptions global;
@@ -19,18 +33,18 @@ Outcome probe(const Invocation& invocation) {
            "  grex-lock probe -q ~/ws/app && echo free\n"
            "  grex-lock probe --json -t backend ~/ws/app");
   if (auto outcome = parse(app, invocation)) return *outcome;
+  lock.nonblock = true;
   if (auto failure = apply_environment(global)) return failed(*failure);
   if (auto failure = apply_environment(lock)) return failed(*failure);
 
   const auto prepared = prepare(lock);
   if (const auto* failure = std::get_if<Failure>(&prepared)) return failed(*failure);
   const auto& [request, target, stack, already_ours] = std::get<Prepared>(prepared);
-  const auto outcome = already_ours ? sys::Acquire::held : core::probe(target, lock.mode);
-  if (!outcome) return failed(failure_from(outcome.error()));
-  if (*outcome == sys::Acquire::busy) return failed(busy_failure(target, lock, global));
-  if (global.json) return print(free_document(target.tier, target.path, target.lock_path(0), lock.mode));
-  if (lock.verbosity == Verbosity::verbose) note("free: " + target.lock_path(0));
-  return {};
+  if (already_ours) return answer(target, target.shown_path(), Answer::ours, lock, global);
+  const auto result = core::probe(target, lock.mode);
+  if (!result) return failed(failure_from(result.error(), target.tier));
+  if (result->outcome == sys::Acquire::busy) return failed(busy_failure(target, lock, global));
+  return answer(target, result->path, Answer::free, lock, global);
 }
 
 }  // namespace grex::cli

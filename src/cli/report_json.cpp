@@ -105,13 +105,13 @@ std::string status_document(const StatusReport& report) {
                   {"locks", std::move(locks)}});
 }
 
-std::string free_document(core::Tier tier, const std::string& target, const std::string& path, sys::Mode mode) {
+std::string probe_document(const core::Target& target, const std::string& path, core::LockState state, sys::Mode mode) {
   return line_of({{"verb", "probe"},
                   {"version", document_version},
-                  {"tier", core::name_of(tier)},
-                  {"target", target},
+                  {"tier", core::name_of(target.tier)},
+                  {"target", target.path},
                   {"path", path},
-                  {"state", "free"},
+                  {"state", core::name_of(state)},
                   {"mode", sys::name_of(mode)}});
 }
 

@@ -16,8 +16,9 @@ std::string error_document(const std::string& verb, const Failure& failure);
 
 std::string status_document(const StatusReport& report);
 
-/// The answer of a probe that found the lock free.
-std::string free_document(core::Tier tier, const std::string& target, const std::string& path, sys::Mode mode);
+/// The answer of a probe that would be let through: the lock is free, or, with
+/// --reentrant, held by an ancestor.
+std::string probe_document(const core::Target& target, const std::string& path, core::LockState state, sys::Mode mode);
 
 std::string stack_document(const std::vector<core::VerifiedEntry>& stack);
 

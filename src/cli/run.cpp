@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -54,24 +55,22 @@ void define(CLI::App& app, RunOptions& options) {
            "  grex-lock run -w 2m -t workspace-sync ~/ws -c 'grex sync && make'");
 }
 
-// The line as it should have been: everything from `first` on is the command.
+// The line as it should have been: what is at `first`, and all behind it, is the
+// command.
 std::string corrected_line(const Invocation& invocation, std::size_t first) {
   std::vector<std::string> words = {"grex-lock", "run"};
   words.insert(words.end(), invocation.arguments.begin(), invocation.arguments.end());
-  words.insert(words.end() - static_cast<std::ptrdiff_t>(first), "--");
+  words.insert(words.end() - static_cast<std::ptrdiff_t>(invocation.arguments.size() - first), "--");
   return shell_line(words);
 }
 
-// Without `--` and without -c: the words after PATH are a command that was not
-// set off, or there is none.
-Failure missing_command(const Invocation& invocation, const std::vector<std::string>& rest) {
-  if (rest.empty()) {
-    return usage_failure("no command to run", "try: " + corrected_line(invocation, 0) + " CMD");
-  }
-  if (rest.front().starts_with('-')) {
-    return usage_failure(fmt::format("unknown option {}", rest.front()), "see 'grex-lock run --help'");
-  }
-  return usage_failure("the command has to follow '--'", "try: " + corrected_line(invocation, rest.size()));
+// Where the command begins in a line without `--`: behind PATH, or at the word
+// that was taken for PATH where no such directory is.
+std::size_t command_start(const Invocation& invocation, const LockOptions& lock, const std::vector<std::string>& rest) {
+  const auto& words = invocation.arguments;
+  const bool may_be_missing = lock.create == core::CreateTarget::yes || lock.tier == core::Tier::backend;
+  if (lock.path.empty() || may_be_missing || sys::open_directory(lock.path)) return words.size() - rest.size();
+  return static_cast<std::size_t>(std::find(words.begin(), words.end(), lock.path) - words.begin());
 }
 
 std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
@@ -81,13 +80,22 @@ std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& optio
   if (invocation.wrapped == nullptr) app.prefix_command();
   if (auto outcome = parse(app, invocation)) return outcome;
 
-  const bool has_command = invocation.wrapped != nullptr && *invocation.wrapped != nullptr;
+  const std::vector<std::string> rest = app.remaining();
+  const std::size_t start = command_start(invocation, options.lock, rest);
+  const bool starts_with_rest = start == invocation.arguments.size() - rest.size();
+  if (!rest.empty() && rest.front().starts_with('-') && (options.shell_command || starts_with_rest)) {
+    return failed(usage_failure(fmt::format("unknown option {}", rest.front()), "see 'grex-lock run --help'"));
+  }
   if (options.shell_command) {
-    if (invocation.wrapped == nullptr && app.remaining_size() == 0) return std::nullopt;
+    if (invocation.wrapped == nullptr && rest.empty()) return std::nullopt;
     return failed(usage_failure("-c already names the command", "give either -c STRING or -- CMD"));
   }
-  if (has_command) return std::nullopt;
-  return failed(missing_command(invocation, app.remaining()));
+  if (!rest.empty()) {
+    return failed(usage_failure("the command has to follow '--'", "try: " + corrected_line(invocation, start)));
+  }
+  if (invocation.wrapped != nullptr && *invocation.wrapped != nullptr) return std::nullopt;
+  return failed(
+      usage_failure("no command to run", "try: " + corrected_line(invocation, invocation.arguments.size()) + " CMD"));
 }
 
 class Program {
@@ -185,7 +193,7 @@ Outcome run(const Invocation& invocation) {
     if (verbose) note(fmt::format("locked {} after {}", taken.lock->path(), core::to_text(taken.waited)));
     if (options.lock.record) {
       const auto written = taken.lock->write_record(record_of(options, program.words()));
-      if (!written && verbose) note("no record written: " + to_text(failure_from(written.error())));
+      if (!written && verbose) note("no record written: " + failure_from(written.error()).why);
     }
   } else if (verbose) {
     note("nothing to lock: " + std::string(taken.stack.empty() ? "permits are unbounded" : "an ancestor holds it"));

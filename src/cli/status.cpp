@@ -117,10 +117,9 @@ StatusReport report_of(std::vector<Row> rows) {
 Outcome status(const Invocation& invocation) {
   GlobalOptions global;
   std::vector<std::string> paths;
-  CLI::App app("Tell who holds the locks of each PATH, at all tiers, and who waits. Changes nothing.",
-               "grex-lock status");
+  CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
   add_global_options(app, global);
-  app.add_option("PATH", paths, "packs or workspaces (default: the enclosing one)")->type_name("")->group("Lock");
+  app.add_option("PATH", paths)->check(refuse_empty_path);
   set_help(app, "grex-lock status [OPTIONS] [PATH...]",
            "Examples:\n"
            "  grex-lock status ~/ws/app\n"

@@ -51,10 +51,9 @@ std::string table(const std::vector<TierRow>& rows) {
 Outcome tiers(const Invocation& invocation) {
   GlobalOptions global;
   std::string path;
-  CLI::App app("Show the tiers of locks, in the order in which they are to be taken, and their files.",
-               "grex-lock tiers");
+  CLI::App app("Show the tiers of locks, in the order of taking them, and their files.", "grex-lock tiers");
   add_global_options(app, global);
-  app.add_option("PATH", path, "show its real lock files")->type_name("")->group("Lock");
+  app.add_option("PATH", path)->check(refuse_empty_path);
   set_help(app, "grex-lock tiers [OPTIONS] [PATH]",
            "Examples:\n"
            "  grex-lock tiers\n"

@@ -128,17 +128,17 @@ Result<Attempt> acquire(const LockRequest& request, Target& target, sys::Mode mo
   }
 }
 
-Result<Acquire> probe(const Target& target, sys::Mode mode) {
+Result<Probe> probe(const Target& target, sys::Mode mode) {
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::IfMissing::leave);
-    if (!file && file.error().err == ENOENT) return Acquire::held;  // it would be made
+    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be made
     if (!file) return at_path(file.error(), path);
     const auto outcome = sys::try_lock(file->fd.get(), mode);  // freed as `file` is closed
     if (!outcome) return at_path(outcome.error(), path);
-    if (*outcome == Acquire::held) return Acquire::held;
+    if (*outcome == Acquire::held) return Probe{Acquire::held, path};
   }
-  return target.names.empty() ? Acquire::held : Acquire::busy;
+  return Probe{target.names.empty() ? Acquire::held : Acquire::busy, target.shown_path()};
 }
 
 }  // namespace grex::core

@@ -66,8 +66,15 @@ Result<Attempt> try_acquire(const LockRequest& request, Target& target, sys::Mod
 Result<Attempt> acquire(const LockRequest& request, Target& target, sys::Mode mode,
                         std::optional<sys::Deadline> deadline);
 
-/// Whether the lock could be taken now, making nothing and keeping nothing:
-/// `held` or `busy`.
-Result<sys::Acquire> probe(const Target& target, sys::Mode mode);
+/// What a lock would be, had it been taken now.
+struct Probe {
+  sys::Acquire outcome = sys::Acquire::busy;  ///< `held` or `busy`
+  std::string path;                           ///< of the lock file; at tier semaphore the one that is free
+};
+
+/// Whether the lock could be taken now, making nothing and keeping nothing.
+/// Errors: those of sys::open_lock_file, but for a missing file, and of
+/// sys::try_lock.
+Result<Probe> probe(const Target& target, sys::Mode mode);
 
 }  // namespace grex::core

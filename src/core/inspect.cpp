@@ -55,12 +55,7 @@ void read_record(Subject& subject) {
   subject.record = parse_record(*text);
 }
 
-void look_at_file(Subject& subject, const KernelView& view) {
-  const auto status = sys::status_of(subject.path);
-  if (!status) return;
-  if (status->type == sys::FileType::absent) subject.report.state = LockState::absent;
-  if (status->type != sys::FileType::regular) return;
-  subject.file = status->id;
+void look_at_lock(Subject& subject, const KernelView& view) {
   subject.locks = view.on(subject.file);
   const auto holder = std::find_if(subject.locks.begin(), subject.locks.end(), is_holder);
   if (holder != subject.locks.end()) {
@@ -72,6 +67,22 @@ void look_at_file(Subject& subject, const KernelView& view) {
     subject.report.evidence = Evidence::kernel;
   } else {
     subject.report = tried(subject.path);
+  }
+}
+
+void look_at_file(Subject& subject, const KernelView& view) {
+  const auto status = sys::status_of(subject.path);
+  if (!status) return;
+  if (status->type == sys::FileType::absent) subject.report.state = LockState::absent;
+  if (status->type != sys::FileType::regular) return;
+  subject.file = status->id;
+  look_at_lock(subject, view);
+  // Trying tells that it is held, not by whom: a list that missed a lock is
+  // likely to show it when read again.
+  constexpr int looks = 8;
+  for (int i = 0; i < looks && subject.report.evidence == Evidence::probe && view.is_torn_for(subject.file); ++i) {
+    if (subject.report.state != LockState::held) break;
+    look_at_lock(subject, KernelView::take());
   }
   read_record(subject);
 }

@@ -8,9 +8,10 @@
 namespace grex::core {
 
 KernelView KernelView::take() {
-  const auto table = sys::lock_table_text();
-  if (!table) return {{}, {}, false};
-  return {parse_lock_table(*table), parse_local_devices(sys::mount_table_text()), sys::in_initial_pid_namespace()};
+  const sys::LockTableText table = sys::lock_table_text();
+  Scope scope = Scope::namespaced;
+  if (sys::in_initial_pid_namespace()) scope = table.in_one_piece ? Scope::everything : Scope::torn;
+  return {parse_lock_table(table.text), parse_local_devices(sys::mount_table_text()), scope};
 }
 
 std::vector<KernelLock> KernelView::on(sys::FileId file) const {
@@ -20,9 +21,12 @@ std::vector<KernelLock> KernelView::on(sys::FileId file) const {
   return found;
 }
 
-bool KernelView::is_complete_for(sys::FileId file) const {
-  return sees_every_process_ &&
-         std::find(local_devices_.begin(), local_devices_.end(), file.dev) != local_devices_.end();
+bool KernelView::is_local(sys::FileId file) const {
+  return std::find(local_devices_.begin(), local_devices_.end(), file.dev) != local_devices_.end();
 }
+
+bool KernelView::is_complete_for(sys::FileId file) const { return scope_ == Scope::everything && is_local(file); }
+
+bool KernelView::is_torn_for(sys::FileId file) const { return scope_ == Scope::torn && is_local(file); }
 
 }  // namespace grex::core

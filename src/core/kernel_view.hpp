@@ -13,8 +13,13 @@ class KernelView {
   /// Reads /proc; an unreadable /proc gives a view that knows nothing.
   static KernelView take();
 
-  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, bool sees_every_process)
-      : locks_(std::move(locks)), local_devices_(std::move(local_devices)), sees_every_process_(sees_every_process) {}
+  enum class Scope {
+    everything,  ///< no lock of this machine can be missing
+    torn,        ///< locks that came or went meanwhile may have hidden others
+    namespaced,  ///< processes of other PID namespaces are missing
+  };
+  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
+      : locks_(std::move(locks)), local_devices_(std::move(local_devices)), scope_(scope) {}
 
   /// The locks and waits on a file.
   [[nodiscard]] std::vector<KernelLock> on(sys::FileId file) const;
@@ -23,13 +28,18 @@ class KernelView {
   /// `on` lists none, the file is free.
   [[nodiscard]] bool is_complete_for(sys::FileId file) const;
 
+  /// Whether another look might show a lock on this file that this one missed.
+  [[nodiscard]] bool is_torn_for(sys::FileId file) const;
+
   /// Whether the process ids in the view are those of every process.
-  [[nodiscard]] bool sees_every_process() const { return sees_every_process_; }
+  [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
 
  private:
+  [[nodiscard]] bool is_local(sys::FileId file) const;
+
   std::vector<KernelLock> locks_;
   std::vector<std::uint64_t> local_devices_;
-  bool sees_every_process_;
+  Scope scope_;
 };
 
 }  // namespace grex::core

@@ -38,17 +38,18 @@ void cut(std::string& text, std::size_t size) {
   text += cut_mark;
 }
 
-// Keeps as many leading arguments as have about `size` bytes together.
+// Keeps as many leading arguments as take about `size` bytes together.
 void cut(std::vector<std::string>& command, std::size_t size) {
-  std::size_t used = 0;
+  constexpr std::size_t quotes_and_comma = 3;
+  std::size_t left = size;
   for (std::size_t i = 0; i < command.size(); ++i) {
-    if (used + command[i].size() > size) {
-      cut(command[i], size - used);
-      command.resize(i + 1);
-      return;
+    const std::size_t needed = command[i].size() + quotes_and_comma;
+    if (needed <= left) {
+      left -= needed;
+      continue;
     }
-    used += command[i].size() + 1;
-    if (used > size) used = size;
+    cut(command[i], left);
+    command.resize(i + 1);
   }
 }
 

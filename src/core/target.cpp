@@ -55,6 +55,8 @@ Result<Target> resolve_inside(const LockRequest& request) {
 
 std::string Target::lock_path(std::size_t index) const { return join(directory.path, names.at(index)); }
 
+std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
+
 Result<Target> resolve(const LockRequest& request) {
   return lies_beside_target(request.tier) == Beside::yes ? resolve_beside(request) : resolve_inside(request);
 }

@@ -30,6 +30,10 @@ struct Target {
   std::vector<std::string> names;  ///< of the lock files
 
   [[nodiscard]] std::string lock_path(std::size_t index) const;
+
+  /// What to call the lock in a message: its first file, or what it guards
+  /// where it has none.
+  [[nodiscard]] std::string shown_path() const;
 };
 
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.

@@ -21,11 +21,13 @@ UniqueFd open_at(int directory, const std::string& name, int flags) {
 
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
-void make_parents(int directory, const std::string& name) {
+// Returns 0 or errno.
+int make_parents(int directory, const std::string& name) {
   for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    // A failure shows in the open that follows.
-    (void)::mkdirat(directory, name.substr(0, slash).c_str(), directory_mode);
+    const int made = ::mkdirat(directory, name.substr(0, slash).c_str(), directory_mode);
+    if (made != 0 && errno != EEXIST) return errno;
   }
+  return 0;
 }
 
 struct Opened {
@@ -40,8 +42,8 @@ Opened open_any(int directory, const std::string& name, IfMissing if_missing) {
   if (if_missing == IfMissing::create) {
     opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
     if (!opened.fd.is_open() && errno == ENOENT) {
-      make_parents(directory, name);
-      opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
+      errno = make_parents(directory, name);
+      if (errno == 0) opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
     }
     if (opened.fd.is_open()) return opened;
     opened.create_error = errno;

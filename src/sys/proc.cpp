@@ -32,7 +32,20 @@ std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
 
 }  // namespace
 
-std::optional<std::string> lock_table_text() { return text_of("/proc/locks", big_table); }
+LockTableText lock_table_text() {
+  LockTableText table;
+  const UniqueFd fd(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
+  if (!fd.is_open()) return table;
+  std::array<char, 65536> piece;
+  int pieces = 0;
+  ssize_t size = 0;
+  while ((size = ::read(fd.get(), piece.data(), piece.size())) > 0) {
+    table.text.append(piece.data(), static_cast<std::size_t>(size));
+    ++pieces;
+  }
+  table.in_one_piece = size == 0 && pieces <= 1;
+  return table;
+}
 
 std::string mount_table_text() { return text_of("/proc/self/mountinfo", big_table).value_or(""); }
 

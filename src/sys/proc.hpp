@@ -16,7 +16,14 @@ namespace grex::sys {
 /// and go and may be hidden. Nothing is parsed here.
 
 /// /proc/locks: the locks that this PID namespace sees.
-std::optional<std::string> lock_table_text();
+struct LockTableText {
+  std::string text;
+  /// The kernel hands out a page of it at a time, and lets locks come and go
+  /// between two pages: then a lock that was held all along may be missing
+  /// (fs/seq_file.c, seq_read_iter; fs/locks.c, locks_start). One page is whole.
+  bool in_one_piece = false;
+};
+LockTableText lock_table_text();
 
 /// /proc/self/mountinfo.
 std::string mount_table_text();

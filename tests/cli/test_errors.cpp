@@ -1,0 +1,193 @@
+// Bad input: one clear line, the documented code, nothing lost.
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+void check_usage(const Finished& finished, const std::string& message) {
+  CAPTURE(finished.err);
+  CHECK(finished.ended == exited(64));
+  CHECK(finished.out.empty());
+  CHECK(finished.err.starts_with("grex-lock: usage: " + message));
+  CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') <= 2);
+}
+
+}  // namespace
+
+TEST_CASE("a command without -- is shown its corrected line") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", "-n", dir.path(), "make", "-j8", "a b"});
+  check_usage(finished, "the command has to follow '--'\n");
+  CHECK(finished.err.ends_with("grex-lock: try: grex-lock run -n " + dir.path() + " -- make -j8 'a b'\n"));
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+  CHECK(run_tool({"run", "-w", "5", "make", "-j8", "all"})
+            .err.ends_with("grex-lock: try: grex-lock run -w 5 -- make -j8 all\n"));
+}
+
+TEST_CASE("a run without a command is shown where it goes") {
+  const TempDir dir;
+  for (const auto& words : {grex_lock({"run", dir.path()}), grex_lock({"run", dir.path(), "--"})}) {
+    const Finished finished = finish(words);
+    check_usage(finished, "no command to run\n");
+    CHECK(finished.err.ends_with("grex-lock: try: grex-lock run " + dir.path() + " -- CMD\n"));
+  }
+}
+
+TEST_CASE("bad options are usage errors that say what would be right") {
+  const TempDir dir;
+  const std::string& d = dir.path();
+  check_usage(run_tool({}), "no command is named\n");
+  check_usage(run_tool({"lock"}), "'lock' is no command\n");
+  check_usage(run_tool({"run", "-z", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-z", d}), "unknown option -z\n");
+  check_usage(run_tool({"run", "-t", "pack", d, "--", "true"}), "--tier: 'pack' is not workspace-sync, semaphore");
+  check_usage(run_tool({"run", "-w", "soon", d, "--", "true"}), "--timeout: 'soon' is not a duration such as 5");
+  check_usage(run_tool({"run", "-w", "-1", d, "--", "true"}), "--timeout: '-1' is not a duration");
+  check_usage(run_tool({"run", "-E", "256", d, "--", "true"}),
+              "--conflict-exit-code: '256' is not a number from 0 to 255");
+  check_usage(run_tool({"run", "--tier-check", "maybe", d, "--", "true"}), "--tier-check: 'maybe' is not enforce");
+  check_usage(run_tool({"--color", "red", "status", d}), "--color: 'red' is not auto");
+  check_usage(run_tool({"--layout", "round", "status", d}), "--layout: 'round' is not flat");
+  check_usage(run_tool({"run", "-s", "-x", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-n", "-w", "5", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-q", "-v", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-o", "-F", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-o", "--linger", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-c", "true", d, "--", "true"}), "-c already names the command\n");
+  check_usage(run_tool({"run", "-c", "true", d, "-z"}), "unknown option -z\n");
+  check_usage(run_tool({"run", d, d, "--", "true"}), "");
+  check_usage(run_tool({"run", "", "--", "true"}), "PATH: it is empty\n");
+  check_usage(run_tool({"probe", ""}), "PATH: it is empty\n");
+  check_usage(run_tool({"status", ""}), "PATH: it is empty\n");
+  check_usage(run_tool({"tiers", ""}), "PATH: it is empty\n");
+  check_usage(run_tool({"probe", d, d}), "");
+  check_usage(run_tool({"stack", d}), "");
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+}
+
+TEST_CASE("a bad variable is a usage error that names it") {
+  const TempDir dir;
+  const std::pair<const char*, const char*> variables[] = {
+      {"GREX_LOCK_TIMEOUT", "soon"}, {"GREX_LOCK_TIER_CHECK", "maybe"}, {"GREX_LOCK_LAYOUT", "nested"}};
+  for (const auto& [name, value] : variables) {
+    const Finished finished = run_tool({"run", dir.path(), "--", "true"}, {.environment = {{name, value}}});
+    check_usage(finished, std::string(name) + ": '" + value + "' is not ");
+  }
+  for (const char* const value : {"many", "-1", "4097"}) {
+    const Setup setup = {.environment = {{"GREX_PARALLEL", value}}};
+    check_usage(run_tool({"run", "-t", "semaphore", dir.path(), "--", "true"}, setup), "GREX_PARALLEL: ");
+    CHECK(run_tool({"run", dir.path(), "--", "true"}, setup).ended == exited(0));  // which has no use for it
+  }
+}
+
+TEST_CASE("what is asked for on the command line is not refused for the environment's sake") {
+  const TempDir dir;
+  CHECK(run_tool(
+            {"run", "-w", "1", "--tier-check", "off", "--layout", "flat", dir.path(), "--", "true"},
+            {.environment = {{"GREX_LOCK_TIMEOUT", "soon"}, {"GREX_LOCK_TIER_CHECK", "x"}, {"GREX_LOCK_LAYOUT", "x"}}})
+            .ended == exited(0));
+}
+
+TEST_CASE("a missing PATH, and one that is a file, are not found") {
+  const TempDir dir;
+  write_file(dir / "file", "");
+  for (const char* const command : {"probe", "status", "tiers"}) {
+    const Finished missing = run_tool({command, dir / "none"});
+    CHECK(missing.ended == exited(66));
+    CHECK(missing.err == "grex-lock: not found: " + (dir / "none") + ": No such file or directory\n");
+    const Finished file = run_tool({command, dir / "file"});
+    CHECK(file.ended == exited(66));
+    CHECK(file.err == "grex-lock: not found: " + (dir / "file") + ": Not a directory\n");
+  }
+  CHECK(run_tool({"run", "--create", dir / "file/below", "--", "true"}).ended == exited(66));
+}
+
+TEST_CASE("with --json errors of run are one line on stderr and those of others on stdout") {
+  const TempDir dir;
+  const Finished run = run_tool({"--json", "run", dir / "none", "--", "true"});
+  CHECK(run.out.empty());
+  const json error = json::parse(run.err);
+  CHECK(error["verb"] == "run");
+  CHECK(error["exit_code"] == 66);
+  CHECK(error["error"]["kind"] == "not-found");
+  CHECK(error["error"]["errno"] == "ENOENT");
+  CHECK(error["error"]["path"] == dir / "none");
+  CHECK(error["error"]["message"].is_string());
+  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+  CHECK_FALSE(error.contains("status"));
+
+  const Finished status = run_tool({"status", "--json", dir / "none"});
+  CHECK(status.err.empty());
+  CHECK(json::parse(status.out)["verb"] == "status");
+  CHECK(json::parse(run_tool({"probe", "--json", "-w"}).out)["error"]["kind"] == "usage");
+  CHECK(json::parse(run_tool({"--json", "lock"}).out)["verb"] == "lock");
+  CHECK(json::parse(run_tool({"--json"}).out)["error"]["kind"] == "usage");
+}
+
+TEST_CASE("every kind of error that can be brought about has its name and code") {
+  const TempDir dir;
+  const auto kind_of = [](const Words& words, const Setup& setup = {}) {
+    return json::parse(finish(words, setup).err)["error"]["kind"].get<std::string>();
+  };
+  const std::string& d = dir.path();
+  CHECK(kind_of(grex_lock({"--json", "run", d, "--", "/none"})) == "exec");
+  dir.make("app/.grex-lock");
+  CHECK(kind_of(grex_lock({"--json", "run", dir / "app", "--", "true"})) == "unsafe-file");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(kind_of(grex_lock({"--json", "run", "-n", d, "--", "true"})) == "busy");
+  CHECK(kind_of(grex_lock({"--json", "run", "-q", "-w", "1ms", d, "--", "true"})) == "timeout");
+  const std::string b = dir.make("b");
+  CHECK(kind_of(grex_lock({"run", b, "--", grex_lock(), "--json", "run", b, "--", "true"})) == "reentry");
+  CHECK(kind_of(grex_lock({"run", b, "--", grex_lock(), "--json", "run", d, "--", "true"})) == "tier-violation");
+
+  Process waiter(grex_lock({"--json", "run", d, "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  waiter.signal(SIGTERM);
+  const json cancelled = json::parse(waiter.error_rest());
+  CHECK(cancelled["error"]["kind"] == "cancelled");
+  CHECK(cancelled["exit_code"] == 143);
+
+  const Finished system = run_tool({"--json", "run", b, "--", "true"}, {.before_exec = [] {
+                                     ::closefrom(3);
+                                     const rlimit one = {4, 4};  // the directory, but not the lock file too
+                                     ::setrlimit(RLIMIT_NOFILE, &one);
+                                   }});
+  CHECK(system.ended == exited(71));
+  CHECK(json::parse(system.err)["error"]["kind"] == "system");
+  CHECK(json::parse(system.err)["error"]["errno"] == "EMFILE");
+}
+
+TEST_CASE("a fork that the system refuses is 71, and the lock is free") {
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  // The limit on processes does not hold for root.
+  const Finished refused = run_tool({"run", dir.path(), "--", "true"}, {.before_exec = [] {
+                                      const rlimit none = {0, 0};
+                                      ::setrlimit(RLIMIT_NPROC, &none);
+                                      if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0))
+                                        ::_exit(2);
+                                    }});
+  CHECK(refused.ended == exited(71));
+  CHECK(refused.err == "grex-lock: the system refused: Resource temporarily unavailable (fork)\n");
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a message is one line whatever is in the path") {
+  const TempDir dir;
+  const Finished finished = run_tool({"probe", dir / "a\nb\x1b[31m\xff"});
+  CHECK(finished.err == "grex-lock: not found: " + dir.path() + "/a\\nb\\x1b[31m\\xff: No such file or directory\n");
+}

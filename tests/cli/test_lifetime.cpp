@@ -1,0 +1,158 @@
+// How long a lock lasts under `run`.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+// A command that leaves a daemon behind, in a session of its own, and prints its
+// number. Its end of our pipes closes when it has left our process group. It
+// ends when the FIFO that it reads is opened for writing and closed.
+std::string leave_daemon(const TempDir& dir) {
+  return "mkfifo " + (dir / "fifo") + "; setsid sh -c 'echo $$; exec </dev/null >/dev/null 2>&1; read x <" +
+         (dir / "fifo") + "' &";
+}
+
+void end_daemon(const TempDir& dir, const std::string& pid_line) {
+  const pid_t pid = std::stoi(pid_line);
+  write_file(dir / "fifo", "done\n");
+  until([pid] { return !left_children() || !process_exists(pid); });
+}
+
+}  // namespace
+
+TEST_CASE("the lock is held before the command starts and until it ends") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended == exited(1));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a daemon that the command leaves behind does not pin the lock") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", dir.path(), "--", "sh", "-c", leave_daemon(dir)});
+  CHECK(finished.ended == exited(0));
+  CHECK(process_exists(std::stoi(finished.out)));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  end_daemon(dir, finished.out);
+}
+
+TEST_CASE("with --linger the lock stays until every inheritor has closed it") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", "--linger", dir.path(), "--", "sh", "-c", leave_daemon(dir)});
+  CHECK(finished.ended == exited(0));
+  CHECK(is_locked(dir / ".grex-lock"));
+  const Finished busy = run_tool({"probe", dir.path()});
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find("held by pid " + finished.out.substr(0, finished.out.size() - 1)) != std::string::npos);
+  Process next(grex_lock({"run", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  end_daemon(dir, finished.out);
+  CHECK(next.wait() == exited(0));
+}
+
+TEST_CASE("with --close the command does not inherit the lock and losing grex-lock frees it") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
+  const pid_t command = std::stoi(tool.line());
+  CHECK(is_locked(dir / ".grex-lock"));
+  tool.signal(SIGKILL);
+  CHECK(tool.wait() == killed_by(SIGKILL));
+  CHECK(process_exists(command));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a grex-lock that is killed leaves the lock with the command that lives on") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
+  const std::string command = tool.line();
+  tool.signal(SIGKILL);
+  CHECK(tool.wait() == killed_by(SIGKILL));
+  CHECK(is_locked(dir / ".grex-lock"));
+  const Finished busy = run_tool({"run", "-n", dir.path(), "--", "true"});
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find("held by pid " + command) != std::string::npos);
+  CHECK(busy.err.find("nightly") != std::string::npos);
+  Process next(grex_lock({"run", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  tool.close_input();
+  CHECK(next.wait() == exited(0));
+}
+
+TEST_CASE("with --no-fork grex-lock becomes the command and the lock ends with it") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "-F", dir.path(), "--", "sh", "-c", "echo $$; read line; exit 3"}));
+  CHECK(tool.line() == std::to_string(tool.pid()));
+  CHECK(is_locked(dir / ".grex-lock"));
+  tool.close_input();
+  CHECK(tool.wait() == exited(3));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a script that uses descriptors 3 to 9 does not lose its lock under --no-fork") {
+  const TempDir dir;
+  CHECK(run_tool({"run", "-F", dir.path(), "--", "sh", "-c",
+                  "exec 3>&- 4>&- 5>/dev/null 9>&-; flock -n " + (dir / ".grex-lock") + " true"})
+            .ended == exited(1));
+}
+
+TEST_CASE("the command gets the lock and no other descriptor of ours") {
+  const TempDir dir;
+  // What the test itself was given by its caller is there with and without us.
+  const Words list = {"sh", "-c", "ls -l /proc/self/fd | sed -n 's/.* -> //p' | grep -v -e pipe: -e /proc/ | sort"};
+  const auto under = [&](std::initializer_list<std::string> options) {
+    Words words = grex_lock({"run", dir.path()});
+    words.insert(words.end(), options);
+    words.emplace_back("--");
+    words.insert(words.end(), list.begin(), list.end());
+    return finish(words).out;
+  };
+  const std::string plain = finish(list).out;
+  CHECK(under({"-o"}) == plain);
+  for (const std::string& shown : {under({}), under({"-F"})}) {
+    std::string rest = shown;
+    const auto at = rest.find(dir / ".grex-lock\n");
+    REQUIRE(at != std::string::npos);
+    CHECK(rest.erase(at, (dir / ".grex-lock\n").size()) == plain);
+  }
+}
+
+TEST_CASE("a lock never becomes a standard stream that was closed") {
+  const TempDir dir;
+  const std::string script = grex_lock() + " run " + dir.path() + " -- sh -c 'test ! -e /proc/self/fd/0' <&-";
+  CHECK(finish({"sh", "-c", script}).ended == exited(0));
+}
+
+TEST_CASE("a command that cannot be started frees the lock and leaves no record") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "--", dir / "none"}).ended == exited(127));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(run_tool({"run", "-F", dir.path(), "--", dir / "none"}).ended == exited(127));
+  CHECK(content_of(dir / ".grex-lock").empty());
+}
+
+TEST_CASE("the record tells of the holder while it holds and is emptied before the lock is free") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "x y", dir.path(), "--", "sh", "-c", "echo; read line; exit 0"}));
+  tool.line();
+  const std::string record = content_of(dir / ".grex-lock");
+  CHECK(record.find("\"pid\":" + std::to_string(tool.pid()) + ",") != std::string::npos);
+  CHECK(record.find("\"note\":\"x y\"") != std::string::npos);
+  CHECK(record.find("\"verb\":\"run\"") != std::string::npos);
+  CHECK(record.back() == '\n');
+  tool.close_input();
+  CHECK(tool.wait() == exited(0));
+  CHECK(content_of(dir / ".grex-lock").empty());
+}
+
+TEST_CASE("--no-record leaves the lock file as it was") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "kept");
+  CHECK(run_tool({"run", "--no-record", dir.path(), "--", "cat", dir / ".grex-lock"}).out == "kept");
+  CHECK(content_of(dir / ".grex-lock") == "kept");
+}

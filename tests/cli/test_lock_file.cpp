@@ -1,0 +1,109 @@
+// The lock file as found on disk.
+
+#include <doctest/doctest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+Setup as_nobody() {
+  return {.before_exec = [] {
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
+  }};
+}
+
+}  // namespace
+
+TEST_CASE("a symlink in the lock file's place is refused, whichever way it points") {
+  const TempDir dir;
+  std::filesystem::create_symlink(dir / "target", dir / ".grex-lock");
+  for (int i = 0; i < 2; ++i) {
+    const Finished finished = run_tool({"run", dir.path(), "--", "echo", "ran"});
+    CHECK(finished.ended == exited(77));
+    CHECK(finished.out.empty());
+    CHECK(finished.err.starts_with("grex-lock: unsafe lock file: " + dir.path() +
+                                   "/.grex-lock: it is a symbolic link\n"));
+    CHECK(run_tool({"probe", dir.path()}).ended == exited(77));
+    write_file(dir / "target", "content");
+  }
+  CHECK(content_of(dir / "target") == "content");
+}
+
+TEST_CASE("a FIFO in the lock file's place is refused and does not block") {
+  const TempDir dir;
+  REQUIRE(::mkfifo((dir / ".grex-lock").c_str(), 0666) == 0);
+  CHECK(run_tool({"run", dir.path(), "--", "true"}).ended == exited(77));
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(77));
+  CHECK(run_tool({"probe", dir.path()}).ended == exited(77));
+  CHECK(run_tool({"status", dir.path()}).ended == exited(0));
+}
+
+TEST_CASE("a lock file is never truncated by opening and never removed") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "kept");
+  CHECK(run_tool({"run", "-s", dir.path(), "--", "true"}).ended == exited(0));
+  CHECK(content_of(dir / ".grex-lock") == "kept");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
+  CHECK(content_of(dir / ".grex-lock") == "kept");
+}
+
+TEST_CASE("another user's lock file can be locked though it may only be read") {
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0755);
+  write_file(dir / ".grex-lock", "");
+  ::chmod((dir / ".grex-lock").c_str(), 0644);
+  CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}, as_nobody()).ended == exited(1));
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, as_nobody()).ended == exited(75));
+}
+
+TEST_CASE("a lock file that may not be read is no permission and one that cannot be created says so") {
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0755);
+  const Finished create = run_tool({"run", dir.path(), "--", "echo", "ran"}, as_nobody());
+  CHECK(create.ended == exited(73));
+  CHECK(create.err.starts_with("grex-lock: cannot create: " + dir.path() + "/.grex-lock: Permission denied\n"));
+  CHECK(create.out.empty());
+  write_file(dir / ".grex-lock", "");
+  ::chmod((dir / ".grex-lock").c_str(), 0600);
+  const Finished denied = run_tool({"run", dir.path(), "--", "echo", "ran"}, as_nobody());
+  CHECK(denied.ended == exited(77));
+  CHECK(denied.err == "grex-lock: no permission: " + dir.path() + "/.grex-lock: Permission denied\n");
+  ::chmod(dir.path().c_str(), 0700);
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, as_nobody()).ended == exited(77));
+}
+
+TEST_CASE("in a sticky directory another user's lock file is locked in spite of fs.protected_regular") {
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 01777);
+  write_file(dir / ".grex-lock", "");
+  ::chmod((dir / ".grex-lock").c_str(), 0666);
+  if (::geteuid() == 0) REQUIRE(::chown((dir / ".grex-lock").c_str(), 65533, 65533) == 0);
+  // Refused with O_CREAT only where the sysctl is on; without it this is a plain lock.
+  CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}, as_nobody()).ended == exited(1));
+}
+
+TEST_CASE("on a read-only file system a lock file that is there can be locked and none can be made") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  write_file(pack + "/.grex-lock", "");
+  // A mount of our own, in a namespace that goes with the shell.
+  const std::string mounted =
+      "mount --bind " + pack + " " + pack + " && mount -o remount,ro,bind " + pack + " && cd " + pack + " && ";
+  const auto in_namespace = [&](const std::string& script) {
+    return finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted + script});
+  };
+  CHECK(in_namespace(grex_lock() + " run . -- flock -n .grex-lock true").ended == exited(1));
+  const Finished create = in_namespace(grex_lock() + " run -t workspace-sync . -- true");
+  CHECK(create.ended == exited(73));
+  CHECK(create.err.find("Read-only file system") != std::string::npos);
+}

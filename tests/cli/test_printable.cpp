@@ -1,0 +1,33 @@
+#include "cli/printable.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace grex::cli;
+
+TEST_CASE("plain text and other alphabets are shown as they are") {
+  CHECK(printable("plain ~ text") == "plain ~ text");
+  CHECK(printable("Größe → 鎖 🔒") == "Größe → 鎖 🔒");
+}
+
+TEST_CASE("what a terminal would obey is shown as an escape") {
+  CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
+  CHECK(printable("\x1b[2J\x07\x7f") == "\\x1b[2J\\x07\\x7f");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "\\xc2\\x9b31m");             // CSI as a C1 control
+  CHECK(printable("\xe2\x80\xae") == "\\xe2\\x80\\xae");  // right-to-left override
+}
+
+TEST_CASE("bytes that are not UTF-8 are shown as escapes") {
+  CHECK(printable("\xff") == "\\xff");
+  CHECK(printable("\xc3") == "\\xc3");
+  CHECK(printable("\xc3(") == "\\xc3(");
+  CHECK(printable("\xc0\xaf") == "\\xc0\\xaf");  // overlong
+  CHECK(printable("\xe0\x80\xaf") == "\\xe0\\x80\\xaf");
+  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");           // surrogate
+  CHECK(printable("\xf5\x80\x80\x80") == "\\xf5\\x80\\x80\\x80");  // beyond Unicode
+  CHECK(printable(std::string("\0", 1)) == "\\x00");
+}
+
+TEST_CASE("a command line can be pasted into a shell") {
+  CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
+}

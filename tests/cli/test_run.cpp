@@ -1,0 +1,146 @@
+// What `run` does with its command, options and environment.
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+TEST_CASE("run exits as its command does") {
+  const TempDir dir;
+  for (const int status : {0, 1, 75, 255}) {
+    CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "exit " + std::to_string(status)}).ended == exited(status));
+  }
+}
+
+TEST_CASE("the command has grex-lock's streams to itself") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "cat; echo error >&2"}));
+  tool.write("in\n");
+  tool.close_input();
+  CHECK(tool.rest() == "in\n");
+  CHECK(tool.error_rest() == "error\n");
+  CHECK(tool.wait() == exited(0));
+}
+
+TEST_CASE("the command's words are passed as they are, options of ours among them") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "--", "printf", "%s|", "-n", "--json", "--", "a b", "", "--help"}).out ==
+        "-n|--json|--|a b||--help|");
+}
+
+TEST_CASE("-c runs a string by $SHELL, else by /bin/sh") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "-c", "echo $0; exit 3"}, {.environment = {{"SHELL", "/bin/bash"}}}).out ==
+        "/bin/bash\n");
+  const Finished plain = run_tool({"run", dir.path(), "-c", "echo $0; exit 3"}, {.environment = {{"SHELL", {}}}});
+  CHECK(plain.out == "/bin/sh\n");
+  CHECK(plain.ended == exited(3));
+  CHECK(run_tool({"run", "-c", "true", dir.path()}).ended == exited(0));
+  CHECK(run_tool({"run", dir.path(), "-c", "true"}, {.environment = {{"SHELL", "/none"}}}).ended == exited(127));
+}
+
+TEST_CASE("a command that is not found is 127 and one that cannot be executed 126") {
+  const TempDir dir;
+  const Finished missing = run_tool({"run", dir.path(), "--", "no-such-command"});
+  CHECK(missing.ended == exited(127));
+  CHECK(missing.err == "grex-lock: command not found: no-such-command: No such file or directory\n");
+  write_file(dir / "plain", "");
+  const Finished plain = run_tool({"run", dir.path(), "--", dir / "plain"});
+  CHECK(plain.ended == exited(126));
+  CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\n");
+}
+
+TEST_CASE("without PATH the enclosing pack is locked, else the working directory") {
+  const TempDir dir;
+  const std::string deep = dir.make("ws/app/src/deep");
+  dir.make("ws/app/.grex");
+  const Words locks_app = {"flock", "-n", dir / "ws/app/.grex-lock", "true"};
+  Words words = grex_lock({"run", "--"});
+  words.insert(words.end(), locks_app.begin(), locks_app.end());
+  CHECK(finish(words, {.directory = deep}).ended == exited(1));
+  CHECK_FALSE(exists(deep + "/.grex-lock"));
+
+  const std::string plain = dir.make("plain");
+  CHECK(run_tool({"run", "--", "test", "-e", ".grex-lock"}, {.directory = plain}).ended == exited(0));
+}
+
+TEST_CASE("every tier locks the file that grex locks") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const Setup one = {.environment = {{"GREX_PARALLEL", "1"}}};
+  const std::pair<const char*, std::string> files[] = {{"workspace-sync", pack + "/.grex.sync.lock"},
+                                                       {"semaphore", pack + "/.grex.slot-0.lock"},
+                                                       {"per-pack", pack + "/.grex-lock"},
+                                                       {"backend", pack + ".grex-backend.lock"},
+                                                       {"manifest", pack + "/.grex/.grex.lock"}};
+  for (const auto& [tier, file] : files) {
+    CAPTURE(tier);
+    CHECK(run_tool({"run", "--tier", tier, pack, "--", "flock", "-n", file, "true"}, one).ended == exited(1));
+    CHECK(exists(file));
+    const grex::UniqueFd lock = lock_as_grex(file);
+    CHECK(run_tool({"run", "-n", "-t", tier, pack, "--", "true"}, one).ended == exited(75));
+  }
+}
+
+TEST_CASE("the backend lock of a destination that does not exist yet survives its making and its wipe") {
+  const TempDir dir;
+  CHECK(run_tool({"run", "-t", "backend", dir / "new", "--", "sh", "-c",
+                  "mkdir " + (dir / "new") + " && flock -n " + (dir / "new.grex-backend.lock") + " true; s=$?; rmdir " +
+                      (dir / "new") + "; exit $s"})
+            .ended == exited(1));
+  CHECK(exists(dir / "new.grex-backend.lock"));
+}
+
+TEST_CASE("two spellings of one pack are one lock") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  std::filesystem::create_directory_symlink(pack, dir / "link");
+  CHECK(run_tool({"run", pack, "--", "env", "-u", "GREX_LOCK_STACK", grex_lock(), "probe", dir / "link/"}).ended ==
+        exited(75));
+}
+
+TEST_CASE("--create makes missing directories, and without it they are an error") {
+  const TempDir dir;
+  const Finished missing = run_tool({"run", dir / "a/b", "--", "true"});
+  CHECK(missing.ended == exited(66));
+  CHECK(missing.err == "grex-lock: not found: " + dir / "a/b" + ": No such file or directory\n" +
+                           "grex-lock: --create makes missing directories\n");
+  CHECK_FALSE(exists(dir / "a"));
+  CHECK(run_tool({"run", "--create", dir / "a/b", "--", "true"}).ended == exited(0));
+  CHECK(exists(dir / "a/b/.grex-lock"));
+}
+
+TEST_CASE("global options are taken before and after the command") {
+  const TempDir dir;
+  for (const auto& words : {grex_lock({"--json", "probe", dir.path()}), grex_lock({"probe", "--json", dir.path()}),
+                            grex_lock({"--color", "never", "--json", "probe", dir.path()}),
+                            grex_lock({"--layout=flat", "probe", dir.path(), "--json"})}) {
+    CHECK(finish(words).out.starts_with("{\"verb\":\"probe\""));
+  }
+}
+
+TEST_CASE("the environment of the command is ours but for the tier stack") {
+  const TempDir dir;
+  const Finished plain = finish({"env"});
+  const Finished under = run_tool({"run", dir.path(), "--", "sh", "-c", "unset GREX_LOCK_STACK; exec env"});
+  CHECK(under.out.find("GREX_LOCK_STACK") == std::string::npos);
+  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "echo $OTHER"}, {.environment = {{"OTHER", "tool's"}}}).out ==
+        "tool's\n");
+  CHECK(run_tool({"run", "--new-scope", dir.path(), "--", "sh", "-c", "echo ${GREX_LOCK_STACK-unset}"}).out ==
+        "unset\n");
+}
+
+TEST_CASE("a record that cannot be written does not keep the command from running") {
+  const TempDir dir;
+  // A limit on file sizes makes the write fail, as a full disk would.
+  const std::string script =
+      "trap '' XFSZ; ulimit -f 0; exec " + grex_lock() + " run -v " + dir.path() + " -- echo ran";
+  const Finished finished = finish({"bash", "-c", script});
+  CHECK(finished.out == "ran\n");
+  CHECK(finished.err.find("grex-lock: no record written: File too large (write)\n") != std::string::npos);
+  CHECK(finished.ended == exited(0));
+}

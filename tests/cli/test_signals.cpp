@@ -1,0 +1,121 @@
+// Signals while the command runs.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+// Says "ready", then a line for every signal that arrives; ends when its input
+// is closed, with the status given.
+Words signal_teller(int status) {
+  return {"bash", "-c",
+          "for s in TERM HUP QUIT INT USR1 USR2; do trap \"echo $s\" $s; done; echo ready\n"
+          "while :; do read -r line; r=$?; [ $r -gt 128 ] && continue; [ $r = 1 ] && break; echo \"$line\"; done\n"
+          "exit " +
+              std::to_string(status)};
+}
+
+Process run_under_lock(const TempDir& dir, const Words& command) {
+  Words words = grex_lock({"run", dir.path(), "--"});
+  words.insert(words.end(), command.begin(), command.end());
+  return Process(words);
+}
+
+}  // namespace
+
+TEST_CASE("a signal that is sent to grex-lock reaches the command exactly once") {
+  const TempDir dir;
+  Process tool = run_under_lock(dir, signal_teller(9));
+  CHECK(tool.line() == "ready");
+  const std::pair<int, const char*> signals[] = {{SIGTERM, "TERM"}, {SIGHUP, "HUP"},   {SIGQUIT, "QUIT"},
+                                                 {SIGINT, "INT"},   {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}};
+  for (const auto& [signal, name] : signals) {
+    tool.signal(signal);
+    CHECK(tool.line() == name);
+  }
+  // What would have come twice would have come before this answer.
+  tool.write("done\n");
+  CHECK(tool.line() == "done");
+  tool.close_input();
+  CHECK(tool.wait() == exited(9));
+  CHECK(tool.rest().empty());
+}
+
+TEST_CASE("a command that a signal kills ends grex-lock with 128+N") {
+  const TempDir dir;
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGUSR1}) {
+    Process tool = run_under_lock(dir, until_input_closes());
+    CHECK(tool.line() == "ready");
+    tool.signal(signal);
+    CHECK(tool.wait() == exited(128 + signal));
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+    CHECK(content_of(dir / ".grex-lock").empty());
+  }
+  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "kill -KILL $$"}).ended == exited(128 + SIGKILL));
+  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "kill -SEGV $$"}).ended == exited(128 + SIGSEGV));
+}
+
+TEST_CASE("the command starts with the mask and the dispositions that grex-lock was given") {
+  const TempDir dir;
+  const char* const show = "^Sig(Blk|Ign|Cgt):";
+  const Setup odd = {.before_exec = [] {
+    ::signal(SIGCHLD, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGUSR2, SIG_IGN);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGWINCH);
+    ::sigprocmask(SIG_SETMASK, &set, nullptr);
+  }};
+  for (const Setup& setup : {Setup{}, odd}) {
+    const std::string plain = finish({"grep", "-E", show, "/proc/self/status"}, setup).out;
+    CHECK(plain.size() > 30);
+    CHECK(run_tool({"run", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}, setup).out == plain);
+    CHECK(run_tool({"run", "-F", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}, setup).out == plain);
+    // After a wait, too, which has handlers of its own.
+    Process holder = run_under_lock(dir, until_input_closes());
+    CHECK(holder.line() == "ready");
+    Process waited(grex_lock({"run", "-w", "60", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}), setup);
+    until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+    holder.close_input();
+    CHECK(waited.rest() == plain);
+    CHECK(waited.wait() == exited(0));
+  }
+}
+
+TEST_CASE("the command's status is known though SIGCHLD was ignored") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "exit 5"}, {.before_exec = [] { ::signal(SIGCHLD, SIG_IGN); }})
+            .ended == exited(5));
+}
+
+TEST_CASE("a grex-lock that is stopped and continued goes on, whatever ended meanwhile") {
+  const TempDir dir;
+  Process tool = run_under_lock(dir, {"sh", "-c", "echo $$; read line; exit 4"});
+  const pid_t command = std::stoi(tool.line());
+  tool.signal(SIGSTOP);
+  until([&tool] { return state_of(tool.pid()) == 'T'; });
+  tool.close_input();
+  until([command] { return state_of(command) == 'Z'; });
+  CHECK(is_locked(dir / ".grex-lock"));
+  tool.signal(SIGCONT);
+  CHECK(tool.wait() == exited(4));
+}
+
+TEST_CASE("a command that is stopped and continued away from a terminal does not stop grex-lock") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; kill -STOP $$; exit 6"}),
+               {.before_exec = [] { ::setsid(); }, .own_group = false});
+  const pid_t command = std::stoi(tool.line());
+  until([command] { return state_of(command) == 'T'; });
+  ::kill(command, SIGCONT);
+  CHECK(tool.wait() == exited(6));
+}

@@ -1,0 +1,181 @@
+// The tier stack in the environment, across processes.
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+json stack_of_command(const Words& words) { return json::parse(finish(words).out); }
+
+Setup with_stack(const std::string& text) { return {.environment = {{"GREX_LOCK_STACK", text}}}; }
+
+// An entry for a lock file, as grex-lock writes it.
+std::string entry(const char* tier, const std::string& path, pid_t pid) {
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  return json::array({{{"tier", tier},
+                       {"path", path},
+                       {"dev", st.st_dev},
+                       {"ino", st.st_ino},
+                       {"pid", pid},
+                       {"mode", "exclusive"}}})
+      .dump();
+}
+
+}  // namespace
+
+TEST_CASE("the command gets the stack with its own lock appended, outermost first") {
+  const TempDir dir;
+  const json stack = stack_of_command(grex_lock({"run", "-t", "workspace-sync", dir.path(), "--", grex_lock(), "run",
+                                                 "-s", dir.path(), "--", "sh", "-c", "echo \"$GREX_LOCK_STACK\""}));
+  REQUIRE(stack.size() == 2);
+  CHECK(stack[0]["tier"] == "workspace-sync");
+  CHECK(stack[0]["path"] == dir / ".grex.sync.lock");
+  CHECK(stack[0]["mode"] == "exclusive");
+  CHECK(stack[1]["tier"] == "per-pack");
+  CHECK(stack[1]["mode"] == "shared");
+  struct stat st {};
+  REQUIRE(::stat((dir / ".grex-lock").c_str(), &st) == 0);
+  CHECK(stack[1]["dev"] == st.st_dev);
+  CHECK(stack[1]["ino"] == st.st_ino);
+}
+
+TEST_CASE("a tier not strictly above the ancestors' is refused before any waiting, and nothing is made") {
+  const TempDir dir;
+  const std::string other = dir.make("other");
+  for (const char* const tier : {"workspace-sync", "semaphore", "per-pack"}) {
+    CAPTURE(tier);
+    const Finished refused = run_tool({"run", dir.path(), "--", grex_lock(), "run", "-t", tier, other, "--", "true"});
+    CHECK(refused.ended == exited(76));
+    CHECK(refused.err.find(dir / ".grex-lock") != std::string::npos);
+    CHECK(refused.err.find(other) != std::string::npos);
+  }
+  CHECK_FALSE(exists(other + "/.grex-lock"));
+  // Before any waiting: the wanted lock is held, and for good.
+  const grex::UniqueFd lock = lock_as_grex(other + "/.grex-lock");
+  CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "run", other, "--", "true"}).ended == exited(76));
+  CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "probe", other}).ended == exited(76));
+}
+
+TEST_CASE("--tier-check and its variable make of a reversed order a warning or nothing") {
+  const TempDir dir;
+  const std::string other = dir.make("other");
+  const auto reversed = [&](const std::string& check, const Setup& setup = {}) {
+    return run_tool({"run", dir.path(), "--", grex_lock(), "run", "--tier-check", check, other, "--", "echo", "ran"},
+                    setup);
+  };
+  const Finished warned = reversed("warn");
+  CHECK(warned.ended == exited(0));
+  CHECK(warned.err.starts_with("grex-lock: warning: tier order: " + other + "/.grex-lock: per-pack (tier 2) may not"));
+  CHECK(warned.out == "ran\n");
+  const Finished off = reversed("off");
+  CHECK(off.ended == exited(0));
+  CHECK(off.err.empty());
+  CHECK(reversed("enforce", {.environment = {{"GREX_LOCK_TIER_CHECK", "off"}}}).ended == exited(76));
+  CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "run", other, "--", "true"},
+                 {.environment = {{"GREX_LOCK_TIER_CHECK", "off"}}})
+            .ended == exited(0));
+}
+
+TEST_CASE("the very lock that an ancestor holds is busy at once, never a hang") {
+  const TempDir dir;
+  for (const char* const check : {"enforce", "off"}) {
+    const Finished again =
+        run_tool({"run", dir.path(), "--", grex_lock(), "run", "--tier-check", check, dir.path(), "--", "true"});
+    CHECK(again.ended == exited(75));
+    CHECK(again.err.find(dir.path() + "/.grex-lock: already held by ancestor ") != std::string::npos);
+  }
+  const Finished coded = run_tool({"run", dir.path(), "--", grex_lock(), "run", "-E", "3", dir.path(), "--", "true"});
+  CHECK(coded.ended == exited(3));
+}
+
+TEST_CASE("--reentrant goes on under the ancestor's lock and leaves it held") {
+  const TempDir dir;
+  const std::string again =
+      grex_lock() + " run --reentrant " + dir.path() + " -- true; flock -n " + (dir / ".grex-lock") + " true";
+  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", again}).ended == exited(1));
+  CHECK(content_of(dir / ".grex-lock").empty());
+  // Where no ancestor holds it, it is taken.
+  CHECK(run_tool({"run", "--reentrant", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended ==
+        exited(1));
+  // What an ancestor only shares can't be had exclusively.
+  const Finished upgrade =
+      run_tool({"run", "-s", dir.path(), "--", grex_lock(), "run", "--reentrant", dir.path(), "--", "true"});
+  CHECK(upgrade.ended == exited(75));
+  CHECK(upgrade.err.find("already held by ancestor") != std::string::npos);
+  CHECK(run_tool({"run", "-s", dir.path(), "--", grex_lock(), "run", "-s", "--reentrant", dir.path(), "--", "true"})
+            .ended == exited(0));
+}
+
+TEST_CASE("a stack that grex-lock did not write fails closed") {
+  const TempDir dir;
+  for (const char* const text : {"x", "{}", "[{}]", "[", "null", "[{\"tier\":\"per-pack\"}]"}) {
+    CAPTURE(text);
+    const Finished refused = run_tool({"run", dir.path(), "--", "echo", "ran"}, with_stack(text));
+    CHECK(refused.ended == exited(65));
+    CHECK(refused.out.empty());
+    CHECK(refused.err.starts_with("grex-lock: bad environment: GREX_LOCK_STACK: "));
+    CHECK(run_tool({"probe", dir.path()}, with_stack(text)).ended == exited(65));
+    CHECK(run_tool({"stack"}, with_stack(text)).ended == exited(65));
+    CHECK(run_tool({"run", "--tier-check=off", dir.path(), "--", "true"}, with_stack(text)).ended == exited(65));
+    const json error = json::parse(run_tool({"probe", "--json", dir.path()}, with_stack(text)).out);
+    CHECK(error["error"]["kind"] == "stack");
+  }
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+}
+
+TEST_CASE("an empty stack is none") {
+  const TempDir dir;
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack("")).ended == exited(0));
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack("[]")).ended == exited(0));
+}
+
+TEST_CASE("an entry whose lock is gone is dropped, with a note under -v") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  const std::string stale = entry("manifest", dir / ".grex-lock", 1);
+  const Finished finished =
+      run_tool({"run", "-v", dir.path(), "--", "sh", "-c", "echo $GREX_LOCK_STACK"}, with_stack(stale));
+  CHECK(finished.ended == exited(0));
+  CHECK(finished.err.starts_with("grex-lock: no longer held by ancestor 1, dropped: manifest " + dir.path()));
+  CHECK(json::parse(finished.out).size() == 1);
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack(stale)).err.empty());
+}
+
+TEST_CASE("a daemon that outlived its lock may take it again, though somebody else holds it by now") {
+  const TempDir dir;
+  Process first({"true"});
+  first.wait();
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  // Not "already held by ancestor": it waits for whoever has it now.
+  const std::string outlived = entry("per-pack", dir / ".grex-lock", first.pid());
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, with_stack(outlived)).err.find("held by pid") !=
+        std::string::npos);
+}
+
+TEST_CASE("stack shows the inherited locks, verified") {
+  const TempDir dir;
+  CHECK(run_tool({"stack"}).out.empty());
+  const std::string tool = grex_lock();
+  const Finished text = run_tool({"run", dir.path(), "--", tool, "stack"});
+  CHECK(text.out.starts_with("per-pack        exclusive  pid "));
+  CHECK(text.out.ends_with("  " + dir.path() + "/.grex-lock\n"));
+
+  const json live = json::parse(run_tool({"run", dir.path(), "--", tool, "--json", "stack"}).out);
+  CHECK(live["verb"] == "stack");
+  CHECK(live["entries"][0]["tier"] == "per-pack");
+  CHECK(live["entries"][0]["live"] == true);
+
+  const std::string stale = entry("backend", dir / ".grex-lock", 1);
+  const json gone = json::parse(run_tool({"stack", "--json"}, with_stack(stale)).out);
+  CHECK(gone["entries"][0]["live"] == false);
+  CHECK(run_tool({"stack"}, with_stack(stale)).out.ends_with("(no longer held)\n"));
+}

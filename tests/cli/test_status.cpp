@@ -1,0 +1,389 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/record.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+json status_of(const std::string& path, const Setup& setup = {}) {
+  const Finished finished = run_tool({"status", "--json", path}, setup);
+  REQUIRE(finished.ended == exited(0));
+  return json::parse(finished.out);
+}
+
+json lock_at(const std::string& tier, const std::string& path, const Setup& setup = {}) {
+  const json document = status_of(path, setup);
+  for (const json& lock : document["locks"]) {
+    if (lock["tier"] == tier) return lock;
+  }
+  return {};
+}
+
+json pack_lock(const TempDir& dir) { return lock_at("per-pack", dir.path()); }
+
+json holder_with(const json& lock, const char* key, const json& value) {
+  for (const json& holder : lock["holders"]) {
+    if (holder[key] == value) return holder;
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("status --json has the documented keys and all five tiers in order") {
+  const TempDir dir;
+  const json document = status_of(dir.path());
+  CHECK(document["verb"] == "status");
+  CHECK(document["version"] == 1);
+  CHECK(document["host"].is_string());
+  CHECK(document["taken_at"].get<std::string>().size() == 24);
+  CHECK_FALSE(document.contains("status"));
+  const std::vector<std::string> tiers = {"workspace-sync", "semaphore", "per-pack", "backend", "manifest"};
+  REQUIRE(document["locks"].size() == tiers.size());
+  for (std::size_t i = 0; i < tiers.size(); ++i) {
+    const json& lock = document["locks"][i];
+    CHECK(lock["tier"] == tiers[i]);
+    CHECK(lock["target"] == dir.path());
+    CHECK(lock["path"].is_string());
+    CHECK(lock["state"] == "absent");
+    CHECK(lock["mode"].is_null());
+    CHECK(lock["evidence"] == "none");
+    CHECK(lock["holders"].empty());
+    CHECK(lock["waiters"].empty());
+    CHECK(lock["record"] == "none");
+    CHECK(lock.contains("slots") == (tiers[i] == "semaphore"));
+  }
+}
+
+TEST_CASE("status changes nothing") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "content");
+  status_of(dir.path());
+  CHECK(run_tool({"status", dir.path()}).ended == exited(0));
+  CHECK(content_of(dir / ".grex-lock") == "content");
+  CHECK_FALSE(exists(dir / ".grex"));
+  CHECK_FALSE(exists(dir / ".grex.sync.lock"));
+}
+
+TEST_CASE("a free lock is free by the kernel's word") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  CHECK(pack_lock(dir)["state"] == "free");
+  // Other tests' locks may make the kernel's list too long to be read at once;
+  // then the lock is tried.
+  until([&dir] { return pack_lock(dir)["evidence"] == "kernel"; });
+}
+
+TEST_CASE("a holder is told with all that is known, and the command that has the lock open too") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
+  const pid_t command = std::stoi(tool.line());
+  const json lock = pack_lock(dir);
+  CHECK(lock["state"] == "held");
+  CHECK(lock["mode"] == "exclusive");
+  CHECK(lock["evidence"] == "kernel");
+  CHECK(lock["record"] == "valid");
+  REQUIRE(lock["holders"].size() == 2);
+  const json& acquirer = lock["holders"][0];
+  CHECK(acquirer["pid"] == tool.pid());
+  CHECK(acquirer["role"] == "acquirer");
+  CHECK(acquirer["alive"] == true);
+  CHECK(acquirer["command"] == json::array({"sh", "-c", "echo $$; read line"}));
+  CHECK(acquirer["note"] == "nightly");
+  CHECK(acquirer["verb"] == "run");
+  CHECK(acquirer["mode"] == "exclusive");
+  CHECK(acquirer["since"].get<std::string>().size() == 24);
+  CHECK(acquirer["held_ms"].get<std::int64_t>() >= 0);
+  CHECK(acquirer["uid"].is_number());
+  CHECK(acquirer["cwd"].is_string());
+  CHECK(acquirer["host"].is_string());
+  const json& heir = lock["holders"][1];
+  CHECK(heir["pid"] == command);
+  CHECK(heir["role"] == "fd-holder");
+  CHECK(heir["since"].is_null());
+}
+
+TEST_CASE("with --json run's holder keys are all there, null where unknown") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const json holder = pack_lock(dir)["holders"][0];
+  for (const char* const key :
+       {"pid", "role", "alive", "uid", "user", "command", "cwd", "since", "held_ms", "host", "note", "verb", "mode"}) {
+    CAPTURE(key);
+    CHECK(holder.contains(key));
+  }
+  CHECK(holder["since"].is_null());
+  CHECK(holder["note"].is_null());
+}
+
+TEST_CASE("a foreign holder is told with pid and command: grex") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const json status = pack_lock(dir);
+  CHECK(status["state"] == "held");
+  CHECK(status["record"] == "none");
+  REQUIRE(status["holders"].size() == 1);
+  CHECK(status["holders"][0]["pid"] == ::getpid());
+  CHECK(status["holders"][0]["role"] == "acquirer");
+  CHECK(status["holders"][0]["alive"] == true);
+  CHECK(status["holders"][0]["command"][0].get<std::string>().find("test_cli") != std::string::npos);
+}
+
+TEST_CASE("a foreign holder is told with pid and command: flock and its command") {
+  const TempDir dir;
+  Process holder({"flock", dir / ".grex-lock", "sh", "-c", "echo $$; read line"});
+  const pid_t command = std::stoi(holder.line());
+  const json lock = pack_lock(dir);
+  CHECK(holder_with(lock, "pid", holder.pid())["role"] == "acquirer");
+  CHECK(holder_with(lock, "pid", holder.pid())["command"][0] == "flock");
+  CHECK(holder_with(lock, "pid", command)["role"] == "fd-holder");
+}
+
+TEST_CASE("a foreign holder is told with pid and command: Python, sharing") {
+  const TempDir dir;
+  Process holder({"python3", "-c",
+                  "import fcntl\nf = open('" + (dir / ".grex-lock") +
+                      "', 'w')\nfcntl.flock(f, fcntl.LOCK_SH)\n"
+                      "print('ready', flush=True)\ninput()"});
+  CHECK(holder.line() == "ready");
+  const json lock = pack_lock(dir);
+  CHECK(lock["state"] == "held");
+  CHECK(lock["mode"] == "shared");
+  CHECK(lock["holders"][0]["pid"] == holder.pid());
+  CHECK(lock["holders"][0]["command"][0].get<std::string>().find("python3") != std::string::npos);
+  CHECK(lock["holders"][0]["mode"] == "shared");
+}
+
+TEST_CASE("an acquirer that is dead is told as dead, with the shell that has the lock") {
+  const TempDir dir;
+  // flock -n 9 locks the shell's descriptor, and is gone.
+  Process shell({"bash", "-c", "exec 9>>" + (dir / ".grex-lock") + "; flock -n 9; echo ready; read line"});
+  CHECK(shell.line() == "ready");
+  const json lock = pack_lock(dir);
+  CHECK(lock["state"] == "held");
+  REQUIRE(lock["holders"].size() == 2);
+  CHECK(lock["holders"][0]["role"] == "acquirer");
+  CHECK(lock["holders"][0]["alive"] == false);
+  CHECK(lock["holders"][0]["command"].is_null());
+  CHECK(lock["holders"][1]["pid"] == shell.pid());
+  CHECK(lock["holders"][1]["role"] == "fd-holder");
+  CHECK(lock["holders"][1]["command"][0] == "bash");
+  const Finished busy = run_tool({"probe", dir.path()});
+  CHECK(busy.err.find("held by pid " + std::to_string(shell.pid())) != std::string::npos);
+}
+
+TEST_CASE("a process that only has the file open holds nothing") {
+  const TempDir dir;
+  Process reader({"sh", "-c", "exec 7<>" + (dir / ".grex-lock") + "; echo ready; read line"});
+  CHECK(reader.line() == "ready");
+  CHECK(pack_lock(dir)["state"] == "free");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(holder_with(pack_lock(dir), "pid", reader.pid()).is_null());
+}
+
+TEST_CASE("a number that another process has now is not taken for the acquirer") {
+  const TempDir dir;
+  // The acquirer lets go of its copy and lives on as somebody who holds nothing:
+  // to an observer the same as a process that got the number later.
+  Process other({"python3", "-c",
+                 "import fcntl, os, subprocess\n"
+                 "f = os.open('" +
+                     (dir / ".grex-lock") +
+                     "', os.O_RDWR | os.O_CREAT)\n"
+                     "os.set_inheritable(f, True)\n"
+                     "fcntl.flock(f, fcntl.LOCK_EX)\n"
+                     "child = subprocess.Popen(['cat'], close_fds=False, stdin=subprocess.PIPE)\n"
+                     "os.close(f)\n"
+                     "print(child.pid, flush=True)\n"
+                     "input()\n"});
+  const pid_t heir = std::stoi(other.line());
+  const json lock = pack_lock(dir);
+  const json acquirer = holder_with(lock, "role", "acquirer");
+  CHECK(acquirer["pid"] == other.pid());
+  CHECK(acquirer["alive"].is_null());
+  CHECK(acquirer["command"].is_null());
+  CHECK(holder_with(lock, "role", "fd-holder")["pid"] == heir);
+}
+
+TEST_CASE("a killed grex-lock's record is valid as long as its command holds the lock") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
+  const pid_t command = std::stoi(tool.line());
+  tool.signal(SIGKILL);
+  tool.wait();
+  const json lock = pack_lock(dir);
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][0]["pid"] == tool.pid());
+  CHECK(lock["holders"][0]["alive"] == false);
+  CHECK(lock["holders"][0]["note"] == "nightly");
+  CHECK(lock["holders"][1]["pid"] == command);
+  ::kill(command, SIGKILL);
+  until([&dir] { return !is_locked(dir / ".grex-lock"); });
+  const json after = pack_lock(dir);
+  CHECK(after["state"] == "free");
+  CHECK(after["record"] == "stale");
+}
+
+TEST_CASE("a record of a lock that is gone is stale, though another holds the lock by now") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  const std::string record = content_of(dir / ".grex-lock");
+  tool.signal(SIGKILL);
+  tool.wait();
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(content_of(dir / ".grex-lock") == record);
+  json status = pack_lock(dir);
+  CHECK(status["record"] == "stale");
+  CHECK(status["holders"][0]["pid"] == ::getpid());
+  CHECK(status["holders"][0]["note"].is_null());
+
+  // The same number, but another process: it started at another time.
+  json forged = json::parse(record);
+  const grex::core::ProcessIdentity self = grex::core::own_identity();
+  forged["pid"] = self.pid;
+  forged["start_time"] = self.start_time + 1;
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  CHECK(pack_lock(dir)["record"] == "stale");
+  // The same process, but before the machine was started anew.
+  forged["start_time"] = self.start_time;
+  forged["boot_id"] = "another";
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  CHECK(pack_lock(dir)["record"] == "stale");
+}
+
+TEST_CASE("any bytes in the record are borne") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  for (const std::string& bytes : {std::string("\0\xff\x1b[2J", 6), std::string("4242\n"), std::string("{\"pid\":"),
+                                   std::string(1'000'000, '['), std::string("{}")}) {
+    write_file(dir / ".grex-lock", bytes);
+    const json status = pack_lock(dir);
+    CHECK(status["state"] == "held");
+    CHECK(status["record"] == "stale");
+    CHECK(run_tool({"status", dir.path()}).out.find('\x1b') == std::string::npos);
+  }
+}
+
+TEST_CASE("a note and a command cannot speak to the terminal, and bytes that are not UTF-8 do not break the JSON") {
+  const TempDir dir;
+  Process tool(grex_lock(
+      {"run", "--note", "a\x1b[2Jb\nc\xff", dir.path(), "--", "sh", "-c", "echo; read line", "\x1b]0;x\x07"}));
+  tool.line();
+  const std::string text = run_tool({"status", dir.path()}).out;
+  CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("a\\x1b[2Jb\\nc") != std::string::npos);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 5);
+  CHECK(pack_lock(dir)["holders"][0]["note"] == "a\x1b[2Jb\nc\xef\xbf\xbd");
+}
+
+TEST_CASE("waiters are told in the kernel's order") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process first(grex_lock({"run", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  Process second(grex_lock({"run", "-s", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 2; });
+  const json status = pack_lock(dir);
+  REQUIRE(status["waiters"].size() == 2);
+  CHECK(status["waiters"][0]["pid"] == first.pid());
+  CHECK(status["waiters"][0]["role"] == "waiter");
+  CHECK(status["waiters"][0]["mode"] == "exclusive");
+  CHECK(status["waiters"][0]["command"][1] == "run");
+  CHECK(status["waiters"][1]["pid"] == second.pid());
+  CHECK(status["waiters"][1]["mode"] == "shared");
+  CHECK(run_tool({"status", dir.path()}).out.find("; 2 waiting") != std::string::npos);
+}
+
+TEST_CASE("permits are told as one lock with the number used") {
+  const TempDir dir;
+  const Setup four = {.environment = {{"GREX_PARALLEL", "4"}}};
+  Process first(grex_lock({"run", "-t", "semaphore", dir.path(), "--", "sh", "-c", "echo; read line"}), four);
+  first.line();
+  Process second(grex_lock({"run", "-t", "semaphore", dir.path(), "--", "sh", "-c", "echo; read line"}), four);
+  second.line();
+  const json lock = lock_at("semaphore", dir.path(), four);
+  CHECK(lock["state"] == "held");
+  CHECK(lock["slots"] == 4);
+  CHECK(lock["used"] == 2);
+  CHECK(holder_with(lock, "pid", first.pid())["slot"] == 0);
+  CHECK(holder_with(lock, "pid", second.pid())["slot"] == 1);
+  CHECK(run_tool({"status", dir.path()}, four).out.find("2 of 4 used") != std::string::npos);
+  first.close_input();
+  second.close_input();
+  first.wait();
+  second.wait();
+  CHECK(lock_at("semaphore", dir.path(), four)["state"] == "free");
+}
+
+TEST_CASE("a held lock is never told as free, though the kernel's list changes while it is read") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  // Several pages of locks that come and go all the time.
+  Process churn({"python3", "-c",
+                 "import fcntl, os, sys\n"
+                 "files = [os.open('" +
+                     (dir / "churn-") +
+                     "%d' % i, os.O_RDWR | os.O_CREAT) for i in range(400)]\n"
+                     "print('ready', flush=True)\n"
+                     "while True:\n"
+                     "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
+                     "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n"});
+  CHECK(churn.line() == "ready");
+  for (int i = 0; i < 200; ++i) REQUIRE(pack_lock(dir)["state"] == "held");
+}
+
+TEST_CASE("what cannot be a lock is unknown, never free") {
+  const TempDir dir;
+  dir.make(".grex-lock");
+  CHECK(pack_lock(dir)["state"] == "unknown");
+  CHECK(pack_lock(dir)["evidence"] == "none");
+}
+
+TEST_CASE("a backend lock is told even where its destination is gone, and other missing paths are an error") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / "new.grex-backend.lock");
+  const json document = status_of(dir / "new");
+  REQUIRE(document["locks"].size() == 1);
+  CHECK(document["locks"][0]["tier"] == "backend");
+  CHECK(document["locks"][0]["state"] == "held");
+  CHECK(run_tool({"status", dir / "other"}).ended == exited(66));
+}
+
+TEST_CASE("several paths are told one after the other, and none means the enclosing pack") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b/.grex");
+  const json both = json::parse(run_tool({"status", "--json", a, dir / "b"}).out);
+  REQUIRE(both["locks"].size() == 10);
+  CHECK(both["locks"][0]["target"] == a);
+  CHECK(both["locks"][5]["target"] == dir / "b");
+  const json here = json::parse(run_tool({"status", "--json"}, {.directory = dir.make("b/src/deep")}).out);
+  CHECK(here["locks"][0]["target"] == dir / "b");
+}
+
+TEST_CASE("the text is one aligned line a lock") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  std::istringstream text(run_tool({"status", dir.path()}).out);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  REQUIRE(lines.size() == 5);
+  const auto column = lines[0].find(dir.path());
+  for (const std::string& line : lines) CHECK(line.find(dir.path()) == column);
+  CHECK(lines[2].starts_with("per-pack        held     exclusive  " + dir.path() + "/.grex-lock "));
+  CHECK(lines[2].find("pid " + std::to_string(tool.pid())) != std::string::npos);
+  CHECK(lines[2].find("sh -c 'echo; read line' [nightly]") != std::string::npos);
+}

@@ -1,0 +1,161 @@
+// grex-lock at a terminal, as a person uses it.
+
+#include "support/terminal.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+// An interactive shell with job control and a prompt that is easy to wait for.
+const Words shell = {"bash", "--norc", "--noprofile", "-i"};
+const Setup prompt = {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}}};
+
+std::string run_line(const TempDir& dir, const std::string& command) {
+  return grex_lock() + " run " + dir.path() + " -- " + command + "\r";
+}
+
+}  // namespace
+
+TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once") {
+  const TempDir dir;
+  Words words =
+      grex_lock({"run", dir.path(), "--", "bash", "-c",
+                 "n=0; trap 'n=$((n + 1)); echo int $n' INT; echo ready\n"
+                 "while :; do read -r line; [ $? -gt 128 ] && continue; echo \"$line $n\"; break; done; exit 3"});
+  Terminal terminal(words);
+  terminal.expect("ready");
+  terminal.type(ctrl_c);
+  terminal.expect("int 1");
+  // One that came twice would come before the line that is typed now is read.
+  terminal.type("total\r");
+  terminal.expect("total 1");
+  CHECK(terminal.wait() == exited(3));
+}
+
+TEST_CASE("a Ctrl-C that kills the command is the end of grex-lock too, so that a loop in the shell stops") {
+  const TempDir dir;
+  Terminal direct(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
+  direct.expect("ready");
+  direct.type(ctrl_c);
+  CHECK(direct.wait() == killed_by(SIGINT));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+
+  Terminal loop({"bash", "-c",
+                 "for i in 1 2; do " + grex_lock() + " run " + dir.path() +
+                     " -- sh -c 'echo ready; read line'; echo next; done"});
+  loop.expect("ready");
+  loop.type(ctrl_c);
+  CHECK(loop.rest().find("next") == std::string::npos);
+  CHECK(loop.wait() == killed_by(SIGINT));
+}
+
+TEST_CASE("a Ctrl-C ends the wait, and the shell sees 130") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "true"));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  terminal.type(ctrl_c);
+  terminal.expect("@> ");
+  terminal.type("echo status=$?\r");
+  terminal.expect("status=130");
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+}
+
+TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
+  const TempDir dir;
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  for (int i = 0; i < 3; ++i) {
+    terminal.type(run_line(dir, "sh -c 'echo rea''dy; read line; echo got $line'"));
+    terminal.expect("ready");
+    terminal.type(ctrl_z);
+    terminal.expect("Stopped");
+    terminal.expect("@> ");
+    CHECK(is_locked(dir / ".grex-lock"));
+    terminal.type("fg\r");
+    terminal.expect("run");
+    terminal.type("hello\r");
+    terminal.expect("got hello");
+    terminal.expect("@> ");
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  }
+}
+
+TEST_CASE("Ctrl-Z stops a wait, and fg goes on with it") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "echo lo''cked"));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  terminal.type(ctrl_z);
+  terminal.expect("Stopped");
+  lock.reset();
+  terminal.type("fg\r");
+  terminal.expect("locked");
+}
+
+TEST_CASE("a shell that is suspended under the lock gives the terminal back") {
+  const TempDir dir;
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "env PS1='inner> ' bash --norc --noprofile -i"));
+  terminal.expect("inner> ");
+  terminal.type("suspend\r");
+  terminal.expect("Stopped");
+  terminal.expect("@> ");
+  CHECK(is_locked(dir / ".grex-lock"));
+  terminal.type("fg\r");
+  terminal.expect("inner> ");
+  terminal.type("exit 5\r");
+  terminal.expect("@> ");
+  terminal.type("echo status=$?\r");
+  terminal.expect("status=5");
+}
+
+TEST_CASE("a terminal that hangs up ends the command, though the kernel tells only grex-lock, the session's leader") {
+  const TempDir dir;
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; exec sleep 1000"}));
+  terminal.expect("ready");
+  terminal.hang_up();
+  CHECK(terminal.wait() == exited(128 + SIGHUP));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("colour is for terminals, and NO_COLOR and --color have their say") {
+  const TempDir dir;
+  const std::string escape = "\x1b[";
+  const auto shows_color = [&](const Words& words, const Setup& setup = {}) {
+    Terminal terminal(words, setup);
+    return terminal.rest().find(escape) != std::string::npos;
+  };
+  CHECK(shows_color(grex_lock({"status", dir.path()})));
+  CHECK_FALSE(shows_color(grex_lock({"status", dir.path()}), {.environment = {{"NO_COLOR", "1"}}}));
+  CHECK_FALSE(shows_color(grex_lock({"status", dir.path()}), {.environment = {{"TERM", "dumb"}}}));
+  CHECK_FALSE(shows_color(grex_lock({"--color", "never", "status", dir.path()})));
+  CHECK(run_tool({"status", dir.path()}).out.find(escape) == std::string::npos);
+  CHECK(run_tool({"status", "--color=always", dir.path()}).out.find(escape) != std::string::npos);
+}
+
+TEST_CASE("a command that has left our process group gets the Ctrl-C from us") {
+  const TempDir dir;
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "python3", "-c",
+                               "import os, signal, sys\n"
+                               "def interrupted(number, frame): print('got it', flush=True); sys.exit(3)\n"
+                               "signal.signal(signal.SIGINT, interrupted)\n"
+                               "os.setpgid(0, 0)\n"
+                               "print('ready', flush=True)\n"
+                               "while True: signal.pause()\n"}));
+  terminal.expect("ready");
+  terminal.type(ctrl_c);
+  terminal.expect("got it");
+  CHECK(terminal.wait() == exited(3));
+}

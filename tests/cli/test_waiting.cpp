@@ -1,0 +1,222 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+namespace {
+
+void until_waiting(const TempDir& dir, std::size_t count = 1) {
+  until([&dir, count] { return waiters_on(dir / ".grex-lock") == count; });
+}
+
+}  // namespace
+
+TEST_CASE("-n fails at once and -w 0 is -n") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  for (const auto& words :
+       {grex_lock({"run", "-n", dir.path(), "--", "true"}), grex_lock({"run", "--nonblock", dir.path(), "--", "true"}),
+        grex_lock({"run", "-w", "0", dir.path(), "--", "true"})}) {
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(75));
+    CHECK(finished.err.starts_with("grex-lock: busy: "));
+  }
+}
+
+TEST_CASE("-w gives up after its time and not before") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  // Time has to pass here: it is what is tested, from below.
+  const auto start = Clock::now();
+  const Finished finished = run_tool({"run", "-w", "250ms", dir.path(), "--", "true"});
+  CHECK(Clock::now() - start >= 250ms);
+  CHECK(finished.ended == exited(75));
+  CHECK(finished.err.starts_with("grex-lock: timed out after "));
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+}
+
+TEST_CASE("GREX_LOCK_TIMEOUT sets the default, and -w and -n override it") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Setup short_time = {.environment = {{"GREX_LOCK_TIMEOUT", "10ms"}}};
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: timed out after "));
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: busy: "));
+  Process waiter(grex_lock({"run", "-w", "60", dir.path(), "--", "true"}), short_time);
+  until_waiting(dir);
+  lock.reset();
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("an option that is repeated has its last value, so that an alias can be overridden") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(run_tool({"run", "-w", "1h", "-w", "1ms", "-E", "3", "-E", "4", dir.path(), "--", "true"}).ended == exited(4));
+}
+
+TEST_CASE("-E changes the code of busy and of timeout, and of nothing else") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(run_tool({"run", "-n", "-E", "9", dir.path(), "--", "true"}).ended == exited(9));
+  CHECK(run_tool({"run", "-w", "1ms", "-E", "0", dir.path(), "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"probe", "--conflict-exit-code", "255", dir.path()}).ended == exited(255));
+  CHECK(run_tool({"run", "-n", "-E", "9", dir / "none", "--", "true"}).ended == exited(66));
+}
+
+TEST_CASE("sharers wait for an exclusive holder and run side by side") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Words words = grex_lock({"run", "-s", dir.path(), "--"});
+  for (const std::string& word : until_input_closes()) words.push_back(word);
+  Process first(words);
+  Process second(words);
+  until_waiting(dir, 2);
+  lock.reset();
+  CHECK(first.line() == "ready");
+  CHECK(second.line() == "ready");  // while the first still holds
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
+}
+
+TEST_CASE("grex-lock and grex keep each other out") {
+  const TempDir dir;
+  {
+    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
+  }
+  CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended == exited(1));
+  CHECK(run_tool({"run", dir.path(), "--", "python3", "-c",
+                  "import fcntl, sys\n"
+                  "try: fcntl.flock(open('" +
+                      (dir / ".grex-lock") +
+                      "'), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+                      "except BlockingIOError: sys.exit(7)"})
+            .ended == exited(7));
+}
+
+TEST_CASE("killed by SIGKILL, a waiter leaves nothing that could take the lock") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
+  until_waiting(dir);
+  waiter.signal(SIGKILL);
+  CHECK(waiter.wait() == killed_by(SIGKILL));
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+  lock.reset();
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  CHECK_FALSE(left_children());
+}
+
+TEST_CASE("a waiter sleeps in the kernel: its processor time does not grow with the wait") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
+  until_waiting(dir);
+  // utime and stime, in ticks of 10 ms, and how often it was on a processor.
+  const auto times_on_processor = [&waiter] {
+    const std::string status = content_of("/proc/" + std::to_string(waiter.pid()) + "/status");
+    return status.substr(status.find("\nvoluntary_ctxt_switches"));
+  };
+  until([&waiter] { return state_of(waiter.pid()) == 'S'; });
+  const std::string before = times_on_processor();
+  // Whoever polls would be on the processor again while this runs to its end.
+  CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
+  CHECK(times_on_processor() == before);
+  lock.reset();
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("a signal that was ignored when grex-lock began does not end the wait") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] { ::signal(SIGHUP, SIG_IGN); }});
+  until_waiting(dir);
+  waiter.signal(SIGHUP);
+  until([&waiter] { return state_of(waiter.pid()) == 'S'; });
+  lock.reset();
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("a lock file that is removed during the wait is not the one that is locked in the end") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}));
+  until_waiting(dir);
+  std::filesystem::rename(dir / ".grex-lock", dir / "removed");
+  lock.reset();
+  CHECK(waiter.wait() == exited(1));  // the file of that name is the locked one
+}
+
+TEST_CASE("a pack that is replaced during the wait is locked where its path leads now") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  grex::UniqueFd lock = lock_as_grex(pack + "/.grex-lock");
+  Process waiter(grex_lock({"run", pack, "--", "flock", "-n", pack + "/.grex-lock", "true"}));
+  until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
+  std::filesystem::rename(pack, dir / "old");
+  dir.make("app");
+  lock.reset();
+  CHECK(waiter.wait() == exited(1));
+}
+
+TEST_CASE("a pack that is removed during the wait is an error") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  grex::UniqueFd lock = lock_as_grex(pack + "/.grex-lock");
+  Process waiter(grex_lock({"run", pack, "--", "true"}));
+  until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
+  std::filesystem::remove_all(pack);
+  lock.reset();
+  CHECK(waiter.wait() == exited(66));
+}
+
+TEST_CASE("the deadline holds for the whole wait, replaced files included") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", "-w", "500ms", dir.path(), "--", "true"}));
+  until_waiting(dir);
+  std::filesystem::rename(dir / ".grex-lock", dir / "removed");
+  const grex::UniqueFd fresh = lock_as_grex(dir / ".grex-lock");
+  lock.reset();
+  CHECK(waiter.wait() == exited(75));
+}
+
+TEST_CASE("a permit is waited for at tier semaphore") {
+  const TempDir dir;
+  const Setup two = {.environment = {{"GREX_PARALLEL", "2"}}};
+  Words words = grex_lock({"run", "-t", "semaphore", dir.path(), "--"});
+  for (const std::string& word : until_input_closes()) words.push_back(word);
+  Process first(words, two);
+  Process second(words, two);
+  CHECK(first.line() == "ready");
+  CHECK(second.line() == "ready");
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, two).ended == exited(75));
+  Process third(words, two);
+  until([&dir] { return waiters_on(dir / ".grex.slot-0.lock") + waiters_on(dir / ".grex.slot-1.lock") == 1; });
+  first.close_input();
+  second.close_input();
+  CHECK(third.line() == "ready");
+  const Setup unbounded = {.environment = {{"GREX_PARALLEL", "0"}}};
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, unbounded).ended == exited(0));
+}
+
+TEST_CASE("-v tells on stderr what is waited for and what is locked") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"run", "-v", dir.path(), "--", "echo", "out"}));
+  CHECK(waiter.error_line().starts_with("grex-lock: waiting for " + dir.path() + "/.grex-lock: held by pid "));
+  lock.reset();
+  CHECK(waiter.error_line().starts_with("grex-lock: locked " + dir.path() + "/.grex-lock after "));
+  CHECK(waiter.error_line() == "grex-lock: unlocking " + dir.path() + "/.grex-lock");
+  CHECK(waiter.rest() == "out\n");
+  CHECK(waiter.wait() == exited(0));
+}

@@ -1,0 +1,192 @@
+#include "core/acquire.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex;
+using core::LockRequest;
+using core::Tier;
+using sys::Acquire;
+using sys::Mode;
+using test::TempDir;
+
+namespace {
+
+core::Target target_of(const LockRequest& request) {
+  auto target = core::resolve(request);
+  REQUIRE(target);
+  return std::move(*target);
+}
+
+core::Attempt try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
+  core::Target target = target_of(request);
+  auto attempt = core::try_acquire(request, target, mode);
+  REQUIRE(attempt);
+  return std::move(*attempt);
+}
+
+core::Record record() {
+  core::Record record;
+  record.writer = core::own_identity();
+  record.command = {"make"};
+  record.since = core::utc_now();
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("a lock file's directories are made, and its content survives the opening") {
+  const TempDir dir;
+  const LockRequest manifest = {Tier::manifest, dir.path()};
+  CHECK(try_lock(manifest).lock.has_value());
+  CHECK(test::exists(dir / ".grex/.grex.lock"));
+  test::write_file(dir / ".grex-lock", "left by somebody");
+  CHECK(try_lock({Tier::per_pack, dir.path()}).lock.has_value());
+  CHECK(test::content_of(dir / ".grex-lock") == "left by somebody");
+}
+
+TEST_CASE("a new lock file has the permissions that the umask leaves") {
+  const TempDir dir;
+  const mode_t old = ::umask(027);
+  const auto attempt = try_lock({Tier::per_pack, dir.path()});
+  ::umask(old);
+  struct stat st;
+  REQUIRE(::stat((dir / ".grex-lock").c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777U) == 0640);
+}
+
+TEST_CASE("a second exclusive attempt is busy until the first is released") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  auto first = try_lock(pack);
+  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+  CHECK(try_lock(pack, Mode::shared).end.outcome == Acquire::busy);
+  first.lock->release();
+  CHECK(try_lock(pack).end.outcome == Acquire::held);
+}
+
+TEST_CASE("sharers share and keep an exclusive attempt out") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const auto first = try_lock(pack, Mode::shared);
+  const auto second = try_lock(pack, Mode::shared);
+  CHECK(second.end.outcome == Acquire::held);
+  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+}
+
+TEST_CASE("a dropped lock is released, its record emptied") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  {
+    const auto attempt = try_lock(pack);
+    core::HeldLock& lock = const_cast<core::HeldLock&>(*attempt.lock);
+    REQUIRE(lock.write_record(record()));
+    CHECK(core::parse_record(test::content_of(dir / ".grex-lock")));
+  }
+  CHECK(test::content_of(dir / ".grex-lock").empty());
+  CHECK(test::exists(dir / ".grex-lock"));
+  CHECK(try_lock(pack).end.outcome == Acquire::held);
+}
+
+TEST_CASE("an abandoned lock stays while another copy of the descriptor is open") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  auto first = try_lock(pack);
+  UniqueFd copy(::dup(first.lock->fd()));
+  first.lock->abandon();
+  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+  copy.reset();
+  CHECK(try_lock(pack).end.outcome == Acquire::held);
+}
+
+TEST_CASE("an explicit release frees the lock for every copy of the descriptor") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  auto first = try_lock(pack);
+  const UniqueFd copy(::dup(first.lock->fd()));
+  first.lock->release();
+  CHECK(try_lock(pack).end.outcome == Acquire::held);
+}
+
+TEST_CASE("a shared holder writes no record and leaves the one that is there") {
+  const TempDir dir;
+  test::write_file(dir / ".grex-lock", "stale");
+  auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
+  CHECK(attempt.lock->write_record(record()));
+  attempt.lock->release();
+  CHECK(test::content_of(dir / ".grex-lock") == "stale");
+}
+
+TEST_CASE("a lock file that is removed during the hold lets nobody in on the old one") {
+  const TempDir dir;
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const auto old = try_lock(pack);
+  std::filesystem::remove(dir / ".grex-lock");
+  const auto fresh = try_lock(pack);
+  REQUIRE(fresh.lock);
+  CHECK(fresh.lock->stack_entry().file != old.lock->stack_entry().file);
+  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+}
+
+TEST_CASE("the directory that is locked is the one that the path names, though the old one moved away meanwhile") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const LockRequest request = {Tier::per_pack, pack};
+  core::Target target = target_of(request);
+  std::filesystem::rename(pack, dir / "old");
+  dir.make("app");
+  const auto attempt = core::try_acquire(request, target, Mode::exclusive);
+  REQUIRE(attempt);
+  REQUIRE(attempt->lock);
+  CHECK(test::is_locked(pack + "/.grex-lock"));
+  CHECK_FALSE(test::is_locked(dir / "old/.grex-lock"));
+}
+
+TEST_CASE("a target that is gone by the time of the lock is not found") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const LockRequest request = {Tier::per_pack, pack};
+  core::Target target = target_of(request);
+  std::filesystem::rename(pack, dir / "old");
+  const auto attempt = core::try_acquire(request, target, Mode::exclusive);
+  REQUIRE_FALSE(attempt);
+  CHECK(attempt.error().kind == ErrorKind::not_found);
+}
+
+TEST_CASE("as many as there are permits get one at a time") {
+  const TempDir dir;
+  const LockRequest permits = {Tier::semaphore, dir.path(), 2};
+  auto first = try_lock(permits);
+  const auto second = try_lock(permits);
+  CHECK(first.lock->path() != second.lock->path());
+  CHECK(try_lock(permits).end.outcome == Acquire::busy);
+  first.lock->release();
+  CHECK(try_lock(permits).end.outcome == Acquire::held);
+}
+
+TEST_CASE("unbounded permits are held without a lock") {
+  const TempDir dir;
+  const auto attempt = try_lock({Tier::semaphore, dir.path(), 0});
+  CHECK(attempt.end.outcome == Acquire::held);
+  CHECK_FALSE(attempt.lock);
+}
+
+TEST_CASE("a probe tells and makes nothing") {
+  const TempDir dir;
+  for (const Tier tier : core::all_tiers) {
+    CHECK(core::probe(target_of({tier, dir.path(), 2}), Mode::exclusive)->outcome == Acquire::held);
+  }
+  CHECK(std::filesystem::is_empty(dir.path()));
+  CHECK_FALSE(test::exists(dir.path() + ".grex-backend.lock"));
+
+  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const auto sharer = try_lock(pack, Mode::shared);
+  CHECK(core::probe(target_of(pack), Mode::exclusive)->outcome == Acquire::busy);
+  CHECK(core::probe(target_of(pack), Mode::shared)->outcome == Acquire::held);
+}

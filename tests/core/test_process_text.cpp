@@ -1,0 +1,36 @@
+#include <doctest/doctest.h>
+
+#include "core/process_text.hpp"
+
+using namespace grex::core;
+
+TEST_CASE("the start time is found behind any command name") {
+  const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
+  CHECK(parse_start_time("42 (sh)" + tail) == 987654);
+  CHECK(parse_start_time("42 (a) b) ( S 1)" + tail) == 987654);
+  CHECK_FALSE(parse_start_time(""));
+  CHECK_FALSE(parse_start_time("42 (sh) S 1 2 3"));
+  CHECK_FALSE(parse_start_time("42 sh S 1 2 3"));
+}
+
+TEST_CASE("a command line is cut at its NULs and keeps empty arguments") {
+  using std::string_literals::operator""s;
+  CHECK(parse_command_line("sh\0-c\0\0x y\0"s) == std::vector<std::string>{"sh", "-c", "", "x y"});
+  CHECK(parse_command_line("a title without NUL") == std::vector<std::string>{"a title without NUL"});
+  CHECK(parse_command_line("").empty());
+}
+
+TEST_CASE("the innermost process id is the last of NSpid") {
+  CHECK(parse_innermost_pid("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == 7);
+  CHECK(parse_innermost_pid("Name:\tx\nNSpid:\t1234\n") == 1234);
+  CHECK_FALSE(parse_innermost_pid("Name:\tx\n"));
+  CHECK_FALSE(parse_innermost_pid("Name:\tx\nNSpid:\tx\n"));
+}
+
+TEST_CASE("a user's name is found by number") {
+  const char* const passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nalice:x:1000:1000::/home/alice:/bin/sh";
+  CHECK(parse_user_name(passwd, 0) == "root");
+  CHECK(parse_user_name(passwd, 1000) == "alice");
+  CHECK_FALSE(parse_user_name(passwd, 1));
+  CHECK_FALSE(parse_user_name("", 0));
+}

@@ -1,0 +1,94 @@
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "core/target.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex;
+using core::CreateTarget;
+using core::Tier;
+using test::TempDir;
+
+namespace {
+
+std::string lock_path(Tier tier, const std::string& path) {
+  const auto target = core::resolve({tier, path});
+  REQUIRE(target);
+  return target->lock_path(0);
+}
+
+}  // namespace
+
+TEST_CASE("a lock file is named by the canonical path however the pack is spelled") {
+  const TempDir dir;
+  const std::string pack = dir.make("ws/app");
+  std::filesystem::create_symlink(pack, dir / "link");
+  for (const std::string& spelling : {pack, dir / "link", dir / "ws/../link/", dir / "ws/./app//"}) {
+    CAPTURE(spelling);
+    CHECK(lock_path(Tier::per_pack, spelling) == pack + "/.grex-lock");
+    CHECK(lock_path(Tier::backend, spelling) == pack + ".grex-backend.lock");
+    CHECK(lock_path(Tier::manifest, spelling) == pack + "/.grex/.grex.lock");
+    CHECK(lock_path(Tier::workspace_sync, spelling) == pack + "/.grex.sync.lock");
+  }
+}
+
+TEST_CASE("a clone's destination need not exist but its parent has to") {
+  const TempDir dir;
+  CHECK(lock_path(Tier::backend, dir / "new") == dir / "new.grex-backend.lock");
+  CHECK(lock_path(Tier::backend, dir / "new///") == dir / "new.grex-backend.lock");
+  for (const std::string& path : {dir / "no/new", dir / "no/..", std::string("/"), dir / "no/."}) {
+    CAPTURE(path);
+    const auto target = core::resolve({Tier::backend, path});
+    REQUIRE_FALSE(target);
+    CHECK(target.error().kind == ErrorKind::not_found);
+  }
+}
+
+TEST_CASE("a relative destination lies in the working directory") {
+  const TempDir dir;
+  const std::string here = std::filesystem::current_path();
+  std::filesystem::current_path(dir.path());
+  CHECK(lock_path(Tier::backend, "new") == dir / "new.grex-backend.lock");
+  std::filesystem::current_path(here);
+}
+
+TEST_CASE("a missing directory is not found unless it is to be made") {
+  const TempDir dir;
+  const auto missing = core::resolve({Tier::per_pack, dir / "a/b"});
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().kind == ErrorKind::not_found);
+  CHECK(missing.error().err == ENOENT);
+  CHECK_FALSE(test::exists(dir / "a"));
+  CHECK(core::resolve({Tier::per_pack, dir / "a/b", 1, CreateTarget::yes}));
+  CHECK(test::exists(dir / "a/b"));
+
+  CHECK(core::resolve({Tier::backend, dir / "c/new", 1, CreateTarget::yes}));
+  CHECK(test::exists(dir / "c"));
+  CHECK_FALSE(test::exists(dir / "c/new"));
+}
+
+TEST_CASE("a file where a directory is meant is not found") {
+  const TempDir dir;
+  test::write_file(dir / "file", "");
+  for (const Tier tier : core::all_tiers) {
+    for (const CreateTarget create : {CreateTarget::no, CreateTarget::yes}) {
+      const auto target = core::resolve({tier, dir / "file", 1, create});
+      REQUIRE_FALSE(target);
+      CHECK(target.error().kind == ErrorKind::not_found);
+      CHECK(target.error().err == ENOTDIR);
+    }
+  }
+}
+
+TEST_CASE("at tier semaphore there is a file a permit and none where permits are unbounded") {
+  const TempDir dir;
+  const auto bounded = core::resolve({Tier::semaphore, dir.path(), 3});
+  REQUIRE(bounded);
+  CHECK(bounded->names == std::vector<std::string>{".grex.slot-0.lock", ".grex.slot-1.lock", ".grex.slot-2.lock"});
+  const auto unbounded = core::resolve({Tier::semaphore, dir.path(), 0});
+  REQUIRE(unbounded);
+  CHECK(unbounded->names.empty());
+}

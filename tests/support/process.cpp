@@ -1,0 +1,240 @@
+#include "support/process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ostream>
+#include <stdexcept>
+
+#include "core/lock_table.hpp"
+#include "sys/file.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// After this a test is hung, not slow.
+constexpr auto hung = std::chrono::seconds(60);
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+  Pipe() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+    read.reset(ends[0]);
+    write.reset(ends[1]);
+  }
+};
+
+// Appends what comes; false at the end of file.
+bool read_more(int fd, std::string& buffer) {
+  pollfd ready = {fd, POLLIN, 0};
+  const int n = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(hung).count()));
+  if (n == 0) throw std::runtime_error("hung: nothing to read; so far: " + buffer);
+  std::array<char, 4096> chunk;
+  const ssize_t size = ::read(fd, chunk.data(), chunk.size());
+  if (size < 0 && errno == EINTR) return true;
+  if (size <= 0) return false;
+  buffer.append(chunk.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+std::string take_line(int fd, std::string& buffer) {
+  for (;;) {
+    const auto end = buffer.find('\n');
+    if (end != std::string::npos) {
+      std::string line = buffer.substr(0, end);
+      buffer.erase(0, end + 1);
+      return line;
+    }
+    if (!read_more(fd, buffer)) throw std::runtime_error("end of file before a line; so far: " + buffer);
+  }
+}
+
+std::string take_rest(int fd, std::string& buffer) {
+  while (read_more(fd, buffer)) {
+  }
+  return std::exchange(buffer, {});
+}
+
+[[noreturn]] void become(const Words& argv, const Setup& setup) {
+  for (const auto& [name, value] : setup.environment) {
+    if (value) {
+      ::setenv(name.c_str(), value->c_str(), 1);
+    } else {
+      ::unsetenv(name.c_str());
+    }
+  }
+  if (!setup.directory.empty() && ::chdir(setup.directory.c_str()) != 0) ::_exit(125);
+  ::signal(SIGPIPE, SIG_DFL);
+  if (setup.before_exec) setup.before_exec();
+  std::vector<char*> words;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  ::execvp(words[0], words.data());
+  ::_exit(125);
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Ended& ended) {
+  return out << (ended.by_signal ? "killed by signal " : "exit status ") << ended.status;
+}
+
+Process::Process(const Words& argv, const Setup& setup) : group_(setup.own_group) {
+  Pipe in;
+  Pipe out;
+  Pipe err;
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error("fork failed");
+  if (pid_ == 0) {
+    if (setup.own_group) ::setpgid(0, 0);
+    ::dup2(in.read.get(), 0);
+    ::dup2(out.write.get(), 1);
+    ::dup2(err.write.get(), 2);
+    become(argv, setup);
+  }
+  if (setup.own_group) ::setpgid(pid_, pid_);
+  in_ = std::move(in.write);
+  out_ = std::move(out.read);
+  err_ = std::move(err.read);
+}
+
+Process::Process(Process&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      group_(other.group_),
+      ended_(other.ended_),
+      in_(std::move(other.in_)),
+      out_(std::move(other.out_)),
+      err_(std::move(other.err_)),
+      out_buffer_(std::move(other.out_buffer_)),
+      err_buffer_(std::move(other.err_buffer_)) {}
+
+Process::~Process() {
+  if (pid_ < 0) return;
+  if (group_) ::kill(-pid_, SIGKILL);
+  if (!ended_) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  // Orphans of the group come to us, since main() has made us a subreaper.
+  while (group_ && ::waitpid(-pid_, nullptr, 0) > 0) {
+  }
+}
+
+std::string Process::line() { return take_line(out_.get(), out_buffer_); }
+std::string Process::error_line() { return take_line(err_.get(), err_buffer_); }
+std::string Process::rest() { return take_rest(out_.get(), out_buffer_); }
+std::string Process::error_rest() { return take_rest(err_.get(), err_buffer_); }
+
+void Process::write(const std::string& text) const { (void)sys::write_all(in_.get(), text); }
+
+void Process::signal(int number) const { ::kill(pid_, number); }
+
+Ended Process::wait() {
+  if (ended_) return *ended_;
+  // Between two looks the kernel wakes us by SIGCHLD, or gives us up as hung.
+  sigset_t child;
+  sigset_t old;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &child, &old);
+  const auto give_up = Clock::now() + hung;
+  int status = 0;
+  while (::waitpid(pid_, &status, WNOHANG) != pid_) {
+    if (Clock::now() > give_up) {
+      ::sigprocmask(SIG_SETMASK, &old, nullptr);
+      throw std::runtime_error("hung: the process does not end");
+    }
+    const timespec bound = {1, 0};
+    ::sigtimedwait(&child, nullptr, &bound);
+  }
+  ::sigprocmask(SIG_SETMASK, &old, nullptr);
+  ended_ = WIFSIGNALED(status) ? killed_by(WTERMSIG(status)) : exited(WEXITSTATUS(status));
+  return *ended_;
+}
+
+Finished finish(const Words& argv, const Setup& setup) {
+  Process process(argv, setup);
+  process.close_input();
+  // What is printed on both is small, so that neither pipe fills up.
+  Finished finished;
+  finished.out = process.rest();
+  finished.err = process.error_rest();
+  finished.ended = process.wait();
+  return finished;
+}
+
+std::string grex_lock() { return GREX_LOCK_BINARY; }
+
+Words grex_lock(std::initializer_list<std::string> words) {
+  Words argv = {grex_lock()};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return argv;
+}
+
+Finished run_tool(std::initializer_list<std::string> words, const Setup& setup) {
+  return finish(grex_lock(words), setup);
+}
+
+void until(const std::function<bool()>& condition) {
+  const auto give_up = Clock::now() + hung;
+  while (!condition()) {
+    if (Clock::now() > give_up) throw std::runtime_error("hung: the condition does not come true");
+    ::sched_yield();
+  }
+}
+
+std::size_t waiters_on(const std::string& path) {
+  using Role = core::KernelLock::Role;
+  const auto status = sys::status_of(path);
+  if (!status) return 0;
+  for (;;) {
+    const auto table = sys::lock_table_text();
+    auto locks = core::parse_lock_table(table.text);
+    std::erase_if(locks, [&status](const core::KernelLock& lock) { return lock.file != status->id; });
+    const auto waiters = std::count_if(locks.begin(), locks.end(),
+                                       [](const core::KernelLock& lock) { return lock.role == Role::waiter; });
+    // The table shows waiters with their holder or, having missed it, neither.
+    const bool has_holder = static_cast<std::size_t>(waiters) < locks.size();
+    if (has_holder || table.in_one_piece || !is_locked(path)) return static_cast<std::size_t>(waiters);
+  }
+}
+
+bool is_locked(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd.is_open() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+UniqueFd lock_as_grex(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!fd.is_open() || ::flock(fd.get(), LOCK_EX) != 0) throw std::runtime_error("cannot lock " + path);
+  return fd;
+}
+
+Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"}; }
+
+bool process_exists(pid_t pid) { return ::kill(pid, 0) == 0 || errno == EPERM; }
+
+char state_of(pid_t pid) {
+  const auto stat = sys::process_file(pid, "stat");
+  const auto name_end = stat ? stat->rfind(") ") : std::string::npos;
+  return name_end == std::string::npos ? ' ' : stat->at(name_end + 2);
+}
+
+bool left_children() { return ::waitpid(-1, nullptr, WNOHANG) >= 0; }
+
+}  // namespace grex::test

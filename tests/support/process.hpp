@@ -1,0 +1,113 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace grex::test {
+
+using Words = std::vector<std::string>;
+
+/// How a process ended.
+struct Ended {
+  bool by_signal = false;
+  int status = 0;  ///< exit status, or the signal
+  bool operator==(const Ended&) const = default;
+};
+inline Ended exited(int status) { return {false, status}; }
+inline Ended killed_by(int signal) { return {true, signal}; }
+std::ostream& operator<<(std::ostream& out, const Ended& ended);
+
+/// Where a process gets its terminal or pipes, and what else is special.
+struct Setup {
+  std::map<std::string, std::optional<std::string>> environment = {};  ///< nullopt unsets
+  std::string directory = {};                                          ///< to start in
+  std::function<void()> before_exec = {};                              ///< called in the child, last
+  bool own_group = true;  ///< a process group of its own, ended as a whole in the end
+};
+
+/// A child process whose standard streams are pipes to us. What it leaves
+/// behind in its process group is killed with it, and reaped, when it is dropped.
+/// Every wait here is for an event; none has a time in it but the bound after
+/// which a test is given up as hung.
+class Process {
+ public:
+  explicit Process(const Words& argv, const Setup& setup = {});
+  Process(Process&& other) noexcept;
+  Process& operator=(Process&&) = delete;
+  ~Process();
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+  /// The next line of standard output, without the newline; throws at its end.
+  std::string line();
+  /// The next line of standard error.
+  std::string error_line();
+  /// All that is left of both, up to their end.
+  std::string rest();
+  std::string error_rest();
+
+  void write(const std::string& text) const;
+  void close_input() { in_.reset(); }
+
+  void signal(int number) const;
+  Ended wait();
+
+ private:
+  pid_t pid_ = -1;
+  bool group_ = true;
+  std::optional<Ended> ended_;
+  UniqueFd in_;
+  UniqueFd out_;
+  UniqueFd err_;
+  std::string out_buffer_;
+  std::string err_buffer_;
+};
+
+/// A command that was run to its end.
+struct Finished {
+  Ended ended;
+  std::string out;
+  std::string err;
+};
+Finished finish(const Words& argv, const Setup& setup = {});
+
+/// The program under test, and its words.
+std::string grex_lock();
+Words grex_lock(std::initializer_list<std::string> words);
+
+/// grex-lock run to its end.
+Finished run_tool(std::initializer_list<std::string> words, const Setup& setup = {});
+
+/// Comes back when the condition holds. For what the kernel shows but does not
+/// announce, such as a process having gone to sleep in flock(2).
+void until(const std::function<bool()>& condition);
+
+/// How many processes wait for a lock on this file, as /proc/locks shows it.
+std::size_t waiters_on(const std::string& path);
+
+/// Whether the file is locked, by a try.
+bool is_locked(const std::string& path);
+
+/// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
+UniqueFd lock_as_grex(const std::string& path);
+
+/// A command that says "ready" and lives until its input is closed.
+Words until_input_closes();
+
+bool process_exists(pid_t pid);
+
+/// As in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is none.
+char state_of(pid_t pid);
+
+/// For main(): whether any child is left that a test should have ended.
+bool left_children();
+
+}  // namespace grex::test

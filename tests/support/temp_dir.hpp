@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+namespace grex::test {
+
+/// A fresh directory, removed with all that is in it.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  /// Canonical.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+  /// Makes a directory in it, with those above it; returns its path.
+  std::string make(const std::string& name) const;
+
+ private:
+  std::string path_;
+};
+
+bool exists(const std::string& path);
+std::string content_of(const std::string& path);
+void write_file(const std::string& path, const std::string& content);
+
+}  // namespace grex::test

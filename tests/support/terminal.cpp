@@ -1,0 +1,86 @@
+#include "support/terminal.hpp"
+
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <stdexcept>
+#include <vector>
+
+#include "sys/file.hpp"
+
+namespace grex::test {
+namespace {
+
+constexpr int hung_ms = 60'000;
+
+bool read_more(int fd, std::string& buffer) {
+  pollfd ready = {fd, POLLIN, 0};
+  if (::poll(&ready, 1, hung_ms) == 0) throw std::runtime_error("hung: nothing on the terminal; so far: " + buffer);
+  std::array<char, 4096> chunk;
+  const ssize_t size = ::read(fd, chunk.data(), chunk.size());
+  if (size <= 0) return false;  // EIO: nobody has the terminal open any more
+  buffer.append(chunk.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+}  // namespace
+
+Terminal::Terminal(const Words& argv, const Setup& setup) {
+  int master = -1;
+  pid_ = ::forkpty(&master, nullptr, nullptr, nullptr);
+  if (pid_ < 0) throw std::runtime_error("forkpty failed");
+  if (pid_ == 0) {
+    ::setenv("TERM", "xterm", 1);
+    for (const auto& [name, value] : setup.environment) {
+      if (value) ::setenv(name.c_str(), value->c_str(), 1);
+    }
+    if (setup.before_exec) setup.before_exec();
+    std::vector<char*> words;
+    for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    ::execvp(words[0], words.data());
+    ::_exit(125);
+  }
+  master_.reset(master);
+}
+
+Terminal::~Terminal() {
+  master_.reset();  // hangs the terminal up
+  ::kill(pid_, SIGKILL);
+  if (!ended_) ::waitpid(pid_, nullptr, 0);
+}
+
+void Terminal::type(const std::string& keys) const { (void)sys::write_all(master_.get(), keys); }
+
+std::string Terminal::expect(const std::string& text) {
+  for (;;) {
+    const auto at = seen_.find(text);
+    if (at != std::string::npos) {
+      std::string before = seen_.substr(0, at);
+      seen_.erase(0, at + text.size());
+      return before;
+    }
+    if (!read_more(master_.get(), seen_))
+      throw std::runtime_error("the terminal closed before '" + text + "': " + seen_);
+  }
+}
+
+std::string Terminal::rest() {
+  while (read_more(master_.get(), seen_)) {
+  }
+  return std::exchange(seen_, {});
+}
+
+Ended Terminal::wait() {
+  int status = 0;
+  ::waitpid(pid_, &status, 0);
+  ended_ = true;
+  return WIFSIGNALED(status) ? killed_by(WTERMSIG(status)) : exited(WEXITSTATUS(status));
+}
+
+}  // namespace grex::test

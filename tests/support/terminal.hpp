@@ -1,0 +1,47 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/unique_fd.hpp"
+#include "support/process.hpp"
+
+namespace grex::test {
+
+/// A program on a pseudo-terminal of its own, as a person would run it: it
+/// leads a session, and is in the foreground.
+class Terminal {
+ public:
+  explicit Terminal(const Words& argv, const Setup& setup = {});
+  ~Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  void type(const std::string& keys) const;
+
+  /// Waits until the text appears among what was not yet looked at, and passes
+  /// over it; returns what came before. Throws if the program ends first.
+  std::string expect(const std::string& text);
+
+  /// All that comes until the program and its terminal are gone.
+  std::string rest();
+
+  /// Takes the terminal away, as a lost connection does.
+  void hang_up() { master_.reset(); }
+
+  Ended wait();
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+  UniqueFd master_;
+  std::string seen_;
+  bool ended_ = false;
+};
+
+inline const std::string ctrl_c = "\x03";
+inline const std::string ctrl_z = "\x1a";
+inline const std::string ctrl_backslash = "\x1c";
+
+}  // namespace grex::test
