@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <cstdio>
 #include <exception>
 #include <new>
 
@@ -11,27 +12,25 @@
 
 namespace {
 
-grex::cli::Outcome dispatch_safely(const grex::cli::Invocation& invocation) {
-  grex::cli::Failure failure;
-  try {
-    return grex::cli::dispatch(invocation);
-  } catch (const std::bad_alloc&) {
-    failure.kind = grex::ErrorKind::system;
-    failure.what = "out of memory";
-  } catch (const std::exception& error) {
-    failure.what = "internal error";
-    failure.why = error.what();
-  }
-  failure.exit_code = grex::exit_code_of(failure.kind, 0);
-  return grex::cli::failed(failure);
+int run(int argc, char** argv) {
+  const auto invocation = grex::cli::parse_invocation(argc, argv);
+  const auto outcome = grex::cli::dispatch(invocation);
+  const int exit_code = outcome.failure ? grex::cli::report(*outcome.failure, invocation) : outcome.exit_code;
+  if (outcome.interrupted_by_user) grex::sys::die_of(SIGINT);
+  return exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto invocation = grex::cli::parse_invocation(argc, argv);
-  const auto outcome = dispatch_safely(invocation);
-  if (outcome.failure) grex::cli::report(*outcome.failure, invocation);
-  if (outcome.interrupted_by_user) grex::sys::die_of(SIGINT);
-  return outcome.exit_code;
+  // What is caught here left no memory, or no sense, to make a document of.
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("grex-lock: the system refused: out of memory\n", stderr);
+    return grex::exit_code::system;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "grex-lock: internal error: %s\n", error.what());
+    return grex::exit_code::internal;
+  }
 }

@@ -1,6 +1,7 @@
 #include "cli/locking.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,10 +144,12 @@ Failure busy_failure(const core::Target& target, const LockOptions& options, con
   failure.tier = target.tier;
   failure.told = options.verbosity != Verbosity::quiet;
   if (!failure.told && !global.json) return failure;
+  bool still_held = false;
   for (core::FileReport& report : core::inspect(lock_paths(target))) {
+    still_held = still_held || report.state == core::LockState::held;
     for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
   }
-  failure.why = holder_line(failure.holders, core::utc_now());
+  failure.why = still_held ? holder_line(failure.holders, core::utc_now()) : "held a moment ago";
   if (target.names.size() > 1)
     failure.why = fmt::format("all {} permits are taken; {}", target.names.size(), failure.why);
   return failure;
@@ -188,7 +191,7 @@ Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& g
       break;
     case sys::Acquire::cancelled:
       taken.failure = cancelled_failure(target, attempt->end, options);
-      taken.interrupted_by_user = attempt->end.from_terminal;
+      taken.interrupted_by_user = attempt->end.from_terminal && attempt->end.signal == SIGINT;
       break;
   }
   return taken;

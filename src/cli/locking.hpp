@@ -31,7 +31,7 @@ inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
 
 /// A lock as a command holds it.
 struct Taken {
-  std::optional<core::HeldLock> lock;  ///< none with --reentrant, or without permits
+  std::optional<core::HeldLock> lock;  ///< none where an ancestor has it, or permits are unbounded
   core::TierStack stack;               ///< what descendants are to know
   std::chrono::milliseconds waited{0};
   std::optional<Failure> failure = {};

@@ -17,12 +17,20 @@ Outcome print(std::string_view text) {
 
 void note(std::string_view text) { (void)sys::write_all(STDERR_FILENO, "grex-lock: " + printable(text) + "\n"); }
 
-void report(const Failure& failure, const Invocation& invocation) {
-  if (invocation.json) {
-    const int stream = invocation.verb == "run" ? STDERR_FILENO : STDOUT_FILENO;
-    if (sys::write_all(stream, error_document(invocation.verb, failure))) return;
+int report(const Failure& failure, const Invocation& invocation) {
+  if (!invocation.json) {
+    if (failure.told) (void)sys::write_all(STDERR_FILENO, to_text(failure));
+    return failure.exit_code;
   }
-  if (failure.told) (void)sys::write_all(STDERR_FILENO, to_text(failure));
+  const std::string document = error_document(invocation.verb, failure);
+  if (invocation.verb == "run") {
+    (void)sys::write_all(STDERR_FILENO, document);
+    return failure.exit_code;
+  }
+  const Outcome printed = print(document);
+  if (!printed.failure) return failure.exit_code;
+  (void)sys::write_all(STDERR_FILENO, to_text(*printed.failure));
+  return printed.exit_code;
 }
 
 bool use_color(Color wanted) {

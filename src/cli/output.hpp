@@ -17,8 +17,9 @@ void note(std::string_view text);
 
 /// Tells a failure: as prose on stderr; or, with --json, as a document, on
 /// stdout where the verb answers there and on stderr where stdout belongs to
-/// the command that was to run.
-void report(const Failure& failure, const Invocation& invocation);
+/// the command that was to run. Returns the exit status: the failure's, but 74
+/// where the document could not be written.
+int report(const Failure& failure, const Invocation& invocation);
 
 /// Whether to use colour on standard output: NO_COLOR and TERM=dumb count where
 /// the user left it open.

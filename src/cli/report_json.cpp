@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "core/stack_json.hpp"
 
 namespace grex::cli {
 namespace {
@@ -52,15 +55,6 @@ json parties_json(const std::vector<core::Party>& parties, core::UtcTime now) {
   return list;
 }
 
-json entry_json(const core::StackEntry& entry) {
-  return {{"tier", core::name_of(entry.tier)},
-          {"path", entry.path},
-          {"dev", entry.file.dev},
-          {"ino", entry.file.ino},
-          {"pid", entry.pid},
-          {"mode", sys::name_of(entry.mode)}};
-}
-
 }  // namespace
 
 std::string error_document(const std::string& verb, const Failure& failure) {
@@ -74,7 +68,7 @@ std::string error_document(const std::string& verb, const Failure& failure) {
   if (failure.kind == ErrorKind::busy || failure.kind == ErrorKind::timeout) {
     error["holders"] = parties_json(failure.holders, core::utc_now());
   }
-  if (failure.ancestor) error["ancestor"] = entry_json(*failure.ancestor);
+  if (failure.ancestor) error["ancestor"] = core::to_json(*failure.ancestor);
   return line_of({{"verb", verb}, {"error", error}, {"exit_code", failure.exit_code}});
 }
 
@@ -118,7 +112,7 @@ std::string probe_document(const core::Target& target, const std::string& path, 
 std::string stack_document(const std::vector<core::VerifiedEntry>& stack) {
   json entries = json::array();
   for (const auto& [entry, liveness] : stack) {
-    entries.push_back(entry_json(entry));
+    entries.push_back(core::to_json(entry));
     entries.back()["live"] = liveness == core::Liveness::live;
   }
   return line_of({{"verb", "stack"}, {"version", document_version}, {"entries", std::move(entries)}});

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "cli/printable.hpp"
 #include "sys/child.hpp"
 #include "sys/file.hpp"
+#include "sys/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -70,7 +70,9 @@ std::size_t command_start(const Invocation& invocation, const LockOptions& lock,
   const auto& words = invocation.arguments;
   const bool may_be_missing = lock.create == core::CreateTarget::yes || lock.tier == core::Tier::backend;
   if (lock.path.empty() || may_be_missing || sys::open_directory(lock.path)) return words.size() - rest.size();
-  return static_cast<std::size_t>(std::find(words.begin(), words.end(), lock.path) - words.begin());
+  const auto last =
+      words.rend() - std::find(words.rbegin() + static_cast<std::ptrdiff_t>(rest.size()), words.rend(), lock.path);
+  return static_cast<std::size_t>(last) - 1;
 }
 
 std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
@@ -81,7 +83,7 @@ std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& optio
   if (auto outcome = parse(app, invocation)) return outcome;
 
   const std::vector<std::string> rest = app.remaining();
-  const std::size_t start = command_start(invocation, options.lock, rest);
+  const std::size_t start = rest.empty() ? invocation.arguments.size() : command_start(invocation, options.lock, rest);
   const bool starts_with_rest = start == invocation.arguments.size() - rest.size();
   if (!rest.empty() && rest.front().starts_with('-') && (options.shell_command || starts_with_rest)) {
     return failed(usage_failure(fmt::format("unknown option {}", rest.front()), "see 'grex-lock run --help'"));
@@ -111,7 +113,7 @@ class Program {
     argv_.push_back(nullptr);
 
     const std::string prefix = std::string(stack_variable) + "=";
-    for (char** variable = environ; *variable != nullptr; ++variable) {
+    for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
       if (!std::string_view(*variable).starts_with(prefix)) envp_.push_back(*variable);
     }
     if (!options.new_scope && !stack.empty()) {
@@ -136,7 +138,7 @@ class Program {
 core::Record record_of(const RunOptions& options, std::vector<std::string> command) {
   core::Record record;
   record.writer = core::own_identity();
-  record.uid = ::getuid();
+  record.uid = sys::own_uid();
   record.command = std::move(command);
   record.cwd = sys::working_directory();
   record.tier = options.lock.tier;
@@ -162,7 +164,12 @@ Outcome run_under(Taken& taken, const Program& program, const RunOptions& option
   auto child = sys::Child::start(command);
   if (!child) return failed(failure_from(child.error()));
   const auto end = child->wait();
-  if (taken.lock && options.at_end == AtEnd::leave_to_inheritors) taken.lock->abandon();
+  if (taken.lock) {
+    const std::string path = taken.lock->path();
+    const bool unlock = options.at_end == AtEnd::unlock;
+    unlock ? taken.lock->release() : taken.lock->abandon();
+    if (options.lock.verbosity == Verbosity::verbose) note((unlock ? "unlocked " : "left to its inheritors: ") + path);
+  }
   if (!end) return failed(failure_from(end.error()));
   return outcome_of(*end);
 }
@@ -182,6 +189,7 @@ Outcome run(const Invocation& invocation) {
       failure->hint = "--create makes missing directories";
     return failed(*failure);
   }
+  const bool already_ours = std::get<Prepared>(prepared).already_ours;
   Taken taken = take(std::move(std::get<Prepared>(prepared)), options.lock, options.global);
   if (taken.failure) {
     Outcome outcome = failed(*taken.failure);
@@ -196,11 +204,9 @@ Outcome run(const Invocation& invocation) {
       if (!written && verbose) note("no record written: " + failure_from(written.error()).why);
     }
   } else if (verbose) {
-    note("nothing to lock: " + std::string(taken.stack.empty() ? "permits are unbounded" : "an ancestor holds it"));
+    note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
   }
-  Outcome outcome = run_under(taken, program, options);
-  if (verbose && taken.lock && options.at_end == AtEnd::unlock) note("unlocking " + taken.lock->path());
-  return outcome;
+  return run_under(taken, program, options);
 }
 
 }  // namespace grex::cli

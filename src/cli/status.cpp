@@ -17,13 +17,17 @@ namespace {
 struct Row {
   LockReport lock;
   std::vector<std::string> files;
-  std::vector<unsigned> slot_numbers;
+  std::vector<unsigned> slot_numbers;  // at tier semaphore, of each file
+  bool all_slots_known = true;
 };
 
 // The permits that are there, whatever number of them was meant by whoever
-// made them.
-void find_slots(Row& row, const core::Target& target) {
-  for (const std::string& name : sys::names_in(target.directory.path)) {
+// made them; where the directory can't be listed, those that are meant now.
+void find_slots(Row& row, const core::Target& target, unsigned slots) {
+  const auto names = sys::names_in(target.directory.path);
+  row.all_slots_known = static_cast<bool>(names);
+  for (unsigned slot = 0; !names && slot < slots; ++slot) row.slot_numbers.push_back(slot);
+  for (const std::string& name : names ? *names : std::vector<std::string>()) {
     if (const auto slot = core::slot_number(name)) row.slot_numbers.push_back(*slot);
   }
   std::sort(row.slot_numbers.begin(), row.slot_numbers.end());
@@ -39,7 +43,7 @@ Row row_of(core::Tier tier, const core::Target& target, unsigned slots) {
   row.lock.path = target.lock_path(0);
   row.lock.slots = slots;
   if (tier == core::Tier::semaphore) {
-    find_slots(row, target);
+    find_slots(row, target, slots);
   } else {
     row.files = {row.lock.path};
   }
@@ -47,34 +51,32 @@ Row row_of(core::Tier tier, const core::Target& target, unsigned slots) {
 }
 
 // All tiers of one path. A clone's destination may be gone while its backend
-// lock is held, so that one is reported even then.
+// lock is held, so that one is reported even then. "/" has no backend lock.
 std::optional<Failure> add_rows(const std::string& path, unsigned slots, std::vector<Row>& rows) {
-  std::optional<Failure> missing;
-  std::vector<Row> found;
+  const auto itself = sys::open_directory(path);
+  const bool missing = !itself && itself.error().err == ENOENT;
+  if (!itself && !missing) return failure_from(itself.error());
+  bool found = false;
   for (const core::Tier tier : core::all_tiers) {
     // One name is enough to know the directory; the permits are listed there.
-    auto target = core::resolve({tier, path, 1, core::CreateTarget::no});
-    if (!target) {
-      if (target.error().err != ENOENT) return failure_from(target.error());
-      missing = failure_from(target.error());
-      missing->hint.clear();
-      continue;
-    }
-    if (missing && core::existing_files(*target).empty()) continue;
-    found.push_back(row_of(tier, *target, slots));
+    const auto target = core::resolve({tier, path, 1, core::CreateTarget::no});
+    if (!target && target.error().err != ENOENT) return failure_from(target.error(), tier);
+    if (!target || (missing && core::existing_files(*target).empty())) continue;
+    rows.push_back(row_of(tier, *target, slots));
+    found = true;
   }
-  if (missing && found.empty()) return missing;
-  std::move(found.begin(), found.end(), std::back_inserter(rows));
-  return std::nullopt;
+  return found ? std::nullopt : std::optional(failure_from(itself.error()));
 }
 
 // One report made of those of the permits.
 void merge(Row& row, const core::FileReport* reports) {
   core::FileReport merged;
-  merged.state = row.files.empty() ? core::LockState::absent : core::LockState::free;
+  bool any_file = false;
+  bool any_unknown = !row.all_slots_known;
   for (std::size_t i = 0; i < row.files.size(); ++i) {
     const core::FileReport& report = reports[i];
-    if (report.state == core::LockState::unknown && merged.state == core::LockState::free) merged.state = report.state;
+    any_file = any_file || report.state != core::LockState::absent;
+    any_unknown = any_unknown || report.state == core::LockState::unknown;
     if (report.record == core::RecordState::stale || merged.record == core::RecordState::none)
       merged.record = report.record;
     if (merged.evidence != core::Evidence::probe) merged.evidence = report.evidence;
@@ -83,7 +85,6 @@ void merge(Row& row, const core::FileReport* reports) {
       merged.waiters.push_back(std::move(party));
     }
     if (report.state != core::LockState::held) continue;
-    merged.state = core::LockState::held;
     merged.mode = report.mode;
     ++row.lock.used;
     for (core::Party party : report.holders) {
@@ -91,6 +92,9 @@ void merge(Row& row, const core::FileReport* reports) {
       merged.holders.push_back(std::move(party));
     }
   }
+  merged.state = any_file ? core::LockState::free : core::LockState::absent;
+  if (any_unknown) merged.state = core::LockState::unknown;
+  if (row.lock.used > 0) merged.state = core::LockState::held;
   row.lock.file = std::move(merged);
 }
 
@@ -112,6 +116,14 @@ StatusReport report_of(std::vector<Row> rows) {
   return report;
 }
 
+// CLI11 takes a word in brackets for a list of several.
+Invocation with_plain_brackets(Invocation invocation) {
+  for (std::string& word : invocation.arguments) {
+    if (word.starts_with('[')) word.insert(0, "./");
+  }
+  return invocation;
+}
+
 }  // namespace
 
 Outcome status(const Invocation& invocation) {
@@ -124,7 +136,7 @@ Outcome status(const Invocation& invocation) {
            "Examples:\n"
            "  grex-lock status ~/ws/app\n"
            "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse(app, with_plain_brackets(invocation))) return *outcome;
   if (auto failure = apply_environment(global)) return failed(*failure);
   Slots slots = default_slots();
   if (slots.failure) return failed(*slots.failure);

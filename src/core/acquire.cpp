@@ -1,8 +1,8 @@
 #include "core/acquire.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
+
+#include "sys/proc.hpp"
 
 namespace grex::core {
 namespace {
@@ -31,10 +31,10 @@ struct Pass {
 Result<Pass> try_each(const Target& target, sys::Mode mode) {
   Pass pass;
   // Waiters spread over the permits; each waits for one of them.
-  const std::size_t chosen = target.names.empty() ? 0 : static_cast<std::size_t>(::getpid()) % target.names.size();
+  const std::size_t chosen = target.names.empty() ? 0 : static_cast<std::size_t>(sys::own_pid()) % target.names.size();
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
-    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::IfMissing::create);
+    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
     if (!file) return at_path(file.error(), path);
     const auto outcome = sys::try_lock(file->fd.get(), mode);
     if (!outcome) return at_path(outcome.error(), path);
@@ -93,13 +93,18 @@ Result<void> HeldLock::write_record(const Record& record) {
 
 void HeldLock::release() {
   if (!file_.fd.is_open()) return;
-  // A record that stays behind is shown as stale, so a failure loses nothing.
-  if (has_record_) (void)sys::replace_content(file_.fd.get(), {});
+  // Not ours any more, if a process that inherited it has unlocked it and another
+  // took it: then the record is that one's. A record that stays behind is shown
+  // as stale, so a failure loses nothing.
+  if (has_record_) {
+    const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
+    if (still_ours && *still_ours == Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
+  }
   sys::unlock(file_.fd.get());
   file_.fd.reset();
 }
 
-StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, ::getpid(), mode_}; }
+StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
 
 Result<Attempt> try_acquire(const LockRequest& request, Target& target, sys::Mode mode) {
   auto pass = settled_pass(request, target, mode);
@@ -131,7 +136,7 @@ Result<Attempt> acquire(const LockRequest& request, Target& target, sys::Mode mo
 Result<Probe> probe(const Target& target, sys::Mode mode) {
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
-    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::IfMissing::leave);
+    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);
     if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be made
     if (!file) return at_path(file.error(), path);
     const auto outcome = sys::try_lock(file->fd.get(), mode);  // freed as `file` is closed

@@ -1,37 +1,19 @@
 #include "core/inspect.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cassert>
 
 #include "core/kernel_view.hpp"
+#include "core/parties.hpp"
 #include "core/process_text.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {
 namespace {
 
-using KernelRole = KernelLock::Role;
-
-// One lock file while its report is being made.
-struct Subject {
-  std::string path;
-  sys::FileId file;
-  std::vector<KernelLock> locks;             // holders and waiters
-  std::vector<sys::OpenDescriptor> holding;  // descriptors that have the lock
-  std::vector<pid_t> unreadable;             // processes that may hold it unseen
-  std::optional<Record> record;
-  FileReport report;
-};
-
-bool is_holder(const KernelLock& lock) { return lock.role == KernelRole::holder; }
-
 // What trying the lock tells, from the mode that is kept by the fewest.
 FileReport tried(const std::string& path) {
-  auto file = sys::open_lock_file(AT_FDCWD, path, sys::IfMissing::leave);
+  auto file = sys::open_lock_file(path, sys::OpenFor::probing);
   if (!file) return {};
   const auto exclusive = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
   if (!exclusive) return {};
@@ -47,7 +29,7 @@ FileReport tried(const std::string& path) {
 }
 
 void read_record(Subject& subject) {
-  auto file = sys::open_lock_file(AT_FDCWD, subject.path, sys::IfMissing::leave);
+  auto file = sys::open_lock_file(subject.path, sys::OpenFor::reading);
   if (!file) return;
   const auto text = sys::read_start(file->fd.get(), record_limit + 1);
   if (!text || text->empty()) return;
@@ -92,7 +74,7 @@ void look_at_file(Subject& subject, const KernelView& view) {
 void look_at_processes(std::vector<Subject*>& held, const KernelView& view) {
   std::vector<sys::FileId> files;
   for (const Subject* subject : held) files.push_back(subject->file);
-  const pid_t self = ::getpid();  // whose copy, if it inherited one, tells nobody anything
+  const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
   for (const pid_t pid : sys::processes()) {
     if (pid == self) continue;
     const auto descriptors = sys::descriptors_of(pid, files);
@@ -114,137 +96,6 @@ void look_at_processes(std::vector<Subject*>& held, const KernelView& view) {
         }
       }
     }
-  }
-}
-
-void describe_process(Party& party) {
-  const pid_t pid = party.pid.value();
-  party.uid = sys::owner_of(pid);
-  party.command = parse_command_line(sys::process_file(pid, "cmdline").value_or(""));
-  party.cwd = sys::process_link(pid, "cwd").value_or("");
-  party.host = sys::host_name();
-}
-
-void describe_by(Party& party, const Record& record) {
-  party.uid = record.uid;
-  party.command = record.command;
-  party.cwd = record.cwd;
-  party.since = record.since;
-  party.host = record.writer.host;
-  party.note = record.note;
-  party.verb = record.verb;
-}
-
-enum class Match { yes, no, unknown };
-
-// Whether the process that has this number now is the one that wrote the record.
-Match is_writer(const Record& record, pid_t pid) {
-  const auto stat = sys::process_file(pid, "stat");
-  if (!stat) return Match::unknown;
-  const auto innermost = parse_innermost_pid(sys::process_file(pid, "status").value_or(""));
-  const bool same = parse_start_time(*stat) == record.writer.start_time && innermost.value_or(pid) == record.writer.pid;
-  return same ? Match::yes : Match::no;
-}
-
-// Valid if the lock that its writer took is still held. `writer` becomes the
-// writer's number here, where the kernel shows one.
-RecordState judge_record(const Subject& subject, const ProcessIdentity& self, std::optional<pid_t>& writer) {
-  if (!subject.record) return subject.report.record;
-  const Record& record = *subject.record;
-  if (subject.report.state != LockState::held || subject.report.mode == sys::Mode::shared) return RecordState::stale;
-  const bool other_host = record.writer.host != self.host;
-  if (!other_host && record.writer.boot_id != self.boot_id) return RecordState::stale;
-
-  bool acquirer_is_known = false;
-  for (const KernelLock& lock : subject.locks) {
-    if (!is_holder(lock) || lock.pid <= 0) continue;
-    acquirer_is_known = true;
-    const Match match = is_writer(record, lock.pid);
-    const bool same_number = lock.pid == record.writer.pid && record.writer.pid_ns == self.pid_ns;
-    if (match == Match::no || (match == Match::unknown && !same_number)) continue;
-    writer = lock.pid;
-    return RecordState::valid;
-  }
-  // Held, but by nobody with a number here: in another PID namespace, on
-  // another host, or by the heirs of a writer who is gone. A record is emptied
-  // before its lock is freed, so this one is that holder's.
-  return acquirer_is_known ? RecordState::stale : RecordState::valid;
-}
-
-Party acquirer_from(const Subject& subject, const KernelLock& lock, std::optional<pid_t> writer) {
-  Party party;
-  party.role = Role::acquirer;
-  party.mode = lock.mode;
-  if (lock.pid <= 0) return party;
-  party.pid = lock.pid;
-  const bool holds = std::any_of(subject.holding.begin(), subject.holding.end(),
-                                 [&lock](const sys::OpenDescriptor& open) { return open.pid == lock.pid; });
-  const bool unreadable =
-      std::find(subject.unreadable.begin(), subject.unreadable.end(), lock.pid) != subject.unreadable.end();
-  const bool is_verified_writer =
-      writer == lock.pid && subject.record && is_writer(*subject.record, lock.pid) == Match::yes;
-  if (holds || is_verified_writer) {
-    party.alive = true;
-  } else if (sys::existence_of(lock.pid) == sys::Existence::gone) {
-    party.alive = false;
-  }
-  // A process that has this number, may be looked at, and has no such lock
-  // open is a stranger who got the number later, or let go of its copy.
-  if (party.alive.value_or(unreadable)) describe_process(party);
-  if (writer == lock.pid) describe_by(party, *subject.record);
-  return party;
-}
-
-// The writer of a valid record whom the kernel does not show us.
-Party acquirer_from(const Record& record, std::optional<sys::Mode> mode, const ProcessIdentity& self) {
-  Party party;
-  party.role = Role::acquirer;
-  party.mode = mode;
-  describe_by(party, record);
-  const bool other_host = record.writer.host != self.host;
-  // A number of another namespace would name a stranger here.
-  if (other_host || record.writer.pid_ns == self.pid_ns) party.pid = record.writer.pid;
-  if (!other_host && party.pid && sys::existence_of(*party.pid) == sys::Existence::gone) party.alive = false;
-  return party;
-}
-
-void add_holders(Subject& subject, const ProcessIdentity& self) {
-  std::optional<pid_t> writer;
-  subject.report.record = judge_record(subject, self, writer);
-  auto& holders = subject.report.holders;
-  const auto is_listed = [&holders](pid_t pid) {
-    return std::any_of(holders.begin(), holders.end(), [pid](const Party& party) { return party.pid == pid; });
-  };
-  for (const KernelLock& lock : subject.locks) {
-    if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
-    holders.push_back(acquirer_from(subject, lock, writer));
-  }
-  if (holders.empty() && subject.report.record == RecordState::valid) {
-    holders.push_back(acquirer_from(*subject.record, subject.report.mode, self));
-  }
-  for (const sys::OpenDescriptor& open : subject.holding) {
-    if (is_listed(open.pid)) continue;
-    Party party;
-    party.pid = open.pid;
-    party.alive = true;
-    party.mode = subject.report.mode;
-    describe_process(party);
-    holders.push_back(party);
-  }
-}
-
-void add_waiters(Subject& subject) {
-  for (const KernelLock& lock : subject.locks) {
-    if (is_holder(lock)) continue;
-    Party party;
-    party.role = Role::waiter;
-    party.mode = lock.mode;
-    if (lock.pid > 0) {
-      party.pid = lock.pid;
-      party.alive = true;  // a waiter that ends leaves the queue
-      describe_process(party);
-    }
-    subject.report.waiters.push_back(party);
   }
 }
 
@@ -294,8 +145,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
     constexpr std::size_t longest_passwd = 16 * 1024 * 1024;
     const auto passwd = sys::read_file("/etc/passwd", longest_passwd);
     for (Subject* subject : held) {
-      add_holders(*subject, self);
-      add_waiters(*subject);
+      name_parties(*subject, self);
       if (!passwd) continue;
       name_users(subject->report.holders, *passwd);
       name_users(subject->report.waiters, *passwd);

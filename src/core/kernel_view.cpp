@@ -1,7 +1,6 @@
 #include "core/kernel_view.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "sys/proc.hpp"
 
@@ -16,8 +15,10 @@ KernelView KernelView::take() {
 
 std::vector<KernelLock> KernelView::on(sys::FileId file) const {
   std::vector<KernelLock> found;
-  std::copy_if(locks_.begin(), locks_.end(), std::back_inserter(found),
-               [file](const KernelLock& lock) { return lock.file == file; });
+  for (const KernelLock& lock : locks_) {
+    // A list that changed while it was read may have a lock twice.
+    if (lock.file == file && std::find(found.begin(), found.end(), lock) == found.end()) found.push_back(lock);
+  }
   return found;
 }
 

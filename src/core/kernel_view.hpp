@@ -28,11 +28,11 @@ class KernelView {
   /// `on` lists none, the file is free.
   [[nodiscard]] bool is_complete_for(sys::FileId file) const;
 
-  /// Whether another look might show a lock on this file that this one missed.
-  [[nodiscard]] bool is_torn_for(sys::FileId file) const;
-
   /// Whether the process ids in the view are those of every process.
   [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
+
+  /// Whether another look might show a lock on this file that this one missed.
+  [[nodiscard]] bool is_torn_for(sys::FileId file) const;
 
  private:
   [[nodiscard]] bool is_local(sys::FileId file) const;

@@ -38,7 +38,9 @@ std::optional<unsigned> slot_number(std::string_view name) {
   if (name.size() <= slot_prefix.size() + slot_suffix.size()) return std::nullopt;
   name.remove_prefix(slot_prefix.size());
   name.remove_suffix(slot_suffix.size());
-  return parse_number<unsigned>(name);
+  const auto slot = parse_number<unsigned>(name);
+  // "07" is a number, but no slot's.
+  return slot && std::to_string(*slot) == name ? slot : std::nullopt;
 }
 
 }  // namespace grex::core

@@ -1,7 +1,5 @@
 #include "core/liveness.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "sys/proc.hpp"
@@ -12,7 +10,7 @@ namespace {
 enum class TriedLock { free, held, unknown };
 
 TriedLock try_file(const StackEntry& entry) {
-  auto file = sys::open_lock_file(AT_FDCWD, entry.path, sys::IfMissing::leave);
+  auto file = sys::open_lock_file(entry.path, sys::OpenFor::probing);
   if (!file || file->id != entry.file) return TriedLock::unknown;
   const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
   if (!outcome) return TriedLock::unknown;
@@ -25,14 +23,19 @@ Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
   auto locks = view.on(entry.file);
   std::erase_if(locks, [](const KernelLock& lock) { return lock.role == KernelLock::Role::waiter; });
   if (locks.empty()) {
-    if (view.is_complete_for(entry.file)) return Liveness::dropped;
-    return try_file(entry) == TriedLock::free ? Liveness::dropped : Liveness::live;
+    // Too much hangs on it to trust a list where the lock itself can be asked:
+    // an ancestor's lock that is taken for gone would be waited for without end.
+    const TriedLock tried = try_file(entry);
+    const bool not_listed = tried == TriedLock::unknown && view.is_complete_for(entry.file);
+    return tried == TriedLock::free || not_listed ? Liveness::dropped : Liveness::live;
   }
-  const bool taken_by_it =
-      std::any_of(locks.begin(), locks.end(), [&entry](const KernelLock& lock) { return lock.pid == entry.pid; });
-  const bool somebody_elses =
-      !taken_by_it && view.sees_every_process() && sys::existence_of(entry.pid) == sys::Existence::gone;
-  return somebody_elses ? Liveness::dropped : Liveness::live;
+  const auto is_its = [&entry](const KernelLock& lock) { return lock.pid == entry.pid; };
+  if (!view.sees_every_process() || std::any_of(locks.begin(), locks.end(), is_its)) return Liveness::live;
+  // Whoever holds it exclusively holds it alone; beside a sharer, the entry's
+  // process may be one that the list missed.
+  const bool nobody_missed = locks.front().mode == sys::Mode::exclusive || view.is_complete_for(entry.file);
+  const bool gone = sys::existence_of(entry.pid) == sys::Existence::gone;
+  return nobody_missed && gone ? Liveness::dropped : Liveness::live;
 }
 
 std::vector<VerifiedEntry> verify(const TierStack& stack) {

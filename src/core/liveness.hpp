@@ -19,8 +19,8 @@ struct VerifiedEntry {
 
 /// An entry is disproved if its file is not locked; or if the lock was taken by
 /// a process other than the entry's, which itself is gone. What can't be
-/// checked counts as live. Tries the lock only where the kernel's own list may
-/// be incomplete. The order is kept.
+/// checked counts as live. Tries the lock only where the kernel lists no holder.
+/// The order is kept.
 std::vector<VerifiedEntry> verify(const TierStack& stack);
 
 /// The same for one entry.

@@ -56,13 +56,14 @@ std::optional<KernelLock> parse_lock(std::string_view line) {
   return lock;
 }
 
-// File systems that ask another machine, or a process, for their locks, or
-// whose inode numbers in the kernel are not those of stat(2).
-bool hides_locks(std::string_view type) {
-  constexpr std::array<std::string_view, 15> remote = {"nfs",    "nfs4", "cifs",     "smb3",    "smbfs",
-                                                       "9p",     "ceph", "afs",      "gfs2",    "ocfs2",
-                                                       "lustre", "gpfs", "orangefs", "overlay", "aufs"};
-  return type.starts_with("fuse") || std::find(remote.begin(), remote.end(), type) != remote.end();
+// File systems that keep all their locks in this kernel and number their files
+// as stat(2) does. Others may ask another machine or a process for their locks
+// (nfs, cifs, fuse, virtiofs, …), or show other numbers (overlay).
+bool keeps_locks_here(std::string_view type) {
+  constexpr std::array<std::string_view, 20> local = {
+      "ext2", "ext3",     "ext4", "xfs",   "btrfs", "f2fs", "bcachefs", "zfs",    "tmpfs", "ramfs",
+      "jfs",  "reiserfs", "vfat", "exfat", "ntfs3", "udf",  "iso9660",  "nilfs2", "erofs", "squashfs"};
+  return std::find(local.begin(), local.end(), type) != local.end();
 }
 
 }  // namespace
@@ -86,7 +87,7 @@ std::vector<std::uint64_t> parse_local_devices(std::string_view mountinfo) {
     const auto separator = line.find(" - ");
     if (!device || separator == std::string_view::npos) continue;
     line.remove_prefix(separator + 3);
-    if (!hides_locks(take_word(line))) devices.push_back(*device);
+    if (keeps_locks_here(take_word(line))) devices.push_back(*device);
   }
   return devices;
 }

@@ -20,6 +20,7 @@ struct KernelLock {
   pid_t pid = 0;
   /// `dev` is the superblock's device, which st_dev need not be (btrfs, overlay).
   sys::FileId file;
+  bool operator==(const KernelLock&) const = default;
 };
 
 /// The flock(2) lines of /proc/locks (fs/locks.c, lock_get_status), or of the

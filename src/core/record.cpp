@@ -1,8 +1,8 @@
 #include "core/record.hpp"
 
-#include <unistd.h>
-
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "core/process_text.hpp"
 #include "sys/proc.hpp"
@@ -76,10 +76,11 @@ bool read(const json& document, const char* key, T& value) {
 
 ProcessIdentity own_identity() {
   ProcessIdentity self;
-  self.pid = ::getpid();
-  if (const auto stat = sys::process_file(self.pid, "stat")) self.start_time = parse_start_time(*stat).value_or(0);
+  self.pid = sys::own_pid();
+  if (const auto stat = sys::process_file(sys::own_process, "stat"))
+    self.start_time = parse_start_time(*stat).value_or(0);
   self.boot_id = sys::boot_id();
-  self.pid_ns = sys::process_link(self.pid, "ns/pid").value_or("");
+  self.pid_ns = sys::process_link(sys::own_process, "ns/pid").value_or("");
   self.host = sys::host_name();
   return self;
 }

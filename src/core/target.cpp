@@ -1,5 +1,6 @@
 #include "core/target.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace grex::core {
@@ -29,10 +30,19 @@ Result<sys::Directory> open_or_make(const std::string& path, CreateTarget create
   return sys::open_directory(path);
 }
 
+bool is_there(const std::string& path) {
+  const auto status = sys::status_of(path);
+  return status && status->type != sys::FileType::absent;
+}
+
 // The target need not exist, but what it would lie in has to.
 Result<Target> resolve_beside(const LockRequest& request) {
   auto itself = sys::open_directory(request.path);
   if (!itself && itself.error().err != ENOENT) return itself.error();
+  if (!itself && is_there(request.path)) {
+    // A link to what is not there yet would name another lock once it is there.
+    return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  }
   const auto [parent, leaf] = split(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   auto directory = open_or_make(parent, request.create);
@@ -51,6 +61,14 @@ Result<Target> resolve_inside(const LockRequest& request) {
   return target;
 }
 
+bool is_mark_of_grex(const std::string& directory, const std::string& name) {
+  const bool is_lock = name == lock_name(Tier::workspace_sync, {}, 0) || name == lock_name(Tier::per_pack, {}, 0) ||
+                       slot_number(name).has_value();
+  if (!is_lock && name != ".grex") return false;
+  const auto status = sys::status_of(join(directory, name));
+  return status && status->type == (is_lock ? sys::FileType::regular : sys::FileType::directory);
+}
+
 }  // namespace
 
 std::string Target::lock_path(std::size_t index) const { return join(directory.path, names.at(index)); }
@@ -62,13 +80,11 @@ Result<Target> resolve(const LockRequest& request) {
 }
 
 std::string default_path() {
-  for (std::string directory = sys::working_directory(); !directory.empty();) {
-    for (const char* const mark : {".grex", ".grex-lock", ".grex.sync.lock", ".grex.slot-0.lock"}) {
-      const auto status = sys::status_of(join(directory, mark));
-      if (status && status->type != sys::FileType::absent) return directory;
-    }
+  for (std::string directory = sys::working_directory(); !directory.empty(); directory = split(directory).parent) {
+    const auto names = sys::names_in(directory);
+    const auto is_mark = [&directory](const std::string& name) { return is_mark_of_grex(directory, name); };
+    if (names && std::any_of(names->begin(), names->end(), is_mark)) return directory;
     if (directory == "/") break;
-    directory = split(directory).parent;
   }
   return ".";
 }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
+
+#include "core/stack_json.hpp"
 
 namespace grex::core {
 namespace {
@@ -54,15 +55,15 @@ Result<TierStack> parse_tier_stack(std::string_view text) {
   return stack;
 }
 
+json to_json(const StackEntry& entry) {
+  return {{"tier", name_of(entry.tier)}, {"path", entry.path}, {"dev", entry.file.dev},
+          {"ino", entry.file.ino},       {"pid", entry.pid},   {"mode", sys::name_of(entry.mode)}};
+}
+
 std::string to_text(const TierStack& stack) {
   json document = json::array();
   for (const StackEntry& entry : stack) {
-    document.push_back({{"tier", name_of(entry.tier)},
-                        {"path", entry.path},
-                        {"dev", entry.file.dev},
-                        {"ino", entry.file.ino},
-                        {"pid", entry.pid},
-                        {"mode", sys::name_of(entry.mode)}});
+    document.push_back(to_json(entry));
   }
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }

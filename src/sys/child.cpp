@@ -103,7 +103,7 @@ Result<ChildEnd> Child::wait() {
     if (signal == SIGCONT) {
       continue_if_stopped();
     } else if (signal != SIGCHLD) {
-      forward(signal, info.si_code == SI_KERNEL);
+      forward(signal, info.si_code == SI_KERNEL ? Sender::kernel : Sender::process);
     } else {
       siginfo_t child{};
       if (::waitid(P_PID, id, &child, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0) {
@@ -124,9 +124,10 @@ Result<ChildEnd> Child::wait() {
 // What the terminal sends goes to its whole foreground group, so the command
 // has it already, unless it left our group. A hang-up goes to the leader of
 // the session alone (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).
-void Child::forward(int signal, bool from_kernel) {
-  const bool shared_with_group = from_kernel && !(signal == SIGHUP && ::getsid(0) == ::getpid());
-  if (from_kernel && signal == SIGINT) interrupted_ = true;
+void Child::forward(int signal, Sender sender) {
+  const bool to_leader_alone = signal == SIGHUP && ::getsid(0) == ::getpid();
+  const bool shared_with_group = sender == Sender::kernel && !to_leader_alone;
+  if (sender == Sender::kernel && signal == SIGINT) interrupted_ = true;
   if (shared_with_group && ::getpgid(pid_) == ::getpgrp()) return;
   ::kill(pid_, signal);
 }

@@ -42,7 +42,8 @@ class Child {
 
  private:
   explicit Child(pid_t pid) : pid_(pid) {}
-  void forward(int signal, bool from_kernel);
+  enum class Sender { kernel, process };
+  void forward(int signal, Sender sender);
   void follow_stop() const;
   void continue_if_stopped() const;
 

@@ -3,10 +3,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -53,10 +56,42 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
     if (named && opened && named->id == opened->id) return name;
   }
   if (::realpath(path.c_str(), buffer.data()) == nullptr) {
-    return Error{kind_of_lookup(errno), "realpath", path, errno};
+    const int err = errno;
+    return Error{kind_of_lookup(err), "realpath", path, err};
   }
+  // A directory that something else is mounted upon has no name any more: by
+  // the one it had, nobody else would find its lock file.
+  const auto named = status_of(std::string(buffer.data()));
+  const auto opened = status_of(fd);
+  if (!named || !opened || named->id != opened->id) return Error{ErrorKind::not_found, "realpath", path, ENOENT};
   return std::string(buffer.data());
 }
+
+// Keeps a SIGPIPE of ours from killing us while it lives; one that was pending
+// before, for whoever sent it, stays so.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&only_it_);
+    sigaddset(&only_it_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    ::sigprocmask(SIG_BLOCK, &only_it_, &old_);
+  }
+  ~NoSigpipe() {
+    constexpr timespec now = {0, 0};
+    if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
+    ::sigprocmask(SIG_SETMASK, &old_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t only_it_{};
+  sigset_t old_{};
+  bool was_pending_ = false;
+};
 
 }  // namespace
 
@@ -99,10 +134,13 @@ std::string working_directory() {
   return cwd != nullptr && cwd[0] == '/' ? std::string(cwd) : std::string();
 }
 
-std::vector<std::string> names_in(const std::string& directory) {
+Result<std::vector<std::string>> names_in(const std::string& directory) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
-  if (dir == nullptr) return names;
+  if (dir == nullptr) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "opendir", directory, err};
+  }
   while (const dirent* entry = ::readdir(dir.get())) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
@@ -138,6 +176,7 @@ Result<std::string> read_start(int fd, std::size_t limit) {
 }
 
 Result<void> write_all(int fd, std::string_view bytes) {
+  const NoSigpipe no_sigpipe;
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;

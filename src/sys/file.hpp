@@ -27,7 +27,8 @@ struct FileStatus {
 };
 
 /// lstat(2): a symlink is `other`. A missing file, or a missing directory on
-/// the way to it, is `absent`, not an Error. Errors: permission, io.
+/// the way to it, is `absent`, not an Error. Errors: not-found (a loop of
+/// symlinks, too long a name), permission, system, io.
 Result<FileStatus> status_of(const std::string& path);
 
 /// fstat(2) of a borrowed descriptor. Errors: io.
@@ -50,20 +51,21 @@ Result<void> make_directories(const std::string& path);
 /// Absolute path of the working directory; empty where it can't be known.
 std::string working_directory();
 
-/// The names in a directory, without "." and "..", in no order; empty where it
-/// can't be read.
-std::vector<std::string> names_in(const std::string& directory);
+/// The names in a directory, without "." and "..", in no order. Errors:
+/// not-found, permission, system, io.
+Result<std::vector<std::string>> names_in(const std::string& directory);
 
 /// At most `limit` bytes from the start of a file such as those of /proc,
-/// whose size is not known beforehand; read without O_NONBLOCK files in mind,
-/// so only for files that never block. Errors: io, with errno.
+/// whose size is not known beforehand; only for files that never block.
+/// Errors: io, with errno.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 /// At most `limit` bytes of a borrowed descriptor, from offset 0, its own
 /// offset untouched. Errors: io.
 Result<std::string> read_start(int fd, std::size_t limit);
 
-/// Writes all of it, whatever it takes. Errors: io, with errno.
+/// Writes all of it, whatever it takes. A reader that is gone is an Error
+/// (EPIPE), not a SIGPIPE. Errors: io, with errno.
 Result<void> write_all(int fd, std::string_view bytes);
 
 /// Makes `bytes` the whole content of a borrowed, writable descriptor's file.

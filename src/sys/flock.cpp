@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+
 namespace grex::sys {
 namespace {
 
@@ -37,9 +39,9 @@ struct Opened {
   int open_error = 0;
 };
 
-Opened open_any(int directory, const std::string& name, IfMissing if_missing) {
+Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
-  if (if_missing == IfMissing::create) {
+  if (purpose == OpenFor::locking) {
     opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
     if (!opened.fd.is_open() && errno == ENOENT) {
       errno = make_parents(directory, name);
@@ -54,8 +56,8 @@ Opened open_any(int directory, const std::string& name, IfMissing if_missing) {
       return opened;
     }
   }
-  opened.fd = open_at(directory, name, O_RDWR);
-  if (!opened.fd.is_open() && is_refusal(errno)) {
+  if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR);
+  if (!opened.fd.is_open() && (purpose == OpenFor::reading || is_refusal(errno))) {
     opened.fd = open_at(directory, name, O_RDONLY);
     opened.read_only = true;
   }
@@ -109,8 +111,8 @@ std::optional<Mode> mode_named(std::string_view name) {
   return std::nullopt;
 }
 
-Result<LockFile> open_lock_file(int directory, const std::string& name, IfMissing if_missing) {
-  Opened opened = open_any(directory, name, if_missing);
+Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
+  Opened opened = open_any(directory, name, purpose);
   if (!opened.fd.is_open()) {
     // Not there, and could not be made: the reason is why it could not.
     const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
@@ -123,6 +125,10 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, IfMissin
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
   return LockFile{std::move(opened.fd), status->id, opened.read_only};
+}
+
+Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
+  return open_lock_file(AT_FDCWD, path, purpose);
 }
 
 Error flock_error(int err) {

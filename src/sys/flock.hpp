@@ -22,17 +22,24 @@ struct LockFile {
   bool read_only = false;
 };
 
-enum class IfMissing { create, leave };
+/// What a lock file is opened for.
+enum class OpenFor {
+  locking,  ///< it is made where it is missing, with the directories of its name
+  probing,  ///< it may be locked, but not made
+  reading,  ///< only to read it
+};
 
 /// Opens a lock file below an open directory, whatever is done to the path
 /// meanwhile: no symlink at the end, no blocking on a FIFO, only a regular
 /// file, never truncated, and its number is 3 or more, so that it can't become
-/// a command's standard input. With IfMissing::create also the directories of
-/// `name` are made. A file that may only be read is opened for reading.
+/// a command's standard input. One that may only be read is opened for reading.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
-/// (missing and can't be made; with IfMissing::leave, ENOENT), system, io.
-Result<LockFile> open_lock_file(int directory, const std::string& name, IfMissing if_missing);
+/// (missing; with OpenFor::locking it can't be made), system, io.
+Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
+
+/// The same by an absolute path.
+Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
 
 enum class Acquire { held, busy, timed_out, cancelled };
 

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +23,9 @@ namespace {
 constexpr std::size_t small_file = 64 * 1024;
 constexpr std::size_t big_table = 256 * 1024 * 1024;
 
-std::string process_path(pid_t pid, const std::string& name) { return "/proc/" + std::to_string(pid) + "/" + name; }
+std::string process_path(pid_t pid, const std::string& name) {
+  return "/proc/" + (pid == own_process ? "self" : std::to_string(pid)) + "/" + name;
+}
 
 std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
   auto text = read_file(path, limit);
@@ -36,6 +39,7 @@ LockTableText lock_table_text() {
   LockTableText table;
   const UniqueFd fd(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) return table;
+  constexpr std::size_t half_a_page = 2048;
   std::array<char, 65536> piece;
   int pieces = 0;
   ssize_t size = 0;
@@ -43,7 +47,7 @@ LockTableText lock_table_text() {
     table.text.append(piece.data(), static_cast<std::size_t>(size));
     ++pieces;
   }
-  table.in_one_piece = size == 0 && pieces <= 1;
+  table.in_one_piece = size == 0 && pieces <= 1 && table.text.size() <= half_a_page;
   return table;
 }
 
@@ -68,7 +72,9 @@ std::string boot_id() {
 
 std::vector<pid_t> processes() {
   std::vector<pid_t> pids;
-  for (const std::string& name : names_in("/proc")) {
+  const auto names = names_in("/proc");
+  if (!names) return pids;
+  for (const std::string& name : *names) {
     if (const auto pid = parse_number<int>(name)) pids.push_back(*pid);
   }
   std::sort(pids.begin(), pids.end());
@@ -91,9 +97,12 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::
   std::vector<OpenDescriptor> found;
   while (const dirent* entry = ::readdir(dir.get())) {
     const auto number = parse_number<int>(entry->d_name);
-    struct stat st;
-    if (!number || ::fstatat(::dirfd(dir.get()), entry->d_name, &st, 0) != 0) continue;
-    const FileId id = {st.st_dev, st.st_ino};
+    if (!number) continue;
+    // What is known already will do: another's descriptor may lead to a server
+    // that does not answer.
+    struct statx st;
+    if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) != 0) continue;
+    const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
     if (std::find(files.begin(), files.end(), id) != files.end()) found.push_back({pid, *number, id});
   }
   return found;
@@ -102,6 +111,12 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {
   return process_file(descriptor.pid, "fdinfo/" + std::to_string(descriptor.number));
 }
+
+pid_t own_pid() { return ::getpid(); }
+
+uid_t own_uid() { return ::getuid(); }
+
+char** environment() { return environ; }
 
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};

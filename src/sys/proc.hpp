@@ -18,9 +18,11 @@ namespace grex::sys {
 /// /proc/locks: the locks that this PID namespace sees.
 struct LockTableText {
   std::string text;
-  /// The kernel hands out a page of it at a time, and lets locks come and go
-  /// between two pages: then a lock that was held all along may be missing
-  /// (fs/seq_file.c, seq_read_iter; fs/locks.c, locks_start). One page is whole.
+  /// The kernel hands out at most a page at a time, never part of a lock with
+  /// its waiters, and lets locks come and go in between: then a lock that was
+  /// held all along may be missing (fs/seq_file.c, seq_read_iter; fs/locks.c,
+  /// locks_show). This is one look, with so much room left that the next lock
+  /// would have been in it: half a page, more than thirty waiters.
   bool in_one_piece = false;
 };
 LockTableText lock_table_text();
@@ -30,6 +32,14 @@ std::string mount_table_text();
 
 /// /proc/PID/NAME, such as "stat" or "cmdline"; at most 64 KiB of it.
 std::optional<std::string> process_file(pid_t pid, const std::string& name);
+
+/// Stands for this process in the functions that take a process id, whichever
+/// number it has in /proc.
+inline constexpr pid_t own_process = 0;
+
+/// This process's number in its own PID namespace, and its real user.
+pid_t own_pid();
+uid_t own_uid();
 
 /// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
 std::optional<std::string> process_link(pid_t pid, const std::string& name);
@@ -60,6 +70,9 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor);
 
 std::string host_name();
+
+/// This process's environment, ending with a null pointer. Borrowed.
+char** environment();
 
 /// How many CPUs this process may run on; at least 1.
 unsigned cpu_count();

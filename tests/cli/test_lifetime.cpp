@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -155,4 +156,33 @@ TEST_CASE("--no-record leaves the lock file as it was") {
   write_file(dir / ".grex-lock", "kept");
   CHECK(run_tool({"run", "--no-record", dir.path(), "--", "cat", dir / ".grex-lock"}).out == "kept");
   CHECK(content_of(dir / ".grex-lock") == "kept");
+}
+
+TEST_CASE("a lock that the command unlocked is not ours to empty when another has it") {
+  const TempDir dir;
+  // The command finds its inherited descriptor and unlocks it, then waits.
+  Process tool(grex_lock({"run", dir.path(), "--", "bash", "-c",
+                          "for f in /proc/$$/fd/*; do [ $(readlink $f) = " + (dir / ".grex-lock") +
+                              " ] && flock -u ${f##*/}; done; echo ready; read line"}));
+  CHECK(tool.line() == "ready");
+  const grex::UniqueFd other = lock_as_grex(dir / ".grex-lock");
+  write_file(dir / ".grex-lock", "another's record");
+  tool.close_input();
+  tool.wait();
+  CHECK(content_of(dir / ".grex-lock") == "another's record");
+}
+
+TEST_CASE("a reader of our notes that is gone changes neither the command nor its status") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "-v", dir.path(), "--", "sh", "-c", "echo; read line; exit 3"}), {.before_exec = [] {
+                 int ends[2];
+                 if (::pipe(ends) != 0) ::_exit(2);
+                 ::dup2(ends[1], 2);
+                 ::close(ends[0]);
+                 ::close(ends[1]);
+               }});
+  tool.line();
+  tool.close_input();
+  CHECK(tool.wait() == exited(3));
+  CHECK(content_of(dir / ".grex-lock").empty());
 }

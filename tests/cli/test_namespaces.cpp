@@ -133,3 +133,39 @@ TEST_CASE("the tier stack is verified inside a namespace as well") {
                                {.environment = {{"GREX_LOCK_STACK", outlived.substr(0, outlived.size() - 1)}}});
   CHECK(gone.out.find("\"live\":false") != std::string::npos);
 }
+
+TEST_CASE("a record that was left behind inside a namespace is not taken for the holder outside") {
+  const TempDir dir;
+  // The writer, and whatever ran under its lock, is gone; the record is not emptied under --no-fork.
+  const std::string inside =
+      grex_lock() + " run -F " + dir.path() + " -- true; echo ready; read line; exec " + status_command(dir);
+  Process shell(in_namespace(inside));
+  CHECK(shell.line() == "ready");
+  const grex::UniqueFd outside = lock_as_grex(dir / ".grex-lock");
+  CHECK_FALSE(content_of(dir / ".grex-lock").empty());
+  shell.write("\n");
+  const json lock = pack_lock(shell.rest());
+  CHECK(lock["state"] == "held");
+  CHECK(lock["record"] == "stale");
+  CHECK(lock["holders"].empty());
+}
+
+TEST_CASE("a writer whose /proc is that of another namespace is still told by its right start") {
+  const TempDir dir;
+  Process inside({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", grex_lock(), "run",
+                  "--note", "nightly", dir.path(), "--", "sh", "-c", "echo ready; read line"});
+  CHECK(inside.line() == "ready");
+  const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][0]["note"] == "nightly");
+}
+
+TEST_CASE("a working directory that something is mounted upon is not found, and not waited for without end") {
+  const TempDir dir;
+  const std::string over = dir.make("over");
+  const Finished finished =
+      finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+              "cd " + over + " && mount -t tmpfs none " + over + " && exec " + grex_lock() + " run -n . -- true"});
+  CHECK(finished.ended == exited(66));
+  CHECK_FALSE(exists(over + "/.grex-lock"));
+}

@@ -11,16 +11,6 @@ using namespace grex::test;
 
 namespace {
 
-// Says "ready", then a line for every signal that arrives; ends when its input
-// is closed, with the status given.
-Words signal_teller(int status) {
-  return {"bash", "-c",
-          "for s in TERM HUP QUIT INT USR1 USR2; do trap \"echo $s\" $s; done; echo ready\n"
-          "while :; do read -r line; r=$?; [ $r -gt 128 ] && continue; [ $r = 1 ] && break; echo \"$line\"; done\n"
-          "exit " +
-              std::to_string(status)};
-}
-
 Process run_under_lock(const TempDir& dir, const Words& command) {
   Words words = grex_lock({"run", dir.path(), "--"});
   words.insert(words.end(), command.begin(), command.end());

@@ -330,18 +330,27 @@ TEST_CASE("permits are told as one lock with the number used") {
 TEST_CASE("a held lock is never told as free, though the kernel's list changes while it is read") {
   const TempDir dir;
   const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
-  // Several pages of locks that come and go all the time.
-  Process churn({"python3", "-c",
-                 "import fcntl, os, sys\n"
-                 "files = [os.open('" +
-                     (dir / "churn-") +
-                     "%d' % i, os.O_RDWR | os.O_CREAT) for i in range(400)]\n"
-                     "print('ready', flush=True)\n"
-                     "while True:\n"
-                     "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
-                     "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n"});
-  CHECK(churn.line() == "ready");
-  for (int i = 0; i < 200; ++i) REQUIRE(pack_lock(dir)["state"] == "held");
+  // Locks that come and go all the time, few or many among locks that stay: the
+  // list ends near a page's end, or has several pages.
+  for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(60, 3), std::pair(68, 3)}) {
+    const auto open_files = [&dir](const char* name, int count) {
+      return "[os.open('" + (dir / name) + "%d' % i, os.O_RDWR | os.O_CREAT) for i in range(" + std::to_string(count) +
+             ")]";
+    };
+    Process churn({"python3", "-c",
+                   "import fcntl, os\n"
+                   "for f in " +
+                       open_files("staying-", staying) +
+                       ": fcntl.flock(f, fcntl.LOCK_EX)\n"
+                       "files = " +
+                       open_files("coming-", coming) +
+                       "\nprint('ready', flush=True)\n"
+                       "while True:\n"
+                       "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
+                       "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n"});
+    CHECK(churn.line() == "ready");
+    for (int i = 0; i < 100; ++i) REQUIRE(pack_lock(dir)["state"] == "held");
+  }
 }
 
 TEST_CASE("what cannot be a lock is unknown, never free") {
@@ -386,4 +395,43 @@ TEST_CASE("the text is one aligned line a lock") {
   CHECK(lines[2].starts_with("per-pack        held     exclusive  " + dir.path() + "/.grex-lock "));
   CHECK(lines[2].find("pid " + std::to_string(tool.pid())) != std::string::npos);
   CHECK(lines[2].find("sh -c 'echo; read line' [nightly]") != std::string::npos);
+}
+
+TEST_CASE("a path in brackets is one path") {
+  const TempDir dir;
+  dir.make("[a,b]");
+  dir.make("a");
+  for (const auto& words : {grex_lock({"status", "--json", "[a,b]"}), grex_lock({"status", "--json", "--", "[a,b]"})}) {
+    const json document = json::parse(finish(words, {.directory = dir.path()}).out);
+    CHECK(document["locks"][0]["target"] == dir / "[a,b]");
+  }
+  CHECK(run_tool({"run", "[a,b]", "--", "test", "-e", "[a,b]/.grex-lock"}, {.directory = dir.path()}).ended ==
+        exited(0));
+}
+
+TEST_CASE("permits in a directory that cannot be listed are unknown rather than absent, and held where that is known") {
+  const TempDir dir;
+  const Setup nobody = {.environment = {{"GREX_PARALLEL", "2"}}, .before_exec = [] {
+                          if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
+                        }};
+  REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
+  CHECK(lock_at("semaphore", dir.path(), nobody)["state"] == "unknown");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex.slot-1.lock");
+  const json held = lock_at("semaphore", dir.path(), nobody);
+  CHECK(held["state"] == "held");
+  CHECK(held["used"] == 1);
+}
+
+TEST_CASE("the root directory has every tier but the one beside it") {
+  const json document = status_of("/");
+  CHECK(document["locks"].size() == 4);
+  CHECK(document["locks"][3]["tier"] == "manifest");
+}
+
+TEST_CASE("a reader that has enough ends status with an error, not with a signal") {
+  const TempDir dir;
+  const Finished finished =
+      finish({"bash", "-c", grex_lock() + " status " + dir.path() + " | true; echo ${PIPESTATUS[0]}"});
+  const bool told = finished.out == "74\n" || finished.out == "0\n";  // whether it had been read before
+  CHECK(told);
 }

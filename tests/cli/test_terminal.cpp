@@ -22,19 +22,23 @@ std::string run_line(const TempDir& dir, const std::string& command) {
 
 }  // namespace
 
-TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once") {
+TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once, and so does a Ctrl-backslash") {
   const TempDir dir;
-  Words words =
-      grex_lock({"run", dir.path(), "--", "bash", "-c",
-                 "n=0; trap 'n=$((n + 1)); echo int $n' INT; echo ready\n"
-                 "while :; do read -r line; [ $? -gt 128 ] && continue; echo \"$line $n\"; break; done; exit 3"});
+  Words words = grex_lock({"run", dir.path(), "--"});
+  for (const std::string& word : signal_teller(3)) words.push_back(word);
   Terminal terminal(words);
   terminal.expect("ready");
-  terminal.type(ctrl_c);
-  terminal.expect("int 1");
-  // One that came twice would come before the line that is typed now is read.
-  terminal.type("total\r");
-  terminal.expect("total 1");
+  for (const auto& [key, name] : {std::pair(ctrl_c, "INT"), std::pair(ctrl_backslash, "QUIT")}) {
+    for (int i = 0; i < 20; ++i) {
+      terminal.type(key);
+      terminal.expect(name);
+      // One that came twice would come before the answer to what is typed now.
+      terminal.type("next\r");
+      terminal.expect("next");  // as it is typed
+      CHECK(terminal.expect("next").find(name) == std::string::npos);
+    }
+  }
+  terminal.type("\x04");
   CHECK(terminal.wait() == exited(3));
 }
 
@@ -74,11 +78,16 @@ TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
   Terminal terminal(shell, prompt);
   terminal.expect("@> ");
   for (int i = 0; i < 3; ++i) {
-    terminal.type(run_line(dir, "sh -c 'echo rea''dy; read line; echo got $line'"));
-    terminal.expect("ready");
+    terminal.type(run_line(dir, "sh -c 'echo pid=$$.; read line; echo got $line'"));
+    terminal.expect("pid=");  // as it is typed
+    terminal.expect("pid=");
+    const pid_t command = std::stoi(terminal.expect("."));
     terminal.type(ctrl_z);
     terminal.expect("Stopped");
     terminal.expect("@> ");
+    // The shell may be told of the stop before the command has left its read(),
+    // which would then take what is typed next.
+    until([command] { return state_of(command) == 'T'; });
     CHECK(is_locked(dir / ".grex-lock"));
     terminal.type("fg\r");
     terminal.expect("run");
@@ -128,6 +137,15 @@ TEST_CASE("a terminal that hangs up ends the command, though the kernel tells on
   terminal.hang_up();
   CHECK(terminal.wait() == exited(128 + SIGHUP));
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a terminal that hangs up ends the wait by SIGHUP") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  terminal.hang_up();
+  CHECK(terminal.wait() == exited(128 + SIGHUP));
 }
 
 TEST_CASE("colour is for terminals, and NO_COLOR and --color have their say") {

@@ -216,7 +216,7 @@ TEST_CASE("-v tells on stderr what is waited for and what is locked") {
   CHECK(waiter.error_line().starts_with("grex-lock: waiting for " + dir.path() + "/.grex-lock: held by pid "));
   lock.reset();
   CHECK(waiter.error_line().starts_with("grex-lock: locked " + dir.path() + "/.grex-lock after "));
-  CHECK(waiter.error_line() == "grex-lock: unlocking " + dir.path() + "/.grex-lock");
+  CHECK(waiter.error_line() == "grex-lock: unlocked " + dir.path() + "/.grex-lock");
   CHECK(waiter.rest() == "out\n");
   CHECK(waiter.wait() == exited(0));
 }

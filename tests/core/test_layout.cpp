@@ -20,8 +20,8 @@ TEST_CASE("a slot's number is read from its file's name and from no other") {
   CHECK(slot_number(".grex.slot-0.lock") == 0);
   CHECK(slot_number(".grex.slot-41.lock") == 41);
   for (const char* const name :
-       {".grex.slot-.lock", ".grex.slot-x.lock", ".grex.slot--1.lock", ".grex.slot-1.lock.bak", "grex.slot-1.lock",
-        ".grex.slot-1", ".grex.slot-.loc", ".grex.slot-99999999999.lock"}) {
+       {".grex.slot-.lock", ".grex.slot-x.lock", ".grex.slot--1.lock", ".grex.slot-1.lock.bak", ".grex.slot-07.lock",
+        "grex.slot-1.lock", ".grex.slot-1", ".grex.slot-.loc", ".grex.slot-99999999999.lock"}) {
     CAPTURE(name);
     CHECK_FALSE(slot_number(name));
   }

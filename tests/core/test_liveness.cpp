@@ -86,6 +86,11 @@ TEST_CASE("a list that may have missed a lock disproves nothing by itself") {
   CHECK(core::liveness_of(entry, torn) == Liveness::dropped);
 }
 
+TEST_CASE("a lock that a changing list shows twice is one lock") {
+  const KernelLock lock = held_by(42, {1, 2});
+  CHECK(KernelView({lock, lock}, {}, KernelView::Scope::torn).on({1, 2}).size() == 1);
+}
+
 TEST_CASE("what cannot be checked counts as live") {
   const TempDir dir;
   const StackEntry missing = {core::Tier::per_pack, dir / "none", {1, 2}, gone_pid(), sys::Mode::exclusive};

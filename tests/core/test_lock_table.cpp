@@ -56,5 +56,5 @@ TEST_CASE("only file systems that keep their locks in this kernel count as local
       "33 28 0:43 / /mnt/with\\040-\\040space rw - tmpfs tmpfs rw\n"
       "garbage\n"
       "34 28 0:44 / /mnt rw no separator\n");
-  CHECK(devices == std::vector<std::uint64_t>{makedev(0, 21), makedev(254, 0), makedev(0, 43)});
+  CHECK(devices == std::vector<std::uint64_t>{makedev(254, 0), makedev(0, 43)});
 }

@@ -47,6 +47,14 @@ TEST_CASE("a clone's destination need not exist but its parent has to") {
   }
 }
 
+TEST_CASE("a destination that is a dangling link is refused, since it would be another lock later") {
+  const TempDir dir;
+  std::filesystem::create_symlink(dir / "none", dir / "link");
+  const auto target = core::resolve({Tier::backend, dir / "link"});
+  REQUIRE_FALSE(target);
+  CHECK(target.error().kind == ErrorKind::not_found);
+}
+
 TEST_CASE("a relative destination lies in the working directory") {
   const TempDir dir;
   const std::string here = std::filesystem::current_path();

@@ -227,6 +227,8 @@ UniqueFd lock_as_grex(const std::string& path) {
 
 Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"}; }
 
+Words signal_teller(int status) { return {SIGNAL_TELLER, std::to_string(status)}; }
+
 bool process_exists(pid_t pid) { return ::kill(pid, 0) == 0 || errno == EPERM; }
 
 char state_of(pid_t pid) {

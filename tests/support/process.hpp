@@ -102,6 +102,10 @@ UniqueFd lock_as_grex(const std::string& path);
 /// A command that says "ready" and lives until its input is closed.
 Words until_input_closes();
 
+/// A command that says "ready", then each signal and each line of its input as
+/// it comes, and exits with the status at the end of its input.
+Words signal_teller(int status);
+
 bool process_exists(pid_t pid);
 
 /// As in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is none.

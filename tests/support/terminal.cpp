@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sys/file.hpp"
+#include "sys/proc.hpp"
 
 namespace grex::test {
 namespace {
@@ -50,9 +51,19 @@ Terminal::Terminal(const Words& argv, const Setup& setup) {
 }
 
 Terminal::~Terminal() {
-  master_.reset();  // hangs the terminal up
   ::kill(pid_, SIGKILL);
   if (!ended_) ::waitpid(pid_, nullptr, 0);
+  // What was left of the session is ours now, since main() has made us a subreaper.
+  until([this] {
+    bool empty = true;
+    for (const pid_t process : sys::processes()) {
+      if (::getsid(process) != pid_) continue;
+      empty = false;
+      ::kill(process, SIGKILL);
+      ::waitpid(process, nullptr, WNOHANG);
+    }
+    return empty;
+  });
 }
 
 void Terminal::type(const std::string& keys) const { (void)sys::write_all(master_.get(), keys); }

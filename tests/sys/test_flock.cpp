@@ -16,14 +16,14 @@
 
 using namespace grex;
 using sys::Acquire;
-using sys::IfMissing;
 using sys::Mode;
+using sys::OpenFor;
 using test::TempDir;
 
 namespace {
 
-Result<sys::LockFile> open_lock(const std::string& path, IfMissing if_missing = IfMissing::create) {
-  return sys::open_lock_file(AT_FDCWD, path, if_missing);
+Result<sys::LockFile> open_lock(const std::string& path, OpenFor purpose = OpenFor::locking) {
+  return sys::open_lock_file(path, purpose);
 }
 
 void check_unsafe(const std::string& path) {
@@ -83,13 +83,13 @@ TEST_CASE("neither a symlink, nor a FIFO, nor a socket, nor a directory, nor a d
 
 TEST_CASE("a missing lock file is made with its directories or left alone") {
   const TempDir dir;
-  const auto left = open_lock(dir / "a/b/lock", IfMissing::leave);
+  const auto left = open_lock(dir / "a/b/lock", OpenFor::probing);
   REQUIRE_FALSE(left);
   CHECK(left.error().err == ENOENT);
   CHECK_FALSE(test::exists(dir / "a"));
 
   const UniqueFd directory(::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  CHECK(sys::open_lock_file(directory.get(), "a/b/lock", IfMissing::create));
+  CHECK(sys::open_lock_file(directory.get(), "a/b/lock", OpenFor::locking));
   CHECK(test::exists(dir / "a/b/lock"));
 }
 

@@ -1,0 +1,165 @@
+#include "core/parties.hpp"
+
+#include <algorithm>
+
+#include "core/process_text.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+void describe_process(Party& party) {
+  const pid_t pid = party.pid.value();
+  party.uid = sys::owner_of(pid);
+  party.command = parse_command_line(sys::process_file(pid, "cmdline").value_or(""));
+  party.cwd = sys::process_link(pid, "cwd").value_or("");
+  party.host = sys::host_name();
+}
+
+void describe_by(Party& party, const Record& record) {
+  party.uid = record.uid;
+  party.command = record.command;
+  party.cwd = record.cwd;
+  party.since = record.since;
+  party.host = record.writer.host;
+  party.note = record.note;
+  party.verb = record.verb;
+}
+
+enum class Match { yes, no, unknown };
+
+// Whether the process that has this number now is the one that wrote the record.
+Match is_writer(const Record& record, pid_t pid) {
+  const auto stat = sys::process_file(pid, "stat");
+  if (!stat) return Match::unknown;
+  const auto innermost = parse_innermost_pid(sys::process_file(pid, "status").value_or(""));
+  const bool same = parse_start_time(*stat) == record.writer.start_time && innermost.value_or(pid) == record.writer.pid;
+  return same ? Match::yes : Match::no;
+}
+
+bool has_lock_open(const Subject& subject, pid_t pid) {
+  return std::any_of(subject.holding.begin(), subject.holding.end(),
+                     [pid](const sys::OpenDescriptor& open) { return open.pid == pid; });
+}
+
+bool is_unreadable(const Subject& subject, pid_t pid) {
+  return std::find(subject.unreadable.begin(), subject.unreadable.end(), pid) != subject.unreadable.end();
+}
+
+// Whether the writer took the lock that the kernel says this process took.
+bool took_lock(const Subject& subject, const Record& record, pid_t acquirer, const ProcessIdentity& self) {
+  const Match match = is_writer(record, acquirer);
+  if (match == Match::yes) return true;
+  if (acquirer != record.writer.pid || record.writer.pid_ns != self.pid_ns) return false;
+  if (match == Match::unknown) return true;  // gone; its number is all there is
+  // A stranger who got the number later and, as can be seen, has no such lock.
+  return !is_unreadable(subject, acquirer) && !has_lock_open(subject, acquirer);
+}
+
+// Valid if the lock that its writer took is still held. `writer` becomes the
+// writer's number here, where the kernel shows one.
+RecordState judge_record(const Subject& subject, const ProcessIdentity& self, std::optional<pid_t>& writer) {
+  if (!subject.record) return subject.report.record;
+  const Record& record = *subject.record;
+  if (subject.report.mode == sys::Mode::shared) return RecordState::stale;
+  const bool other_host = record.writer.host != self.host;
+  if (!other_host && record.writer.boot_id != self.boot_id) return RecordState::stale;
+
+  bool acquirer_is_known = false;
+  for (const KernelLock& lock : subject.locks) {
+    if (!is_holder(lock) || lock.pid <= 0) continue;
+    acquirer_is_known = true;
+    if (!took_lock(subject, record, lock.pid, self)) continue;
+    writer = lock.pid;
+    return RecordState::valid;
+  }
+  if (acquirer_is_known) return RecordState::stale;
+  // Held, but by nobody with a number here. A writer of our own namespace would
+  // have one, so it is gone, and its heirs would be seen.
+  const bool of_our_namespace = !other_host && record.writer.pid_ns == self.pid_ns;
+  const bool has_heirs = !subject.holding.empty() || !subject.unreadable.empty();
+  return of_our_namespace && !has_heirs ? RecordState::stale : RecordState::valid;
+}
+
+Party acquirer_from(const Subject& subject, const KernelLock& lock, std::optional<pid_t> writer) {
+  Party party;
+  party.role = Role::acquirer;
+  party.mode = lock.mode;
+  if (lock.pid <= 0) return party;
+  party.pid = lock.pid;
+  const bool is_verified_writer = writer == lock.pid && is_writer(*subject.record, lock.pid) == Match::yes;
+  if (has_lock_open(subject, lock.pid) || is_verified_writer) {
+    party.alive = true;
+  } else if (writer == lock.pid || sys::existence_of(lock.pid) == sys::Existence::gone) {
+    party.alive = false;
+  }
+  // A process that has this number, may be looked at, and has no such lock
+  // open is a stranger who got the number later, or let go of its copy.
+  if (party.alive.value_or(is_unreadable(subject, lock.pid))) describe_process(party);
+  if (writer == lock.pid) describe_by(party, *subject.record);
+  return party;
+}
+
+// The writer of a valid record whom the kernel does not show us.
+Party acquirer_from(const Record& record, std::optional<sys::Mode> mode, const ProcessIdentity& self) {
+  Party party;
+  party.role = Role::acquirer;
+  party.mode = mode;
+  describe_by(party, record);
+  const bool other_host = record.writer.host != self.host;
+  // A number of another namespace would name a stranger here.
+  if (other_host || record.writer.pid_ns == self.pid_ns) party.pid = record.writer.pid;
+  if (!other_host && party.pid && sys::existence_of(*party.pid) == sys::Existence::gone) party.alive = false;
+  return party;
+}
+
+void add_holders(Subject& subject, const ProcessIdentity& self) {
+  std::optional<pid_t> writer;
+  subject.report.record = judge_record(subject, self, writer);
+  auto& holders = subject.report.holders;
+  const auto is_listed = [&holders](pid_t pid) {
+    return std::any_of(holders.begin(), holders.end(), [pid](const Party& party) { return party.pid == pid; });
+  };
+  for (const KernelLock& lock : subject.locks) {
+    if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
+    holders.push_back(acquirer_from(subject, lock, writer));
+  }
+  if (holders.empty() && subject.report.record == RecordState::valid) {
+    holders.push_back(acquirer_from(*subject.record, subject.report.mode, self));
+  }
+  for (const sys::OpenDescriptor& open : subject.holding) {
+    if (is_listed(open.pid)) continue;
+    Party party;
+    party.pid = open.pid;
+    party.alive = true;
+    party.mode = subject.report.mode;
+    describe_process(party);
+    holders.push_back(party);
+  }
+}
+
+void add_waiters(Subject& subject) {
+  for (const KernelLock& lock : subject.locks) {
+    if (is_holder(lock)) continue;
+    Party party;
+    party.role = Role::waiter;
+    party.mode = lock.mode;
+    if (lock.pid > 0) {
+      party.pid = lock.pid;
+      party.alive = true;  // a waiter that ends leaves the queue
+      describe_process(party);
+    }
+    subject.report.waiters.push_back(party);
+  }
+}
+
+}  // namespace
+
+bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::Role::holder; }
+
+void name_parties(Subject& subject, const ProcessIdentity& self) {
+  add_holders(subject, self);
+  add_waiters(subject);
+}
+
+}  // namespace grex::core

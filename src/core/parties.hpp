@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/inspect.hpp"
+#include "core/lock_table.hpp"
+#include "core/record.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::core {
+
+/// One lock file while its report is being made: what the kernel, the processes
+/// and the file itself have said of it so far.
+struct Subject {
+  std::string path;
+  sys::FileId file;
+  std::vector<KernelLock> locks;             ///< holders and waiters
+  std::vector<sys::OpenDescriptor> holding;  ///< descriptors that have the lock
+  std::vector<pid_t> unreadable;             ///< processes that may hold it unseen
+  std::optional<Record> record;              ///< what can be read of it
+  FileReport report;
+};
+
+bool is_holder(const KernelLock& lock);
+
+/// Tells who holds a lock that is held, and who waits for it: fills in holders,
+/// waiters, and whether the record is that holder's. `self` is this process.
+void name_parties(Subject& subject, const ProcessIdentity& self);
+
+}  // namespace grex::core
