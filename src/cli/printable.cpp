@@ -33,7 +33,7 @@ bool needs_quotes(std::string_view word) {
   return word.empty() || word.find_first_not_of(plain) != std::string_view::npos;
 }
 
-std::string quoted(std::string_view word) {
+std::string in_quotes(std::string_view word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
@@ -71,7 +71,7 @@ std::string shell_line(const std::vector<std::string>& command) {
   std::string line;
   for (const std::string& word : command) {
     if (!line.empty()) line += ' ';
-    line += needs_quotes(word) ? quoted(word) : word;
+    line += needs_quotes(word) ? in_quotes(word) : word;
   }
   return printable(line);
 }
