@@ -49,10 +49,15 @@ class HelpFormatter : public CLI::Formatter {
     const auto comma = names.find(',');
     return comma == std::string::npos ? names : names.replace(comma, 1, ", ");
   }
-  std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n"; }
+  std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n\n"; }
   // Of what excludes what, the error message tells.
   std::string make_option_opts(const CLI::Option* option) const override {
     return option->get_type_size() == 0 ? std::string() : " " + option->get_type_name();
+  }
+  // CLI11 puts two blank lines between groups; one is enough, and makes it fit a screen.
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options)).substr(1);
   }
   // The usage line has shown the positionals; they need no section.
   std::string make_positionals(const CLI::App*) const override { return {}; }
@@ -96,6 +101,15 @@ std::optional<Failure> read_environment(const char* name, std::optional<Value>& 
   target = parse(text);
   if (target) return std::nullopt;
   return usage_failure(fmt::format("{}: {}", name, not_one_of(text, choices)), {});
+}
+
+// What is left over: an option that there is not, whose value would have been
+// left over with it, or one word too many.
+std::string unexpected_words(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word.starts_with('-')) return "unknown option " + word;
+  }
+  return fmt::format("'{}' is one word too many", words.front());
 }
 
 }  // namespace
@@ -180,6 +194,8 @@ std::optional<Outcome> parse(CLI::App& app, const Invocation& invocation) {
     return print(app.help());
   } catch (const CLI::CallForVersion& version) {
     return print(std::string(version.what()) + "\n");
+  } catch (const CLI::ExtrasError&) {
+    return failed(usage_failure(unexpected_words(app.remaining()), "see '" + help_command + "'"));
   } catch (const CLI::ParseError& error) {
     return failed(usage_failure(error.what(), "see '" + help_command + "'"));
   }

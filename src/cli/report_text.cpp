@@ -70,6 +70,15 @@ fmt::text_style style_of(LockState state) {
   return fmt::fg(fmt::terminal_color::red);
 }
 
+// How many processes more have the lock of the first: at tier semaphore others
+// hold other permits.
+std::size_t processes_beside(const std::vector<Party>& holders) {
+  if (holders.empty()) return 0;
+  const auto same_lock = std::count_if(holders.begin(), holders.end(),
+                                       [&holders](const Party& party) { return party.slot == holders.front().slot; });
+  return static_cast<std::size_t>(same_lock) - 1;
+}
+
 std::string details_of(const LockReport& lock, core::UtcTime now) {
   std::string text;
   if (lock.tier == core::Tier::semaphore && lock.slots != 0) text = fmt::format("{} of {} used", lock.used, lock.slots);
@@ -77,7 +86,7 @@ std::string details_of(const LockReport& lock, core::UtcTime now) {
     if (!text.empty()) text += ", ";
     text +=
         lock.file.holders.empty() ? "by a process that can't be seen from here" : what_is_known(lock.file.holders, now);
-    const std::size_t others = std::max<std::size_t>(lock.file.holders.size(), 1) - 1;
+    const std::size_t others = processes_beside(lock.file.holders);
     if (others > 0) text += fmt::format(", open in {} more", others);
   }
   if (!lock.file.waiters.empty()) text += fmt::format("; {} waiting", lock.file.waiters.size());

@@ -52,7 +52,7 @@ void define(CLI::App& app, RunOptions& options) {
   set_help(app, "grex-lock run [OPTIONS] [PATH] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH] -c STRING",
            "Examples:\n"
            "  grex-lock run ~/ws/app -- git pull\n"
-           "  grex-lock run -w 2m -t workspace-sync ~/ws -c 'grex sync && make'");
+           "  grex-lock run -w 2m -t workspace-sync ~/ws -c 'make && make install'");
 }
 
 // The line as it should have been: what is at `first`, and all behind it, is the

@@ -55,7 +55,7 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   const std::string& d = dir.path();
   check_usage(run_tool({}), "no command is named\n");
   check_usage(run_tool({"lock"}), "'lock' is no command\n");
-  check_usage(run_tool({"run", "-z", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-z", d, "--", "true"}), "unknown option -z\n");
   check_usage(run_tool({"run", "-z", d}), "unknown option -z\n");
   check_usage(run_tool({"run", "-t", "pack", d, "--", "true"}), "--tier: 'pack' is not workspace-sync, semaphore");
   check_usage(run_tool({"run", "-w", "soon", d, "--", "true"}), "--timeout: 'soon' is not a duration such as 5");
@@ -72,7 +72,8 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   check_usage(run_tool({"run", "-o", "--linger", d, "--", "true"}), "");
   check_usage(run_tool({"run", "-c", "true", d, "--", "true"}), "-c already names the command\n");
   check_usage(run_tool({"run", "-c", "true", d, "-z"}), "unknown option -z\n");
-  check_usage(run_tool({"run", d, d, "--", "true"}), "");
+  check_usage(run_tool({"run", d, "extra", "--", "true"}), "'extra' is one word too many\n");
+  check_usage(run_tool({"run", "--wait", "3", d, "--", "true"}), "unknown option --wait\n");
   check_usage(run_tool({"run", "", "--", "true"}), "PATH: it is empty\n");
   check_usage(run_tool({"probe", ""}), "PATH: it is empty\n");
   check_usage(run_tool({"status", ""}), "PATH: it is empty\n");
