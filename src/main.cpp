@@ -27,10 +27,10 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("grex-lock: the system refused: out of memory\n", stderr);
+    (void)std::fputs("grex-lock: the system refused: out of memory\n", stderr);
     return grex::exit_code::system;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "grex-lock: internal error: %s\n", error.what());
+    (void)std::fprintf(stderr, "grex-lock: internal error: %s\n", error.what());
     return grex::exit_code::internal;
   }
 }

@@ -55,8 +55,8 @@ class HelpFormatter : public CLI::Formatter {
     return option->get_type_size() == 0 ? std::string() : " " + option->get_type_name();
   }
   // CLI11 puts two blank lines between groups; one is enough, and makes it fit a screen.
-  std::string make_group(std::string group, bool is_positional,
-                         std::vector<const CLI::Option*> options) const override {
+  [[nodiscard]] std::string make_group(std::string group, bool is_positional,
+                                       std::vector<const CLI::Option*> options) const override {
     return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options)).substr(1);
   }
   // The usage line has shown the positionals; they need no section.

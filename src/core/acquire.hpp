@@ -20,6 +20,8 @@ class HeldLock {
       : file_(std::move(file)), tier_(tier), path_(std::move(path)), mode_(mode) {}
   HeldLock(HeldLock&&) = default;
   HeldLock& operator=(HeldLock&& other) noexcept;
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
   /// Writes who we are into the lock file. A shared holder, and one that may

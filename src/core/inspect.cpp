@@ -69,33 +69,37 @@ void look_at_file(Subject& subject, const KernelView& view) {
   read_record(subject);
 }
 
-// Finds the descriptors, in any process, that have one of the locks. The same
-// file may also be open where the lock is not.
-void look_at_processes(std::vector<Subject*>& held, const KernelView& view) {
-  std::vector<sys::FileId> files;
-  for (const Subject* subject : held) files.push_back(subject->file);
+// A descriptor for the file of one of the subjects. It counts only if it has
+// the lock: the same file may also be open without.
+void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector<Subject*>& held,
+                        const KernelView& view) {
+  const auto locks = parse_lock_table(sys::descriptor_info(descriptor).value_or(""));
+  if (locks.empty()) return;
+  for (Subject* subject : held) {
+    if (subject->file != descriptor.file) continue;
+    subject->holding.push_back(descriptor);
+    // Where the kernel's list shows nothing, or another device number, the
+    // descriptor knows both.
+    if (subject->locks.empty()) subject->locks = view.on(locks.front().file);
+    if (std::none_of(subject->locks.begin(), subject->locks.end(), is_holder)) {
+      subject->locks.insert(subject->locks.begin(), locks.begin(), locks.end());
+    }
+  }
+}
+
+// Finds, in every process, the descriptors that have one of the locks.
+void look_at_processes(const std::vector<Subject*>& held, const KernelView& view) {
+  std::vector<sys::FileId> files(held.size());
+  std::transform(held.begin(), held.end(), files.begin(), [](const Subject* subject) { return subject->file; });
   const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
   for (const pid_t pid : sys::processes()) {
     if (pid == self) continue;
     const auto descriptors = sys::descriptors_of(pid, files);
-    for (Subject* subject : held) {
-      if (!descriptors) subject->unreadable.push_back(pid);
+    if (!descriptors) {
+      for (Subject* subject : held) subject->unreadable.push_back(pid);
+      continue;
     }
-    if (!descriptors) continue;
-    for (const sys::OpenDescriptor& descriptor : *descriptors) {
-      const auto locks = parse_lock_table(sys::descriptor_info(descriptor).value_or(""));
-      if (locks.empty()) continue;
-      for (Subject* subject : held) {
-        if (subject->file != descriptor.file) continue;
-        subject->holding.push_back(descriptor);
-        // Where the kernel's list shows nothing, or another device number, the
-        // descriptor knows both.
-        if (subject->locks.empty()) subject->locks = view.on(locks.front().file);
-        if (std::none_of(subject->locks.begin(), subject->locks.end(), is_holder)) {
-          subject->locks.insert(subject->locks.begin(), locks.begin(), locks.end());
-        }
-      }
-    }
+    for (const sys::OpenDescriptor& descriptor : *descriptors) look_at_descriptor(descriptor, held, view);
   }
 }
 
@@ -142,7 +146,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
   if (!held.empty()) {
     look_at_processes(held, view);
     const ProcessIdentity self = own_identity();
-    constexpr std::size_t longest_passwd = 16 * 1024 * 1024;
+    constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;
     const auto passwd = sys::read_file("/etc/passwd", longest_passwd);
     for (Subject* subject : held) {
       name_parties(*subject, self);
@@ -152,6 +156,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
     }
   }
   std::vector<FileReport> reports;
+  reports.reserve(subjects.size());
   for (Subject& subject : subjects) reports.push_back(std::move(subject.report));
   return reports;
 }

@@ -12,7 +12,7 @@ using json = nlohmann::ordered_json;
 
 // A longer stack than tiers can only come from --tier-check=off; this bounds
 // what a hostile environment can make us do.
-constexpr std::size_t longest_text = 64 * 1024;
+constexpr std::size_t longest_text = 64UL * 1024;
 
 std::optional<StackEntry> parse_entry(const json& entry) {
   if (!entry.is_object()) return std::nullopt;

@@ -20,8 +20,8 @@
 namespace grex::sys {
 namespace {
 
-constexpr std::size_t small_file = 64 * 1024;
-constexpr std::size_t big_table = 256 * 1024 * 1024;
+constexpr std::size_t small_file = 64UL * 1024;
+constexpr std::size_t big_table = 256UL * 1024 * 1024;
 
 std::string process_path(pid_t pid, const std::string& name) {
   return "/proc/" + (pid == own_process ? "self" : std::to_string(pid)) + "/" + name;

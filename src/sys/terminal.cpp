@@ -15,7 +15,7 @@ void die_of(int signal) {
   sigemptyset(&only_it);
   sigaddset(&only_it, signal);
   ::sigprocmask(SIG_UNBLOCK, &only_it, nullptr);
-  ::raise(signal);
+  (void)::raise(signal);
 }
 
 }  // namespace grex::sys

@@ -86,7 +86,7 @@ class Interruptions {
 
   // From here on the flag can't change any more: a signal that comes now stays
   // pending for whoever handles it after us, and is not lost.
-  void stop_listening() const {
+  static void stop_listening() {
     sigset_t ending;
     sigemptyset(&ending);
     for (const int signal : ending_signals) sigaddset(&ending, signal);
@@ -144,7 +144,7 @@ Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline) {
     const int err = errno;
     if (err != EINTR) return flock_error(err);
   }
-  interruptions.stop_listening();
+  Interruptions::stop_listening();
   if (caught_signal == 0) return end;
   if (end.outcome == Acquire::held) unlock(fd);
   return WaitEnd{Acquire::cancelled, caught_signal, caught_from_terminal != 0};
