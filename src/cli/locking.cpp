@@ -82,6 +82,15 @@ Failure cancelled_failure(const core::Target& target, const sys::WaitEnd& end, c
   return failure;
 }
 
+// The enclosing pack may be meant; a workspace, or what is to be cloned, lies
+// elsewhere, and a wrong lock would keep nobody out.
+bool may_be_omitted(core::Tier tier) { return tier == core::Tier::per_pack || tier == core::Tier::manifest; }
+
+std::optional<std::string> path_of(const LockOptions& options) {
+  if (!options.path.empty()) return options.path;
+  return may_be_omitted(options.tier) ? core::enclosing_path() : std::nullopt;
+}
+
 }  // namespace
 
 std::variant<core::TierStack, Failure> inherited_stack() {
@@ -103,7 +112,14 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options) {
                        entry.path));
     }
   }
-  prepared.request = {options.tier, options.path.empty() ? core::default_path() : options.path, 1, options.create};
+  const auto path = path_of(options);
+  if (!path) {
+    return usage_failure(may_be_omitted(options.tier)
+                             ? "PATH is missing, and no pack encloses the working directory"
+                             : fmt::format("PATH is missing at tier {}", core::name_of(options.tier)),
+                         "'.' is the working directory itself");
+  }
+  prepared.request = {options.tier, *path, 1, options.create};
   if (options.tier == core::Tier::semaphore) {
     Slots slots = default_slots();
     if (slots.failure) return *slots.failure;

@@ -79,13 +79,14 @@ void merge(Row& row, const core::FileReport* reports) {
     any_unknown = any_unknown || report.state == core::LockState::unknown;
     if (report.record == core::RecordState::stale || merged.record == core::RecordState::none)
       merged.record = report.record;
-    if (merged.evidence != core::Evidence::probe) merged.evidence = report.evidence;
+    if (row.lock.used == 0) merged.evidence = report.evidence;
     for (core::Party party : report.waiters) {
       party.slot = row.slot_numbers[i];
       merged.waiters.push_back(std::move(party));
     }
     if (report.state != core::LockState::held) continue;
-    merged.mode = report.mode;
+    merged.evidence = report.evidence;
+    if (merged.mode != sys::Mode::exclusive) merged.mode = report.mode;
     ++row.lock.used;
     for (core::Party party : report.holders) {
       party.slot = row.slot_numbers[i];
@@ -141,7 +142,7 @@ Outcome status(const Invocation& invocation) {
   Slots slots = default_slots();
   if (slots.failure) return failed(*slots.failure);
 
-  if (paths.empty()) paths = {core::default_path()};
+  if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
   std::vector<Row> rows;
   for (const std::string& path : paths) {
     if (auto failure = add_rows(path, slots.count, rows)) return failed(*failure);

@@ -10,6 +10,9 @@ namespace {
 enum class TriedLock { free, held, unknown };
 
 TriedLock try_file(const StackEntry& entry) {
+  // The environment's word alone opens nothing: some devices act on being opened.
+  const auto named = sys::status_of(entry.path);
+  if (!named || named->type != sys::FileType::regular || named->id != entry.file) return TriedLock::unknown;
   auto file = sys::open_lock_file(entry.path, sys::OpenFor::probing);
   if (!file || file->id != entry.file) return TriedLock::unknown;
   const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);

@@ -17,7 +17,7 @@ void describe_process(Party& party) {
 }
 
 void describe_by(Party& party, const Record& record) {
-  party.uid = record.uid;
+  if (!party.uid) party.uid = record.uid;
   party.command = record.command;
   party.cwd = record.cwd;
   party.since = record.since;
@@ -46,11 +46,24 @@ bool is_unreadable(const Subject& subject, pid_t pid) {
   return std::find(subject.unreadable.begin(), subject.unreadable.end(), pid) != subject.unreadable.end();
 }
 
+bool is_gone(pid_t pid) {
+  const auto stat = sys::process_file(pid, "stat");
+  return stat ? has_ended(*stat) : sys::existence_of(pid) == sys::Existence::gone;
+}
+
+bool has_heir_in(const Subject& subject, const std::string& pid_ns) {
+  return std::any_of(subject.holding.begin(), subject.holding.end(), [&pid_ns](const sys::OpenDescriptor& open) {
+    return sys::process_link(open.pid, "ns/pid") == pid_ns;
+  });
+}
+
 // Whether the writer took the lock that the kernel says this process took.
 bool took_lock(const Subject& subject, const Record& record, pid_t acquirer, const ProcessIdentity& self) {
   const Match match = is_writer(record, acquirer);
   if (match == Match::yes) return true;
-  if (acquirer != record.writer.pid || record.writer.pid_ns != self.pid_ns) return false;
+  // A writer of another namespace, gone with its number there: its heirs are of that one too.
+  if (record.writer.pid_ns != self.pid_ns) return match == Match::unknown && has_heir_in(subject, record.writer.pid_ns);
+  if (acquirer != record.writer.pid) return false;
   if (match == Match::unknown) return true;  // gone; its number is all there is
   // A stranger who got the number later and, as can be seen, has no such lock.
   return !is_unreadable(subject, acquirer) && !has_lock_open(subject, acquirer);
@@ -88,10 +101,12 @@ Party acquirer_from(const Subject& subject, const KernelLock& lock, std::optiona
   if (lock.pid <= 0) return party;
   party.pid = lock.pid;
   const bool is_verified_writer = writer == lock.pid && is_writer(*subject.record, lock.pid) == Match::yes;
-  if (has_lock_open(subject, lock.pid) || is_verified_writer) {
+  if (has_lock_open(subject, lock.pid)) {
     party.alive = true;
-  } else if (writer == lock.pid || sys::existence_of(lock.pid) == sys::Existence::gone) {
+  } else if (is_gone(lock.pid)) {
     party.alive = false;
+  } else if (writer == lock.pid) {
+    party.alive = is_verified_writer;  // else a stranger has its number
   }
   // A process that has this number, may be looked at, and has no such lock
   // open is a stranger who got the number later, or let go of its copy.

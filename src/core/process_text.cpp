@@ -3,15 +3,27 @@
 #include "base/text.hpp"
 
 namespace grex::core {
-std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
-  // The second field is the command's name in parentheses, and may hold both
-  // spaces and parentheses.
-  constexpr int fields_from_state_to_start_time = 19;
+namespace {
+
+// The fields from the third on. The second is the command's name in
+// parentheses, and may hold both spaces and parentheses.
+std::string_view fields_after_name(std::string_view stat) {
   const auto name_end = stat.rfind(") ");
-  if (name_end == std::string_view::npos) return std::nullopt;
-  stat.remove_prefix(name_end + 2);
-  for (int i = 0; i < fields_from_state_to_start_time; ++i) take_until(stat, ' ');
-  return parse_number<std::uint64_t>(take_until(stat, ' '));
+  return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
+  constexpr int fields_from_state_to_start_time = 19;
+  std::string_view fields = fields_after_name(stat);
+  for (int i = 0; i < fields_from_state_to_start_time; ++i) take_until(fields, ' ');
+  return parse_number<std::uint64_t>(take_until(fields, ' '));
+}
+
+bool has_ended(std::string_view stat) {
+  const std::string_view fields = fields_after_name(stat);
+  return fields.starts_with('Z') || fields.starts_with('X');
 }
 
 std::vector<std::string> parse_command_line(std::string_view cmdline) {

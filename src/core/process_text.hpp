@@ -14,6 +14,10 @@ namespace grex::core {
 /// boot. With the process id and the boot id it names one process for good.
 std::optional<std::uint64_t> parse_start_time(std::string_view stat);
 
+/// Field 3 of /proc/PID/stat says that the process has ended, and only its
+/// parent has not asked for its status yet.
+bool has_ended(std::string_view stat);
+
 /// The arguments in /proc/PID/cmdline; empty for kernel threads and zombies.
 std::vector<std::string> parse_command_line(std::string_view cmdline);
 

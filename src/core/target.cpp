@@ -79,14 +79,14 @@ Result<Target> resolve(const LockRequest& request) {
   return lies_beside_target(request.tier) == Beside::yes ? resolve_beside(request) : resolve_inside(request);
 }
 
-std::string default_path() {
+std::optional<std::string> enclosing_path() {
   for (std::string directory = sys::working_directory(); !directory.empty(); directory = split(directory).parent) {
     const auto names = sys::names_in(directory);
     const auto is_mark = [&directory](const std::string& name) { return is_mark_of_grex(directory, name); };
     if (names && std::any_of(names->begin(), names->end(), is_mark)) return directory;
     if (directory == "/") break;
   }
-  return ".";
+  return std::nullopt;
 }
 
 std::vector<sys::FileId> existing_files(const Target& target) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,8 @@ struct Target {
 Result<Target> resolve(const LockRequest& request);
 
 /// The path that is meant where the user gives none: the nearest directory, from
-/// the working directory upwards, with a lock file of grex or `.grex/`; else ".".
-std::string default_path();
+/// the working directory upwards, with a lock file of grex or `.grex/`.
+std::optional<std::string> enclosing_path();
 
 /// The lock files of a target that exist, in the order of its names.
 std::vector<sys::FileId> existing_files(const Target& target);

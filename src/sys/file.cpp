@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -67,25 +68,26 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   return std::string(buffer.data());
 }
 
-// Keeps a SIGPIPE of ours from killing us while it lives; one that was pending
-// before, for whoever sent it, stays so.
-class NoSigpipe {
+// Keeps a signal that our own write may raise from killing us while this lives:
+// the write fails instead. One that was pending before, for whoever sent it,
+// stays so.
+class HeldBack {
  public:
-  NoSigpipe() {
+  explicit HeldBack(int signal) {
     sigemptyset(&only_it_);
-    sigaddset(&only_it_, SIGPIPE);
+    sigaddset(&only_it_, signal);
     sigset_t pending;
     ::sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    was_pending_ = sigismember(&pending, signal) == 1;
     ::sigprocmask(SIG_BLOCK, &only_it_, &old_);
   }
-  ~NoSigpipe() {
+  ~HeldBack() {
     constexpr timespec now = {0, 0};
     if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
     ::sigprocmask(SIG_SETMASK, &old_, nullptr);
   }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
+  HeldBack(const HeldBack&) = delete;
+  HeldBack& operator=(const HeldBack&) = delete;
 
  private:
   sigset_t only_it_{};
@@ -176,10 +178,15 @@ Result<std::string> read_start(int fd, std::size_t limit) {
 }
 
 Result<void> write_all(int fd, std::string_view bytes) {
-  const NoSigpipe no_sigpipe;
+  const HeldBack reader_gone(SIGPIPE);
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {  // somebody else made it so, for everyone who has it open
+      pollfd writable = {fd, POLLOUT, 0};
+      ::poll(&writable, 1, -1);
+      continue;
+    }
     if (n < 0) return Error{ErrorKind::io, "write", {}, errno};
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -187,6 +194,7 @@ Result<void> write_all(int fd, std::string_view bytes) {
 }
 
 Result<void> replace_content(int fd, std::string_view bytes) {
+  const HeldBack limit_reached(SIGXFSZ);
   if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
   off_t offset = 0;
   while (!bytes.empty()) {

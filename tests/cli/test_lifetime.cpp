@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/process.hpp"
@@ -22,7 +23,7 @@ std::string leave_daemon(const TempDir& dir) {
 void end_daemon(const TempDir& dir, const std::string& pid_line) {
   const pid_t pid = std::stoi(pid_line);
   write_file(dir / "fifo", "done\n");
-  until([pid] { return !left_children() || !process_exists(pid); });
+  until([pid] { return ::waitpid(pid, nullptr, WNOHANG) == pid || !process_exists(pid); });
 }
 
 }  // namespace

@@ -169,3 +169,17 @@ TEST_CASE("a working directory that something is mounted upon is not found, and 
   CHECK(finished.ended == exited(66));
   CHECK_FALSE(exists(over + "/.grex-lock"));
 }
+
+TEST_CASE("a record is valid as long as its command lives, though its writer was killed in another namespace") {
+  const TempDir dir;
+  Process inside(in_namespace("exec 3<&0; " + grex_lock() + " run --note nightly " + dir.path() +
+                              " -- sh -c 'echo ready; read line' <&3 & wait; read line"));
+  CHECK(inside.line() == "ready");
+  const pid_t writer = pack_lock(run_tool({"status", "--json", dir.path()}).out)["holders"][0]["pid"].get<pid_t>();
+  REQUIRE(::kill(writer, SIGKILL) == 0);
+  until([writer] { return !process_exists(writer) || state_of(writer) == 'Z'; });
+  const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][0]["note"] == "nightly");
+  CHECK(lock["holders"][0]["alive"] == false);
+}

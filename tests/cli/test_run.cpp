@@ -54,7 +54,7 @@ TEST_CASE("a command that is not found is 127 and one that cannot be executed 12
   CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\n");
 }
 
-TEST_CASE("without PATH the enclosing pack is locked, else the working directory") {
+TEST_CASE("without PATH the enclosing pack is locked") {
   const TempDir dir;
   const std::string deep = dir.make("ws/app/src/deep");
   dir.make("ws/app/.grex");
@@ -63,9 +63,19 @@ TEST_CASE("without PATH the enclosing pack is locked, else the working directory
   words.insert(words.end(), locks_app.begin(), locks_app.end());
   CHECK(finish(words, {.directory = deep}).ended == exited(1));
   CHECK_FALSE(exists(deep + "/.grex-lock"));
+}
 
-  const std::string plain = dir.make("plain");
-  CHECK(run_tool({"run", "--", "test", "-e", ".grex-lock"}, {.directory = plain}).ended == exited(0));
+TEST_CASE("without PATH nothing is guessed where no pack encloses, or where the tier means another directory") {
+  const TempDir dir;
+  const Finished nowhere = run_tool({"run", "--", "true"}, {.directory = dir.path()});
+  CHECK(nowhere.ended == exited(64));
+  CHECK(nowhere.err.starts_with("grex-lock: usage: PATH is missing, and no pack encloses the working directory\n"));
+  dir.make(".grex");
+  CHECK(run_tool({"run", "--", "true"}, {.directory = dir.path()}).ended == exited(0));
+  for (const char* const tier : {"workspace-sync", "semaphore", "backend"}) {
+    CHECK(run_tool({"run", "-t", tier, "--", "true"}, {.directory = dir.path()}).ended == exited(64));
+    CHECK(run_tool({"probe", "-t", tier}, {.directory = dir.path()}).ended == exited(64));
+  }
 }
 
 TEST_CASE("every tier locks the file that grex locks") {
@@ -137,8 +147,7 @@ TEST_CASE("the environment of the command is ours but for the tier stack") {
 TEST_CASE("a record that cannot be written does not keep the command from running") {
   const TempDir dir;
   // A limit on file sizes makes the write fail, as a full disk would.
-  const std::string script =
-      "trap '' XFSZ; ulimit -f 0; exec " + grex_lock() + " run -v " + dir.path() + " -- echo ran";
+  const std::string script = "ulimit -f 0; exec " + grex_lock() + " run -v " + dir.path() + " -- echo ran";
   const Finished finished = finish({"bash", "-c", script});
   CHECK(finished.out == "ran\n");
   CHECK(finished.err.find("grex-lock: no record written: File too large (write)\n") != std::string::npos);

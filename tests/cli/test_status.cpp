@@ -435,3 +435,16 @@ TEST_CASE("a reader that has enough ends status with an error, not with a signal
   const bool told = finished.out == "74\n" || finished.out == "0\n";  // whether it had been read before
   CHECK(told);
 }
+
+TEST_CASE("a killed grex-lock that nobody has waited for yet is dead, and the living command is named") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
+  const std::string command = tool.line();
+  tool.signal(SIGKILL);
+  until([&tool] { return state_of(tool.pid()) == 'Z'; });
+  const json lock = pack_lock(dir);
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][0]["pid"] == tool.pid());
+  CHECK(lock["holders"][0]["alive"] == false);
+  CHECK(run_tool({"probe", dir.path()}).err.find("held by pid " + command + " ") != std::string::npos);
+}

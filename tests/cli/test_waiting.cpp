@@ -182,11 +182,13 @@ TEST_CASE("a pack that is removed during the wait is an error") {
 TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   const TempDir dir;
   grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
-  Process waiter(grex_lock({"run", "-w", "500ms", dir.path(), "--", "true"}));
+  // Time has to pass here: it is what ends the wait.
+  Process waiter(grex_lock({"run", "-w", "2s", dir.path(), "--", "true"}));
   until_waiting(dir);
   std::filesystem::rename(dir / ".grex-lock", dir / "removed");
   const grex::UniqueFd fresh = lock_as_grex(dir / ".grex-lock");
   lock.reset();
+  until_waiting(dir);  // for the new one
   CHECK(waiter.wait() == exited(75));
 }
 

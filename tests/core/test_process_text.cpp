@@ -13,6 +13,13 @@ TEST_CASE("the start time is found behind any command name") {
   CHECK_FALSE(parse_start_time("42 sh S 1 2 3"));
 }
 
+TEST_CASE("a process that nobody has waited for yet has ended") {
+  CHECK(has_ended("42 (sh) Z 1 2 3"));
+  CHECK(has_ended("42 (a) S ) X 1 2 3"));
+  CHECK_FALSE(has_ended("42 (Z) S 1 2 3"));
+  CHECK_FALSE(has_ended(""));
+}
+
 TEST_CASE("a command line is cut at its NULs and keeps empty arguments") {
   using std::string_literals::operator""s;
   CHECK(parse_command_line("sh\0-c\0\0x y\0"s) == std::vector<std::string>{"sh", "-c", "", "x y"});

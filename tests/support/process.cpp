@@ -154,8 +154,9 @@ Ended Process::wait() {
   ::sigprocmask(SIG_BLOCK, &child, &old);
   const auto give_up = Clock::now() + hung;
   int status = 0;
-  while (::waitpid(pid_, &status, WNOHANG) != pid_) {
-    if (Clock::now() > give_up) {
+  pid_t waited = 0;
+  while ((waited = ::waitpid(pid_, &status, WNOHANG)) != pid_) {
+    if (waited < 0 || Clock::now() > give_up) {
       ::sigprocmask(SIG_SETMASK, &old, nullptr);
       throw std::runtime_error("hung: the process does not end");
     }
@@ -237,6 +238,9 @@ char state_of(pid_t pid) {
   return name_end == std::string::npos ? ' ' : stat->at(name_end + 2);
 }
 
-bool left_children() { return ::waitpid(-1, nullptr, WNOHANG) >= 0; }
+bool left_children() {
+  siginfo_t child{};
+  return ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
 
 }  // namespace grex::test

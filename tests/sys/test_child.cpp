@@ -50,12 +50,15 @@ TEST_CASE("a command that can't be started is an error with exec's errno and lea
 TEST_CASE("the mask and the disposition of SIGCHLD come back after a failed start") {
   sigset_t before;
   sigset_t after;
-  ::sigprocmask(SIG_BLOCK, nullptr, &before);
+  sigemptyset(&before);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  ::signal(SIGCHLD, SIG_IGN);
   CHECK_FALSE(run({"/none"}));
   ::sigprocmask(SIG_BLOCK, nullptr, &after);
   for (int signal = 1; signal < SIGRTMIN; ++signal) {
     CHECK(sigismember(&before, signal) == sigismember(&after, signal));
   }
+  CHECK((::signal(SIGCHLD, SIG_DFL) == SIG_IGN));
 }
 
 TEST_CASE("an inherited descriptor has a number that scripts leave alone and others stay closed") {

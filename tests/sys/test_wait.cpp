@@ -81,7 +81,7 @@ TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that co
   CHECK(test::waiters_on(dir / "lock") == 0);
 }
 
-TEST_CASE("handlers, mask and pending signals are afterwards what they were") {
+TEST_CASE("handlers and mask are afterwards what they were") {
   const TempDir dir;
   const UniqueFd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
