@@ -70,6 +70,18 @@ std::string take_rest(int fd, std::string& buffer) {
   return std::exchange(buffer, {});
 }
 
+}  // namespace
+
+void exec_or_exit(const Words& argv) {
+  std::vector<char*> words;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  ::execvp(words[0], words.data());
+  ::_exit(125);
+}
+
+namespace {
+
 [[noreturn]] void become(const Words& argv, const Setup& setup) {
   for (const auto& [name, value] : setup.environment) {
     if (value) {
@@ -81,11 +93,7 @@ std::string take_rest(int fd, std::string& buffer) {
   if (!setup.directory.empty() && ::chdir(setup.directory.c_str()) != 0) ::_exit(125);
   ::signal(SIGPIPE, SIG_DFL);
   if (setup.before_exec) setup.before_exec();
-  std::vector<char*> words;
-  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
-  ::execvp(words[0], words.data());
-  ::_exit(125);
+  exec_or_exit(argv);
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ namespace grex::test {
 
 using Words = std::vector<std::string>;
 
+/// Becomes the program; where that fails, exits with 125.
+[[noreturn]] void exec_or_exit(const Words& argv);
+
 /// How a process ended.
 struct Ended {
   bool by_signal = false;

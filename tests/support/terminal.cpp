@@ -41,11 +41,7 @@ Terminal::Terminal(const Words& argv, const Setup& setup) {
       if (value) ::setenv(name.c_str(), value->c_str(), 1);
     }
     if (setup.before_exec) setup.before_exec();
-    std::vector<char*> words;
-    for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    ::execvp(words[0], words.data());
-    ::_exit(125);
+    exec_or_exit(argv);
   }
   master_.reset(master);
 }
