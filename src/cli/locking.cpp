@@ -63,12 +63,6 @@ Failure stack_failure() {
   return failure;
 }
 
-std::vector<std::string> lock_paths(const core::Target& target) {
-  std::vector<std::string> paths;
-  for (std::size_t i = 0; i < target.names.size(); ++i) paths.push_back(target.lock_path(i));
-  return paths;
-}
-
 Failure cancelled_failure(const core::Target& target, const sys::WaitEnd& end, const LockOptions& options) {
   Failure failure;
   failure.kind = ErrorKind::cancelled;
@@ -161,7 +155,7 @@ Failure busy_failure(const core::Target& target, const LockOptions& options, con
   failure.told = options.verbosity != Verbosity::quiet;
   if (!failure.told && !global.json) return failure;
   bool still_held = false;
-  for (core::FileReport& report : core::inspect(lock_paths(target))) {
+  for (core::FileReport& report : core::inspect(target.lock_paths())) {
     still_held = still_held || report.state == core::LockState::held;
     for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
   }

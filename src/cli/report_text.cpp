@@ -13,8 +13,6 @@ namespace {
 using core::LockState;
 using core::Party;
 
-std::string duration_since(core::UtcTime since, core::UtcTime now) { return core::to_text(now - since); }
-
 // A line is for the eye; --json has the whole command.
 std::string shortened(std::string text) {
   constexpr std::size_t longest = 72;
@@ -40,7 +38,7 @@ std::string party_text(const Party& party, core::UtcTime now) {
   if (party.user) text += fmt::format(" ({})", printable(*party.user));
   if (party.alive == false) text += " (gone)";
   if (party.since)
-    text += fmt::format(" for {} since {}", duration_since(*party.since, now), core::to_text(*party.since));
+    text += fmt::format(" for {} since {}", core::to_text(now - *party.since), core::to_text(*party.since));
   if (!party.command.empty()) text += ": " + shortened(shell_line(party.command));
   if (party.note && !party.note->empty()) text += fmt::format(" [{}]", printable(*party.note));
   return text;

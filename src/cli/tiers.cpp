@@ -73,7 +73,7 @@ Outcome tiers(const Invocation& invocation) {
       const auto target = core::resolve({tier, path, slots.count, core::CreateTarget::no});
       if (!target) return failed(failure_from(target.error()));
       canonical = target->path;
-      for (std::size_t i = 0; i < target->names.size(); ++i) row.files.push_back(target->lock_path(i));
+      row.files = target->lock_paths();
     }
     rows.push_back(std::move(row));
   }

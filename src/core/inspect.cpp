@@ -62,8 +62,10 @@ void look_at_file(Subject& subject, const KernelView& view) {
   // Trying tells that it is held, not by whom: a list that missed a lock is
   // likely to show it when read again.
   constexpr int looks = 8;
-  for (int i = 0; i < looks && subject.report.evidence == Evidence::probe && view.is_torn_for(subject.file); ++i) {
-    if (subject.report.state != LockState::held) break;
+  const auto held_by_nobody_listed = [&subject] {
+    return subject.report.state == LockState::held && subject.report.evidence == Evidence::probe;
+  };
+  for (int i = 0; i < looks && view.is_torn_for(subject.file) && held_by_nobody_listed(); ++i) {
     look_at_lock(subject, KernelView::take());
   }
   read_record(subject);

@@ -124,7 +124,7 @@ Party acquirer_from(const Record& record, std::optional<sys::Mode> mode, const P
   const bool other_host = record.writer.host != self.host;
   // A number of another namespace would name a stranger here.
   if (other_host || record.writer.pid_ns == self.pid_ns) party.pid = record.writer.pid;
-  if (!other_host && party.pid && sys::existence_of(*party.pid) == sys::Existence::gone) party.alive = false;
+  if (!other_host && party.pid && is_gone(*party.pid)) party.alive = false;
   return party;
 }
 

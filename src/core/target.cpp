@@ -73,6 +73,13 @@ bool is_mark_of_grex(const std::string& directory, const std::string& name) {
 
 std::string Target::lock_path(std::size_t index) const { return join(directory.path, names.at(index)); }
 
+std::vector<std::string> Target::lock_paths() const {
+  std::vector<std::string> paths;
+  paths.reserve(names.size());
+  for (const std::string& name : names) paths.push_back(join(directory.path, name));
+  return paths;
+}
+
 std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
 
 Result<Target> resolve(const LockRequest& request) {
@@ -91,8 +98,8 @@ std::optional<std::string> enclosing_path() {
 
 std::vector<sys::FileId> existing_files(const Target& target) {
   std::vector<sys::FileId> files;
-  for (std::size_t i = 0; i < target.names.size(); ++i) {
-    const auto status = sys::status_of(target.lock_path(i));
+  for (const std::string& path : target.lock_paths()) {
+    const auto status = sys::status_of(path);
     if (status && status->type == sys::FileType::regular) files.push_back(status->id);
   }
   return files;

@@ -32,6 +32,9 @@ struct Target {
 
   [[nodiscard]] std::string lock_path(std::size_t index) const;
 
+  /// All of them, in the order of `names`.
+  [[nodiscard]] std::vector<std::string> lock_paths() const;
+
   /// What to call the lock in a message: its first file, or what it guards
   /// where it has none.
   [[nodiscard]] std::string shown_path() const;

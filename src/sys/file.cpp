@@ -44,6 +44,12 @@ ErrorKind kind_of_lookup(int err) {
   }
 }
 
+bool leads_to(const std::string& name, int fd) {
+  const auto named = status_of(name);
+  const auto opened = status_of(fd);
+  return named && opened && named->id == opened->id;
+}
+
 // The kernel's own name for an open directory. Without /proc, and for a
 // directory that has lost its name, what realpath(3) makes of the path.
 Result<std::string> canonical_path(int fd, const std::string& path) {
@@ -52,9 +58,7 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
   if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) {
     std::string name(buffer.data(), static_cast<std::size_t>(n));
-    const auto named = status_of(name);
-    const auto opened = status_of(fd);
-    if (named && opened && named->id == opened->id) return name;
+    if (leads_to(name, fd)) return name;
   }
   if (::realpath(path.c_str(), buffer.data()) == nullptr) {
     const int err = errno;
@@ -62,10 +66,9 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   }
   // A directory that something else is mounted upon has no name any more: by
   // the one it had, nobody else would find its lock file.
-  const auto named = status_of(std::string(buffer.data()));
-  const auto opened = status_of(fd);
-  if (!named || !opened || named->id != opened->id) return Error{ErrorKind::not_found, "realpath", path, ENOENT};
-  return std::string(buffer.data());
+  std::string name(buffer.data());
+  if (!leads_to(name, fd)) return Error{ErrorKind::not_found, "realpath", path, ENOENT};
+  return name;
 }
 
 // Keeps a signal that our own write may raise from killing us while this lives:
