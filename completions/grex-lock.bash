@@ -17,7 +17,7 @@ _grex_lock_scan() {
             return
             ;;
         -t | -w | -E | -c | --tier | --timeout | --conflict-exit-code | --command | \
-            --note | --tier-check | --color | --layout)
+            --note | --tier-check | --color | --layout | -l | --lock | --slots | --json-status-fd)
             # The value is the next word, or the one after a `=`, which bash
             # splits off.
             i=$((i + 1))
@@ -72,7 +72,7 @@ _grex_lock() {
         return
         ;;
     --layout)
-        _grex_lock_fill -W 'flat'
+        _grex_lock_fill -W 'flat nested both'
         return
         ;;
     esac
@@ -97,8 +97,9 @@ _grex_lock() {
 
     local options='-h --help --version --json --color --layout'
     local asking='-t --tier -s --shared -x --exclusive --reentrant --tier-check
-        -E --conflict-exit-code -q --quiet -v --verbose'
-    local taking='-n --nonblock -w --timeout --create --note --no-record'
+        --slots -E --conflict-exit-code -q --quiet -v --verbose'
+    local taking='-l --lock -n --nonblock -w --timeout --create --note --no-record
+        --json-status-fd'
     local running='-c --command -o --close -F --no-fork --linger --new-scope --'
     local most_paths=0
     case $verb in

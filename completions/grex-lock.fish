@@ -59,7 +59,7 @@ complete -c grex-lock -n 'not __grex_lock_in_wrapped' -s h -l help -d 'Show a su
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l version -d 'Show the version and exit'
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l json -d 'Answer, or tell the error, as JSON'
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l color -x -a 'auto always never' -d 'Whether status uses colours'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l layout -x -a flat -d 'Where grex keeps its lock files'
+complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l layout -x -a 'flat nested both' -d 'Where grex keeps its lock files'
 
 complete -c grex-lock -n '__grex_lock_at run probe' -s t -l tier -x -d 'Tier of PATH' -a '
     workspace-sync\t"The whole workspace (tier 0)"
@@ -69,6 +69,7 @@ complete -c grex-lock -n '__grex_lock_at run probe' -s t -l tier -x -d 'Tier of 
     manifest\t"The manifest of a pack or meta directory (tier 4)"'
 complete -c grex-lock -n '__grex_lock_at run probe' -s s -l shared -d 'Share the lock with other sharers'
 complete -c grex-lock -n '__grex_lock_at run probe' -s x -l exclusive -d 'Keep everyone else out (default)'
+complete -c grex-lock -n '__grex_lock_at run probe' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'
 complete -c grex-lock -n '__grex_lock_at run probe' -l reentrant -d 'Go on where an ancestor holds this very lock'
 complete -c grex-lock -n '__grex_lock_at run probe' -l tier-check -x -d 'On a reversed order of tiers' -a '
     enforce\t"Fail with status 76 (the default)"
@@ -80,6 +81,8 @@ complete -c grex-lock -n '__grex_lock_at run probe' -s v -l verbose -d 'Say what
 
 complete -c grex-lock -n '__grex_lock_at run' -s n -l nonblock -d 'Fail at once where busy'
 complete -c grex-lock -n '__grex_lock_at run' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m, 1h'
+complete -c grex-lock -n '__grex_lock_at run' -s l -l lock -x -d 'One more lock, TIER:PATH'
+complete -c grex-lock -n '__grex_lock_at run' -l json-status-fd -x -d 'Write events to a descriptor, as JSON'
 complete -c grex-lock -n '__grex_lock_at run' -l create -d 'Make missing directories'
 complete -c grex-lock -n '__grex_lock_at run' -l note -x -d 'Text that status shows'
 complete -c grex-lock -n '__grex_lock_at run' -l no-record -d 'Don\'t write into the lock file who holds it'

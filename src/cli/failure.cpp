@@ -7,6 +7,7 @@
 
 #include "base/exit_code.hpp"
 #include "cli/printable.hpp"
+#include "core/target.hpp"
 
 namespace grex::cli {
 namespace {
@@ -39,6 +40,7 @@ std::string why_of(const Error& error) {
   if (error.kind == ErrorKind::permission && error.op == "flock") {
     return "an exclusive lock needs permission to write here";
   }
+  if (error.op == core::find_meta) return "no directory above it has .grex/, which keeps its lock in layout nested";
   const char* const description = ::strerrordesc_np(error.err);
   std::string why = description != nullptr ? description : "unknown error";
   if (error.kind == ErrorKind::io || error.kind == ErrorKind::system) why += fmt::format(" ({})", error.op);
@@ -48,6 +50,7 @@ std::string why_of(const Error& error) {
 std::string hint_of(const Error& error) {
   if (error.kind == ErrorKind::unsafe_file)
     return "remove it if it does not belong there: grex-lock makes the file itself";
+  if (error.op == core::find_meta) return "give a destination below a meta directory, or --layout flat";
   return {};
 }
 

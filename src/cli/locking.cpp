@@ -3,86 +3,54 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/exit_code.hpp"
+#include <cerrno>
+
 #include "cli/output.hpp"
-#include "cli/report_text.hpp"
+#include "sys/proc.hpp"
 
 namespace grex::cli {
 namespace {
 
 using std::chrono::steady_clock;
 
-std::string described(core::Tier tier) {
-  return fmt::format("{} (tier {})", core::name_of(tier), core::ordinal_of(tier));
-}
-
-std::string entry_line(const core::StackEntry& entry) {
-  return fmt::format("{} {}, which ancestor {} holds", described(entry.tier), entry.path, entry.pid);
-}
-
-Failure reentry_failure(const core::Target& target, const core::StackEntry& ancestor, const LockOptions& options) {
-  Failure failure;
-  failure.kind = ErrorKind::reentry;
-  failure.what = "busy";
-  failure.path = ancestor.path;
-  failure.why = fmt::format("already held by ancestor {}", ancestor.pid);
-  const bool upgrade = options.reentrant == core::Reentrant::yes;
-  failure.hint = upgrade ? "the ancestor only shares it: take it exclusively there"
-                         : "--reentrant goes on under the ancestor's lock";
-  if (upgrade) failure.why += ", shared";
-  failure.exit_code = options.conflict_exit_code.value_or(exit_code::busy);
-  failure.tier = target.tier;
-  failure.ancestor = ancestor;
-  failure.told = options.verbosity != Verbosity::quiet;
-  return failure;
-}
-
-Failure order_failure(const core::Target& target, const core::StackEntry& ancestor) {
-  Failure failure;
-  failure.kind = ErrorKind::tier_violation;
-  failure.what = "tier order";
-  failure.path = target.shown_path();
-  failure.why = fmt::format("{} may not be taken under {}", described(target.tier), entry_line(ancestor));
-  failure.hint = "take locks in the order that 'grex-lock tiers' shows, or see --tier-check";
-  failure.exit_code = exit_code::tier_violation;
-  failure.tier = target.tier;
-  failure.ancestor = ancestor;
-  return failure;
-}
-
-Failure stack_failure() {
-  Failure failure;
-  failure.kind = ErrorKind::stack;
-  failure.what = "bad environment";
-  failure.path = stack_variable;
-  failure.why = "it is not what grex-lock writes, so the ancestors' locks are unknown";
-  failure.hint = "'unset GREX_LOCK_STACK' if no ancestor holds a lock";
-  failure.exit_code = exit_code::stack;
-  return failure;
-}
-
-Failure cancelled_failure(const core::Target& target, const sys::WaitEnd& end, const LockOptions& options) {
-  Failure failure;
-  failure.kind = ErrorKind::cancelled;
-  failure.what = "cancelled";
-  failure.path = target.shown_path();
-  const char* const name = ::sigabbrev_np(end.signal);
-  failure.why = fmt::format("SIG{} ended the wait", name != nullptr ? name : "?");
-  failure.exit_code = exit_code::signal_base + end.signal;
-  failure.tier = target.tier;
-  failure.told = options.verbosity != Verbosity::quiet;
-  return failure;
-}
-
 // The enclosing pack may be meant; a workspace, or what is to be cloned, lies
 // elsewhere, and a wrong lock would keep nobody out.
 bool may_be_omitted(core::Tier tier) { return tier == core::Tier::per_pack || tier == core::Tier::manifest; }
 
-std::optional<std::string> path_of(const LockOptions& options) {
-  if (!options.path.empty()) return options.path;
-  return may_be_omitted(options.tier) ? core::enclosing_path() : std::nullopt;
+// What the user has named, or else the enclosing pack; empty where there is none.
+std::vector<NamedLock> named_locks(const LockOptions& options) {
+  std::vector<NamedLock> locks;
+  for (const std::string& path : options.paths) locks.push_back({options.tier, path});
+  locks.insert(locks.end(), options.locks.begin(), options.locks.end());
+  if (!locks.empty() || !may_be_omitted(options.tier)) return locks;
+  if (auto path = core::enclosing_path()) locks.push_back({options.tier, std::move(*path)});
+  return locks;
+}
+
+Failure no_path_failure(const LockOptions& options) {
+  return usage_failure(may_be_omitted(options.tier)
+                           ? "PATH is missing, and no pack encloses the working directory"
+                           : fmt::format("PATH is missing at tier {}", core::name_of(options.tier)),
+                       "'.' is the working directory itself");
+}
+
+std::variant<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks,
+                                                              const LockOptions& options, const GlobalOptions& global) {
+  std::optional<unsigned> slots = options.slots;
+  std::vector<core::Target> targets;
+  for (const NamedLock& lock : locks) {
+    if (lock.tier == core::Tier::semaphore) {
+      if (auto failure = apply_default(slots)) return *failure;
+    }
+    for (const core::Layout layout : global.layouts.value()) {
+      auto target = core::resolve({lock.tier, lock.path, slots.value_or(1), options.create, layout});
+      if (!target) return failure_from(target.error(), lock.tier);
+      targets.push_back(std::move(*target));
+    }
+  }
+  core::put_in_order(targets);
+  return targets;
 }
 
 }  // namespace
@@ -94,117 +62,147 @@ std::variant<core::TierStack, Failure> inherited_stack() {
   return std::move(*stack);
 }
 
-std::variant<Prepared, Failure> prepare(const LockOptions& options) {
+std::variant<core::TierStack, Failure> live_stack(const LockOptions& options) {
   auto inherited = inherited_stack();
-  if (auto* failure = std::get_if<Failure>(&inherited)) return *failure;
-  Prepared prepared;
+  if (std::holds_alternative<Failure>(inherited)) return inherited;
+  core::TierStack live;
   for (auto& [entry, liveness] : core::verify(std::get<core::TierStack>(inherited))) {
     if (liveness == core::Liveness::live) {
-      prepared.stack.push_back(std::move(entry));
+      live.push_back(std::move(entry));
     } else if (options.verbosity == Verbosity::verbose) {
       note(fmt::format("no longer held by ancestor {}, dropped: {} {}", entry.pid, core::name_of(entry.tier),
                        entry.path));
     }
   }
-  const auto path = path_of(options);
-  if (!path) {
-    return usage_failure(may_be_omitted(options.tier)
-                             ? "PATH is missing, and no pack encloses the working directory"
-                             : fmt::format("PATH is missing at tier {}", core::name_of(options.tier)),
-                         "'.' is the working directory itself");
-  }
-  prepared.request = {options.tier, *path, 1, options.create};
-  if (options.tier == core::Tier::semaphore) {
-    Slots slots = default_slots();
-    if (slots.failure) return *slots.failure;
-    prepared.request.slots = slots.count;
-  }
-  auto target = core::resolve(prepared.request);
-  if (!target) return failure_from(target.error(), options.tier);
-  prepared.target = std::move(*target);
-  if (prepared.stack.empty()) return prepared;
+  return live;
+}
 
-  const core::Verdict verdict =
-      core::judge(prepared.stack, options.tier, core::existing_files(prepared.target), options.mode, options.reentrant);
+std::variant<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
+                                            const core::TierStack& stack, const LockOptions& options) {
+  if (stack.empty()) return false;
+  const core::Verdict verdict = core::judge(stack, lock.tier, files, options.mode, options.reentrant);
   switch (verdict.kind) {
     case core::Verdict::Kind::take:
       break;
     case core::Verdict::Kind::already_ours:
-      prepared.already_ours = true;
-      break;
+      return true;
     case core::Verdict::Kind::reentry:
-      return reentry_failure(prepared.target, *verdict.because, options);
+      return reentry_failure(lock, *verdict.because, options);
     case core::Verdict::Kind::tier_violation: {
-      Failure failure = order_failure(prepared.target, *verdict.because);
+      Failure failure = order_failure(lock, *verdict.because);
       if (options.tier_check == TierCheck::enforce) return failure;
       if (options.tier_check == TierCheck::warn && options.verbosity != Verbosity::quiet) {
         note(fmt::format("warning: {}: {}: {}", failure.what, failure.path, failure.why));
       }
     }
   }
+  return false;
+}
+
+std::variant<Prepared, Failure> prepare(const LockOptions& options, const GlobalOptions& global) {
+  auto stack = live_stack(options);
+  if (auto* failure = std::get_if<Failure>(&stack)) return *failure;
+  const std::vector<NamedLock> locks = named_locks(options);
+  if (locks.empty()) return no_path_failure(options);
+  auto found = find_targets(locks, options, global);
+  if (auto* failure = std::get_if<Failure>(&found)) return *failure;
+
+  Prepared prepared{{}, std::get<core::TierStack>(std::move(stack)), {}};
+  for (core::Target& target : std::get<std::vector<core::Target>>(found)) {
+    const auto ours = is_already_ours(name_of(target), core::existing_files(target), prepared.stack, options);
+    if (const auto* failure = std::get_if<Failure>(&ours)) return *failure;
+    if (std::get<bool>(ours)) {
+      prepared.already_ours.push_back(name_of(target));
+    } else {
+      prepared.targets.push_back(std::move(target));
+    }
+  }
   return prepared;
 }
 
-Failure busy_failure(const core::Target& target, const LockOptions& options, const GlobalOptions& global) {
-  Failure failure;
-  failure.kind = ErrorKind::busy;
-  failure.what = "busy";
-  failure.path = target.shown_path();
-  failure.exit_code = options.conflict_exit_code.value_or(exit_code::busy);
-  failure.tier = target.tier;
-  failure.told = options.verbosity != Verbosity::quiet;
-  if (!failure.told && !global.json) return failure;
-  bool still_held = false;
-  for (core::FileReport& report : core::inspect(target.lock_paths())) {
-    still_held = still_held || report.state == core::LockState::held;
-    for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
+Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global, Events& events) {
+  const auto start = steady_clock::now();
+  const HoldersFor readers = readers_of(global, events);
+  std::vector<core::Target>& targets = prepared.targets;
+  events.about(targets, options.mode);
+  core::Patience patience;
+  patience.waits = !options.nonblock;
+  if (options.timeout) patience.deadline = start + *options.timeout;
+  patience.on_wait = [&](const core::Target& target) {
+    if (options.verbosity != Verbosity::verbose && !events.are_wanted()) return;
+    const Failure busy = busy_failure(name_of(target), target.lock_paths(), options, readers);
+    events.waiting(busy);
+    if (options.verbosity == Verbosity::verbose) note(fmt::format("waiting for {}: {}", busy.path, busy.why));
+  };
+  core::Attempt attempt = core::acquire(targets, options.mode, patience);
+
+  Taken taken;
+  taken.stack = std::move(prepared.stack);
+  taken.waited = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);
+  if (!attempt.end) {
+    taken.failure = failure_from(attempt.end.error(), targets[attempt.at].tier());
+    return taken;
   }
-  failure.why = still_held ? holder_line(failure.holders, core::utc_now()) : "held a moment ago";
-  if (target.names.size() > 1)
-    failure.why = fmt::format("all {} permits are taken; {}", target.names.size(), failure.why);
+  if (attempt.end->outcome == sys::Acquire::held) {
+    taken.locks = std::move(attempt.locks);
+    for (const core::HeldLock& lock : taken.locks) taken.stack.push_back(lock.stack_entry());
+    events.about(taken.locks);
+    events.acquired(taken.waited);
+    return taken;
+  }
+  const core::Target& target = targets[attempt.at];
+  if (attempt.end->outcome == sys::Acquire::cancelled) {
+    taken.failure = cancelled_failure(name_of(target), *attempt.end, options);
+    taken.interrupted_by_user = attempt.end->from_terminal && attempt.end->signal == SIGINT;
+    return taken;
+  }
+  taken.failure = busy_failure(name_of(target), target.lock_paths(), options, readers);
+  if (attempt.end->outcome == sys::Acquire::timed_out) {
+    taken.failure = timeout_failure(std::move(*taken.failure), taken.waited);
+  }
+  return taken;
+}
+
+Failure with_create_hint(Failure failure) {
+  const bool is_missing = failure.kind == ErrorKind::not_found && failure.err == ENOENT;
+  if (is_missing && failure.hint.empty()) failure.hint = "--create makes missing directories";
   return failure;
 }
 
-Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global) {
-  Taken taken;
-  taken.stack = std::move(prepared.stack);
-  if (prepared.already_ours) return taken;
+Outcome not_taken(const Taken& taken) {
+  Outcome outcome = failed(taken.failure.value());
+  outcome.interrupted_by_user = taken.interrupted_by_user;
+  return outcome;
+}
 
-  const auto start = steady_clock::now();
-  core::Target& target = prepared.target;
-  auto attempt = core::try_acquire(prepared.request, target, options.mode);
-  if (attempt && attempt->end.outcome == sys::Acquire::busy && !options.nonblock) {
-    if (options.verbosity == Verbosity::verbose) {
-      note(fmt::format("waiting for {}: {}", target.shown_path(), busy_failure(target, options, global).why));
+void write_records(Taken& taken, const LockOptions& options, const std::string& verb,
+                   const std::vector<std::string>& command) {
+  if (!options.record || taken.locks.empty()) return;
+  core::Record record;
+  record.writer = core::own_identity();
+  record.uid = sys::own_uid();
+  record.command = command;
+  record.cwd = sys::working_directory();
+  record.since = core::utc_now();
+  record.note = options.note;
+  record.verb = verb;
+  for (core::HeldLock& lock : taken.locks) {
+    record.tier = lock.tier();
+    const auto written = lock.write_record(record);
+    if (!written && options.verbosity == Verbosity::verbose) {
+      note("no record written: " + failure_from(written.error()).why);
     }
-    std::optional<sys::Deadline> deadline;
-    if (options.timeout) deadline = start + *options.timeout;
-    attempt = core::acquire(prepared.request, target, options.mode, deadline);
   }
-  if (!attempt) {
-    taken.failure = failure_from(attempt.error(), target.tier);
-    return taken;
-  }
-  taken.waited = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);
-  switch (attempt->end.outcome) {
-    case sys::Acquire::held:
-      if (attempt->lock) taken.stack.push_back(attempt->lock->stack_entry());
-      taken.lock = std::move(attempt->lock);
-      break;
-    case sys::Acquire::busy:
-      taken.failure = busy_failure(target, options, global);
-      break;
-    case sys::Acquire::timed_out:
-      taken.failure = busy_failure(target, options, global);
-      taken.failure->kind = ErrorKind::timeout;
-      taken.failure->what = fmt::format("timed out after {}", core::to_text(taken.waited));
-      break;
-    case sys::Acquire::cancelled:
-      taken.failure = cancelled_failure(target, attempt->end, options);
-      taken.interrupted_by_user = attempt->end.from_terminal && attempt->end.signal == SIGINT;
-      break;
-  }
-  return taken;
+}
+
+std::string paths_of(const std::vector<core::HeldLock>& locks) {
+  std::string paths;
+  for (const core::HeldLock& lock : locks) paths += (paths.empty() ? "" : ", ") + lock.path();
+  return paths;
+}
+
+HoldersFor readers_of(const GlobalOptions& global, const Events& events) {
+  return global.json || events.are_wanted() ? HoldersFor::programs : HoldersFor::people;
 }
 
 }  // namespace grex::cli

@@ -11,11 +11,11 @@ namespace {
 
 enum class Answer { free, ours };
 
-Outcome answer(const core::Target& target, const std::string& path, Answer answer, const LockOptions& lock,
+Outcome answer(const LockName& name, const std::string& path, Answer answer, const LockOptions& lock,
                const GlobalOptions& global) {
   const bool ours = answer == Answer::ours;
   if (global.json)
-    return print(probe_document(target, path, ours ? core::LockState::held : core::LockState::free, lock.mode));
+    return print(probe_document(name, path, ours ? core::LockState::held : core::LockState::free, lock.mode));
   if (lock.verbosity == Verbosity::verbose) note((ours ? "held by an ancestor: " : "free: ") + path);
   return {};
 }
@@ -25,26 +25,37 @@ Outcome answer(const core::Target& target, const std::string& path, Answer answe
 Outcome probe(const Invocation& invocation) {
   GlobalOptions global;
   LockOptions lock;
+  std::string path;
   CLI::App app("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.", "grex-lock probe");
   add_global_options(app, global);
-  add_probe_options(app, lock);
+  add_path(app, path);
+  add_choice_options(app, lock);
+  add_slots_option(app, lock);
   set_help(app, "grex-lock probe [OPTIONS] [PATH]",
            "Examples:\n"
            "  grex-lock probe -q ~/ws/app && echo free\n"
            "  grex-lock probe --json -t backend ~/ws/app");
   if (auto outcome = parse(app, invocation)) return *outcome;
   lock.nonblock = true;
-  if (auto failure = apply_environment(global)) return failed(*failure);
-  if (auto failure = apply_environment(lock)) return failed(*failure);
+  if (!path.empty()) lock.paths = {path};
+  if (auto failure = complete(global, lock)) return failed(*failure);
 
-  const auto prepared = prepare(lock);
+  const auto prepared = prepare(lock, global);
   if (const auto* failure = std::get_if<Failure>(&prepared)) return failed(*failure);
-  const auto& [request, target, stack, already_ours] = std::get<Prepared>(prepared);
-  if (already_ours) return answer(target, target.shown_path(), Answer::ours, lock, global);
-  const auto result = core::probe(target, lock.mode);
-  if (!result) return failed(failure_from(result.error(), target.tier));
-  if (result->outcome == sys::Acquire::busy) return failed(busy_failure(target, lock, global));
-  return answer(target, result->path, Answer::free, lock, global);
+  const auto& [targets, stack, already_ours] = std::get<Prepared>(prepared);
+  // In both layouts it is free where both files are; the first one is told of.
+  std::optional<std::string> free_path;
+  for (const core::Target& target : targets) {
+    const auto result = core::probe(target, lock.mode);
+    if (!result) return failed(failure_from(result.error(), target.tier()));
+    if (result->outcome == sys::Acquire::busy) {
+      const HoldersFor readers = global.json ? HoldersFor::programs : HoldersFor::people;
+      return failed(busy_failure(name_of(target), target.lock_paths(), lock, readers));
+    }
+    if (!free_path) free_path = result->path;
+  }
+  if (!free_path) return answer(already_ours.front(), already_ours.front().path, Answer::ours, lock, global);
+  return answer(name_of(targets.front()), *free_path, Answer::free, lock, global);
 }
 
 }  // namespace grex::cli

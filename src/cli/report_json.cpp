@@ -55,9 +55,7 @@ json parties_json(const std::vector<core::Party>& parties, core::UtcTime now) {
   return list;
 }
 
-}  // namespace
-
-std::string error_document(const std::string& verb, const Failure& failure) {
+json error_json(const Failure& failure) {
   json error = {{"kind", name_of(failure.kind)}, {"message", failure.what}};
   if (!failure.why.empty()) error["message"] = failure.what + ": " + failure.why;
   error["path"] = or_null(failure.path);
@@ -65,11 +63,40 @@ std::string error_document(const std::string& verb, const Failure& failure) {
   const char* const errno_name = failure.err != 0 ? ::strerrorname_np(failure.err) : nullptr;
   error["errno"] = errno_name != nullptr ? json(errno_name) : json(nullptr);
   if (!failure.hint.empty()) error["hint"] = failure.hint;
-  if (failure.kind == ErrorKind::busy || failure.kind == ErrorKind::timeout) {
+  if (failure.kind == ErrorKind::busy || failure.kind == ErrorKind::timeout || !failure.holders.empty()) {
     error["holders"] = parties_json(failure.holders, core::utc_now());
   }
   if (failure.ancestor) error["ancestor"] = core::to_json(*failure.ancestor);
-  return line_of({{"verb", verb}, {"error", error}, {"exit_code", failure.exit_code}});
+  return error;
+}
+
+}  // namespace
+
+std::string error_document(const std::string& verb, const Failure& failure) {
+  return line_of({{"verb", verb}, {"error", error_json(failure)}, {"exit_code", failure.exit_code}});
+}
+
+std::string event_line(const Event& event) {
+  json locks = json::array();
+  for (const EventLock& lock : event.locks) {
+    locks.push_back(
+        {{"tier", core::name_of(lock.tier)}, {"path", or_null(lock.path)}, {"mode", sys::name_of(lock.mode)}});
+  }
+  json document = {{"event", event.name}, {"time", core::to_text(event.time)}, {"locks", std::move(locks)}};
+  if (event.busy != nullptr) document["busy"] = error_json(*event.busy);
+  if (event.waited) document["waited_ms"] = event.waited->count();
+  if (event.pid) document["pid"] = *event.pid;
+  if (event.held) document["held_ms"] = event.held->count();
+  if (event.error != nullptr) document["error"] = error_json(*event.error);
+  if (event.error != nullptr) document["exit_code"] = event.error->exit_code;
+  if (event.exit_code) document["exit_code"] = *event.exit_code;
+  return line_of(document);
+}
+
+std::string hold_document(pid_t pid, const std::vector<core::HeldLock>& locks) {
+  json entries = json::array();
+  for (const core::HeldLock& lock : locks) entries.push_back(core::to_json(lock.stack_entry()));
+  return line_of({{"verb", "hold"}, {"version", document_version}, {"pid", pid}, {"locks", std::move(entries)}});
 }
 
 std::string status_document(const StatusReport& report) {
@@ -99,11 +126,11 @@ std::string status_document(const StatusReport& report) {
                   {"locks", std::move(locks)}});
 }
 
-std::string probe_document(const core::Target& target, const std::string& path, core::LockState state, sys::Mode mode) {
+std::string probe_document(const LockName& lock, const std::string& path, core::LockState state, sys::Mode mode) {
   return line_of({{"verb", "probe"},
                   {"version", document_version},
-                  {"tier", core::name_of(target.tier)},
-                  {"target", target.path},
+                  {"tier", core::name_of(lock.tier)},
+                  {"target", lock.target},
                   {"path", path},
                   {"state", core::name_of(state)},
                   {"mode", sys::name_of(mode)}});
@@ -121,10 +148,16 @@ std::string stack_document(const std::vector<core::VerifiedEntry>& stack) {
 std::string tiers_document(const std::string& target, const std::vector<TierRow>& rows) {
   json tiers = json::array();
   for (const TierRow& row : rows) {
+    json files = json::array();
+    for (const auto& names : row.files) {
+      for (const std::string& name : names) {
+        if (std::find(files.begin(), files.end(), name) == files.end()) files.push_back(name);
+      }
+    }
     tiers.push_back({{"ordinal", core::ordinal_of(row.tier)},
                      {"name", core::name_of(row.tier)},
                      {"given", row.given},
-                     {"lock_files", row.files}});
+                     {"lock_files", std::move(files)}});
   }
   return line_of(
       {{"verb", "tiers"}, {"version", document_version}, {"target", or_null(target)}, {"tiers", std::move(tiers)}});

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "cli/events.hpp"
 #include "cli/failure.hpp"
+#include "cli/lock_failure.hpp"
 #include "cli/status_report.hpp"
 #include "core/liveness.hpp"
 
@@ -14,19 +16,26 @@ namespace grex::cli {
 /// `verb` may be empty: none was named.
 std::string error_document(const std::string& verb, const Failure& failure);
 
+/// One line of --json-status-fd.
+std::string event_line(const Event& event);
+
+/// The answer of `hold`, once it holds: `pid` does, these locks.
+std::string hold_document(pid_t pid, const std::vector<core::HeldLock>& locks);
+
 std::string status_document(const StatusReport& report);
 
 /// The answer of a probe that would be let through: the lock is free, or, with
 /// --reentrant, held by an ancestor.
-std::string probe_document(const core::Target& target, const std::string& path, core::LockState state, sys::Mode mode);
+std::string probe_document(const LockName& lock, const std::string& path, core::LockState state, sys::Mode mode);
 
 std::string stack_document(const std::vector<core::VerifiedEntry>& stack);
 
 /// One row of the table of tiers.
 struct TierRow {
   core::Tier tier = core::Tier::per_pack;
-  std::string given;               ///< what PATH is at this tier
-  std::vector<std::string> files;  ///< lock files, or their pattern
+  std::string given;  ///< what PATH is at this tier
+  /// For each layout, the lock files, or their pattern.
+  std::vector<std::vector<std::string>> files;
 };
 std::string tiers_document(const std::string& target, const std::vector<TierRow>& rows);
 

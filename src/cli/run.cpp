@@ -35,7 +35,12 @@ struct RunOptions {
 
 void define(CLI::App& app, RunOptions& options) {
   add_global_options(app, options.global);
-  add_lock_options(app, options.lock);
+  add_locks(app, options.lock);
+  add_choice_options(app, options.lock);
+  add_slots_option(app, options.lock);
+  add_create_option(app, options.lock);
+  add_waiting_options(app, options.lock);
+  add_record_options(app, options.lock);
   app.add_option("-c,--command", options.shell_command, "run STRING by $SHELL instead of CMD")
       ->type_name("STRING")
       ->group("Command");
@@ -49,10 +54,10 @@ void define(CLI::App& app, RunOptions& options) {
   no_fork->group("Command");
   linger->group("Command");
   app.add_flag("--new-scope", options.new_scope, "CMD starts with an empty tier stack")->group("Command");
-  set_help(app, "grex-lock run [OPTIONS] [PATH] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH] -c STRING",
+  set_help(app, "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING",
            "Examples:\n"
            "  grex-lock run ~/ws/app -- git pull\n"
-           "  grex-lock run -w 2m -t workspace-sync ~/ws -c 'make && make install'");
+           "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
 }
 
 // The line as it should have been: what is at `first`, and all behind it, is the
@@ -64,40 +69,56 @@ std::string corrected_line(const Invocation& invocation, std::size_t first) {
   return shell_line(words);
 }
 
-// Where the command begins in a line without `--`: behind PATH, or at the word
-// that was taken for PATH where no such directory is.
-std::size_t command_start(const Invocation& invocation, const LockOptions& lock, const std::vector<std::string>& rest) {
-  const auto& words = invocation.arguments;
-  const bool may_be_missing = lock.create == core::CreateTarget::yes || lock.tier == core::Tier::backend;
-  if (lock.path.empty() || may_be_missing || sys::open_directory(lock.path)) return words.size() - rest.size();
-  const auto last =
-      words.rend() - std::find(words.rbegin() + static_cast<std::ptrdiff_t>(rest.size()), words.rend(), lock.path);
-  return static_cast<std::size_t>(last) - 1;
+// Where the command begins in a line without `--`, or where an option that we
+// don't have stands, whichever comes first: the command's own options look so.
+struct Start {
+  std::size_t at;
+  bool is_option = false;
+};
+
+// `paths` and `extras` are what the parser took for PATHs and left over as
+// options, in their order. A word where no directory is was not meant as a PATH.
+Start find_command(const std::vector<std::string>& words, std::vector<std::string> paths,
+                   std::vector<std::string> extras, bool paths_may_be_missing) {
+  Start start{words.size()};
+  // From the back: a word like a PATH before them all is an option's value.
+  for (std::size_t i = words.size(); i-- > 0;) {
+    if (!extras.empty() && words[i] == extras.back()) {
+      extras.pop_back();
+      start = {i, true};
+    } else if (!paths.empty() && words[i] == paths.back()) {
+      if (!paths_may_be_missing && !sys::open_directory(paths.back())) start = {i};
+      paths.pop_back();
+    }
+  }
+  return start;
 }
 
 std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
-  CLI::App app("Take the lock, run CMD, release the lock, and exit as CMD did.", "grex-lock run");
+  CLI::App app("Take the locks, run CMD, release the locks, and exit as CMD did.", "grex-lock run");
   define(app, options);
   // What could be a command is left over rather than refused, to be pointed at.
-  if (invocation.wrapped == nullptr) app.prefix_command();
+  const bool may_have_command = invocation.wrapped == nullptr;
+  if (may_have_command) app.allow_extras();
   if (auto outcome = parse(app, invocation)) return outcome;
 
-  const std::vector<std::string> rest = app.remaining();
-  const std::size_t start = rest.empty() ? invocation.arguments.size() : command_start(invocation, options.lock, rest);
-  const bool starts_with_rest = start == invocation.arguments.size() - rest.size();
-  if (!rest.empty() && rest.front().starts_with('-') && (options.shell_command || starts_with_rest)) {
-    return failed(usage_failure(fmt::format("unknown option {}", rest.front()), "see 'grex-lock run --help'"));
+  const bool paths_may_be_missing = options.shell_command || options.lock.create == core::CreateTarget::yes ||
+                                    options.lock.tier == core::Tier::backend;
+  const auto& words = invocation.arguments;
+  const Start start = may_have_command ? find_command(words, options.lock.paths, app.remaining(), paths_may_be_missing)
+                                       : Start{words.size()};
+  if (start.is_option) {
+    return failed(usage_failure(fmt::format("unknown option {}", words[start.at]), "see 'grex-lock run --help'"));
   }
   if (options.shell_command) {
-    if (invocation.wrapped == nullptr && rest.empty()) return std::nullopt;
+    if (may_have_command) return std::nullopt;
     return failed(usage_failure("-c already names the command", "give either -c STRING or -- CMD"));
   }
-  if (!rest.empty()) {
-    return failed(usage_failure("the command has to follow '--'", "try: " + corrected_line(invocation, start)));
+  if (start.at < words.size()) {
+    return failed(usage_failure("the command has to follow '--'", "try: " + corrected_line(invocation, start.at)));
   }
-  if (invocation.wrapped != nullptr && *invocation.wrapped != nullptr) return std::nullopt;
-  return failed(
-      usage_failure("no command to run", "try: " + corrected_line(invocation, invocation.arguments.size()) + " CMD"));
+  if (!may_have_command && *invocation.wrapped != nullptr) return std::nullopt;
+  return failed(usage_failure("no command to run", "try: " + corrected_line(invocation, words.size()) + " CMD"));
 }
 
 class Program {
@@ -135,19 +156,6 @@ class Program {
   std::vector<char*> envp_;
 };
 
-core::Record record_of(const RunOptions& options, std::vector<std::string> command) {
-  core::Record record;
-  record.writer = core::own_identity();
-  record.uid = sys::own_uid();
-  record.command = std::move(command);
-  record.cwd = sys::working_directory();
-  record.tier = options.lock.tier;
-  record.since = core::utc_now();
-  record.note = options.lock.note;
-  record.verb = "run";
-  return record;
-}
-
 Outcome outcome_of(const sys::ChildEnd& end) {
   Outcome outcome;
   outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
@@ -155,23 +163,57 @@ Outcome outcome_of(const sys::ChildEnd& end) {
   return outcome;
 }
 
-Outcome run_under(Taken& taken, const Program& program, const RunOptions& options) {
-  const std::array<int, 1> lock_fd = {taken.lock ? taken.lock->fd() : -1};
-  const bool inherits = taken.lock && options.inherit == Inherit::lock;
-  const sys::Command command = program.command(inherits ? std::span<const int>(lock_fd) : std::span<const int>());
-  if (options.in_place) return failed(failure_from(sys::exec_in_place(command)));
-
-  auto child = sys::Child::start(command);
-  if (!child) return failed(failure_from(child.error()));
-  const auto end = child->wait();
-  if (taken.lock) {
-    const std::string path = taken.lock->path();
-    const bool unlock = options.at_end == AtEnd::unlock;
-    unlock ? taken.lock->release() : taken.lock->abandon();
-    if (options.lock.verbosity == Verbosity::verbose) note((unlock ? "unlocked " : "left to its inheritors: ") + path);
+// Ends the locks as the options say, and tells.
+void give_back(Taken& taken, const RunOptions& options, Events& events, int exit_code) {
+  const bool unlock = options.at_end == AtEnd::unlock;
+  const std::string paths = paths_of(taken.locks);
+  while (!taken.locks.empty()) {
+    if (!unlock) taken.locks.back().abandon();
+    taken.locks.pop_back();
   }
-  if (!end) return failed(failure_from(end.error()));
-  return outcome_of(*end);
+  events.released(exit_code);
+  if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
+    note((unlock ? "unlocked " : "left to its inheritors: ") + paths);
+  }
+}
+
+Outcome run_under(Taken& taken, const Program& program, const RunOptions& options, Events& events) {
+  std::vector<int> fds;
+  if (options.inherit == Inherit::lock) {
+    for (const core::HeldLock& lock : taken.locks) fds.push_back(lock.fd());
+  }
+  const sys::Command command = program.command(fds);
+  if (options.in_place) {
+    events.started(sys::own_pid());
+    return failed(failure_from(sys::exec_in_place(command)));
+  }
+  auto child = sys::Child::start(command);
+  if (!child) {
+    Outcome outcome = failed(failure_from(child.error()));
+    give_back(taken, options, events, outcome.exit_code);
+    return outcome;
+  }
+  events.started(child->pid());
+  const auto end = child->wait();
+  Outcome outcome = end ? outcome_of(*end) : failed(failure_from(end.error()));
+  give_back(taken, options, events, outcome.exit_code);
+  return outcome;
+}
+
+Outcome take_and_run(const Invocation& invocation, const RunOptions& options, Events& events) {
+  auto prepared = prepare(options.lock, options.global);
+  if (auto* failure = std::get_if<Failure>(&prepared)) return failed(with_create_hint(std::move(*failure)));
+  const bool already_ours = !std::get<Prepared>(prepared).already_ours.empty();
+  Taken taken = take(std::get<Prepared>(std::move(prepared)), options.lock, options.global, events);
+  if (taken.failure) return not_taken(taken);
+  const Program program(invocation, options, taken.stack);
+  write_records(taken, options.lock, "run", program.words());
+  if (options.lock.verbosity == Verbosity::verbose) {
+    note(taken.locks.empty()
+             ? "nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded")
+             : fmt::format("locked {} after {}", paths_of(taken.locks), core::to_text(taken.waited)));
+  }
+  return run_under(taken, program, options, events);
 }
 
 }  // namespace
@@ -179,34 +221,9 @@ Outcome run_under(Taken& taken, const Program& program, const RunOptions& option
 Outcome run(const Invocation& invocation) {
   RunOptions options;
   if (auto outcome = parse_run(invocation, options)) return *outcome;
-  if (auto failure = apply_environment(options.global)) return failed(*failure);
-  if (auto failure = apply_environment(options.lock)) return failed(*failure);
-  const bool verbose = options.lock.verbosity == Verbosity::verbose;
-
-  auto prepared = prepare(options.lock);
-  if (auto* failure = std::get_if<Failure>(&prepared)) {
-    if (failure->kind == ErrorKind::not_found && failure->err == ENOENT)
-      failure->hint = "--create makes missing directories";
-    return failed(*failure);
-  }
-  const bool already_ours = std::get<Prepared>(prepared).already_ours;
-  Taken taken = take(std::move(std::get<Prepared>(prepared)), options.lock, options.global);
-  if (taken.failure) {
-    Outcome outcome = failed(*taken.failure);
-    outcome.interrupted_by_user = taken.interrupted_by_user;
-    return outcome;
-  }
-  const Program program(invocation, options, taken.stack);
-  if (taken.lock) {
-    if (verbose) note(fmt::format("locked {} after {}", taken.lock->path(), core::to_text(taken.waited)));
-    if (options.lock.record) {
-      const auto written = taken.lock->write_record(record_of(options, program.words()));
-      if (!written && verbose) note("no record written: " + failure_from(written.error()).why);
-    }
-  } else if (verbose) {
-    note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
-  }
-  return run_under(taken, program, options);
+  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
+  Events events(options.lock.status_fd);
+  return events.ended(take_and_run(invocation, options, events));
 }
 
 }  // namespace grex::cli

@@ -1,6 +1,7 @@
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <variant>
 
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
@@ -21,28 +22,25 @@ struct Row {
   bool all_slots_known = true;
 };
 
-// The permits that are there, whatever number of them was meant by whoever
-// made them; where the directory can't be listed, those that are meant now.
+// The permits that are there; where they can't be listed, those that are meant.
 void find_slots(Row& row, const core::Target& target, unsigned slots) {
-  const auto names = sys::names_in(target.directory.path);
-  row.all_slots_known = static_cast<bool>(names);
-  for (unsigned slot = 0; !names && slot < slots; ++slot) row.slot_numbers.push_back(slot);
-  for (const std::string& name : names ? *names : std::vector<std::string>()) {
-    if (const auto slot = core::slot_number(name)) row.slot_numbers.push_back(*slot);
+  const auto existing = core::existing_slots(target);
+  row.all_slots_known = static_cast<bool>(existing);
+  if (existing) {
+    row.slot_numbers = *existing;
+  } else {
+    for (unsigned slot = 0; slot < slots; ++slot) row.slot_numbers.push_back(slot);
   }
-  std::sort(row.slot_numbers.begin(), row.slot_numbers.end());
-  for (const unsigned slot : row.slot_numbers) {
-    row.files.push_back(target.directory.path + "/" + core::lock_name(core::Tier::semaphore, {}, slot));
-  }
+  for (const unsigned slot : row.slot_numbers) row.files.push_back(core::slot_path(target, slot));
 }
 
-Row row_of(core::Tier tier, const core::Target& target, unsigned slots) {
+Row row_of(const core::Target& target, unsigned slots) {
   Row row;
-  row.lock.tier = tier;
+  row.lock.tier = target.tier();
   row.lock.target = target.path;
   row.lock.path = target.lock_path(0);
   row.lock.slots = slots;
-  if (tier == core::Tier::semaphore) {
+  if (target.tier() == core::Tier::semaphore) {
     find_slots(row, target, slots);
   } else {
     row.files = {row.lock.path};
@@ -50,19 +48,38 @@ Row row_of(core::Tier tier, const core::Target& target, unsigned slots) {
   return row;
 }
 
-// All tiers of one path. A clone's destination may be gone while its backend
-// lock is held, so that one is reported even then. "/" has no backend lock.
-std::optional<Failure> add_rows(const std::string& path, unsigned slots, std::vector<Row>& rows) {
+// The lock of each tier, in each layout, that the path has. "/" has no backend
+// lock, nor in the nested layout what has no meta directory above it.
+std::variant<std::vector<core::Target>, Failure> find_targets(const std::string& path, const core::Layouts& layouts) {
+  std::vector<core::Target> targets;
+  for (const core::Tier tier : core::all_tiers) {
+    for (const core::Layout layout : layouts) {
+      // One name is enough to know the directory; the permits are listed there.
+      auto target = core::resolve({tier, path, 1, core::CreateTarget::no, layout});
+      if (target) {
+        targets.push_back(std::move(*target));
+      } else if (target.error().err != ENOENT) {
+        return failure_from(target.error(), tier);
+      }
+    }
+  }
+  core::put_in_order(targets);
+  return targets;
+}
+
+// All locks of one path. A clone's destination may be gone while its backend
+// lock is held, so that one is reported even then.
+std::optional<Failure> add_rows(const std::string& path, const core::Layouts& layouts, unsigned slots,
+                                std::vector<Row>& rows) {
   const auto itself = sys::open_directory(path);
   const bool missing = !itself && itself.error().err == ENOENT;
   if (!itself && !missing) return failure_from(itself.error());
+  const auto targets = find_targets(path, layouts);
+  if (const auto* failure = std::get_if<Failure>(&targets)) return *failure;
   bool found = false;
-  for (const core::Tier tier : core::all_tiers) {
-    // One name is enough to know the directory; the permits are listed there.
-    const auto target = core::resolve({tier, path, 1, core::CreateTarget::no});
-    if (!target && target.error().err != ENOENT) return failure_from(target.error(), tier);
-    if (!target || (missing && core::existing_files(*target).empty())) continue;
-    rows.push_back(row_of(tier, *target, slots));
+  for (const core::Target& target : std::get<std::vector<core::Target>>(targets)) {
+    if (missing && core::existing_files(target).empty()) continue;
+    rows.push_back(row_of(target, slots));
     found = true;
   }
   return found ? std::nullopt : std::optional(failure_from(itself.error()));
@@ -117,14 +134,6 @@ StatusReport report_of(std::vector<Row> rows) {
   return report;
 }
 
-// CLI11 takes a word in brackets for a list of several.
-Invocation with_plain_brackets(Invocation invocation) {
-  for (std::string& word : invocation.arguments) {
-    if (word.starts_with('[')) word.insert(0, "./");
-  }
-  return invocation;
-}
-
 }  // namespace
 
 Outcome status(const Invocation& invocation) {
@@ -132,20 +141,20 @@ Outcome status(const Invocation& invocation) {
   std::vector<std::string> paths;
   CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
   add_global_options(app, global);
-  app.add_option("PATH", paths)->check(refuse_empty_path);
+  add_paths(app, paths);
   set_help(app, "grex-lock status [OPTIONS] [PATH...]",
            "Examples:\n"
            "  grex-lock status ~/ws/app\n"
            "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
-  if (auto outcome = parse(app, with_plain_brackets(invocation))) return *outcome;
-  if (auto failure = apply_environment(global)) return failed(*failure);
-  Slots slots = default_slots();
-  if (slots.failure) return failed(*slots.failure);
+  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto failure = complete(global)) return failed(*failure);
+  std::optional<unsigned> slots;
+  if (auto failure = apply_default(slots)) return failed(*failure);
 
   if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
   std::vector<Row> rows;
   for (const std::string& path : paths) {
-    if (auto failure = add_rows(path, slots.count, rows)) return failed(*failure);
+    if (auto failure = add_rows(path, *global.layouts, *slots, rows)) return failed(*failure);
   }
   const StatusReport report = report_of(std::move(rows));
   if (global.json) return print(status_document(report));

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
+#include <variant>
 
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
@@ -29,19 +29,54 @@ std::string_view given_at(core::Tier tier) {
 }
 
 // The files as they would be for any PATH.
-std::vector<std::string> pattern(core::Tier tier) {
-  if (tier == core::Tier::semaphore) return {"PATH/.grex.slot-K.lock"};
-  if (core::lies_beside_target(tier) == core::Beside::yes) return {core::lock_name(tier, "PATH", 0)};
-  return {"PATH/" + core::lock_name(tier, {}, 0)};
+std::string pattern(core::Tier tier, core::Layout layout) {
+  if (core::lies_outside_target(tier) == core::Outside::yes) {
+    return layout == core::Layout::flat ? core::lock_name(layout, tier, "PATH", 0)
+                                        : "META/" + core::lock_name(layout, tier, "CHILD", 0);
+  }
+  std::string name = core::lock_name(layout, tier, {}, 0);
+  if (tier == core::Tier::semaphore) name.replace(name.find("-0."), 3, "-K.");
+  return "PATH/" + name;
 }
 
+// What one PATH, or any, has at one tier in one layout.
+struct Files {
+  std::vector<std::string> names;  // none: unbounded permits, or no place for the lock
+  std::string target;              // canonical
+};
+
+std::variant<Files, Failure> find_files(core::Tier tier, core::Layout layout, const std::string& path) {
+  if (path.empty()) return Files{{pattern(tier, layout)}, {}};
+  std::optional<unsigned> slots;
+  if (tier == core::Tier::semaphore) {
+    if (auto failure = apply_default(slots)) return *failure;
+  }
+  const auto target = core::resolve({tier, path, slots.value_or(1), core::CreateTarget::no, layout});
+  if (target) return Files{target->lock_paths(), target->path};
+  if (target.error().op == core::find_meta) return Files{};
+  return failure_from(target.error());
+}
+
+std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
+  if (files.empty()) {
+    return tier == core::Tier::semaphore ? "none: permits are unbounded" : "none: no .grex/ above it";
+  }
+  std::string text = printable(files.front());
+  if (files.size() > 1) text += fmt::format(" to {}", files.size() - 1);
+  return text;
+}
+
+// One line a tier, and one more where a second layout has other files.
 std::string table(const std::vector<TierRow>& rows) {
   std::string text;
   for (const TierRow& row : rows) {
-    std::string files = row.files.empty() ? "none: permits are unbounded" : printable(row.files.front());
-    if (row.files.size() > 1) files += fmt::format(" to {}", row.files.size() - 1);
-    text +=
-        fmt::format("{}  {:<14}  {:<22}  {}\n", core::ordinal_of(row.tier), core::name_of(row.tier), row.given, files);
+    const std::string head =
+        fmt::format("{}  {:<14}  {:<22}", core::ordinal_of(row.tier), core::name_of(row.tier), row.given);
+    for (const auto& files : row.files) {
+      const bool is_first = &files == &row.files.front();
+      if (!is_first && files == row.files.front()) continue;
+      text += fmt::format("{}  {}\n", is_first ? head : std::string(head.size(), ' '), files_text(row.tier, files));
+    }
   }
   return text;
 }
@@ -53,27 +88,24 @@ Outcome tiers(const Invocation& invocation) {
   std::string path;
   CLI::App app("Show the tiers of locks, in the order of taking them, and their files.", "grex-lock tiers");
   add_global_options(app, global);
-  app.add_option("PATH", path)->check(refuse_empty_path);
+  add_path(app, path);
   set_help(app, "grex-lock tiers [OPTIONS] [PATH]",
            "Examples:\n"
            "  grex-lock tiers\n"
-           "  grex-lock tiers ~/ws/app");
+           "  grex-lock tiers --layout both ~/ws/app");
   if (auto outcome = parse(app, invocation)) return *outcome;
-  if (auto failure = apply_environment(global)) return failed(*failure);
+  if (auto failure = complete(global)) return failed(*failure);
 
   std::string canonical;
   std::vector<TierRow> rows;
   for (const core::Tier tier : core::all_tiers) {
     TierRow row{tier, std::string(given_at(tier)), {}};
-    if (path.empty()) {
-      row.files = pattern(tier);
-    } else {
-      Slots slots = tier == core::Tier::semaphore ? default_slots() : Slots{1};
-      if (slots.failure) return failed(*slots.failure);
-      const auto target = core::resolve({tier, path, slots.count, core::CreateTarget::no});
-      if (!target) return failed(failure_from(target.error()));
-      canonical = target->path;
-      row.files = target->lock_paths();
+    for (const core::Layout layout : *global.layouts) {
+      auto files = find_files(tier, layout, path);
+      if (const auto* failure = std::get_if<Failure>(&files)) return failed(*failure);
+      auto& [names, target] = std::get<Files>(files);
+      if (!target.empty()) canonical = std::move(target);
+      row.files.push_back(std::move(names));
     }
     rows.push_back(std::move(row));
   }

@@ -1,139 +1,139 @@
 #include "core/acquire.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
-#include "sys/proc.hpp"
+#include "sys/wait_any.hpp"
 
 namespace grex::core {
 namespace {
 
 using sys::Acquire;
 
-enum class Freshness { current, replaced };
+sys::Mode mode_at(Tier tier, sys::Mode wanted) { return tier == Tier::semaphore ? sys::Mode::exclusive : wanted; }
 
-// Whether the file is still the one that its path names. Whoever removes or
-// replaces a lock file lets a second holder in on the new one; the lock on the
-// old one guards nothing.
-Result<Freshness> freshness_of(const sys::LockFile& file, const std::string& path) {
-  const auto named = sys::status_of(path);
-  if (!named) return named.error();
-  return named->id == file.id ? Freshness::current : Freshness::replaced;
-}
-
-// One pass over the files of a target.
-struct Pass {
-  std::optional<HeldLock> lock;
-  std::optional<sys::LockFile> busy;  ///< the one to wait for, where all are busy
-  std::size_t busy_index = 0;
-  Freshness freshness = Freshness::current;
+// How far one target has come.
+struct Step {
+  enum class Kind {
+    ours,      ///< held: with a lock, or as the file of one of ours
+    replaced,  ///< held, but the file is not the one that its path names any more
+    ended,     ///< not held; `end` says how
+  };
+  Kind kind = Kind::ended;
+  std::optional<HeldLock> lock = {};
+  sys::WaitEnd end = {};
 };
 
-Result<Pass> try_each(const Target& target, sys::Mode mode) {
-  Pass pass;
-  // Waiters spread over the permits; each waits for one of them.
-  const std::size_t chosen = target.names.empty() ? 0 : static_cast<std::size_t>(sys::own_pid()) % target.names.size();
-  for (std::size_t i = 0; i < target.names.size(); ++i) {
-    const std::string path = target.lock_path(i);
-    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
-    if (!file) return at_path(file.error(), path);
-    const auto outcome = sys::try_lock(file->fd.get(), mode);
-    if (!outcome) return at_path(outcome.error(), path);
-    if (*outcome == Acquire::busy) {
-      if (i != chosen) continue;
-      pass.busy = std::move(*file);
-      pass.busy_index = i;
-      continue;
-    }
-    const auto freshness = freshness_of(*file, path);
-    if (!freshness) return freshness.error();
-    pass.freshness = *freshness;
-    if (*freshness == Freshness::current) pass.lock.emplace(std::move(*file), target.tier, path, mode);
-    return pass;
-  }
-  return pass;
+// Whoever removes or replaces a lock file lets a second holder in on the new
+// one; the lock on the old one guards nothing.
+Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index, sys::Mode mode) {
+  std::string path = target.lock_path(index);
+  const auto named = sys::status_of(path);
+  if (!named) return named.error();
+  if (named->id != file.id) return Step{Step::Kind::replaced};
+  return Step{Step::Kind::ours, HeldLock(std::move(file), target.tier(), std::move(path), mode)};
 }
 
-Result<void> renew(const LockRequest& request, Target& target) {
-  auto renewed = resolve(request);
-  if (!renewed) return renewed.error();
-  target = std::move(*renewed);
+// Those who want one of the same number of permits line up for the queue's file,
+// and only the first of them waits at the permits, at all of them. So they are
+// served in the order in which they came, and a thread a permit is all it takes,
+// however many wait. Who wants one of another number waits in another queue, so
+// that nobody stands behind one who may not have the permit that comes free.
+Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>& fds,
+                                    std::optional<sys::Deadline> deadline) {
+  const std::string name = queue_name(target.request.layout, target.request.slots);
+  const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
+  if (!queue) return at_path(queue.error(), target.directory.path + "/" + name);
+  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
+  if (!first) return at_path(first.error(), target.directory.path + "/" + name);
+  if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
+  return sys::wait_any(fds, sys::Mode::exclusive, deadline);
+}
+
+Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sys::Mode mode,
+                      std::optional<sys::Deadline> deadline) {
+  sys::AnyEnd any;
+  if (files.size() == 1) {
+    const auto end = sys::wait_lock(files.front().fd.get(), mode, deadline);
+    if (!end) return at_path(end.error(), target.lock_path(0));
+    any.end = *end;
+  } else {
+    std::vector<int> fds(files.size());
+    std::transform(files.begin(), files.end(), fds.begin(), [](const sys::LockFile& file) { return file.fd.get(); });
+    const auto end = wait_for_permit(target, fds, deadline);
+    if (!end) return end.error().path.empty() ? at_path(end.error(), target.lock_path(0)) : end.error();
+    any = *end;
+  }
+  if (any.end.outcome != Acquire::held) return Step{Step::Kind::ended, {}, any.end};
+  return checked(std::move(files[any.index]), target, any.index, mode);
+}
+
+Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::Mode wanted, const Patience& patience) {
+  if (target.names.empty()) return Step{Step::Kind::ours};
+  const sys::Mode mode = mode_at(target.tier(), wanted);
+  std::vector<sys::LockFile> busy;
+  for (std::size_t i = 0; i < target.names.size(); ++i) {
+    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
+    if (!file) return at_path(file.error(), target.lock_path(i));
+    // By way of a bind mount, or a hard link: it would be waited for without end.
+    const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
+    if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
+    const auto outcome = sys::try_lock(file->fd.get(), mode);
+    if (!outcome) return at_path(outcome.error(), target.lock_path(i));
+    if (*outcome == Acquire::held) return checked(std::move(*file), target, i, mode);
+    busy.push_back(std::move(*file));
+  }
+  if (!patience.waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
+  if (patience.on_wait) patience.on_wait(target);
+  return wait_for(target, std::move(busy), mode, patience.deadline);
+}
+
+// The requests again, as the file system has them now. Errors leave `at` at the
+// request that failed.
+Result<void> renew(std::vector<Target>& targets, std::size_t& at) {
+  std::vector<Target> renewed;
+  for (at = 0; at < targets.size(); ++at) {
+    auto target = resolve(targets[at].request);
+    if (!target) return target.error();
+    renewed.push_back(std::move(*target));
+  }
+  put_in_order(renewed);
+  targets = std::move(renewed);
   return {};
 }
 
-// A pass that did not meet a replaced file.
-Result<Pass> settled_pass(const LockRequest& request, Target& target, sys::Mode mode) {
-  for (;;) {
-    auto pass = try_each(target, mode);
-    if (!pass || pass->freshness == Freshness::current) return pass;
-    if (auto renewed = renew(request, target); !renewed) return renewed.error();
-  }
+// Last in, first out, like scopes.
+void release_all(std::vector<HeldLock>& locks) {
+  while (!locks.empty()) locks.pop_back();
 }
 
 }  // namespace
 
-HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
-  if (this == &other) return *this;
-  release();
-  file_ = std::move(other.file_);
-  tier_ = other.tier_;
-  path_ = std::move(other.path_);
-  mode_ = other.mode_;
-  has_record_ = other.has_record_;
-  return *this;
-}
-
-Result<void> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.read_only) return {};
-  if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
-    return at_path(written.error(), path_);
-  }
-  has_record_ = true;
-  return {};
-}
-
-void HeldLock::release() {
-  if (!file_.fd.is_open()) return;
-  // Not ours any more, if a process that inherited it has unlocked it and another
-  // took it: then the record is that one's. A record that stays behind is shown
-  // as stale, so a failure loses nothing.
-  if (has_record_) {
-    const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
-    if (still_ours && *still_ours == Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
-  }
-  sys::unlock(file_.fd.get());
-  file_.fd.reset();
-}
-
-StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
-
-Result<Attempt> try_acquire(const LockRequest& request, Target& target, sys::Mode mode) {
-  auto pass = settled_pass(request, target, mode);
-  if (!pass) return pass.error();
-  const bool held = pass->lock.has_value() || target.names.empty();
-  return Attempt{{held ? Acquire::held : Acquire::busy}, std::move(pass->lock)};
-}
-
-Result<Attempt> acquire(const LockRequest& request, Target& target, sys::Mode mode,
-                        std::optional<sys::Deadline> deadline) {
-  for (;;) {
-    auto pass = settled_pass(request, target, mode);
-    if (!pass) return pass.error();
-    if (pass->lock || !pass->busy) return Attempt{{Acquire::held}, std::move(pass->lock)};
-
-    const std::string path = target.lock_path(pass->busy_index);
-    const auto end = sys::wait_lock(pass->busy->fd.get(), mode, deadline);
-    if (!end) return at_path(end.error(), path);
-    if (end->outcome != Acquire::held) return Attempt{*end, {}};
-    const auto freshness = freshness_of(*pass->busy, path);
-    if (!freshness) return freshness.error();
-    if (*freshness == Freshness::current) {
-      return Attempt{*end, HeldLock(std::move(*pass->busy), target.tier, path, mode)};
+Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& patience) {
+  Attempt attempt{sys::WaitEnd{Acquire::held}, {}};
+  while (attempt.at < targets.size()) {
+    auto step = take(targets[attempt.at], attempt.locks, mode, patience);
+    if (step && step->kind == Step::Kind::ours) {
+      if (step->lock) attempt.locks.push_back(std::move(*step->lock));
+      ++attempt.at;
+      continue;
     }
-    if (auto renewed = renew(request, target); !renewed) return renewed.error();
+    release_all(attempt.locks);
+    if (!step || step->kind == Step::Kind::ended) {
+      attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
+      return attempt;
+    }
+    if (auto renewed = renew(targets, attempt.at); !renewed) {
+      attempt.end = renewed.error();
+      return attempt;
+    }
+    attempt.at = 0;
   }
+  return attempt;
 }
 
-Result<Probe> probe(const Target& target, sys::Mode mode) {
+Result<Probe> probe(const Target& target, sys::Mode wanted) {
+  const sys::Mode mode = mode_at(target.tier(), wanted);
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);

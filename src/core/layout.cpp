@@ -5,32 +5,55 @@
 namespace grex::core {
 namespace {
 
+constexpr std::string_view sync_name = ".grex.sync.lock";
 constexpr std::string_view slot_prefix = ".grex.slot-";
 constexpr std::string_view slot_suffix = ".lock";
+constexpr std::string_view pack_name = ".grex-lock";
+constexpr std::string_view flat_backend_suffix = ".grex-backend.lock";
+constexpr std::string_view nested_backend_directory = ".grex/locks/";
+constexpr std::string_view nested_backend_suffix = ".backend.lock";
+constexpr std::string_view manifest_name = ".grex/.grex.lock";
+
+std::string in_layout(Layout layout, std::string name) { return layout == Layout::nested ? ".grex/" + name : name; }
+
+std::string slot_file(std::string_view which) {
+  return std::string(slot_prefix) + std::string(which) + std::string(slot_suffix);
+}
+
+bool is_longer_and_ends_with(std::string_view text, std::string_view end) {
+  return text.size() > end.size() && text.ends_with(end);
+}
 
 }  // namespace
 
-std::optional<Layout> layout_named(std::string_view name) {
-  if (name == "flat") return Layout::flat;
+std::optional<Layouts> layouts_named(std::string_view name) {
+  if (name == "flat") return Layouts{Layout::flat};
+  if (name == "nested") return Layouts{Layout::nested};
+  if (name == "both") return Layouts{Layout::flat, Layout::nested};
   return std::nullopt;
 }
 
-Beside lies_beside_target(Tier tier) { return tier == Tier::backend ? Beside::yes : Beside::no; }
+Outside lies_outside_target(Tier tier) { return tier == Tier::backend ? Outside::yes : Outside::no; }
 
-std::string lock_name(Tier tier, std::string_view leaf, unsigned slot) {
+std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot) {
   switch (tier) {
     case Tier::workspace_sync:
-      return ".grex.sync.lock";
+      return in_layout(layout, std::string(sync_name));
     case Tier::semaphore:
-      return std::string(slot_prefix) + std::to_string(slot) + std::string(slot_suffix);
+      return in_layout(layout, slot_file(std::to_string(slot)));
     case Tier::per_pack:
-      return ".grex-lock";
+      return in_layout(layout, std::string(pack_name));
     case Tier::backend:
-      return std::string(leaf) + ".grex-backend.lock";
+      if (layout == Layout::flat) return std::string(child) + std::string(flat_backend_suffix);
+      return std::string(nested_backend_directory) + std::string(child) + std::string(nested_backend_suffix);
     case Tier::manifest:
       break;
   }
-  return ".grex/.grex.lock";
+  return std::string(manifest_name);
+}
+
+std::string queue_name(Layout layout, unsigned slots) {
+  return in_layout(layout, slot_file("queue-" + std::to_string(slots)));
 }
 
 std::optional<unsigned> slot_number(std::string_view name) {
@@ -41,6 +64,18 @@ std::optional<unsigned> slot_number(std::string_view name) {
   const auto slot = parse_number<unsigned>(name);
   // "07" is a number, but no slot's.
   return slot && std::to_string(*slot) == name ? slot : std::nullopt;
+}
+
+std::optional<Tier> tier_of_lock_file(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+  if (name == sync_name) return Tier::workspace_sync;
+  if (slot_number(name)) return Tier::semaphore;
+  if (name == pack_name) return Tier::per_pack;
+  if (is_longer_and_ends_with(name, flat_backend_suffix)) return Tier::backend;
+  const bool among_nested = path.find("/" + std::string(nested_backend_directory)) != std::string_view::npos;
+  if (among_nested && is_longer_and_ends_with(name, nested_backend_suffix)) return Tier::backend;
+  if (is_longer_and_ends_with(path, "/" + std::string(manifest_name))) return Tier::manifest;
+  return std::nullopt;
 }
 
 }  // namespace grex::core

@@ -3,28 +3,42 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/tier.hpp"
 
 namespace grex::core {
 
-/// Where grex keeps its lock files; only the layout of grex up to 1.3.1, whose
-/// files lie directly in the directories that they guard, is known so far.
-enum class Layout { flat };
+/// Where grex keeps its lock files: directly in the directories that they guard
+/// (grex up to 1.3.1), or in their `.grex/` (grex 1.3.2 and later).
+enum class Layout { flat, nested };
 
-std::optional<Layout> layout_named(std::string_view name);
+/// The layouts whose files are to be locked: flat first, where it is both.
+using Layouts = std::vector<Layout>;
 
-/// A lock file's place: beside the target, where a wipe of the target does not
-/// reach it, or inside it.
-enum class Beside { no, yes };
-Beside lies_beside_target(Tier tier);
+/// "flat", "nested" or "both".
+std::optional<Layouts> layouts_named(std::string_view name);
 
-/// The lock file's name, relative to the target, or to the target's parent
-/// where it lies beside it. `leaf` is the target's last component, `slot` the
-/// permit's number; each is used where the tier needs it.
-std::string lock_name(Tier tier, std::string_view leaf, unsigned slot);
+/// A lock file's place: somewhere else, where a wipe of the target does not
+/// reach it, or inside the target.
+enum class Outside { no, yes };
+Outside lies_outside_target(Tier tier);
 
-/// The number K of a slot's file name `.grex.slot-K.lock`.
+/// The lock file's name, relative to the target; at tier backend to the
+/// directory that the clone's destination lies in (flat), or to the nearest one
+/// above it that has `.grex/` (nested), and then `child` is the destination's
+/// path relative to the same. `slot` is the permit's number at tier semaphore.
+std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot);
+
+/// The name, relative to the workspace, of the file in whose queue those wait
+/// who want one of so many permits.
+std::string queue_name(Layout layout, unsigned slots);
+
+/// The number K of a slot's file name `.grex.slot-K.lock`, without directories.
 std::optional<unsigned> slot_number(std::string_view name);
+
+/// The tier whose lock file a path names, in any layout; nullopt for another's
+/// file.
+std::optional<Tier> tier_of_lock_file(std::string_view path);
 
 }  // namespace grex::core

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
+#include <tuple>
 
 namespace grex::core {
 namespace {
@@ -35,35 +37,64 @@ bool is_there(const std::string& path) {
   return status && status->type != sys::FileType::absent;
 }
 
-// The target need not exist, but what it would lie in has to.
-Result<Target> resolve_beside(const LockRequest& request) {
+struct Destination {
+  sys::Directory parent;
+  std::string leaf;
+};
+
+// A clone's destination need not exist, but what it would lie in has to.
+Result<Destination> find_destination(const LockRequest& request) {
   auto itself = sys::open_directory(request.path);
   if (!itself && itself.error().err != ENOENT) return itself.error();
   if (!itself && is_there(request.path)) {
     // A link to what is not there yet would name another lock once it is there.
     return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   }
-  const auto [parent, leaf] = split(itself ? itself->path : request.path);
+  auto [parent, leaf] = split(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   auto directory = open_or_make(parent, request.create);
   if (!directory) return directory.error();
-  Target target{request.tier, join(directory->path, leaf), std::move(*directory), {}};
-  target.names.push_back(lock_name(request.tier, leaf, 0));
-  return target;
+  return Destination{std::move(*directory), std::move(leaf)};
+}
+
+// The nearest directory, from this one upwards, that has `.grex/`.
+Result<sys::Directory> find_meta_directory(const std::string& from) {
+  for (std::string directory = from;; directory = split(directory).parent) {
+    const auto mark = sys::status_of(join(directory, ".grex"));
+    if (mark && mark->type == sys::FileType::directory) return sys::open_directory(directory);
+    if (directory == "/") return Error{ErrorKind::not_found, find_meta, from, ENOENT};
+  }
+}
+
+Result<Target> resolve_outside(const LockRequest& request) {
+  auto destination = find_destination(request);
+  if (!destination) return destination.error();
+  const std::string path = join(destination->parent.path, destination->leaf);
+  if (request.layout == Layout::flat) {
+    return Target{
+        request, path, std::move(destination->parent), {lock_name(request.layout, request.tier, destination->leaf, 0)}};
+  }
+  auto meta = find_meta_directory(destination->parent.path);
+  if (!meta) return at_path(meta.error(), path);
+  const std::string child = path.substr(join(meta->path, "").size());
+  return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
 }
 
 Result<Target> resolve_inside(const LockRequest& request) {
   auto directory = open_or_make(request.path, request.create);
   if (!directory) return directory.error();
-  Target target{request.tier, directory->path, std::move(*directory), {}};
+  const std::string path = directory->path;
+  Target target{request, path, std::move(*directory), {}};
   const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
-  for (unsigned slot = 0; slot < count; ++slot) target.names.push_back(lock_name(request.tier, {}, slot));
+  for (unsigned slot = 0; slot < count; ++slot) {
+    target.names.push_back(lock_name(request.layout, request.tier, {}, slot));
+  }
   return target;
 }
 
 bool is_mark_of_grex(const std::string& directory, const std::string& name) {
-  const bool is_lock = name == lock_name(Tier::workspace_sync, {}, 0) || name == lock_name(Tier::per_pack, {}, 0) ||
-                       slot_number(name).has_value();
+  const bool is_lock = name == lock_name(Layout::flat, Tier::workspace_sync, {}, 0) ||
+                       name == lock_name(Layout::flat, Tier::per_pack, {}, 0) || slot_number(name).has_value();
   if (!is_lock && name != ".grex") return false;
   const auto status = sys::status_of(join(directory, name));
   return status && status->type == (is_lock ? sys::FileType::regular : sys::FileType::directory);
@@ -83,7 +114,18 @@ std::vector<std::string> Target::lock_paths() const {
 std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
 
 Result<Target> resolve(const LockRequest& request) {
-  return lies_beside_target(request.tier) == Beside::yes ? resolve_beside(request) : resolve_inside(request);
+  return lies_outside_target(request.tier) == Outside::yes ? resolve_outside(request) : resolve_inside(request);
+}
+
+void put_in_order(std::vector<Target>& targets) {
+  std::stable_sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
+    return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.request.layout) <
+           std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.request.layout);
+  });
+  const auto is_same = [](const Target& a, const Target& b) {
+    return a.tier() == b.tier() && a.path == b.path && a.names == b.names;
+  };
+  targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
 }
 
 std::optional<std::string> enclosing_path() {
@@ -96,9 +138,32 @@ std::optional<std::string> enclosing_path() {
   return std::nullopt;
 }
 
+std::string slot_path(const Target& target, unsigned slot) {
+  return join(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
+}
+
+Result<std::vector<unsigned>> existing_slots(const Target& target) {
+  const auto names = sys::names_in(split(slot_path(target, 0)).parent);
+  std::vector<unsigned> slots;
+  if (!names && names.error().err == ENOENT) return slots;
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (const auto slot = slot_number(name)) slots.push_back(*slot);
+  }
+  std::sort(slots.begin(), slots.end());
+  return slots;
+}
+
 std::vector<sys::FileId> existing_files(const Target& target) {
+  std::vector<std::string> paths = target.lock_paths();
+  if (target.tier() == Tier::semaphore && !paths.empty()) {
+    if (const auto slots = existing_slots(target)) {
+      paths.clear();
+      for (const unsigned slot : *slots) paths.push_back(slot_path(target, slot));
+    }
+  }
   std::vector<sys::FileId> files;
-  for (const std::string& path : target.lock_paths()) {
+  for (const std::string& path : paths) {
     const auto status = sys::status_of(path);
     if (status && status->type == sys::FileType::regular) files.push_back(status->id);
   }

@@ -13,22 +13,25 @@ namespace grex::core {
 
 enum class CreateTarget { no, yes };
 
-/// A lock as the user names it.
+/// A lock as the user names it, in one layout.
 struct LockRequest {
   Tier tier = Tier::per_pack;
   std::string path;
   unsigned slots = 1;  ///< permits, at tier semaphore; 0 is unbounded
   CreateTarget create = CreateTarget::no;
+  Layout layout = Layout::flat;
 };
 
 /// A lock as the file system has it: the canonical path of what it guards, and
 /// the lock files, any one of which is the lock. Only at tier semaphore there
 /// may be several, or, where permits are unbounded, none.
 struct Target {
-  Tier tier = Tier::per_pack;
+  LockRequest request;
   std::string path;
   sys::Directory directory;        ///< what `names` are relative to
   std::vector<std::string> names;  ///< of the lock files
+
+  [[nodiscard]] Tier tier() const { return request.tier; }
 
   [[nodiscard]] std::string lock_path(std::size_t index) const;
 
@@ -43,11 +46,29 @@ struct Target {
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
+/// The `op` of the not-found Error where nothing above a clone's destination has
+/// the `.grex/` that keeps its lock in the nested layout.
+inline constexpr std::string_view find_meta = "find .grex/ above";
+
+/// Puts locks into the one order in which everyone takes them, by tier, path and
+/// layout, so that no two wait for each other; a lock that is named twice is
+/// there once.
+void put_in_order(std::vector<Target>& targets);
+
 /// The path that is meant where the user gives none: the nearest directory, from
 /// the working directory upwards, with a lock file of grex or `.grex/`.
 std::optional<std::string> enclosing_path();
 
-/// The lock files of a target that exist, in the order of its names.
+/// The numbers of a workspace's permits that are there, whatever number of them
+/// was meant by whoever made them, in ascending order. `target` is one of tier
+/// semaphore. Errors: those of sys::names_in, but for a missing directory.
+Result<std::vector<unsigned>> existing_slots(const Target& target);
+
+/// The path of one of them.
+std::string slot_path(const Target& target, unsigned slot);
+
+/// The lock files of a target that exist; at tier semaphore all permits that
+/// are there, since any of them is one.
 std::vector<sys::FileId> existing_files(const Target& target);
 
 }  // namespace grex::core

@@ -114,6 +114,14 @@ Result<FileStatus> status_of(int fd) {
   return from_stat(st);
 }
 
+Access access_of(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return Access::closed;
+  return (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0 ? Access::reading : Access::writing;
+}
+
+void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
 Result<Directory> open_directory(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.is_open()) {

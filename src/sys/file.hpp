@@ -34,6 +34,13 @@ Result<FileStatus> status_of(const std::string& path);
 /// fstat(2) of a borrowed descriptor. Errors: io.
 Result<FileStatus> status_of(int fd);
 
+/// What a descriptor that this process was given is open for.
+enum class Access { closed, reading, writing };
+Access access_of(int fd);
+
+/// Keeps a descriptor that this process was given from the programs it runs.
+void close_on_exec(int fd);
+
 /// A directory, opened only to look up names in it (O_PATH), and its one
 /// canonical path: absolute, symlinks resolved, as the kernel names it.
 struct Directory {

@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "sys/ending_signals.hpp"
+
 namespace grex::sys {
 namespace {
-
-constexpr std::array<int, 3> ending_signals = {SIGINT, SIGTERM, SIGHUP};
 
 // flock(2) can't be given a set of signals to let through only while it blocks,
 // so a signal may land after the flag was looked at and before the call. Every
@@ -110,7 +110,6 @@ class Interruptions {
     for (std::size_t i = 0; i < ending_signals.size(); ++i) {
       const int signal = ending_signals.at(i);
       ::sigaction(signal, nullptr, &old_actions_.at(i));
-      // nohup(1), and the background jobs of scripts, are to stay deaf.
       if (old_actions_.at(i).sa_handler == SIG_IGN) continue;
       ::sigaction(signal, &action, nullptr);
       sigaddset(&let_through, signal);

@@ -33,12 +33,17 @@ void check_usage(const Finished& finished, const std::string& message) {
 
 TEST_CASE("a command without -- is shown its corrected line") {
   const TempDir dir;
+  const std::string& d = dir.path();
   const Finished finished = run_tool({"run", "-n", dir.path(), "make", "-j8", "a b"});
   check_usage(finished, "the command has to follow '--'\n");
   CHECK(finished.err.ends_with("grex-lock: try: grex-lock run -n " + dir.path() + " -- make -j8 'a b'\n"));
   CHECK_FALSE(exists(dir / ".grex-lock"));
   CHECK(run_tool({"run", "-w", "5", "make", "-j8", "all"})
             .err.ends_with("grex-lock: try: grex-lock run -w 5 -- make -j8 all\n"));
+  CHECK(run_tool({"run", d, d, "-t", "backend", "tar", "-x", "f"})
+            .err.ends_with("grex-lock: try: grex-lock run " + d + " " + d + " -t backend tar -x f -- CMD\n"));
+  CHECK(run_tool({"run", "-n", d, d, "git", "-n", d})
+            .err.ends_with("grex-lock: try: grex-lock run -n " + d + " " + d + " -- git -n " + d + "\n"));
 }
 
 TEST_CASE("a run without a command is shown where it goes") {
@@ -72,7 +77,10 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   check_usage(run_tool({"run", "-o", "--linger", d, "--", "true"}), "");
   check_usage(run_tool({"run", "-c", "true", d, "--", "true"}), "-c already names the command\n");
   check_usage(run_tool({"run", "-c", "true", d, "-z"}), "unknown option -z\n");
-  check_usage(run_tool({"run", d, "extra", "--", "true"}), "'extra' is one word too many\n");
+  check_usage(run_tool({"run", "-l", "pack:x", "--", "true"}), "--lock: 'pack:x' is not TIER:PATH, where TIER is ");
+  check_usage(run_tool({"run", "-l", d, "--", "true"}), "--lock: '" + d + "' is not TIER:PATH");
+  check_usage(run_tool({"run", "-l", "per-pack:", "--", "true"}), "--lock: 'per-pack:' is not TIER:PATH");
+  check_usage(run_tool({"run", "--slots", "4097", d, "--", "true"}), "--slots: '4097' is not a number of permits");
   check_usage(run_tool({"run", "--wait", "3", d, "--", "true"}), "unknown option --wait\n");
   check_usage(run_tool({"run", "", "--", "true"}), "PATH: it is empty\n");
   check_usage(run_tool({"probe", ""}), "PATH: it is empty\n");
@@ -86,7 +94,7 @@ TEST_CASE("bad options are usage errors that say what would be right") {
 TEST_CASE("a bad variable is a usage error that names it") {
   const TempDir dir;
   const std::pair<const char*, const char*> variables[] = {
-      {"GREX_LOCK_TIMEOUT", "soon"}, {"GREX_LOCK_TIER_CHECK", "maybe"}, {"GREX_LOCK_LAYOUT", "nested"}};
+      {"GREX_LOCK_TIMEOUT", "soon"}, {"GREX_LOCK_TIER_CHECK", "maybe"}, {"GREX_LOCK_LAYOUT", "round"}};
   for (const auto& [name, value] : variables) {
     const Finished finished = run_tool({"run", dir.path(), "--", "true"}, {.environment = {{name, value}}});
     check_usage(finished, std::string(name) + ": '" + value + "' is not ");

@@ -24,11 +24,38 @@ core::Target target_of(const LockRequest& request) {
   return std::move(*target);
 }
 
-core::Attempt try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
-  core::Target target = target_of(request);
-  auto attempt = core::try_acquire(request, target, mode);
-  REQUIRE(attempt);
-  return std::move(*attempt);
+core::Attempt acquire_now(std::vector<core::Target> targets, Mode mode = Mode::exclusive) {
+  return core::acquire(targets, mode, {.waits = false});
+}
+
+// How an attempt at one lock, without waiting, ended.
+struct Tried {
+  Acquire outcome;
+  std::optional<core::HeldLock> lock;
+};
+
+Tried try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
+  std::vector<core::Target> targets;
+  targets.push_back(target_of(request));
+  core::Attempt attempt = acquire_now(std::move(targets), mode);
+  REQUIRE(attempt.end);
+  Tried tried{attempt.end->outcome, {}};
+  if (!attempt.locks.empty()) tried.lock = std::move(attempt.locks.front());
+  return tried;
+}
+
+// The locks that the requests name, in the order of taking them.
+std::vector<core::Target> targets_of(const std::vector<LockRequest>& requests) {
+  std::vector<core::Target> targets;
+  for (const LockRequest& request : requests) targets.push_back(target_of(request));
+  core::put_in_order(targets);
+  return targets;
+}
+
+std::vector<std::string> paths_of(const core::Attempt& attempt) {
+  std::vector<std::string> paths;
+  for (const core::HeldLock& lock : attempt.locks) paths.push_back(lock.path());
+  return paths;
 }
 
 core::Record record() {
@@ -65,10 +92,10 @@ TEST_CASE("a second exclusive attempt is busy until the first is released") {
   const TempDir dir;
   const LockRequest pack = {Tier::per_pack, dir.path()};
   auto first = try_lock(pack);
-  CHECK(try_lock(pack).end.outcome == Acquire::busy);
-  CHECK(try_lock(pack, Mode::shared).end.outcome == Acquire::busy);
+  CHECK(try_lock(pack).outcome == Acquire::busy);
+  CHECK(try_lock(pack, Mode::shared).outcome == Acquire::busy);
   first.lock->release();
-  CHECK(try_lock(pack).end.outcome == Acquire::held);
+  CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
 TEST_CASE("sharers share and keep an exclusive attempt out") {
@@ -76,8 +103,8 @@ TEST_CASE("sharers share and keep an exclusive attempt out") {
   const LockRequest pack = {Tier::per_pack, dir.path()};
   const auto first = try_lock(pack, Mode::shared);
   const auto second = try_lock(pack, Mode::shared);
-  CHECK(second.end.outcome == Acquire::held);
-  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+  CHECK(second.outcome == Acquire::held);
+  CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
 TEST_CASE("a dropped lock is released, its record emptied") {
@@ -91,7 +118,7 @@ TEST_CASE("a dropped lock is released, its record emptied") {
   }
   CHECK(test::content_of(dir / ".grex-lock").empty());
   CHECK(test::exists(dir / ".grex-lock"));
-  CHECK(try_lock(pack).end.outcome == Acquire::held);
+  CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
 TEST_CASE("an abandoned lock stays while another copy of the descriptor is open") {
@@ -100,9 +127,9 @@ TEST_CASE("an abandoned lock stays while another copy of the descriptor is open"
   auto first = try_lock(pack);
   UniqueFd copy(::dup(first.lock->fd()));
   first.lock->abandon();
-  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+  CHECK(try_lock(pack).outcome == Acquire::busy);
   copy.reset();
-  CHECK(try_lock(pack).end.outcome == Acquire::held);
+  CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
 TEST_CASE("an explicit release frees the lock for every copy of the descriptor") {
@@ -111,7 +138,7 @@ TEST_CASE("an explicit release frees the lock for every copy of the descriptor")
   auto first = try_lock(pack);
   const UniqueFd copy(::dup(first.lock->fd()));
   first.lock->release();
-  CHECK(try_lock(pack).end.outcome == Acquire::held);
+  CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
 TEST_CASE("a shared holder writes no record and leaves the one that is there") {
@@ -131,19 +158,19 @@ TEST_CASE("a lock file that is removed during the hold lets nobody in on the old
   const auto fresh = try_lock(pack);
   REQUIRE(fresh.lock);
   CHECK(fresh.lock->stack_entry().file != old.lock->stack_entry().file);
-  CHECK(try_lock(pack).end.outcome == Acquire::busy);
+  CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
 TEST_CASE("the directory that is locked is the one that the path names, though the old one moved away meanwhile") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   const LockRequest request = {Tier::per_pack, pack};
-  core::Target target = target_of(request);
+  auto targets = targets_of({request});
   std::filesystem::rename(pack, dir / "old");
   dir.make("app");
-  const auto attempt = core::try_acquire(request, target, Mode::exclusive);
-  REQUIRE(attempt);
-  REQUIRE(attempt->lock);
+  const auto attempt = acquire_now(std::move(targets));
+  REQUIRE(attempt.end);
+  REQUIRE(attempt.locks.size() == 1);
   CHECK(test::is_locked(pack + "/.grex-lock"));
   CHECK_FALSE(test::is_locked(dir / "old/.grex-lock"));
 }
@@ -152,11 +179,11 @@ TEST_CASE("a target that is gone by the time of the lock is not found") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   const LockRequest request = {Tier::per_pack, pack};
-  core::Target target = target_of(request);
+  auto targets = targets_of({request});
   std::filesystem::rename(pack, dir / "old");
-  const auto attempt = core::try_acquire(request, target, Mode::exclusive);
-  REQUIRE_FALSE(attempt);
-  CHECK(attempt.error().kind == ErrorKind::not_found);
+  const auto attempt = acquire_now(std::move(targets));
+  REQUIRE_FALSE(attempt.end);
+  CHECK(attempt.end.error().kind == ErrorKind::not_found);
 }
 
 TEST_CASE("as many as there are permits get one at a time") {
@@ -165,16 +192,85 @@ TEST_CASE("as many as there are permits get one at a time") {
   auto first = try_lock(permits);
   const auto second = try_lock(permits);
   CHECK(first.lock->path() != second.lock->path());
-  CHECK(try_lock(permits).end.outcome == Acquire::busy);
+  CHECK(try_lock(permits).outcome == Acquire::busy);
   first.lock->release();
-  CHECK(try_lock(permits).end.outcome == Acquire::held);
+  CHECK(try_lock(permits).outcome == Acquire::held);
 }
 
 TEST_CASE("unbounded permits are held without a lock") {
   const TempDir dir;
   const auto attempt = try_lock({Tier::semaphore, dir.path(), 0});
-  CHECK(attempt.end.outcome == Acquire::held);
+  CHECK(attempt.outcome == Acquire::held);
   CHECK_FALSE(attempt.lock);
+}
+
+TEST_CASE("several locks are taken in the order of their tiers and paths, and duplicates once") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const auto attempt = acquire_now(targets_of({{Tier::manifest, a},
+                                               {Tier::per_pack, b},
+                                               {Tier::per_pack, a},
+                                               {Tier::workspace_sync, dir.path()},
+                                               {Tier::per_pack, b + "/../b"}}));
+  CHECK(paths_of(attempt) == std::vector<std::string>{dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock",
+                                                      a + "/.grex/.grex.lock"});
+}
+
+TEST_CASE("of several locks all are held or none") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const UniqueFd other = test::lock_as_grex(b + "/.grex-lock");
+  const auto attempt = acquire_now(targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}}));
+  CHECK(attempt.end->outcome == Acquire::busy);
+  CHECK(attempt.at == 1);
+  CHECK(attempt.locks.empty());
+  CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
+}
+
+TEST_CASE("both layouts are two files, flat first, but one at tier manifest") {
+  const TempDir dir;
+  const auto both = core::layouts_named("both");
+  std::vector<LockRequest> requests;
+  for (const Tier tier : {Tier::manifest, Tier::per_pack}) {
+    for (const core::Layout layout : *both) {
+      requests.push_back({tier, dir.path(), 1, core::CreateTarget::no, layout});
+    }
+  }
+  CHECK(paths_of(acquire_now(targets_of(requests))) ==
+        std::vector<std::string>{dir / ".grex-lock", dir / ".grex/.grex-lock", dir / ".grex/.grex.lock"});
+}
+
+TEST_CASE("a lock file that is a hard link to another of the same command is locked once") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  test::write_file(a + "/.grex-lock", "");
+  std::filesystem::create_hard_link(a + "/.grex-lock", b + "/.grex-lock");
+  auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
+  const auto attempt = core::acquire(targets, Mode::exclusive, {});  // would wait for itself without end
+  CHECK(attempt.end->outcome == Acquire::held);
+  CHECK(attempt.locks.size() == 1);
+}
+
+TEST_CASE("one deadline holds for all locks, and what was taken is given back") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const UniqueFd other = test::lock_as_grex(b + "/.grex-lock");
+  auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
+  const auto attempt = core::acquire(targets, Mode::exclusive, {.deadline = sys::Deadline::clock::now()});
+  CHECK(attempt.end->outcome == Acquire::timed_out);
+  CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
+}
+
+TEST_CASE("a permit is never shared") {
+  const TempDir dir;
+  const LockRequest permit = {Tier::semaphore, dir.path(), 1};
+  const auto first = try_lock(permit, Mode::shared);
+  CHECK(first.lock->mode() == Mode::exclusive);
+  CHECK(try_lock(permit, Mode::shared).outcome == Acquire::busy);
 }
 
 TEST_CASE("a probe tells and makes nothing") {

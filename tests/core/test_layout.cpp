@@ -5,15 +5,49 @@
 using namespace grex::core;
 
 TEST_CASE("the flat layout has the lock files of grex up to 1.3.1") {
-  CHECK(lock_name(Tier::workspace_sync, "app", 0) == ".grex.sync.lock");
-  CHECK(lock_name(Tier::semaphore, "app", 3) == ".grex.slot-3.lock");
-  CHECK(lock_name(Tier::per_pack, "app", 0) == ".grex-lock");
-  CHECK(lock_name(Tier::backend, "app", 0) == "app.grex-backend.lock");
-  CHECK(lock_name(Tier::manifest, "app", 0) == ".grex/.grex.lock");
+  CHECK(lock_name(Layout::flat, Tier::workspace_sync, "app", 0) == ".grex.sync.lock");
+  CHECK(lock_name(Layout::flat, Tier::semaphore, "app", 3) == ".grex.slot-3.lock");
+  CHECK(lock_name(Layout::flat, Tier::per_pack, "app", 0) == ".grex-lock");
+  CHECK(lock_name(Layout::flat, Tier::backend, "app", 0) == "app.grex-backend.lock");
+  CHECK(lock_name(Layout::flat, Tier::manifest, "app", 0) == ".grex/.grex.lock");
 }
 
-TEST_CASE("only the backend's lock file lies beside its target") {
-  for (const Tier tier : all_tiers) CHECK((lies_beside_target(tier) == Beside::yes) == (tier == Tier::backend));
+TEST_CASE("the nested layout has the lock files of grex 1.3.2 and later") {
+  CHECK(lock_name(Layout::nested, Tier::workspace_sync, "app", 0) == ".grex/.grex.sync.lock");
+  CHECK(lock_name(Layout::nested, Tier::semaphore, "app", 3) == ".grex/.grex.slot-3.lock");
+  CHECK(lock_name(Layout::nested, Tier::per_pack, "app", 0) == ".grex/.grex-lock");
+  CHECK(lock_name(Layout::nested, Tier::backend, "lib/app", 0) == ".grex/locks/lib/app.backend.lock");
+  CHECK(lock_name(Layout::nested, Tier::manifest, "app", 0) == ".grex/.grex.lock");
+}
+
+TEST_CASE("both layouts are flat first, and there are no others") {
+  CHECK(layouts_named("flat") == Layouts{Layout::flat});
+  CHECK(layouts_named("nested") == Layouts{Layout::nested});
+  CHECK(layouts_named("both") == Layouts{Layout::flat, Layout::nested});
+  for (const char* const name : {"", "Flat", "flat,nested", "all"}) CHECK_FALSE(layouts_named(name));
+}
+
+TEST_CASE("only the backend's lock file lies outside its target") {
+  for (const Tier tier : all_tiers) CHECK((lies_outside_target(tier) == Outside::yes) == (tier == Tier::backend));
+}
+
+TEST_CASE("every lock file's name tells its tier, and no other file's does") {
+  for (const Layout layout : {Layout::flat, Layout::nested}) {
+    for (const Tier tier : all_tiers) CHECK(tier_of_lock_file("/ws/" + lock_name(layout, tier, "app", 7)) == tier);
+  }
+  CHECK(tier_of_lock_file(".grex-lock") == Tier::per_pack);
+  for (const char* const path :
+       {"", "/", "/ws/lock", "/ws/.grex-lock/x", "/ws/.grex-backend.lock", "/ws/x.backend.lock", "/ws/.grex.lock",
+        "/ws/.grex/locks/.backend.lock", "/ws/x.grex-lock", "/ws/.grex.slot-queue-4.lock"}) {
+    CAPTURE(path);
+    CHECK_FALSE(tier_of_lock_file(path));
+  }
+}
+
+TEST_CASE("the queue for permits is no permit") {
+  CHECK(queue_name(Layout::flat, 4) == ".grex.slot-queue-4.lock");
+  CHECK(queue_name(Layout::nested, 4) == ".grex/.grex.slot-queue-4.lock");
+  CHECK_FALSE(slot_number(queue_name(Layout::flat, 4)));
 }
 
 TEST_CASE("a slot's number is read from its file's name and from no other") {

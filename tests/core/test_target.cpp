@@ -100,3 +100,39 @@ TEST_CASE("at tier semaphore there is a file a permit and none where permits are
   REQUIRE(unbounded);
   CHECK(unbounded->names.empty());
 }
+
+TEST_CASE("a clone's lock in the nested layout lies in the nearest meta directory above it") {
+  const TempDir dir;
+  const auto nested = [](const std::string& path) {
+    return core::resolve({Tier::backend, path, 1, CreateTarget::no, core::Layout::nested});
+  };
+  const std::string app = dir.make("ws/lib/app");
+  const auto homeless = nested(app);
+  REQUIRE_FALSE(homeless);
+  CHECK(homeless.error().kind == ErrorKind::not_found);
+  CHECK(homeless.error().op == core::find_meta);
+
+  dir.make("ws/.grex");
+  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  CHECK(nested(app)->path == app);
+  CHECK(nested(dir / "ws/lib/new")->lock_path(0) == dir / "ws/.grex/locks/lib/new.backend.lock");
+  dir.make("ws/lib/app/.grex");  // its own does not count
+  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  dir.make("ws/lib/.grex");
+  CHECK(nested(app)->lock_path(0) == dir / "ws/lib/.grex/locks/app.backend.lock");
+  std::filesystem::remove(dir / "ws/lib/.grex");
+  test::write_file(dir / "ws/lib/.grex", "no directory");
+  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+}
+
+TEST_CASE("the existing files of a workspace's permits are all that are there, however many are asked for") {
+  const TempDir dir;
+  for (const char* const name : {".grex.slot-0.lock", ".grex.slot-7.lock", ".grex.slot-queue-2.lock"}) {
+    test::write_file(dir / name, "");
+  }
+  const auto target = core::resolve({Tier::semaphore, dir.path(), 2});
+  CHECK(*core::existing_slots(*target) == std::vector<unsigned>{0, 7});
+  CHECK(core::existing_files(*target).size() == 2);
+  CHECK(core::existing_slots(*core::resolve({Tier::semaphore, dir.path(), 2, CreateTarget::no, core::Layout::nested}))
+            ->empty());
+}

@@ -1,0 +1,73 @@
+#include "cli/events.hpp"
+
+#include <unistd.h>
+
+#include "cli/report_json.hpp"
+#include "sys/file.hpp"
+
+namespace grex::cli {
+
+using std::chrono::steady_clock;
+
+Events::Events(std::optional<int> fd) : fd_(fd) {
+  // Else a daemon that the command leaves behind would keep the reader waiting.
+  if (fd_ && *fd_ > STDERR_FILENO) sys::close_on_exec(*fd_);
+}
+
+void Events::about(const std::vector<core::Target>& wanted, sys::Mode mode) {
+  locks_.clear();
+  for (const core::Target& target : wanted) {
+    const bool is_permit = target.tier() == core::Tier::semaphore;
+    if (is_permit && target.names.empty()) continue;
+    locks_.push_back(
+        {target.tier(), is_permit ? std::string() : target.lock_path(0), is_permit ? sys::Mode::exclusive : mode});
+  }
+}
+
+void Events::about(const std::vector<core::HeldLock>& held) {
+  locks_.clear();
+  for (const core::HeldLock& lock : held) locks_.push_back({lock.tier(), lock.path(), lock.mode()});
+}
+
+void Events::waiting(const Failure& busy) {
+  Event waiting = event("waiting");
+  waiting.busy = &busy;
+  write(waiting);
+}
+
+void Events::acquired(std::chrono::milliseconds waited) {
+  acquired_at_ = steady_clock::now();
+  Event acquired = event("acquired");
+  acquired.waited = waited;
+  write(acquired);
+}
+
+void Events::started(pid_t pid) {
+  Event started = event("started");
+  started.pid = pid;
+  write(started);
+}
+
+void Events::released(int exit_code) {
+  Event released = event("released");
+  released.held = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - acquired_at_);
+  released.exit_code = exit_code;
+  write(released);
+}
+
+Outcome Events::ended(Outcome outcome) {
+  if (outcome.failure) {
+    Event failed = event("failed");
+    failed.error = &*outcome.failure;
+    write(failed);
+  }
+  return outcome;
+}
+
+Event Events::event(std::string name) const { return {std::move(name), core::utc_now(), locks_}; }
+
+void Events::write(const Event& event) const {
+  if (fd_) (void)sys::write_all(*fd_, event_line(event));
+}
+
+}  // namespace grex::cli

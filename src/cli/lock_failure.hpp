@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+
+#include "cli/failure.hpp"
+#include "cli/options.hpp"
+#include "core/target.hpp"
+#include "core/tier_stack.hpp"
+#include "sys/wait.hpp"
+
+namespace grex::cli {
+
+/// The environment variable that carries the ancestors' locks.
+inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
+
+/// It is not what grex-lock writes.
+Failure stack_failure();
+
+/// A lock as messages name it: what it is, and its path.
+struct LockName {
+  core::Tier tier = core::Tier::per_pack;
+  std::string path;         ///< of its file; at tier semaphore the first permit's
+  std::string target = {};  ///< canonical path of what it guards; empty if that is not known
+};
+LockName name_of(const core::Target& target);
+
+/// An ancestor holds this very lock.
+Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, const LockOptions& options);
+
+/// An ancestor holds a lock that has to be taken after this one.
+Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
+
+/// A signal ended the wait.
+Failure cancelled_failure(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options);
+
+/// Whether anyone reads who holds a busy lock, beside whom the options tell of.
+enum class HoldersFor { people, programs };
+
+/// Somebody has the lock; `files` are all its lock files. Finding out who takes
+/// reading all of /proc, which is spared where -q keeps it from people.
+Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
+                     HoldersFor readers);
+
+/// A wait that ended, `waited` after it began, with the lock still busy.
+Failure timeout_failure(Failure busy, std::chrono::milliseconds waited);
+
+}  // namespace grex::cli

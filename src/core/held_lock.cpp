@@ -1,0 +1,42 @@
+#include "core/held_lock.hpp"
+
+#include "sys/proc.hpp"
+
+namespace grex::core {
+
+HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  file_ = std::move(other.file_);
+  tier_ = other.tier_;
+  path_ = std::move(other.path_);
+  mode_ = other.mode_;
+  has_record_ = other.has_record_;
+  return *this;
+}
+
+Result<void> HeldLock::write_record(const Record& record) {
+  if (mode_ == sys::Mode::shared || file_.read_only) return {};
+  if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
+    return at_path(written.error(), path_);
+  }
+  has_record_ = true;
+  return {};
+}
+
+void HeldLock::release() {
+  if (!file_.fd.is_open()) return;
+  // Not ours any more, if a process that inherited it has unlocked it and another
+  // took it: then the record is that one's. A record that stays behind is shown
+  // as stale, so a failure loses nothing.
+  if (has_record_) {
+    const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
+    if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
+  }
+  sys::unlock(file_.fd.get());
+  file_.fd.reset();
+}
+
+StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
+
+}  // namespace grex::core

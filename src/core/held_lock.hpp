@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include "base/result.hpp"
+#include "core/record.hpp"
+#include "core/tier_stack.hpp"
+#include "sys/flock.hpp"
+
+namespace grex::core {
+
+/// A lock that is held, until it is released, abandoned or dropped (which
+/// releases it).
+class HeldLock {
+ public:
+  HeldLock(sys::LockFile file, Tier tier, std::string path, sys::Mode mode)
+      : file_(std::move(file)), tier_(tier), path_(std::move(path)), mode_(mode) {}
+  HeldLock(HeldLock&&) = default;
+  HeldLock& operator=(HeldLock&& other) noexcept;
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+  ~HeldLock() { release(); }
+
+  /// Writes who we are into the lock file. A shared holder, and one that may
+  /// only read the file, has nowhere to write: that is no Error. Errors: io.
+  Result<void> write_record(const Record& record);
+
+  /// Empties the record and unlocks, for every process that inherited the lock.
+  void release();
+
+  /// Lets go of our copy only: the lock stays while another process has it open.
+  void abandon() { file_.fd.reset(); }
+
+  /// Borrowed.
+  [[nodiscard]] int fd() const { return file_.fd.get(); }
+  [[nodiscard]] sys::FileId file() const { return file_.id; }
+  [[nodiscard]] Tier tier() const { return tier_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] sys::Mode mode() const { return mode_; }
+
+  /// The entry that says so to descendants.
+  [[nodiscard]] StackEntry stack_entry() const;
+
+ private:
+  sys::LockFile file_;
+  Tier tier_;
+  std::string path_;
+  sys::Mode mode_;
+  bool has_record_ = false;
+};
+
+}  // namespace grex::core

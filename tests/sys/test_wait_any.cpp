@@ -1,0 +1,159 @@
+#include "sys/wait_any.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex;
+using namespace std::chrono_literals;
+using sys::Acquire;
+using sys::Mode;
+using test::TempDir;
+
+namespace {
+
+constexpr std::size_t count = 3;
+
+// Some lock files, each with a holder.
+struct Files {
+  TempDir dir;
+  std::array<UniqueFd, count> holders;
+
+  Files() {
+    for (std::size_t i = 0; i < count; ++i) holders.at(i) = test::lock_as_grex(path(i));
+  }
+  [[nodiscard]] std::string path(std::size_t i) const { return dir / std::to_string(i); }
+  [[nodiscard]] bool all_are_waited_for() const {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (test::waiters_on(path(i)) != 1) return false;
+    }
+    return true;
+  }
+  [[nodiscard]] std::size_t locked() const {
+    std::size_t locked = 0;
+    for (std::size_t i = 0; i < count; ++i) locked += test::is_locked(path(i)) ? 1 : 0;
+    return locked;
+  }
+};
+
+// Descriptors of this process to wait with.
+struct Opened {
+  std::array<UniqueFd, count> opened;
+  std::array<int, count> fds{};
+
+  explicit Opened(const Files& files) {
+    for (std::size_t i = 0; i < count; ++i) {
+      opened.at(i).reset(::open(files.path(i).c_str(), O_RDWR | O_CLOEXEC));
+      fds.at(i) = opened.at(i).get();
+    }
+  }
+};
+
+std::size_t thread_count() {
+  const std::filesystem::directory_iterator threads("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
+}
+
+// Waits for any of the files in a child, whose exit status says how that ended:
+// the index that is held, or one of these. `then` is called with the lock held.
+constexpr int was_cancelled = 100;
+constexpr int was_wrong = 101;
+pid_t wait_in_child(Files& files, const std::function<void()>& then = {}) {
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid != 0) return pid;
+  for (UniqueFd& holder : files.holders) holder.reset();  // the parent's are what counts
+  const Opened ours(files);
+  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
+  if (!any || thread_count() != 1) ::_exit(was_wrong);
+  if (any->end.outcome == Acquire::cancelled) ::_exit(any->end.signal == SIGTERM ? was_cancelled : was_wrong);
+  if (then) then();
+  ::_exit(static_cast<int>(any->index));
+}
+
+int status_of(pid_t pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a lock that is free already is the one") {
+  Files files;
+  files.holders[1].reset();
+  const Opened ours(files);
+  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
+  CHECK(any->end.outcome == Acquire::held);
+  CHECK(any->index == 1);
+  CHECK(test::is_locked(files.path(1)));
+  CHECK(thread_count() == 1);
+}
+
+TEST_CASE("whichever of the locks comes free first ends the wait, and it alone is held") {
+  for (std::size_t i = 0; i < count; ++i) {
+    Files files;
+    const pid_t child = wait_in_child(files);
+    test::until([&files] { return files.all_are_waited_for(); });
+    files.holders.at(i).reset();
+    CHECK(status_of(child) == static_cast<int>(i));
+  }
+}
+
+TEST_CASE("locks that come free together are given back but one") {
+  for (int round = 0; round < 50; ++round) {
+    Files files;
+    const pid_t child = wait_in_child(files, [&files] { test::until([&files] { return files.locked() == 1; }); });
+    for (UniqueFd& holder : files.holders) holder.reset();
+    const int status = status_of(child);
+    CHECK((status >= 0 && status < static_cast<int>(count)));
+    CHECK(files.locked() == 0);
+  }
+}
+
+TEST_CASE("a deadline ends the wait for any lock, wherever it falls, and leaves no thread") {
+  const Files files;
+  const Opened ours(files);
+  for (int i = 0; i < 100; ++i) {
+    const auto deadline = sys::Deadline::clock::now() + i * 10us;
+    CHECK(sys::wait_any(ours.fds, Mode::exclusive, deadline)->end.outcome == Acquire::timed_out);
+    CHECK(sys::Deadline::clock::now() >= deadline);
+    CHECK(thread_count() == 1);
+  }
+}
+
+TEST_CASE("a signal ends the wait for any lock and leaves nothing that could take one") {
+  for (int round = 0; round < 20; ++round) {
+    Files files;
+    const pid_t child = wait_in_child(files);
+    test::until([&files] { return files.all_are_waited_for(); });
+    ::kill(child, SIGTERM);
+    CHECK(status_of(child) == was_cancelled);
+    for (UniqueFd& holder : files.holders) holder.reset();
+    CHECK(files.locked() == 0);
+  }
+}
+
+TEST_CASE("a signal that comes with the lock leaves it held or free, never both") {
+  for (int round = 0; round < 100; ++round) {
+    Files files;
+    const pid_t child = wait_in_child(files);
+    test::until([&files] { return files.all_are_waited_for(); });
+    files.holders[2].reset();
+    ::kill(child, SIGTERM);
+    const int status = status_of(child);
+    // After the wait a SIGTERM kills, since the child has no handler of its own.
+    CHECK((status == 2 || status == was_cancelled || status == -1));
+    CHECK_FALSE(test::is_locked(files.path(2)));
+  }
+}
