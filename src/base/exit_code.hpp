@@ -13,6 +13,7 @@ inline constexpr int ok = 0;
 inline constexpr int usage = 64;
 inline constexpr int stack = 65;
 inline constexpr int not_found = 66;
+inline constexpr int no_hold = 69;
 inline constexpr int internal = 70;
 inline constexpr int system = 71;
 inline constexpr int create = 73;

@@ -19,10 +19,14 @@ struct Entry {
   std::string_view summary;
 };
 
-constexpr std::array<Entry, 5> commands = {{
-    {"run", run, "run a command under a lock"},
+constexpr std::array<Entry, 9> commands = {{
+    {"run", run, "run a command under locks"},
     {"probe", probe, "tell whether a lock could be taken now"},
     {"status", status, "tell who holds the locks of a pack, and who waits"},
+    {"hold", hold, "keep locks without a command, also in the background"},
+    {"release", release, "end the hold that holds a lock"},
+    {"wait", wait, "wait until locks are free, keeping nothing"},
+    {"fd", fd, "lock or unlock a file that the shell has open"},
     {"stack", stack, "show the locks that the ancestors of this shell hold"},
     {"tiers", tiers, "show the tiers of locks and their files"},
 }};

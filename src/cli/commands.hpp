@@ -12,6 +12,10 @@ Outcome dispatch(const Invocation& invocation);
 Outcome run(const Invocation& invocation);
 Outcome probe(const Invocation& invocation);
 Outcome status(const Invocation& invocation);
+Outcome hold(const Invocation& invocation);
+Outcome release(const Invocation& invocation);
+Outcome wait(const Invocation& invocation);
+Outcome fd(const Invocation& invocation);
 Outcome stack(const Invocation& invocation);
 Outcome tiers(const Invocation& invocation);
 

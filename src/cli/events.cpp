@@ -29,7 +29,7 @@ void Events::about(const std::vector<core::HeldLock>& held) {
   for (const core::HeldLock& lock : held) locks_.push_back({lock.tier(), lock.path(), lock.mode()});
 }
 
-void Events::waiting(const Failure& busy) {
+void Events::waiting(const Failure& busy) const {
   Event waiting = event("waiting");
   waiting.busy = &busy;
   write(waiting);
@@ -42,20 +42,20 @@ void Events::acquired(std::chrono::milliseconds waited) {
   write(acquired);
 }
 
-void Events::started(pid_t pid) {
+void Events::started(pid_t pid) const {
   Event started = event("started");
   started.pid = pid;
   write(started);
 }
 
-void Events::released(int exit_code) {
+void Events::released(int exit_code) const {
   Event released = event("released");
   released.held = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - acquired_at_);
   released.exit_code = exit_code;
   write(released);
 }
 
-Outcome Events::ended(Outcome outcome) {
+Outcome Events::ended(Outcome outcome) const {
   if (outcome.failure) {
     Event failed = event("failed");
     failed.error = &*outcome.failure;

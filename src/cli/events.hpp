@@ -44,18 +44,19 @@ class Events {
   /// The locks that the events are about: first as they are wanted, then as held.
   void about(const std::vector<core::Target>& wanted, sys::Mode mode);
   void about(const std::vector<core::HeldLock>& held);
+  void about(std::vector<EventLock> locks) { locks_ = std::move(locks); }
 
   [[nodiscard]] bool are_wanted() const { return fd_.has_value(); }
-  void waiting(const Failure& busy);
+  void waiting(const Failure& busy) const;
   void acquired(std::chrono::milliseconds waited);
-  void started(pid_t pid);
-  void released(int exit_code);
+  void started(pid_t pid) const;
+  void released(int exit_code) const;
 
   /// The end of a command: tells why it failed, if it did. Hands it back.
-  Outcome ended(Outcome outcome);
+  [[nodiscard]] Outcome ended(Outcome outcome) const;
 
  private:
-  Event event(std::string name) const;
+  [[nodiscard]] Event event(std::string name) const;
   void write(const Event& event) const;
 
   std::optional<int> fd_;

@@ -1,6 +1,7 @@
 #include "cli/lock_failure.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/exit_code.hpp"
@@ -62,7 +63,7 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor) {
   return failure;
 }
 
-Failure cancelled_failure(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options) {
+Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options) {
   Failure failure;
   failure.kind = ErrorKind::cancelled;
   failure.what = "cancelled";
@@ -72,7 +73,9 @@ Failure cancelled_failure(const LockName& lock, const sys::WaitEnd& end, const L
   failure.exit_code = exit_code::signal_base + end.signal;
   failure.tier = lock.tier;
   failure.told = options.verbosity != Verbosity::quiet;
-  return failure;
+  Outcome outcome = failed(std::move(failure));
+  outcome.interrupted_by_user = end.from_terminal && end.signal == SIGINT;
+  return outcome;
 }
 
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
@@ -93,6 +96,10 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   failure.why = still_held ? holder_line(failure.holders, core::utc_now()) : "held a moment ago";
   if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
   return failure;
+}
+
+std::chrono::milliseconds since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "cli/failure.hpp"
 #include "cli/options.hpp"
@@ -31,7 +33,7 @@ Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, 
 Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
 
 /// A signal ended the wait.
-Failure cancelled_failure(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options);
+Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options);
 
 /// Whether anyone reads who holds a busy lock, beside whom the options tell of.
 enum class HoldersFor { people, programs };
@@ -40,6 +42,9 @@ enum class HoldersFor { people, programs };
 /// reading all of /proc, which is spared where -q keeps it from people.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
                      HoldersFor readers);
+
+/// How long ago that was.
+std::chrono::milliseconds since(std::chrono::steady_clock::time_point start);
 
 /// A wait that ended, `waited` after it began, with the lock still busy.
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited);

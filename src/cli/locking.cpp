@@ -1,12 +1,12 @@
 #include "cli/locking.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include <cerrno>
 
 #include "cli/output.hpp"
+#include "cli/printable.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::cli {
@@ -109,7 +109,8 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
 
   Prepared prepared{{}, std::get<core::TierStack>(std::move(stack)), {}};
   for (core::Target& target : std::get<std::vector<core::Target>>(found)) {
-    const auto ours = is_already_ours(name_of(target), core::existing_files(target), prepared.stack, options);
+    const auto ours =
+        is_already_ours(name_of(target), core::ids_of(core::existing_files(target)), prepared.stack, options);
     if (const auto* failure = std::get_if<Failure>(&ours)) return *failure;
     if (std::get<bool>(ours)) {
       prepared.already_ours.push_back(name_of(target));
@@ -120,46 +121,52 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
   return prepared;
 }
 
-Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global, Events& events) {
-  const auto start = steady_clock::now();
-  const HoldersFor readers = readers_of(global, events);
-  std::vector<core::Target>& targets = prepared.targets;
-  events.about(targets, options.mode);
+core::Patience patience_of(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                           steady_clock::time_point start) {
   core::Patience patience;
   patience.waits = !options.nonblock;
   if (options.timeout) patience.deadline = start + *options.timeout;
   patience.on_wait = [&](const core::Target& target) {
-    if (options.verbosity != Verbosity::verbose && !events.are_wanted()) return;
-    const Failure busy = busy_failure(name_of(target), target.lock_paths(), options, readers);
-    events.waiting(busy);
-    if (options.verbosity == Verbosity::verbose) note(fmt::format("waiting for {}: {}", busy.path, busy.why));
+    tell_waiting(options, events, [&] {
+      return busy_failure(name_of(target), target.lock_paths(), options, readers_of(global, events));
+    });
   };
-  core::Attempt attempt = core::acquire(targets, options.mode, patience);
+  return patience;
+}
 
+void tell_waiting(const LockOptions& options, const Events& events, const std::function<Failure()>& busy) {
+  const bool is_told = options.verbosity == Verbosity::verbose;
+  if (!is_told && !events.are_wanted()) return;
+  const Failure failure = busy();
+  events.waiting(failure);
+  if (is_told) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
+}
+
+Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>& targets, const LockOptions& options,
+                  HoldersFor readers, steady_clock::time_point start) {
+  const core::Target& target = targets[attempt.at];
+  if (!attempt.end) return failed(failure_from(attempt.end.error(), target.tier()));
+  if (attempt.end->outcome == sys::Acquire::cancelled) return cancelled(name_of(target), *attempt.end, options);
+  Failure failure = busy_failure(name_of(target), target.lock_paths(), options, readers);
+  if (attempt.end->outcome == sys::Acquire::timed_out) failure = timeout_failure(std::move(failure), since(start));
+  return failed(std::move(failure));
+}
+
+Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global, Events& events) {
+  const auto start = steady_clock::now();
+  events.about(prepared.targets, options.mode);
+  core::Attempt attempt = core::acquire(prepared.targets, options.mode, patience_of(options, global, events, start));
   Taken taken;
   taken.stack = std::move(prepared.stack);
-  taken.waited = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);
-  if (!attempt.end) {
-    taken.failure = failure_from(attempt.end.error(), targets[attempt.at].tier());
+  taken.waited = since(start);
+  if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
+    taken.failed = not_taken(attempt, prepared.targets, options, readers_of(global, events), start);
     return taken;
   }
-  if (attempt.end->outcome == sys::Acquire::held) {
-    taken.locks = std::move(attempt.locks);
-    for (const core::HeldLock& lock : taken.locks) taken.stack.push_back(lock.stack_entry());
-    events.about(taken.locks);
-    events.acquired(taken.waited);
-    return taken;
-  }
-  const core::Target& target = targets[attempt.at];
-  if (attempt.end->outcome == sys::Acquire::cancelled) {
-    taken.failure = cancelled_failure(name_of(target), *attempt.end, options);
-    taken.interrupted_by_user = attempt.end->from_terminal && attempt.end->signal == SIGINT;
-    return taken;
-  }
-  taken.failure = busy_failure(name_of(target), target.lock_paths(), options, readers);
-  if (attempt.end->outcome == sys::Acquire::timed_out) {
-    taken.failure = timeout_failure(std::move(*taken.failure), taken.waited);
-  }
+  taken.locks = std::move(attempt.locks);
+  for (const core::HeldLock& lock : taken.locks) taken.stack.push_back(lock.stack_entry());
+  events.about(taken.locks);
+  events.acquired(taken.waited);
   return taken;
 }
 
@@ -167,12 +174,6 @@ Failure with_create_hint(Failure failure) {
   const bool is_missing = failure.kind == ErrorKind::not_found && failure.err == ENOENT;
   if (is_missing && failure.hint.empty()) failure.hint = "--create makes missing directories";
   return failure;
-}
-
-Outcome not_taken(const Taken& taken) {
-  Outcome outcome = failed(taken.failure.value());
-  outcome.interrupted_by_user = taken.interrupted_by_user;
-  return outcome;
 }
 
 void write_records(Taken& taken, const LockOptions& options, const std::string& verb,
@@ -193,6 +194,10 @@ void write_records(Taken& taken, const LockOptions& options, const std::string& 
       note("no record written: " + failure_from(written.error()).why);
     }
   }
+}
+
+std::string export_line(const core::TierStack& stack) {
+  return fmt::format("export {}={}\n", stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
 }
 
 std::string paths_of(const std::vector<core::HeldLock>& locks) {

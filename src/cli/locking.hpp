@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -37,29 +38,39 @@ std::variant<core::TierStack, Failure> live_stack(const LockOptions& options);
 std::variant<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
                                             const core::TierStack& stack, const LockOptions& options);
 
+/// How long to try for locks that are wanted since `start`, and how that is
+/// told, as the options say. It borrows all of them.
+core::Patience patience_of(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                           std::chrono::steady_clock::time_point start);
+
+/// Says, before a wait, what stands in the way, where anyone wants to know.
+void tell_waiting(const LockOptions& options, const Events& events, const std::function<Failure()>& busy);
+
+/// Of an attempt, made since `start`, that did not get its locks.
+Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>& targets, const LockOptions& options,
+                  HoldersFor readers, std::chrono::steady_clock::time_point start);
+
 /// Locks as a command holds them.
 struct Taken {
   std::vector<core::HeldLock> locks;  ///< none where ancestors have them, or permits are unbounded
   core::TierStack stack;              ///< what descendants are to know
   std::chrono::milliseconds waited{0};
-  std::optional<Failure> failure = {};
-  bool interrupted_by_user = false;
+  std::optional<Outcome> failed = {};  ///< then nothing is held
 };
 
-/// Takes all of the locks, or none, waiting as long as the options allow, and
-/// tells about it as they choose.
+/// Takes all of the locks, or none, and tells about it as the options say.
 Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global, Events& events);
 
 /// With the advice to use --create, where that helps.
 Failure with_create_hint(Failure failure);
 
-/// The Outcome of locks that could not be taken.
-Outcome not_taken(const Taken& taken);
-
 /// Writes into the locks' files who holds them, by which verb, and which command
 /// they are held for; unless that is not wanted.
 void write_records(Taken& taken, const LockOptions& options, const std::string& verb,
                    const std::vector<std::string>& command);
+
+/// The line by which a shell takes over the stack: `export GREX_LOCK_STACK=…`.
+std::string export_line(const core::TierStack& stack);
 
 /// The paths of the locks' files, in one line.
 std::string paths_of(const std::vector<core::HeldLock>& locks);

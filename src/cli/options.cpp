@@ -206,11 +206,14 @@ void add_locks(CLI::App& app, LockOptions& options) {
       ->group("Lock");
 }
 
-void add_choice_options(CLI::App& app, LockOptions& options) {
-  add_parsed<core::Tier>(app, "-t,--tier", options.tier, core::tier_named, tier_names,
-                         "tier of the PATHs (default: per-pack)")
+void add_tier_option(CLI::App& app, core::Tier& tier) {
+  add_parsed<core::Tier>(app, "-t,--tier", tier, core::tier_named, tier_names, "tier of the PATHs (default: per-pack)")
       ->type_name("TIER")
       ->group("Lock");
+}
+
+void add_choice_options(CLI::App& app, LockOptions& options) {
+  add_tier_option(app, options.tier);
   auto* const shared = app.add_flag_callback(
       "-s,--shared", [&options] { options.mode = sys::Mode::shared; }, "share the lock with other sharers");
   app.add_flag_callback(

@@ -66,6 +66,9 @@ void add_paths(CLI::App& app, std::vector<std::string>& paths);
 /// Any number of PATHs, and -l.
 void add_locks(CLI::App& app, LockOptions& options);
 
+/// -t.
+void add_tier_option(CLI::App& app, core::Tier& tier);
+
 /// -t, -s, -x, --reentrant, --tier-check, -E, -q, -v.
 void add_choice_options(CLI::App& app, LockOptions& options);
 

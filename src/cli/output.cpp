@@ -23,7 +23,7 @@ int report(const Failure& failure, const Invocation& invocation) {
     return failure.exit_code;
   }
   const std::string document = error_document(invocation.verb, failure);
-  if (invocation.verb == "run") {
+  if (invocation.verb == "run" || invocation.verb == "hold") {
     (void)sys::write_all(STDERR_FILENO, document);
     return failure.exit_code;
   }

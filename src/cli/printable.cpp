@@ -33,13 +33,13 @@ bool needs_quotes(std::string_view word) {
   return word.empty() || word.find_first_not_of(plain) != std::string_view::npos;
 }
 
+}  // namespace
+
 std::string in_quotes(std::string_view word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
 }
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string shown;

@@ -93,10 +93,23 @@ std::string event_line(const Event& event) {
   return line_of(document);
 }
 
-std::string hold_document(pid_t pid, const std::vector<core::HeldLock>& locks) {
+std::string held_document(const std::string& verb, const std::vector<core::HeldLock>& locks) {
   json entries = json::array();
   for (const core::HeldLock& lock : locks) entries.push_back(core::to_json(lock.stack_entry()));
-  return line_of({{"verb", "hold"}, {"version", document_version}, {"pid", pid}, {"locks", std::move(entries)}});
+  return line_of({{"verb", verb}, {"version", document_version}, {"locks", std::move(entries)}});
+}
+
+std::string release_document(const LockName& lock, pid_t pid) {
+  return line_of({{"verb", "release"},
+                  {"version", document_version},
+                  {"tier", core::name_of(lock.tier)},
+                  {"target", lock.target},
+                  {"path", lock.path},
+                  {"pid", pid}});
+}
+
+std::string wait_document(std::chrono::milliseconds waited) {
+  return line_of({{"verb", "wait"}, {"version", document_version}, {"waited_ms", waited.count()}});
 }
 
 std::string status_document(const StatusReport& report) {

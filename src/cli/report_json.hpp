@@ -19,8 +19,14 @@ std::string error_document(const std::string& verb, const Failure& failure);
 /// One line of --json-status-fd.
 std::string event_line(const Event& event);
 
-/// The answer of `hold`, once it holds: `pid` does, these locks.
-std::string hold_document(pid_t pid, const std::vector<core::HeldLock>& locks);
+/// `hold`, once it holds, and `fd`: which locks, as the stack has them.
+std::string held_document(const std::string& verb, const std::vector<core::HeldLock>& locks);
+
+/// `release`: the process that has ended.
+std::string release_document(const LockName& lock, pid_t pid);
+
+/// `wait`: how long it took.
+std::string wait_document(std::chrono::milliseconds waited);
 
 std::string status_document(const StatusReport& report);
 

@@ -51,7 +51,9 @@ std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now) 
   const Party& first = holders.front();
   std::string text = party_text(speaker, now);
   if (&speaker == &first || first.role != core::Role::acquirer) return text;
-  return text + ", from " + party_text(first, now);
+  Party taker = first;
+  if (taker.command == speaker.command) taker.command.clear();
+  return text + ", from " + party_text(taker, now);
 }
 
 fmt::text_style style_of(LockState state) {

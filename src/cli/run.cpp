@@ -205,7 +205,7 @@ Outcome take_and_run(const Invocation& invocation, const RunOptions& options, Ev
   if (auto* failure = std::get_if<Failure>(&prepared)) return failed(with_create_hint(std::move(*failure)));
   const bool already_ours = !std::get<Prepared>(prepared).already_ours.empty();
   Taken taken = take(std::get<Prepared>(std::move(prepared)), options.lock, options.global, events);
-  if (taken.failure) return not_taken(taken);
+  if (taken.failed) return *taken.failed;
   const Program program(invocation, options, taken.stack);
   write_records(taken, options.lock, "run", program.words());
   if (options.lock.verbosity == Verbosity::verbose) {

@@ -25,6 +25,10 @@ class HeldLock {
   /// only read the file, has nowhere to write: that is no Error. Errors: io.
   Result<void> write_record(const Record& record);
 
+  /// Makes the record that another process wrote for this lock ours, to be
+  /// emptied when it is released.
+  void adopt_record() { has_record_ = true; }
+
   /// Empties the record and unlocks, for every process that inherited the lock.
   void release();
 

@@ -37,7 +37,8 @@ struct Party {
   std::optional<std::string> note;
   std::optional<std::string> verb;
   std::optional<sys::Mode> mode;
-  std::optional<unsigned> slot;  ///< at tier semaphore
+  std::optional<unsigned> slot;             ///< at tier semaphore
+  std::optional<ProcessIdentity> identity;  ///< as a valid record has it
 };
 
 /// The kernel's view of one lock file.

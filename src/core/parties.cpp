@@ -22,6 +22,7 @@ void describe_by(Party& party, const Record& record) {
   party.cwd = record.cwd;
   party.since = record.since;
   party.host = record.writer.host;
+  party.identity = record.writer;
   party.note = record.note;
   party.verb = record.verb;
 }

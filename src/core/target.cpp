@@ -154,7 +154,7 @@ Result<std::vector<unsigned>> existing_slots(const Target& target) {
   return slots;
 }
 
-std::vector<sys::FileId> existing_files(const Target& target) {
+std::vector<ExistingFile> existing_files(const Target& target) {
   std::vector<std::string> paths = target.lock_paths();
   if (target.tier() == Tier::semaphore && !paths.empty()) {
     if (const auto slots = existing_slots(target)) {
@@ -162,12 +162,18 @@ std::vector<sys::FileId> existing_files(const Target& target) {
       for (const unsigned slot : *slots) paths.push_back(slot_path(target, slot));
     }
   }
-  std::vector<sys::FileId> files;
-  for (const std::string& path : paths) {
+  std::vector<ExistingFile> files;
+  for (std::string& path : paths) {
     const auto status = sys::status_of(path);
-    if (status && status->type == sys::FileType::regular) files.push_back(status->id);
+    if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
   }
   return files;
+}
+
+std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files) {
+  std::vector<sys::FileId> ids(files.size());
+  std::transform(files.begin(), files.end(), ids.begin(), [](const ExistingFile& file) { return file.id; });
+  return ids;
 }
 
 }  // namespace grex::core

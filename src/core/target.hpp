@@ -67,8 +67,17 @@ Result<std::vector<unsigned>> existing_slots(const Target& target);
 /// The path of one of them.
 std::string slot_path(const Target& target, unsigned slot);
 
-/// The lock files of a target that exist; at tier semaphore all permits that
-/// are there, since any of them is one.
-std::vector<sys::FileId> existing_files(const Target& target);
+/// A lock file that exists.
+struct ExistingFile {
+  std::string path;
+  sys::FileId id;
+};
+
+/// Those of a target; at tier semaphore all permits that are there, since any of
+/// them is one.
+std::vector<ExistingFile> existing_files(const Target& target);
+
+/// What they are, whatever they are called.
+std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files);
 
 }  // namespace grex::core

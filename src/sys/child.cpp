@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "sys/signals.hpp"
 
 namespace grex::sys {
 namespace {
@@ -105,7 +106,7 @@ Result<ChildEnd> Child::wait() {
     if (signal == SIGCONT) {
       continue_if_stopped();
     } else if (signal != SIGCHLD) {
-      forward(signal, info.si_code == SI_KERNEL ? Sender::kernel : Sender::process);
+      forward(signal, info.si_code);
     } else {
       siginfo_t child{};
       if (::waitid(P_PID, id, &child, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0) {
@@ -123,14 +124,10 @@ Result<ChildEnd> Child::wait() {
   }
 }
 
-// What the terminal sends goes to its whole foreground group, so the command
-// has it already, unless it left our group. A hang-up goes to the leader of
-// the session alone (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).
-void Child::forward(int signal, Sender sender) {
-  const bool to_leader_alone = signal == SIGHUP && ::getsid(0) == ::getpid();
-  const bool shared_with_group = sender == Sender::kernel && !to_leader_alone;
-  if (sender == Sender::kernel && signal == SIGINT) interrupted_ = true;
-  if (shared_with_group && ::getpgid(pid_) == ::getpgrp()) return;
+// What went to our group the command has already, unless it left the group.
+void Child::forward(int signal, int code) {
+  if (code == SI_KERNEL && signal == SIGINT) interrupted_ = true;
+  if (went_to_group(signal, code) && ::getpgid(pid_) == ::getpgrp()) return;
   ::kill(pid_, signal);
 }
 

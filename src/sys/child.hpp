@@ -42,8 +42,7 @@ class Child {
 
  private:
   explicit Child(pid_t pid) : pid_(pid) {}
-  enum class Sender { kernel, process };
-  void forward(int signal, Sender sender);
+  void forward(int signal, int code);
   void follow_stop() const;
   void continue_if_stopped() const;
 

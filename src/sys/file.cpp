@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -53,13 +54,9 @@ bool leads_to(const std::string& name, int fd) {
 // The kernel's own name for an open directory. Without /proc, and for a
 // directory that has lost its name, what realpath(3) makes of the path.
 Result<std::string> canonical_path(int fd, const std::string& path) {
+  std::string linked = path_of(fd);
+  if (!linked.empty() && leads_to(linked, fd)) return linked;
   std::array<char, PATH_MAX> buffer;
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
-  if (n > 0 && static_cast<std::size_t>(n) < buffer.size()) {
-    std::string name(buffer.data(), static_cast<std::size_t>(n));
-    if (leads_to(name, fd)) return name;
-  }
   if (::realpath(path.c_str(), buffer.data()) == nullptr) {
     const int err = errno;
     return Error{kind_of_lookup(err), "realpath", path, err};
@@ -118,6 +115,20 @@ Access access_of(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0) return Access::closed;
   return (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0 ? Access::reading : Access::writing;
+}
+
+std::string path_of(int fd) {
+  std::array<char, PATH_MAX> buffer;
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  if (n <= 0 || static_cast<std::size_t>(n) == buffer.size()) return {};
+  return {buffer.data(), static_cast<std::size_t>(n)};
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!copy.is_open()) return Error{ErrorKind::system, "fcntl", {}, errno};
+  return copy;
 }
 
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }

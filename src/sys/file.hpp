@@ -38,6 +38,15 @@ Result<FileStatus> status_of(int fd);
 enum class Access { closed, reading, writing };
 Access access_of(int fd);
 
+/// What path a descriptor of this process was opened by, as the kernel names it
+/// now; empty where that can't be known. " (deleted)" is added to one that has
+/// no name any more.
+std::string path_of(int fd);
+
+/// Another descriptor for the same open file, above the standard streams and not
+/// inherited. Errors: system.
+Result<UniqueFd> duplicate(int fd);
+
 /// Keeps a descriptor that this process was given from the programs it runs.
 void close_on_exec(int fd);
 

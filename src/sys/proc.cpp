@@ -116,6 +116,10 @@ pid_t own_pid() { return ::getpid(); }
 
 uid_t own_uid() { return ::getuid(); }
 
+uid_t effective_uid() { return ::geteuid(); }
+
+pid_t parent_pid() { return ::getppid(); }
+
 char** environment() { return environ; }
 
 std::string host_name() {

@@ -41,6 +41,12 @@ inline constexpr pid_t own_process = 0;
 pid_t own_pid();
 uid_t own_uid();
 
+/// Its effective user.
+uid_t effective_uid();
+
+/// The process that started this one, or adopted it.
+pid_t parent_pid();
+
 /// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
 std::optional<std::string> process_link(pid_t pid, const std::string& name);
 

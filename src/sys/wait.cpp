@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 
-#include "sys/ending_signals.hpp"
+#include "sys/signals.hpp"
 
 namespace grex::sys {
 namespace {

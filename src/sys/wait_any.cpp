@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <vector>
 
-#include "sys/ending_signals.hpp"
+#include "sys/signals.hpp"
 
 namespace grex::sys {
 namespace {
@@ -65,11 +65,8 @@ void* wait_at_one(void* argument) {
 class Signals {
  public:
   Signals() {
-    sigemptyset(&awaited_);
+    awaited_ = heeded_signals();
     sigaddset(&awaited_, wake_signal());
-    for (const int signal : ending_signals) {
-      if (!is_ignored(signal)) sigaddset(&awaited_, signal);
-    }
     ::pthread_sigmask(SIG_BLOCK, &awaited_, &old_mask_);
     struct sigaction action {};
     action.sa_handler = on_wake;

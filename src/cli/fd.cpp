@@ -1,0 +1,203 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/exit_code.hpp"
+#include "cli/commands.hpp"
+#include "cli/locking.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "cli/report_json.hpp"
+#include "core/lock_table.hpp"
+#include "core/process_text.hpp"
+#include "sys/file.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::cli {
+namespace {
+
+struct FdOptions {
+  GlobalOptions global;
+  LockOptions lock;
+  std::optional<int> number;
+  bool unlock = false;
+  bool print_export = false;
+};
+
+void define(CLI::App& app, FdOptions& options) {
+  add_global_options(app, options.global);
+  add_number(app, "N", options.number, "N", "the descriptor")->required();
+  app.add_flag("-u,--unlock", options.unlock, "unlock it instead")->group("Lock");
+  add_choice_options(app, options.lock);
+  add_waiting_options(app, options.lock);
+  add_record_options(app, options.lock);
+  app.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
+  for (const char* const other : {"--shared", "--exclusive", "--nonblock", "--timeout", "--reentrant"}) {
+    app.get_option("--unlock")->excludes(app.get_option(other));
+  }
+  set_help(app, "grex-lock fd [OPTIONS] N",
+           "Examples:\n"
+           "  exec 9>>~/ws/app/.grex-lock && grex-lock fd -w 2m 9   until the script ends\n"
+           "  grex-lock fd -u 9");
+}
+
+// The file behind a descriptor that the caller has open, with a descriptor of
+// our own for the same open file: so its lock is the caller's.
+struct OpenFile {
+  sys::LockFile file;
+  LockName name;
+  bool is_grex_lock = false;  // else its content is none of our business
+};
+
+std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
+  const sys::Access access = sys::access_of(number);
+  if (access == sys::Access::closed) {
+    return usage_failure(fmt::format("descriptor {} is not open", number),
+                         fmt::format("open it in the shell first, as by 'exec {}>>FILE'", number));
+  }
+  const auto status = sys::status_of(number);
+  if (!status) return failure_from(status.error());
+  const std::string path = sys::path_of(number);
+  const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
+  if (status->type != sys::FileType::regular) {
+    Failure failure = failure_from({ErrorKind::unsafe_file, "fstat", shown, 0});
+    failure.hint = fmt::format("open a lock file, as by 'exec {}>>PATH/.grex-lock'", number);
+    return failure;
+  }
+  auto copy = sys::duplicate(number);
+  if (!copy) return failure_from(copy.error());
+  const auto named_tier = core::tier_of_lock_file(path);
+  return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading},
+                  {named_tier.value_or(tier), shown},
+                  named_tier.has_value()};
+}
+
+// Whether the caller's descriptor has the lock already: then it may be taken
+// again, in the other mode too, whatever the stack says of it.
+bool has_lock(int number) {
+  const auto info = sys::descriptor_info({sys::own_process, number, {}});
+  return !core::parse_lock_table(info.value_or("")).empty();
+}
+
+// Whether the file has a record that `fd` wrote, which nobody but `fd` will empty.
+bool has_record(const OpenFile& open) {
+  if (!open.is_grex_lock || open.file.read_only) return false;
+  // By its path, since the shell may have opened it only for writing.
+  const auto file = sys::open_lock_file(open.name.path, sys::OpenFor::reading);
+  if (!file || file->id != open.file.id) return false;
+  const auto text = sys::read_start(file->fd.get(), core::record_limit + 1);
+  const auto record = core::parse_record(text ? *text : "");
+  return record && record->verb == "fd";
+}
+
+// A lock on a file that nobody finds by its name any more keeps nobody out.
+std::optional<Failure> refuse_replaced(const OpenFile& open, int number) {
+  const auto named = sys::status_of(open.name.path);
+  if (!named || named->id == open.file.id) return std::nullopt;
+  Failure failure = failure_from({ErrorKind::unsafe_file, "stat", open.name.path, 0}, open.name.tier);
+  failure.why = "the file was removed or replaced since it was opened";
+  failure.hint = fmt::format("open it again, as by 'exec {}>>FILE'", number);
+  return failure;
+}
+
+// Takes the lock, waiting as long as the options allow. nullopt: it is held.
+std::optional<Outcome> take_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
+  const auto start = std::chrono::steady_clock::now();
+  const LockOptions& lock = options.lock;
+  const int fd = open.file.fd.get();
+  const auto busy = [&] { return busy_failure(open.name, {open.name.path}, lock, readers_of(options.global, events)); };
+  const auto tried = sys::try_lock(fd, lock.mode);
+  if (!tried) return failed(failure_from(at_path(tried.error(), open.name.path), open.name.tier));
+  if (*tried == sys::Acquire::held) return std::nullopt;
+  if (lock.nonblock) return failed(busy());
+
+  tell_waiting(lock, events, busy);
+  std::optional<sys::Deadline> deadline;
+  if (lock.timeout) deadline = start + *lock.timeout;
+  const auto end = sys::wait_lock(fd, lock.mode, deadline);
+  if (!end) return failed(failure_from(at_path(end.error(), open.name.path), open.name.tier));
+  if (end->outcome == sys::Acquire::cancelled) return cancelled(open.name, *end, lock);
+  if (end->outcome == sys::Acquire::timed_out) return failed(timeout_failure(busy(), since(start)));
+  return std::nullopt;
+}
+
+Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
+  if (options.print_export) return print(export_line(stack));
+  return options.global.json ? print(held_document("fd", held)) : Outcome{};
+}
+
+void drop_from(core::TierStack& stack, sys::FileId file) {
+  std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
+}
+
+Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
+  auto live = live_stack(options.lock);
+  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
+  Taken taken;
+  taken.stack = std::get<core::TierStack>(std::move(live));
+  const sys::FileId id = open.file.id;
+  if (has_lock(*options.number)) {
+    drop_from(taken.stack, id);
+    const bool had_record = options.lock.mode == sys::Mode::shared && has_record(open);
+    if (had_record) (void)sys::replace_content(open.file.fd.get(), {});  // a sharer has none
+  } else {
+    const auto ours = is_already_ours(open.name, {id}, taken.stack, options.lock);
+    if (const auto* failure = std::get_if<Failure>(&ours)) return failed(*failure);
+    if (std::get<bool>(ours)) return answer(taken.stack, {}, options);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  events.about({{open.name.tier, open.name.path, options.lock.mode}});
+  if (auto outcome = take_lock(open, options, events)) return *outcome;
+  auto replaced = refuse_replaced(open, *options.number);
+  const bool is_grex_lock = open.is_grex_lock;
+  taken.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
+  if (replaced) return failed(*replaced);
+
+  taken.stack.push_back(taken.locks.front().stack_entry());
+  // What runs under the lock is the shell that has the descriptor.
+  if (is_grex_lock) {
+    const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
+    write_records(taken, options.lock, "fd", core::parse_command_line(shell.value_or("")));
+  }
+  Outcome outcome = answer(taken.stack, taken.locks, options);
+  if (outcome.failure) return outcome;
+  events.acquired(since(start));
+  for (core::HeldLock& held : taken.locks) held.abandon();
+  return outcome;
+}
+
+Outcome unlock(OpenFile open, const FdOptions& options) {
+  auto live = live_stack(options.lock);
+  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
+  core::TierStack stack = std::get<core::TierStack>(std::move(live));
+  drop_from(stack, open.file.id);
+  const bool had_record = has_record(open);
+  core::HeldLock held(std::move(open.file), open.name.tier, open.name.path, sys::Mode::exclusive);
+  if (had_record) held.adopt_record();
+  held.release();
+  return answer(stack, {}, options);
+}
+
+}  // namespace
+
+Outcome fd(const Invocation& invocation) {
+  FdOptions options;
+  CLI::App app("Lock the file that descriptor N of the calling shell has open.", "grex-lock fd");
+  define(app, options);
+  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (options.print_export && options.global.json) {
+    return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock fd --help'"));
+  }
+  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
+  Events events(options.lock.status_fd);
+  auto found = find_file(*options.number, options.lock.tier);
+  if (const auto* failure = std::get_if<Failure>(&found)) return events.ended(failed(*failure));
+  auto& open = std::get<OpenFile>(found);
+  return options.unlock ? unlock(std::move(open), options) : events.ended(lock(std::move(open), options, events));
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/exit_code.hpp"
+#include "cli/commands.hpp"
+#include "cli/locking.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "cli/printable.hpp"
+#include "cli/report_json.hpp"
+#include "sys/background.hpp"
+#include "sys/pidfd.hpp"
+#include "sys/proc.hpp"
+#include "sys/vigil.hpp"
+
+namespace grex::cli {
+namespace {
+
+struct HoldOptions {
+  GlobalOptions global;
+  LockOptions lock;
+  bool detach = false;
+  bool print_export = false;
+  bool until_input_ends = false;
+  std::optional<int> while_pid;
+  std::optional<std::chrono::nanoseconds> duration;
+};
+
+void define(CLI::App& app, HoldOptions& options) {
+  add_global_options(app, options.global);
+  add_locks(app, options.lock);
+  add_choice_options(app, options.lock);
+  add_slots_option(app, options.lock);
+  add_create_option(app, options.lock);
+  add_waiting_options(app, options.lock);
+  add_record_options(app, options.lock);
+  auto* const detach =
+      app.add_flag("--detach", options.detach, "return once locked; a background holder stays")->group("Holding");
+  add_number(app, "--while-pid", options.while_pid, "PID", "until that process ends")->group("Holding");
+  add_duration(app, "--for", options.duration, "until so much time has passed")->group("Holding");
+  app.add_flag("--stdin", options.until_input_ends, "until the end of standard input")
+      ->excludes(detach)
+      ->group("Holding");
+  app.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
+  set_help(app, "grex-lock hold [OPTIONS] [PATH...]",
+           "Examples:\n"
+           "  grex-lock hold --detach --while-pid $$ ~/ws/app   lock the rest of a script\n"
+           "  grex-lock hold --for 10m --note 'hands off' ~/ws/app");
+}
+
+// What status shows as the command: our own line, since nothing else runs.
+std::vector<std::string> own_line(const Invocation& invocation) {
+  std::vector<std::string> words = {"grex-lock", invocation.verb};
+  words.insert(words.end(), invocation.arguments.begin(), invocation.arguments.end());
+  return words;
+}
+
+std::string announcement(const Taken& taken, const HoldOptions& options) {
+  if (options.print_export) return export_line(taken.stack);
+  if (options.global.json) return held_document("hold", taken.locks);
+  if (taken.locks.empty()) return "nothing to hold\n";
+  return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(taken.locks)));
+}
+
+Result<void> leave_caller(sys::Background& background, const Taken& taken, int pidfd) {
+  std::vector<int> keep;
+  for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
+  if (pidfd >= 0) keep.push_back(pidfd);
+  return background.leave(keep);
+}
+
+// Takes the locks, says so, and keeps them. `background` is null in the
+// foreground; `pidfd` is that of --while-pid, or -1.
+Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const HoldOptions& options, int pidfd,
+                      sys::Background* background, Events& events) {
+  Taken taken = take(std::move(prepared), options.lock, options.global, events);
+  if (taken.failed) return *taken.failed;
+  sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
+  if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
+  write_records(taken, options.lock, invocation.verb, own_line(invocation));
+  if (auto printed = print(announcement(taken, options)); printed.failure) return printed;
+  if (background != nullptr) {
+    if (taken.locks.empty()) return {};
+    events.started(sys::own_pid());
+    if (auto left = leave_caller(*background, taken, pidfd); !left) return failed(failure_from(left.error()));
+  }
+  const auto kept = sys::keep_vigil(ends);
+  while (!taken.locks.empty()) taken.locks.pop_back();
+  if (background == nullptr) events.released(exit_code::ok);
+  return kept ? Outcome{} : failed(failure_from(kept.error()));
+}
+
+Outcome outcome_of(const sys::ForegroundEnd& end) {
+  Outcome outcome;
+  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
+  outcome.interrupted_by_user = end.from_terminal;
+  return outcome;
+}
+
+Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
+  Events events(options.lock.status_fd);
+  UniqueFd watched;
+  if (options.while_pid) {
+    auto process = sys::open_process(*options.while_pid);
+    if (!process && process.error().kind == ErrorKind::not_found) {
+      return events.ended(failed(usage_failure(fmt::format("--while-pid: there is no process {}", *options.while_pid),
+                                               "$$ is the shell's own number")));
+    }
+    if (!process) return events.ended(failed(failure_from(process.error())));
+    watched = std::move(*process);
+  }
+  auto prepared = prepare(options.lock, options.global);
+  if (auto* failure = std::get_if<Failure>(&prepared)) {
+    return events.ended(failed(with_create_hint(std::move(*failure))));
+  }
+  auto& ready = std::get<Prepared>(prepared);
+  if (!options.detach) {
+    return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), nullptr, events));
+  }
+  auto split = sys::split(watched.get());
+  if (!split) return events.ended(failed(failure_from(split.error())));
+  if (const auto* end = std::get_if<sys::ForegroundEnd>(&*split)) return outcome_of(*end);
+  auto& background = std::get<sys::Background>(*split);
+  return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), &background, events));
+}
+
+}  // namespace
+
+Outcome hold(const Invocation& invocation) {
+  HoldOptions options;
+  CLI::App app("Take the locks and keep them, without a command, until told to stop.", "grex-lock hold");
+  define(app, options);
+  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (options.print_export && options.global.json) {
+    return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'"));
+  }
+  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
+  return hold_locks(invocation, options);
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,35 @@
+#include "sys/pidfd.hpp"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace grex::sys {
+
+// glibc has had wrappers since 2.36 only, and a header of theirs that clashes
+// with C++ in some releases.
+Result<UniqueFd> open_process(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (fd.is_open()) return fd;
+  const int err = errno;
+  // EINVAL: not a number of a process, such as 0 or a thread's.
+  const bool is_none = err == ESRCH || err == EINVAL;
+  return Error{is_none ? ErrorKind::not_found : ErrorKind::system, "pidfd_open", {}, err};
+}
+
+Result<void> signal_process(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0) return {};
+  const int err = errno;
+  if (err == ESRCH) return {};
+  return Error{err == EPERM ? ErrorKind::permission : ErrorKind::system, "pidfd_send_signal", {}, err};
+}
+
+void wait_for_end(int pidfd) {
+  pollfd ended = {pidfd, POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace grex::sys

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+
+namespace grex::sys {
+
+/// A process by itself rather than by its number, which another may get when it
+/// has ended (pidfd_open(2)). The descriptor becomes readable when it ends.
+/// Errors: not-found (ESRCH: there is none), system.
+Result<UniqueFd> open_process(pid_t pid);
+
+/// Sends it a signal. One that has ended already is no Error. Errors:
+/// permission, system.
+Result<void> signal_process(int pidfd, int signal);
+
+/// Waits until it has ended.
+void wait_for_end(int pidfd);
+
+}  // namespace grex::sys
