@@ -67,8 +67,8 @@ std::string announcement(const Taken& taken, const HoldOptions& options) {
   return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(taken.locks)));
 }
 
-Result<void> leave_caller(sys::Background& background, const Taken& taken, int pidfd) {
-  std::vector<int> keep;
+Result<void> leave_caller(sys::Background& background, const Taken& taken, const sys::Vigil& vigil, int pidfd) {
+  std::vector<int> keep = {vigil.fd()};
   for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
   return background.leave(keep);
@@ -80,6 +80,8 @@ Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const Hol
                       sys::Background* background, Events& events) {
   Taken taken = take(std::move(prepared), options.lock, options.global, events);
   if (taken.failed) return *taken.failed;
+  const auto vigil = sys::Vigil::begin();  // before anyone knows whom to signal
+  if (!vigil) return failed(failure_from(vigil.error()));
   sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
   write_records(taken, options.lock, invocation.verb, own_line(invocation));
@@ -87,9 +89,9 @@ Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const Hol
   if (background != nullptr) {
     if (taken.locks.empty()) return {};
     events.started(sys::own_pid());
-    if (auto left = leave_caller(*background, taken, pidfd); !left) return failed(failure_from(left.error()));
+    if (auto left = leave_caller(*background, taken, *vigil, pidfd); !left) return failed(failure_from(left.error()));
   }
-  const auto kept = sys::keep_vigil(ends);
+  const auto kept = vigil->keep(ends);
   while (!taken.locks.empty()) taken.locks.pop_back();
   if (background == nullptr) events.released(exit_code::ok);
   return kept ? Outcome{} : failed(failure_from(kept.error()));

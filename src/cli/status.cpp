@@ -98,6 +98,9 @@ void merge(Row& row, const core::FileReport* reports) {
       merged.record = report.record;
     if (row.lock.used == 0) merged.evidence = report.evidence;
     for (core::Party party : report.waiters) {
+      // Who waits for any permit waits at several of them.
+      const auto is_it = [&party](const core::Party& other) { return party.pid && other.pid == party.pid; };
+      if (std::any_of(merged.waiters.begin(), merged.waiters.end(), is_it)) continue;
       party.slot = row.slot_numbers[i];
       merged.waiters.push_back(std::move(party));
     }

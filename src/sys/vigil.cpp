@@ -9,24 +9,10 @@
 #include <array>
 #include <cerrno>
 
-#include "base/unique_fd.hpp"
 #include "sys/signals.hpp"
 
 namespace grex::sys {
 namespace {
-
-// The signals that are to end it, held back to be read. They stay so: what comes
-// between the vigil's end and ours must not keep us from releasing.
-Result<UniqueFd> listen_for_signals() {
-  struct sigaction heed {};
-  heed.sa_handler = SIG_DFL;
-  ::sigaction(SIGTERM, &heed, nullptr);
-  const sigset_t ending = heeded_signals();
-  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
-  UniqueFd fd(::signalfd(-1, &ending, SFD_CLOEXEC));
-  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
-  return fd;
-}
 
 Result<bool> input_has_ended() {
   std::array<char, 4096> thrown_away;
@@ -47,12 +33,21 @@ int left_ms(std::optional<Deadline> deadline) {
 
 }  // namespace
 
-Result<void> keep_vigil(const VigilEnds& ends) {
-  const auto signals = listen_for_signals();
-  if (!signals) return signals.error();
+Result<Vigil> Vigil::begin() {
+  struct sigaction heed {};
+  heed.sa_handler = SIG_DFL;
+  ::sigaction(SIGTERM, &heed, nullptr);
+  const sigset_t ending = heeded_signals();
+  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
+  UniqueFd fd(::signalfd(-1, &ending, SFD_CLOEXEC));
+  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
+  return Vigil(std::move(fd));
+}
+
+Result<void> Vigil::keep(const VigilEnds& ends) const {
   // poll(2) passes over descriptors below 0.
   std::array<pollfd, 3> news = {
-      {{signals->get(), POLLIN, 0}, {ends.pidfd, POLLIN, 0}, {ends.input ? STDIN_FILENO : -1, POLLIN, 0}}};
+      {{signals_.get(), POLLIN, 0}, {ends.pidfd, POLLIN, 0}, {ends.input ? STDIN_FILENO : -1, POLLIN, 0}}};
   for (;;) {
     if (::poll(news.data(), news.size(), left_ms(ends.deadline)) < 0) {
       const int err = errno;

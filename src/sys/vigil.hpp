@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "sys/wait.hpp"
 
 namespace grex::sys {
@@ -14,9 +15,26 @@ struct VigilEnds {
   bool input = false;  ///< end of file on standard input
 };
 
-/// Sleeps until it is told to end. SIGTERM ends it even where it was ignored
-/// when grex-lock began; SIGINT and SIGHUP do not then. Of the standard input,
-/// what comes before its end is thrown away. Errors: system, io (the input).
-Result<void> keep_vigil(const VigilEnds& ends);
+/// A sleep until told to stop. From its beginning the signals that end it do
+/// nothing else, for the rest of the process's life: so none that comes before
+/// the sleep is lost, and none that comes after it keeps us from cleaning up.
+/// SIGTERM ends it even where it was ignored when grex-lock began; SIGINT and
+/// SIGHUP do not then.
+class Vigil {
+ public:
+  /// Errors: system.
+  static Result<Vigil> begin();
+
+  /// Sleeps until one of the ends. Of the standard input, what comes before its
+  /// end is thrown away. Errors: system, io (the input).
+  Result<void> keep(const VigilEnds& ends) const;
+
+  /// The descriptor it listens at; borrowed.
+  [[nodiscard]] int fd() const { return signals_.get(); }
+
+ private:
+  explicit Vigil(UniqueFd signals) : signals_(std::move(signals)) {}
+  UniqueFd signals_;
+};
 
 }  // namespace grex::sys

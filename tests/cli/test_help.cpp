@@ -8,7 +8,7 @@
 using namespace grex::test;
 
 TEST_CASE("--help of every command is on stdout, fits 80 columns, and ends with examples") {
-  for (const char* const command : {"", "run", "probe", "status", "stack", "tiers"}) {
+  for (const char* const command : {"", "run", "probe", "status", "hold", "release", "wait", "fd", "stack", "tiers"}) {
     CAPTURE(command);
     Words words = {grex_lock()};
     if (*command != '\0') words.emplace_back(command);

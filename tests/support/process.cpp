@@ -199,6 +199,16 @@ Finished run_tool(std::initializer_list<std::string> words, const Setup& setup) 
   return finish(grex_lock(words), setup);
 }
 
+Words bash(const std::string& script) { return {"bash", "-c", script}; }
+
+Setup in(const std::string& directory) { return {.environment = {{"LOCK", grex_lock()}}, .directory = directory}; }
+
+void reap(pid_t pid, int how) {
+  if (how != 0) ::kill(pid, how);
+  // It is left to us only when its parent has ended.
+  until([pid] { return ::waitpid(pid, nullptr, WNOHANG) == pid || !process_exists(pid); });
+}
+
 void until(const std::function<bool()>& condition) {
   const auto give_up = Clock::now() + hung;
   while (!condition()) {

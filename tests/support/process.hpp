@@ -89,6 +89,14 @@ Words grex_lock(std::initializer_list<std::string> words);
 /// grex-lock run to its end.
 Finished run_tool(std::initializer_list<std::string> words, const Setup& setup = {});
 
+/// A bash script that calls the tool as "$LOCK" and starts in the directory.
+Words bash(const std::string& script);
+Setup in(const std::string& directory);
+
+/// Waits until a process that was left to us, as by `hold --detach`, has ended;
+/// kills it first where `how` is not 0.
+void reap(pid_t pid, int how = 0);
+
 /// Comes back when the condition holds. For what the kernel shows but does not
 /// announce, such as a process having gone to sleep in flock(2).
 void until(const std::function<bool()>& condition);

@@ -1,0 +1,180 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+Finished run_script(const TempDir& dir, const std::string& script) {
+  Finished finished = finish(bash(script), in(dir.path()));
+  CAPTURE(finished.err);
+  return finished;
+}
+
+}  // namespace
+
+TEST_CASE("a descriptor that the shell opened is locked until the shell ends") {
+  const TempDir dir;
+  Process script(bash("exec 9>>.grex-lock; \"$LOCK\" fd 9 && echo locked; read -r line"), in(dir.path()));
+  CHECK(script.line() == "locked");
+  CHECK(is_locked(dir / ".grex-lock"));
+  const Finished busy = run_tool({"run", "-n", dir.path(), "--", "true"});
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find("held by pid " + std::to_string(script.pid())) != std::string::npos);
+  script.close_input();
+  CHECK(script.wait() == exited(1));  // read's
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("the record of a descriptor's lock names the shell, and goes with fd -u") {
+  const TempDir dir;
+  Process script(bash("exec 9>>.grex-lock; \"$LOCK\" fd --note mine 9; echo; read -r line; \"$LOCK\" fd -u 9; echo; "
+                      "read -r line"),
+                 in(dir.path()));
+  script.line();
+  const json record = json::parse(content_of(dir / ".grex-lock"));
+  CHECK(record["verb"] == "fd");
+  CHECK(record["note"] == "mine");
+  CHECK(record["command"][0] == "bash");
+  const json lock = json::parse(run_tool({"status", "--json", dir.path()}).out)["locks"][2];
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][1]["pid"] == script.pid());
+  CHECK(lock["holders"][1]["role"] == "fd-holder");
+  script.write("\n");
+  script.line();
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  CHECK(content_of(dir / ".grex-lock").empty());
+}
+
+TEST_CASE("fd fails as the others do where the lock is busy, and the descriptor stays usable") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Finished script = run_script(dir,
+                                     "exec 9>>.grex-lock; \"$LOCK\" fd -n 9; echo $?; \"$LOCK\" fd -w 1ms 9; echo $?\n"
+                                     "\"$LOCK\" fd -n -E 3 9; echo $?; echo written >&9");
+  CHECK(script.out == "75\n75\n3\n");
+  CHECK(script.err.starts_with("grex-lock: busy: " + dir.path() + "/.grex-lock: held by pid "));
+  CHECK(content_of(dir / ".grex-lock") == "written\n");
+}
+
+TEST_CASE("fd waits in the kernel's queue, and a signal ends the wait") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const std::string open_and_lock = "exec 9>>.grex-lock; exec \"$LOCK\" fd 9";
+  Process first(bash(open_and_lock), in(dir.path()));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  first.signal(SIGTERM);
+  CHECK(first.wait() == exited(128 + SIGTERM));
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+  Process second(bash(open_and_lock), in(dir.path()));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  lock.reset();
+  CHECK(second.wait() == exited(0));
+}
+
+TEST_CASE("a descriptor's lock can be shared, and taken again in the other mode") {
+  const TempDir dir;
+  const Finished script = run_script(
+      dir,
+      "exec 8<>.grex-lock 9<>.grex-lock; \"$LOCK\" fd -s 8; \"$LOCK\" fd -s 9; \"$LOCK\" fd -n -x 9; echo $?\n"
+      "\"$LOCK\" fd -u 8; \"$LOCK\" fd -n -x 9; echo $?; \"$LOCK\" fd -n -s 8; echo $?\n"
+      "\"$LOCK\" fd -s 9; test -s .grex-lock; echo $?; \"$LOCK\" fd -n -s 8; echo $?");
+  CHECK(script.out == "75\n0\n75\n1\n0\n");
+}
+
+TEST_CASE("an exported lock of a descriptor counts as an ancestor's, until it is given back") {
+  const TempDir dir;
+  const Finished script = run_script(
+      dir,
+      "exec 9>>.grex-lock; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\"; \"$LOCK\" run . -- true; echo $?\n"
+      "\"$LOCK\" run --reentrant . -- echo ours; \"$LOCK\" run -t workspace-sync . -- true; echo $?\n"
+      "\"$LOCK\" fd -s 9; echo $?  # its own lock, not an ancestor's\n"
+      "eval \"$(\"$LOCK\" fd -u --export 9)\"; echo \"[$GREX_LOCK_STACK]\"; \"$LOCK\" run . -- echo free");
+  CHECK(script.out == "75\nours\n76\n0\n[]\nfree\n");
+}
+
+TEST_CASE("the file's name tells the tier of a descriptor's lock, and -t that of another's file") {
+  const TempDir dir;
+  const Finished script = run_script(dir,
+                                     "exec 7>>.grex.sync.lock 8>>plain; \"$LOCK\" fd --export -t manifest 7\n"
+                                     "\"$LOCK\" fd --export -t backend 8; \"$LOCK\" fd --export 8");
+  std::istringstream lines(script.out);
+  for (const char* const tier : {"workspace-sync", "backend", "per-pack"}) {
+    std::string line;
+    std::getline(lines, line);
+    CHECK(line.starts_with("export GREX_LOCK_STACK='[{\"tier\":\"" + std::string(tier) + "\","));
+  }
+}
+
+TEST_CASE("the content of a file that is no lock file of grex is left alone") {
+  const TempDir dir;
+  write_file(dir / "data", "precious\n");
+  const Finished script = run_script(dir, "exec 9<>data; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9; \"$LOCK\" fd -s 9");
+  CHECK(script.ended == exited(0));
+  CHECK(content_of(dir / "data") == "precious\n");
+  write_file(dir / ".grex-lock", "left by somebody");
+  run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --no-record 9; \"$LOCK\" fd -u 9");
+  CHECK(content_of(dir / ".grex-lock") == "left by somebody");
+}
+
+TEST_CASE("a descriptor that may only be read can be locked, without a record") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  const Finished script =
+      run_script(dir, "exec 9<.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" probe .; echo $?; test -s .grex-lock; echo $?");
+  CHECK(script.out == "75\n1\n");
+}
+
+TEST_CASE("a descriptor that is not open, or no file's, is a clear error") {
+  const TempDir dir;
+  const Finished closed = run_script(dir, "\"$LOCK\" fd 9");
+  CHECK(closed.ended == exited(64));
+  CHECK(closed.err ==
+        "grex-lock: usage: descriptor 9 is not open\n"
+        "grex-lock: open it in the shell first, as by 'exec 9>>FILE'\n");
+  for (const char* const script : {"exec 9<.; \"$LOCK\" fd 9", "true | \"$LOCK\" fd 0", "\"$LOCK\" fd 0 </dev/null"}) {
+    CAPTURE(script);
+    const Finished finished = run_script(dir, script);
+    CHECK(finished.ended == exited(77));
+    CHECK(finished.err.find("it is not a regular file\n") != std::string::npos);
+  }
+  for (const char* const words : {"", "nine", "-1", "9 8", "-u -n 9", "-u -s 9", "--export --json 9", "99999999999"}) {
+    CAPTURE(words);
+    CHECK(run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd " + std::string(words)).ended == exited(64));
+  }
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a file that was removed or replaced since it was opened is refused, and not left locked") {
+  const TempDir dir;
+  const Finished script = run_script(dir,
+                                     "exec 9>>.grex-lock; ln .grex-lock kept; rm .grex-lock; \"$LOCK\" fd 9; echo $?\n"
+                                     "echo new >.grex-lock; \"$LOCK\" fd 9; echo $?; flock -n kept echo free");
+  CHECK(script.out == "77\n77\nfree\n");
+  CHECK(script.err.find("the file was removed or replaced since it was opened\n") != std::string::npos);
+  CHECK(content_of(dir / ".grex-lock") == "new\n");
+}
+
+TEST_CASE("a lock of a descriptor that cannot be told of is not kept") {
+  const TempDir dir;
+  const Finished script =
+      run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --export 9 >/dev/full; echo $?; \"$LOCK\" probe .; echo $?");
+  CHECK(script.out == "74\n0\n");
+}
+
+TEST_CASE("fd --json answers with the lock") {
+  const TempDir dir;
+  const Finished script = run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --json 9");
+  const json document = json::parse(script.out);
+  CHECK(document["verb"] == "fd");
+  CHECK(document["locks"][0]["path"] == dir / ".grex-lock");
+  CHECK(document["locks"][0]["mode"] == "exclusive");
+}

@@ -1,0 +1,316 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+// The holder that `hold` has announced. It is ended when this is dropped.
+class Holder {
+ public:
+  explicit Holder(const std::string& announcement) : pid_(std::stoi(announcement.substr(sizeof "pid"))) {}
+  ~Holder() {
+    if (pid_ > 0) reap(pid_, SIGKILL);
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  void signal(int number) const { ::kill(pid_, number); }
+  void wait() { reap(std::exchange(pid_, -1)); }
+
+ private:
+  pid_t pid_;
+};
+
+// Where its open descriptors lead, sorted.
+Words descriptors_of(pid_t pid) {
+  Words targets;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    targets.push_back(std::filesystem::read_symlink(entry.path()));
+  }
+  std::sort(targets.begin(), targets.end());
+  return targets;
+}
+
+std::string stat_field_after_name(pid_t pid, int field) {
+  const std::string stat = content_of("/proc/" + std::to_string(pid) + "/stat");
+  std::istringstream fields(stat.substr(stat.rfind(") ") + 2));
+  std::string text;
+  for (int i = 0; i <= field; ++i) fields >> text;
+  return text;
+}
+constexpr int session_field = 3;
+
+bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
+
+}  // namespace
+
+TEST_CASE("a hold says that it holds, and ends well when it is told to, its lock free") {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    const TempDir dir;
+    Process hold(grex_lock({"hold", dir.path()}));
+    CHECK(hold.line() == "pid " + std::to_string(hold.pid()) + " holds " + dir.path() + "/.grex-lock");
+    CHECK(is_locked(dir / ".grex-lock"));
+    hold.signal(signal);
+    CHECK(hold.wait() == exited(0));
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+    CHECK(content_of(dir / ".grex-lock").empty());
+  }
+}
+
+TEST_CASE("a hold --for ends after that time and not before") {
+  const TempDir dir;
+  const auto start = std::chrono::steady_clock::now();
+  // Time has to pass here: it is what is tested, from below.
+  const Finished finished = run_tool({"hold", "--for", "100ms", dir.path()});
+  CHECK(std::chrono::steady_clock::now() - start >= 100ms);
+  CHECK(finished.ended == exited(0));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a hold --stdin ends with its input, whatever comes before") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", "--stdin", dir.path()}));
+  hold.line();
+  hold.write("not the end\n");
+  CHECK(is_locked(dir / ".grex-lock"));
+  hold.close_input();
+  CHECK(hold.wait() == exited(0));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a hold --while-pid ends with that process, however it ends") {
+  const TempDir dir;
+  Process other(until_input_closes());
+  other.line();
+  Process hold(grex_lock({"hold", "--while-pid", std::to_string(other.pid()), dir.path()}));
+  hold.line();
+  CHECK(is_locked(dir / ".grex-lock"));
+  other.signal(SIGKILL);
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("a hold sleeps: no processor time while it holds") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", "--while-pid", std::to_string(::getpid()), dir.path()}));
+  hold.line();
+  const auto times_on_processor = [&hold] {
+    const std::string status = content_of("/proc/" + std::to_string(hold.pid()) + "/status");
+    return status.substr(status.find("\nvoluntary_ctxt_switches"));
+  };
+  until([&hold] { return state_of(hold.pid()) == 'S'; });
+  const std::string before = times_on_processor();
+  // Whoever polls would be on the processor again while this runs to its end.
+  CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
+  CHECK(times_on_processor() == before);
+}
+
+TEST_CASE("a hold tells its record that it is one, by its own line") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", "--note", "hands off", dir.path()}));
+  hold.line();
+  const json record = json::parse(content_of(dir / ".grex-lock"));
+  CHECK(record["verb"] == "hold");
+  CHECK(record["pid"] == hold.pid());
+  CHECK(record["note"] == "hands off");
+  CHECK(record["command"] == Words{"grex-lock", "hold", "--note", "hands off", dir.path()});
+}
+
+TEST_CASE("a detached hold leaves a holder with nothing of the caller's") {
+  const TempDir dir;
+  // Descriptor 5 is one that bash did not mark close-on-exec.
+  const Finished script = finish(bash("exec 5>leaked; x=$(\"$LOCK\" hold --detach .); echo \"$x\""), in(dir.path()));
+  CHECK(script.ended == exited(0));
+  Holder holder(script.out);
+  CHECK(is_locked(dir / ".grex-lock"));
+  const std::string proc = "/proc/" + std::to_string(holder.pid());
+  CHECK(std::filesystem::read_symlink(proc + "/cwd") == "/");
+  CHECK(stat_field_after_name(holder.pid(), session_field) == std::to_string(holder.pid()));
+  until([&holder] { return descriptors_of(holder.pid()).size() == 5; });
+  CHECK(descriptors_of(holder.pid()) ==
+        Words{"/dev/null", "/dev/null", "/dev/null", dir / ".grex-lock", "anon_inode:[signalfd]"});
+  holder.signal(SIGTERM);
+  holder.wait();
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  CHECK(content_of(dir / ".grex-lock").empty());
+}
+
+TEST_CASE("what keeps a detached hold from its locks is in the caller's hands, and nothing is left") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  for (const auto& [options, status] :
+       {std::pair{"-n", 75}, {"-n -E 9", 9}, {"-w 1ms", 75}, {"-l per-pack:none", 66}}) {
+    CAPTURE(options);
+    const Finished busy =
+        finish(bash("x=$(\"$LOCK\" hold --detach " + std::string(options) + " .); s=$?; echo \"[$x]\"; exit $s"),
+               in(dir.path()));
+    CHECK(busy.ended == exited(status));
+    CHECK(busy.out == "[]\n");
+    CHECK(busy.err.starts_with("grex-lock: "));
+    CHECK_FALSE(left_children());
+  }
+}
+
+TEST_CASE("a script's lock is free when the script has ended, however it ended") {
+  const std::string begin = "\"$LOCK\" hold --detach --while-pid $$ . || exit; ";
+  for (const int signal : {0, SIGKILL, SIGTERM}) {
+    const TempDir dir;
+    Process script(bash(begin + "read -r line"), in(dir.path()));
+    Holder holder(script.line());
+    CHECK(is_locked(dir / ".grex-lock"));
+    signal == 0 ? script.close_input() : script.signal(signal);
+    script.wait();
+    holder.wait();
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  }
+}
+
+TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
+  const TempDir dir;
+  const std::string pack = dir.make("it's $HOME `id` \"x\" \\ \n;exit 9;\xff");
+  Process script(bash("s=$(\"$LOCK\" hold --detach --export --while-pid $$ .) || exit; eval \"$s\" || exit\n"
+                      "\"$LOCK\" run -n . -- true; echo $?; \"$LOCK\" run --reentrant . -- echo again\n"
+                      "\"$LOCK\" stack --json; read -r line; exit 0"),
+                 in(pack));
+  CHECK(script.line() == "75");
+  CHECK(script.line() == "again");
+  const json stack = json::parse(script.line());
+  REQUIRE(stack["entries"].size() == 1);
+  CHECK(stack["entries"][0]["live"] == true);
+  const pid_t holder = stack["entries"][0]["pid"];
+  script.close_input();
+  CHECK(script.wait() == exited(0));
+  reap(holder);
+}
+
+TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    const TempDir dir;
+    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    Process hold(grex_lock({"hold", "--detach", dir.path()}));
+    until([&dir] { return is_waited_for(dir); });
+    hold.signal(signal);
+    CHECK(hold.wait() == exited(128 + signal));
+    CHECK(hold.error_rest().starts_with("grex-lock: cancelled: "));
+    CHECK(waiters_on(dir / ".grex-lock") == 0);
+    CHECK_FALSE(left_children());
+  }
+}
+
+TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process hold(grex_lock({"hold", "--detach", dir.path()}));
+  until([&dir] { return is_waited_for(dir); });
+  hold.signal(SIGKILL);
+  CHECK(hold.wait() == killed_by(SIGKILL));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
+}
+
+TEST_CASE("the end of the watched process ends the wait of a hold --detach too") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process other(until_input_closes());
+  Process hold(grex_lock({"hold", "--detach", "--while-pid", std::to_string(other.pid()), dir.path()}));
+  until([&dir] { return is_waited_for(dir); });
+  other.close_input();
+  CHECK(other.wait() == exited(0));
+  CHECK(hold.wait() == exited(128 + SIGTERM));
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+}
+
+TEST_CASE("a hold keeps several locks, and gives them back together") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  Process hold(grex_lock({"hold", b, "-l", "workspace-sync:" + dir.path(), a}));
+  CHECK(hold.line() == "pid " + std::to_string(hold.pid()) + " holds " + dir.path() + "/.grex.sync.lock, " + a +
+                           "/.grex-lock, " + b + "/.grex-lock");
+  for (const std::string& path : {dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock"}) {
+    CHECK(is_locked(path));
+    CHECK(json::parse(content_of(path))["verb"] == "hold");
+  }
+  hold.signal(SIGTERM);
+  CHECK(hold.wait() == exited(0));
+  for (const std::string& path : {dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock"}) {
+    CHECK_FALSE(is_locked(path));
+    CHECK(content_of(path).empty());
+  }
+}
+
+TEST_CASE("hold --json answers with the locks") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", "--json", dir.path()}));
+  const json document = json::parse(hold.line());
+  CHECK(document["verb"] == "hold");
+  CHECK(document["locks"][0]["pid"] == hold.pid());
+  CHECK(document["locks"][0]["path"] == dir / ".grex-lock");
+  const Finished busy = run_tool({"hold", "--json", "-n", dir.path()});
+  CHECK(busy.out.empty());
+  CHECK(json::parse(busy.err)["error"]["kind"] == "busy");
+}
+
+TEST_CASE("a hold that has nothing to hold leaves no process") {
+  const TempDir dir;
+  const Finished ours = run_tool({"run", dir.path(), "--", grex_lock(), "hold", "--detach", "--reentrant", dir.path()});
+  CHECK(ours.ended == exited(0));
+  CHECK(ours.out == "nothing to hold\n");
+  CHECK(run_tool({"hold", "--detach", "-t", "semaphore", "--slots", "0", dir.path()}).ended == exited(0));
+  CHECK_FALSE(left_children());
+}
+
+TEST_CASE("a hold that cannot say that it holds does not") {
+  const TempDir dir;
+  for (const char* const options : {"", "--detach", "--detach --export", "--detach --json"}) {
+    for (const char* const output : {">/dev/full", ">&-"}) {
+      CAPTURE(options);
+      CAPTURE(output);
+      const Finished finished = finish(bash("\"$LOCK\" hold " + std::string(options) + " . " + output), in(dir.path()));
+      CHECK(finished.ended == exited(74));
+      CHECK_FALSE(is_locked(dir / ".grex-lock"));
+      CHECK_FALSE(left_children());
+    }
+  }
+}
+
+TEST_CASE("a hold that ignored SIGTERM when it began can be told to end all the same") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [] {
+                 ::signal(SIGTERM, SIG_IGN);
+                 ::signal(SIGHUP, SIG_IGN);
+               }});
+  hold.line();
+  hold.signal(SIGHUP);  // as under nohup: stays ignored
+  CHECK(run_tool({"probe", dir.path()}).ended == exited(75));
+  hold.signal(SIGTERM);
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and nothing running") {
+  const TempDir dir;
+  const std::string& d = dir.path();
+  Process gone({"true"});
+  gone.wait();
+  for (const auto& words :
+       {grex_lock({"hold", "--detach", "--stdin", d}), grex_lock({"hold", "--export", "--json", d}),
+        grex_lock({"hold", "--while-pid", std::to_string(gone.pid()), d}), grex_lock({"hold", "--while-pid", "-1", d}),
+        grex_lock({"hold", "--while-pid", "0", d}), grex_lock({"hold", "--while-pid", "99999999999", d}),
+        grex_lock({"hold", "--for", "soon", d}), grex_lock({"hold", d, "--", "true", ""})}) {
+    const Finished finished = finish(words);
+    CAPTURE(finished.err);
+    CHECK(finished.ended == exited(64));
+  }
+  CHECK(run_tool({"hold"}, {.directory = "/"}).ended == exited(64));
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+  CHECK_FALSE(left_children());
+}

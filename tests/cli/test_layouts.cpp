@@ -1,0 +1,149 @@
+// The files of grex 1.3.2 and later, and both.
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+// Whether somebody who locks this file as grex does keeps the tool out.
+bool excludes(const std::string& path, const Words& words) {
+  const grex::UniqueFd lock = lock_as_grex(path);
+  return finish(words).ended == exited(75);
+}
+
+}  // namespace
+
+TEST_CASE("each layout excludes a grex of its releases, and both exclude every grex") {
+  const TempDir dir;
+  const std::string app = dir.make("app");
+  dir.make(".grex/locks");
+  dir.make("app/.grex");
+  struct Row {
+    const char* tier;
+    std::string flat;
+    std::string nested;
+  };
+  const Row rows[] = {{"workspace-sync", app + "/.grex.sync.lock", app + "/.grex/.grex.sync.lock"},
+                      {"per-pack", app + "/.grex-lock", app + "/.grex/.grex-lock"},
+                      {"backend", app + ".grex-backend.lock", dir / ".grex/locks/app.backend.lock"},
+                      {"manifest", app + "/.grex/.grex.lock", app + "/.grex/.grex.lock"}};
+  for (const Row& row : rows) {
+    CAPTURE(row.tier);
+    const auto run = [&](const char* layout) {
+      return grex_lock({"run", "-n", "--layout", layout, "-t", row.tier, app, "--", "true"});
+    };
+    const bool same = row.flat == row.nested;
+    CHECK(excludes(row.flat, run("flat")));
+    CHECK(excludes(row.nested, run("flat")) == same);
+    CHECK(excludes(row.flat, run("nested")) == same);
+    CHECK(excludes(row.nested, run("nested")));
+    CHECK(excludes(row.flat, run("both")));
+    CHECK(excludes(row.nested, run("both")));
+    CHECK(excludes(row.nested, grex_lock({"probe", "--layout", "both", "-t", row.tier, app})));
+    CHECK(finish(run("both")).ended == exited(0));
+  }
+}
+
+TEST_CASE("both layouts are taken flat first, and the stack has both") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", "--layout", "both", dir.path(), "--", grex_lock(), "stack", "--json"});
+  const json entries = json::parse(finished.out)["entries"];
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0]["path"] == dir / ".grex-lock");
+  CHECK(entries[1]["path"] == dir / ".grex/.grex-lock");
+}
+
+TEST_CASE("a wait for the second file of both keeps the first") {
+  const TempDir dir;
+  dir.make(".grex");
+  grex::UniqueFd newer = lock_as_grex(dir / ".grex/.grex-lock");
+  Process waiter(grex_lock({"run", "--layout", "both", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex/.grex-lock") == 1; });
+  CHECK(is_locked(dir / ".grex-lock"));
+  newer.reset();
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("GREX_LOCK_LAYOUT sets the default, and --layout goes before it") {
+  const TempDir dir;
+  const Setup nested = {.environment = {{"GREX_LOCK_LAYOUT", "nested"}}};
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, nested).ended == exited(0));
+  CHECK(exists(dir / ".grex/.grex-lock"));
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+  CHECK(run_tool({"run", "--layout", "flat", dir.path(), "--", "true"}, nested).ended == exited(0));
+  CHECK(exists(dir / ".grex-lock"));
+}
+
+TEST_CASE("directories of the nested layout are made when missing, also those of a deep clone") {
+  const TempDir dir;
+  dir.make("ws/.grex");
+  dir.make("ws/lib/deep");
+  CHECK(run_tool({"run", "--layout", "nested", "-t", "backend", dir / "ws/lib/deep/new", "--", "true"}).ended ==
+        exited(0));
+  CHECK(exists(dir / "ws/.grex/locks/lib/deep/new.backend.lock"));
+  CHECK(
+      run_tool({"run", "--layout", "nested", "-t", "semaphore", "--slots", "1", dir / "ws/lib", "--", "true"}).ended ==
+      exited(0));
+  CHECK(exists(dir / "ws/lib/.grex/.grex.slot-0.lock"));
+}
+
+TEST_CASE("a clone without a meta directory above it has no nested lock, and says so") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", "--layout", "nested", "-t", "backend", dir / "new", "--", "true"});
+  CHECK(finished.ended == exited(66));
+  CHECK(finished.err.find("no directory above it has .grex/") != std::string::npos);
+}
+
+TEST_CASE("status and tiers show the files of the layout, or of both") {
+  const TempDir dir;
+  dir.make(".grex");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex/.grex-lock");
+  const auto paths_of_tier = [&](const char* layout) {
+    Words paths;
+    const json status = json::parse(run_tool({"status", "--json", "--layout", layout, dir.path()}).out);
+    for (const json& row : status["locks"]) {
+      if (row["tier"] == "per-pack")
+        paths.push_back(row["path"].get<std::string>() + " " + row["state"].get<std::string>());
+    }
+    return paths;
+  };
+  CHECK(paths_of_tier("flat") == Words{dir / ".grex-lock absent"});
+  CHECK(paths_of_tier("nested") == Words{dir / ".grex/.grex-lock held"});
+  CHECK(paths_of_tier("both") == Words{dir / ".grex-lock absent", dir / ".grex/.grex-lock held"});
+
+  const json tiers = json::parse(run_tool({"tiers", "--json", "--layout", "both", dir.path()}).out)["tiers"];
+  CHECK(tiers[2]["lock_files"] == Words{dir / ".grex-lock", dir / ".grex/.grex-lock"});
+  CHECK(tiers[4]["lock_files"] == Words{dir / ".grex/.grex.lock"});
+  const Finished patterns = run_tool({"tiers", "--layout", "nested"});
+  CHECK(patterns.out.find("META/.grex/locks/CHILD.backend.lock\n") != std::string::npos);
+  CHECK(patterns.out.find("PATH/.grex/.grex.slot-K.lock\n") != std::string::npos);
+}
+
+TEST_CASE("a permit in both layouts is one of each") {
+  const TempDir dir;
+  dir.make(".grex");
+  const grex::UniqueFd flat = lock_as_grex(dir / ".grex.slot-0.lock");
+  const grex::UniqueFd nested = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
+  const Finished finished = run_tool(
+      {"run", "--layout", "both", "-t", "semaphore", "--slots", "2", dir.path(), "--", grex_lock(), "stack", "--json"});
+  const json entries = json::parse(finished.out)["entries"];
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0]["path"] == dir / ".grex.slot-1.lock");
+  CHECK(entries[1]["path"] == dir / ".grex/.grex.slot-0.lock");
+}
+
+TEST_CASE("a hold in the nested layout is released there") {
+  const TempDir dir;
+  Process hold(grex_lock({"hold", "--layout", "nested", dir.path()}));
+  hold.line();
+  CHECK(run_tool({"release", dir.path()}).ended == exited(69));
+  CHECK(run_tool({"release", "--layout", "both", dir.path()}).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+}

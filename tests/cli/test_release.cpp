@@ -1,0 +1,194 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+// A `hold`, once it holds.
+class Hold : public Process {
+ public:
+  explicit Hold(std::initializer_list<std::string> words, const Setup& setup = {}) : Process(line_of(words), setup) {
+    line();
+  }
+
+ private:
+  static Words line_of(std::initializer_list<std::string> words) {
+    Words line = grex_lock({"hold"});
+    line.insert(line.end(), words);
+    return line;
+  }
+};
+
+void check_refused(const Finished& finished, const std::string& why) {
+  CAPTURE(finished.err);
+  CHECK(finished.ended == exited(69));
+  CHECK(finished.err.starts_with("grex-lock: not released: "));
+  CHECK(finished.err.find(why) != std::string::npos);
+}
+
+// The record in a lock file, changed.
+void change_record(const std::string& path, const std::function<void(json&)>& change) {
+  json record = json::parse(content_of(path));
+  change(record);
+  write_file(path, record.dump() + "\n");
+}
+
+}  // namespace
+
+TEST_CASE("release ends the hold, and the lock is free when it returns") {
+  const TempDir dir;
+  const std::string b = dir.make("b");
+  Hold hold({dir.path(), b});
+  const Finished finished = run_tool({"release", dir.path()});
+  CHECK(finished.ended == exited(0));
+  CHECK(finished.out.empty());
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  CHECK_FALSE(is_locked(b + "/.grex-lock"));  // and those that it held beside
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("a CI job's steps: held by the first, released by the last") {
+  const TempDir dir;
+  const Finished script = finish(bash("set -e; \"$LOCK\" hold --detach --for 1h . >/dev/null\n"
+                                      "bash -c '\"$LOCK\" probe .' && exit 1\n"
+                                      "\"$LOCK\" release .; \"$LOCK\" probe ."),
+                                 in(dir.path()));
+  CAPTURE(script.err);
+  CHECK(script.ended == exited(0));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  until([] { return ::waitpid(-1, nullptr, WNOHANG) != 0; });
+}
+
+TEST_CASE("release --json names the process that it ended") {
+  const TempDir dir;
+  Hold hold({"-t", "workspace-sync", dir.path()});
+  const json document = json::parse(run_tool({"release", "--json", "-t", "workspace-sync", dir.path()}).out);
+  CHECK(document["verb"] == "release");
+  CHECK(document["pid"] == hold.pid());
+  CHECK(document["tier"] == "workspace-sync");
+  CHECK(document["path"] == dir / ".grex.sync.lock");
+}
+
+TEST_CASE("a hold that is stopped is ended too") {
+  const TempDir dir;
+  Hold hold({dir.path()});
+  hold.signal(SIGSTOP);
+  until([&hold] { return state_of(hold.pid()) == 'T'; });
+  CHECK(run_tool({"release", dir.path()}).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("a free lock, and one that was never made, are nobody's to release") {
+  const TempDir dir;
+  check_refused(run_tool({"release", dir.path()}), ": nobody holds it\n");
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+  write_file(dir / ".grex-lock", "");
+  check_refused(run_tool({"release", dir.path()}), ": nobody holds it\n");
+  const json document = json::parse(run_tool({"release", "--json", dir.path()}).out);
+  CHECK(document["error"]["kind"] == "not-found");
+  CHECK(document["exit_code"] == 69);
+}
+
+TEST_CASE("a lock that is held otherwise is not released, and its holder and manner are told") {
+  const TempDir dir;
+  {
+    Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
+    run.line();
+    const Finished refused = run_tool({"release", dir.path()});
+    check_refused(refused, "held by pid " + std::to_string(run.pid()));
+    check_refused(refused, "by 'grex-lock run', not by 'grex-lock hold'");
+    run.close_input();
+    CHECK(run.wait() == exited(0));
+  }
+  {
+    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+    check_refused(run_tool({"release", dir.path()}), "by something else");
+  }
+  const Finished script =
+      finish(bash("exec 9>>.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" release .; echo $?"), in(dir.path()));
+  CHECK(script.out == "69\n");
+  CHECK(script.err.find("by 'grex-lock fd'") != std::string::npos);
+}
+
+TEST_CASE("a record that names another process gets nobody a signal") {
+  const TempDir dir;
+  Process bystander(signal_teller(0));
+  bystander.line();
+  Hold other({dir.make("other")});
+  const std::string others = content_of(dir / "other/.grex-lock");
+
+  // A lock that something else holds, with the record of a hold that exists.
+  {
+    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    write_file(dir / ".grex-lock", others);
+    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+    change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });
+    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+  }
+  // A hold's own record, of another time or another boot: its number may be a stranger's.
+  Hold hold({dir.path()});
+  change_record(dir / ".grex-lock", [](json& record) { record["start_time"] = 1; });
+  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
+  const auto rewrite = [&](const char* key, const json& value) {
+    change_record(dir / ".grex-lock", [&](json& record) { record[key] = value; });
+  };
+  rewrite("start_time", json::parse(others)["start_time"]);
+  rewrite("boot_id", "00000000-0000-0000-0000-000000000000");
+  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
+
+  bystander.write("still here\n");
+  CHECK(bystander.line() == "still here");  // and no signal before
+  CHECK(is_locked(dir / "other/.grex-lock"));
+  hold.signal(SIGTERM);
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("another user's hold is not released") {
+  if (::geteuid() != 0) return;  // only root can become two users
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  const auto become = [](unsigned id) {
+    return Setup{.before_exec = [id] {
+      if (::setgid(id) != 0 || ::setuid(id) != 0) ::_exit(2);
+    }};
+  };
+  Hold hold({dir.path()}, become(65534));
+  const Finished refused = run_tool({"release", "--json", dir.path()}, become(65533));
+  CHECK(refused.ended == exited(69));
+  CHECK(is_locked(dir / ".grex-lock"));
+  CHECK(run_tool({"release", dir.path()}, become(65534)).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+
+  Hold second({dir.path()}, become(65534));
+  CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
+}
+
+TEST_CASE("of several holds of permits none is picked, and a single one is ended") {
+  const TempDir dir;
+  Hold first({"-t", "semaphore", "--slots", "4", dir.path()});
+  Hold second({"-t", "semaphore", "--slots", "4", dir.path()});
+  check_refused(run_tool({"release", "-t", "semaphore", dir.path()}),
+                "several holds, the pids " + std::to_string(first.pid()) + ", " + std::to_string(second.pid()));
+  first.signal(SIGTERM);
+  CHECK(first.wait() == exited(0));
+  CHECK(run_tool({"release", "-t", "semaphore", dir.path()}).ended == exited(0));
+  CHECK(second.wait() == exited(0));
+}
+
+TEST_CASE("release of what is not there is an error") {
+  const TempDir dir;
+  CHECK(run_tool({"release", dir / "none"}).ended == exited(66));
+  CHECK(run_tool({"release"}, {.directory = dir.path()}).ended == exited(64));
+  CHECK(run_tool({"release", dir.path(), dir.path()}).ended == exited(64));
+}

@@ -1,0 +1,131 @@
+// Several locks in one command.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+TEST_CASE("the command is told of all its locks, in the order of taking them, each once") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const Finished finished = run_tool({"run", b, "-l", "manifest:" + a, a, "-l", "per-pack:" + b, "-l",
+                                      "workspace-sync:" + dir.path(), "--", grex_lock(), "stack", "--json"});
+  const json entries = json::parse(finished.out)["entries"];
+  Words paths;
+  for (const json& entry : entries) {
+    paths.push_back(entry["path"]);
+    CHECK(entry["live"] == true);
+  }
+  CHECK(paths == Words{dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock", a + "/.grex/.grex.lock"});
+}
+
+TEST_CASE("commands that name the same packs in clashing orders never deadlock, and exclude each other in each") {
+  const TempDir dir;
+  for (const char* const pack : {"a", "b", "c"}) dir.make(pack);
+  // The oracle: each job makes a directory in each of its packs, which fails where another is.
+  const std::string job = "for p; do mkdir $p/busy || echo overlap; done; for p; do rmdir $p/busy; done; echo x >>done";
+  const Finished script =
+      finish(bash("orders=('a b' 'b a' 'b c' 'c b' 'c a' 'a c' 'a b c' 'c b a' 'b c a')\n"
+                  "for i in $(seq 90); do set -- ${orders[i % 9]}; \"$LOCK\" run \"$@\" -- bash -c '" +
+                  job + "' job \"$@\" & done; wait; wc -l <done"),
+             in(dir.path()));
+  CAPTURE(script.err);
+  CHECK(script.out == "90\n");
+  for (const char* const pack : {"a", "b", "c"}) CHECK_FALSE(is_locked(dir / pack + "/.grex-lock"));
+}
+
+TEST_CASE("where one of the locks is busy none is taken, and the busy one is named") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const grex::UniqueFd lock = lock_as_grex(b + "/.grex-lock");
+  for (const char* const patience : {"-n", "-w1ms"}) {
+    const Finished busy = run_tool({"run", patience, a, b, "--", "touch", dir / "ran"});
+    CHECK(busy.ended == exited(75));
+    CHECK(busy.err.find(": " + b + "/.grex-lock: held by pid ") != std::string::npos);
+    CHECK_FALSE(is_locked(a + "/.grex-lock"));
+    CHECK_FALSE(exists(dir / "ran"));
+  }
+}
+
+TEST_CASE("a signal in the wait for the second lock gives the first back") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const grex::UniqueFd lock = lock_as_grex(b + "/.grex-lock");
+  Process waiter(grex_lock({"run", a, b, "--", "true"}));
+  until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
+  CHECK(is_locked(a + "/.grex-lock"));
+  waiter.signal(SIGTERM);
+  CHECK(waiter.wait() == exited(128 + SIGTERM));
+  CHECK_FALSE(is_locked(a + "/.grex-lock"));
+}
+
+TEST_CASE("one bad lock among several leaves all untouched") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  CHECK(run_tool({"run", a, dir / "none", "--", "true"}).ended == exited(66));
+  CHECK(run_tool({"run", a, "-l", "nothing:" + a, "--", "true"}).ended == exited(64));
+  CHECK(run_tool({"run", a, "", "--", "true"}).ended == exited(64));
+  CHECK_FALSE(exists(a + "/.grex-lock"));
+  dir.make("b/.grex-lock");  // a directory: refused when it is to be locked, with the first in hand
+  CHECK(run_tool({"run", a, dir / "b", "--", "true"}).ended == exited(77));
+  CHECK_FALSE(is_locked(a + "/.grex-lock"));
+}
+
+TEST_CASE("each of several locks is checked against the ancestors") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const Words sync_and_pack =
+      grex_lock({"run", a, "--", grex_lock(), "run", "-l", "manifest:" + a, "-l", "workspace-sync:" + b, "--", "true"});
+  CHECK(finish(sync_and_pack).ended == exited(76));
+  CHECK_FALSE(exists(a + "/.grex/.grex.lock"));
+  // One is the ancestor's own, the other comes after it.
+  CHECK(run_tool({"run", a, "--", grex_lock(), "run", "--reentrant", a, "-l", "manifest:" + a, "--", "true"}).ended ==
+        exited(0));
+  CHECK(run_tool({"run", a, "--", grex_lock(), "run", a, "-l", "manifest:" + a, "--", "true"}).ended == exited(75));
+}
+
+TEST_CASE("-s shares all of the locks but the permit") {
+  const TempDir dir;
+  const std::string permit = "semaphore:" + dir.path();
+  Words words = grex_lock({"run", "-s", "--slots", "1", "-l", permit, dir.path(), "--"});
+  for (const std::string& word : until_input_closes()) words.push_back(word);
+  Process reader(words);
+  CHECK(reader.line() == "ready");
+  CHECK(run_tool({"run", "-n", "-s", dir.path(), "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"run", "-n", "-s", "--slots", "1", "-l", permit, "--", "true"}).ended == exited(75));
+}
+
+TEST_CASE("every one of several locks has its record, its own tier in it, emptied in the end") {
+  const TempDir dir;
+  const std::string manifest = dir / ".grex/.grex.lock";
+  const Finished finished =
+      run_tool({"run", dir.path(), "-l", "manifest:" + dir.path(), "--", "cat", dir / ".grex-lock", manifest});
+  std::istringstream lines(finished.out);
+  for (const char* const tier : {"per-pack", "manifest"}) {
+    std::string line;
+    REQUIRE(std::getline(lines, line));
+    CHECK(json::parse(line)["tier"] == tier);
+  }
+  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(manifest).empty());
+}
+
+TEST_CASE("-o, --linger and -F hold for all of the locks") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  const std::string ours = "ls -l /proc/self/fd | grep -c '\\.grex-lock$'";
+  CHECK(run_tool({"run", a, b, "-c", ours}).out == "2\n");
+  CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "2\n");
+  CHECK(run_tool({"run", "-o", a, b, "-c", ours}).out == "0\n");
+}

@@ -1,0 +1,197 @@
+// Permits: at most N at once.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+std::string slot(const TempDir& dir, int number) { return dir / (".grex.slot-" + std::to_string(number) + ".lock"); }
+
+// A command under one of so many permits.
+Words under_permit(const TempDir& dir, int slots, const Words& command) {
+  Words words = grex_lock({"run", "-t", "semaphore", "--slots", std::to_string(slots), dir.path(), "--"});
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+// The first in the queue waits at every permit.
+bool is_first_in_queue(const TempDir& dir, int slots) {
+  for (int i = 0; i < slots; ++i) {
+    if (waiters_on(slot(dir, i)) == 0) return false;
+  }
+  return true;
+}
+
+std::string queue(const TempDir& dir, int slots) {
+  return dir / (".grex.slot-queue-" + std::to_string(slots) + ".lock");
+}
+
+}  // namespace
+
+TEST_CASE("at most N run at once, however many there are, and all get their turn") {
+  const TempDir dir;
+  dir.make("running");
+  // Each tells how many there are with it, as the file system has it.
+  const std::string job =
+      "mkdir running/$$ && set -- running/* && [ $# -le 3 ] || echo too many; echo x >>done; rmdir running/$$";
+  const Finished script = finish(
+      bash("for i in $(seq 30); do \"$LOCK\" run -t semaphore --slots 3 . -c '" + job + "' & done; wait; wc -l <done"),
+      in(dir.path()));
+  CAPTURE(script.err);
+  CHECK(script.out == "30\n");
+}
+
+TEST_CASE("a permit that comes free by any means wakes the first in the queue") {
+  for (const int freed : {0, 1}) {
+    for (const char* const how : {"ends", "is killed", "unlocks"}) {
+      CAPTURE(freed);
+      CAPTURE(how);
+      const TempDir dir;
+      const grex::UniqueFd other = lock_as_grex(slot(dir, 1 - freed));
+      // An unlocking that closes nothing is the hardest to notice.
+      Process holder({"python3", "-c",
+                      "import fcntl, sys\n"
+                      "f = open(sys.argv[1], 'w')\n"
+                      "fcntl.flock(f, fcntl.LOCK_EX)\n"
+                      "print('locked', flush=True)\n"
+                      "if sys.stdin.readline() == 'unlock\\n':\n"
+                      "    fcntl.flock(f, fcntl.LOCK_UN)\n"
+                      "    sys.stdin.readline()\n",
+                      slot(dir, freed)});
+      CHECK(holder.line() == "locked");
+      Process waiter(under_permit(dir, 2, {"echo", "mine"}));
+      until([&dir] { return is_first_in_queue(dir, 2); });
+      const std::string means = how;
+      if (means == "ends") holder.close_input();
+      if (means == "is killed") holder.signal(SIGKILL);
+      if (means == "unlocks") holder.write("unlock\n");
+      CHECK(waiter.line() == "mine");
+      CHECK(waiter.wait() == exited(0));
+      holder.close_input();
+    }
+  }
+}
+
+TEST_CASE("a job that is killed with its grex-lock leaves its permit to the next at once") {
+  const TempDir dir;
+  Process job(under_permit(dir, 1, until_input_closes()));
+  CHECK(job.line() == "ready");
+  Process next(under_permit(dir, 1, {"echo", "mine"}));
+  until([&dir] { return waiters_on(slot(dir, 0)) == 1; });
+  ::kill(-job.pid(), SIGKILL);  // the group: grex-lock and its command
+  CHECK(next.line() == "mine");
+}
+
+TEST_CASE("those who wait are served in the order in which they came") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Words command = {"sh", "-c", "echo mine; read line; exit 0"};
+  Process first(under_permit(dir, 2, command));
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  Process second(under_permit(dir, 2, command));
+  until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
+  CHECK(waiters_on(slot(dir, 0)) == 1);  // the second is not there yet
+  other.reset();
+  CHECK(first.line() == "mine");
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  first.close_input();
+  CHECK(second.line() == "mine");
+}
+
+TEST_CASE("who waits for one of a few permits does not hold up who may have another") {
+  const TempDir dir;
+  grex::UniqueFd first = lock_as_grex(slot(dir, 0));
+  const grex::UniqueFd second = lock_as_grex(slot(dir, 1));
+  grex::UniqueFd third = lock_as_grex(slot(dir, 2));
+  Process modest(under_permit(dir, 1, {"echo", "modest"}));
+  until([&dir] { return waiters_on(slot(dir, 0)) == 1; });
+  Process greedy(under_permit(dir, 3, {"echo", "greedy"}));
+  until([&dir] { return is_first_in_queue(dir, 3); });
+  third.reset();
+  CHECK(greedy.line() == "greedy");
+  first.reset();
+  CHECK(modest.line() == "modest");
+}
+
+TEST_CASE("a waiter for permits sleeps, all of it, and shows as one waiter") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  Process waiter(under_permit(dir, 2, {"true"}));
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  const std::string tasks = "/proc/" + std::to_string(waiter.pid()) + "/task";
+  const auto switches = [&tasks] {
+    std::string all;
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      const std::string status = content_of(task.path() / "status");
+      all += status.substr(status.find("\nvoluntary_ctxt_switches"));
+    }
+    return all;
+  };
+  until([&tasks] {
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      if (content_of(task.path() / "status").find("State:\tS") == std::string::npos) return false;
+    }
+    return true;
+  });
+  const std::string before = switches();
+  // Whoever polls would be on the processor again while this runs to its end.
+  CHECK(run_tool({"run", "-w", "300ms", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"}).ended ==
+        exited(75));
+  CHECK(switches() == before);
+
+  const auto status = nlohmann::json::parse(run_tool({"status", "--json", dir.path()}).out);
+  CHECK(status["locks"][1]["tier"] == "semaphore");
+  REQUIRE(status["locks"][1]["waiters"].size() == 1);
+  CHECK(status["locks"][1]["waiters"][0]["pid"] == waiter.pid());
+}
+
+TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing in any queue") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Finished late = run_tool({"run", "-w", "10ms", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"});
+  CHECK(late.ended == exited(75));
+  CHECK(late.err.find("all 2 permits are taken; held by pid ") != std::string::npos);
+  Process first(under_permit(dir, 2, {"true"}));
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  Process second(under_permit(dir, 2, {"true"}));
+  until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
+  second.signal(SIGINT);
+  CHECK(second.wait() == exited(128 + SIGINT));
+  first.signal(SIGTERM);
+  CHECK(first.wait() == exited(128 + SIGTERM));
+  for (const std::string& path : {slot(dir, 0), slot(dir, 1), queue(dir, 2)}) CHECK(waiters_on(path) == 0);
+  CHECK_FALSE(is_locked(queue(dir, 2)));
+}
+
+TEST_CASE("--slots goes before GREX_PARALLEL, and 0 is unbounded") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const Setup parallel = {.environment = {{"GREX_PARALLEL", "1"}}};
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, parallel).ended == exited(75));
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"}, parallel).ended ==
+        exited(0));
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", "--slots", "0", dir.path(), "--", "true"}, parallel).ended ==
+        exited(0));
+}
+
+TEST_CASE("an ancestor's permit is one, whatever number of them is meant here") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  CHECK(finish(
+            under_permit(
+                dir, 2, grex_lock({"run", "--reentrant", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
+            .ended == exited(0));
+  CHECK(finish(under_permit(dir, 2, grex_lock({"run", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
+            .ended == exited(75));
+}
