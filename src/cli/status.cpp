@@ -18,7 +18,7 @@ namespace {
 struct Row {
   LockReport lock;
   std::vector<std::string> files;
-  std::vector<unsigned> slot_numbers;  // at tier semaphore, of each file
+  std::vector<unsigned> slot_numbers;  // at tier semaphore, of each file; those after them are queues
   bool all_slots_known = true;
 };
 
@@ -27,11 +27,14 @@ void find_slots(Row& row, const core::Target& target, unsigned slots) {
   const auto existing = core::existing_slots(target);
   row.all_slots_known = static_cast<bool>(existing);
   if (existing) {
-    row.slot_numbers = *existing;
+    row.slot_numbers = existing->numbers;
   } else {
     for (unsigned slot = 0; slot < slots; ++slot) row.slot_numbers.push_back(slot);
   }
   for (const unsigned slot : row.slot_numbers) row.files.push_back(core::slot_path(target, slot));
+  for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
+    row.files.push_back(core::queue_path(target, queue));
+  }
 }
 
 Row row_of(const core::Target& target, unsigned slots) {
@@ -85,25 +88,29 @@ std::optional<Failure> add_rows(const std::string& path, const core::Layouts& la
   return found ? std::nullopt : std::optional(failure_from(itself.error()));
 }
 
-// One report made of those of the permits.
+// Who waits for any permit waits at several of them.
+void add_waiters(std::vector<core::Party>& waiters, const core::FileReport& report, std::optional<unsigned> slot) {
+  for (core::Party party : report.waiters) {
+    const auto is_it = [&party](const core::Party& other) { return party.pid && other.pid == party.pid; };
+    if (std::any_of(waiters.begin(), waiters.end(), is_it)) continue;
+    party.slot = slot;
+    waiters.push_back(std::move(party));
+  }
+}
+
+// One report made of those of the permits, and the queues behind them.
 void merge(Row& row, const core::FileReport* reports) {
   core::FileReport merged;
   bool any_file = false;
   bool any_unknown = !row.all_slots_known;
-  for (std::size_t i = 0; i < row.files.size(); ++i) {
+  for (std::size_t i = 0; i < row.slot_numbers.size(); ++i) {
     const core::FileReport& report = reports[i];
     any_file = any_file || report.state != core::LockState::absent;
     any_unknown = any_unknown || report.state == core::LockState::unknown;
     if (report.record == core::RecordState::stale || merged.record == core::RecordState::none)
       merged.record = report.record;
     if (row.lock.used == 0) merged.evidence = report.evidence;
-    for (core::Party party : report.waiters) {
-      // Who waits for any permit waits at several of them.
-      const auto is_it = [&party](const core::Party& other) { return party.pid && other.pid == party.pid; };
-      if (std::any_of(merged.waiters.begin(), merged.waiters.end(), is_it)) continue;
-      party.slot = row.slot_numbers[i];
-      merged.waiters.push_back(std::move(party));
-    }
+    add_waiters(merged.waiters, report, row.slot_numbers[i]);
     if (report.state != core::LockState::held) continue;
     merged.evidence = report.evidence;
     if (merged.mode != sys::Mode::exclusive) merged.mode = report.mode;
@@ -112,6 +119,9 @@ void merge(Row& row, const core::FileReport* reports) {
       party.slot = row.slot_numbers[i];
       merged.holders.push_back(std::move(party));
     }
+  }
+  for (std::size_t i = row.slot_numbers.size(); i < row.files.size(); ++i) {
+    add_waiters(merged.waiters, reports[i], std::nullopt);
   }
   merged.state = any_file ? core::LockState::free : core::LockState::absent;
   if (any_unknown) merged.state = core::LockState::unknown;

@@ -43,9 +43,9 @@ Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>
                                     std::optional<sys::Deadline> deadline) {
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
-  if (!queue) return at_path(queue.error(), target.directory.path + "/" + name);
+  if (!queue) return at_path(queue.error(), queue_path(target, target.request.slots));
   const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
-  if (!first) return at_path(first.error(), target.directory.path + "/" + name);
+  if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
   if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
   return sys::wait_any(fds, sys::Mode::exclusive, deadline);
 }

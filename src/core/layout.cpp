@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view sync_name = ".grex.sync.lock";
 constexpr std::string_view slot_prefix = ".grex.slot-";
+constexpr std::string_view queue_prefix = ".grex.slot-queue-";
 constexpr std::string_view slot_suffix = ".lock";
 constexpr std::string_view pack_name = ".grex-lock";
 constexpr std::string_view flat_backend_suffix = ".grex-backend.lock";
@@ -16,8 +17,19 @@ constexpr std::string_view manifest_name = ".grex/.grex.lock";
 
 std::string in_layout(Layout layout, std::string name) { return layout == Layout::nested ? ".grex/" + name : name; }
 
-std::string slot_file(std::string_view which) {
-  return std::string(slot_prefix) + std::string(which) + std::string(slot_suffix);
+std::string numbered(std::string_view prefix, unsigned number) {
+  return std::string(prefix) + std::to_string(number) + std::string(slot_suffix);
+}
+
+// The number K of a name PREFIX K .lock.
+std::optional<unsigned> number_between(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix) || !name.ends_with(slot_suffix)) return std::nullopt;
+  if (name.size() <= prefix.size() + slot_suffix.size()) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  name.remove_suffix(slot_suffix.size());
+  const auto number = parse_number<unsigned>(name);
+  // "07" is a number, but nobody's.
+  return number && std::to_string(*number) == name ? number : std::nullopt;
 }
 
 bool is_longer_and_ends_with(std::string_view text, std::string_view end) {
@@ -40,7 +52,7 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
     case Tier::workspace_sync:
       return in_layout(layout, std::string(sync_name));
     case Tier::semaphore:
-      return in_layout(layout, slot_file(std::to_string(slot)));
+      return in_layout(layout, numbered(slot_prefix, slot));
     case Tier::per_pack:
       return in_layout(layout, std::string(pack_name));
     case Tier::backend:
@@ -52,19 +64,11 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
   return std::string(manifest_name);
 }
 
-std::string queue_name(Layout layout, unsigned slots) {
-  return in_layout(layout, slot_file("queue-" + std::to_string(slots)));
-}
+std::string queue_name(Layout layout, unsigned slots) { return in_layout(layout, numbered(queue_prefix, slots)); }
 
-std::optional<unsigned> slot_number(std::string_view name) {
-  if (!name.starts_with(slot_prefix) || !name.ends_with(slot_suffix)) return std::nullopt;
-  if (name.size() <= slot_prefix.size() + slot_suffix.size()) return std::nullopt;
-  name.remove_prefix(slot_prefix.size());
-  name.remove_suffix(slot_suffix.size());
-  const auto slot = parse_number<unsigned>(name);
-  // "07" is a number, but no slot's.
-  return slot && std::to_string(*slot) == name ? slot : std::nullopt;
-}
+std::optional<unsigned> slot_number(std::string_view name) { return number_between(slot_prefix, name); }
+
+std::optional<unsigned> queue_number(std::string_view name) { return number_between(queue_prefix, name); }
 
 std::optional<Tier> tier_of_lock_file(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0

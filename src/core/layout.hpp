@@ -37,6 +37,10 @@ std::string queue_name(Layout layout, unsigned slots);
 /// The number K of a slot's file name `.grex.slot-K.lock`, without directories.
 std::optional<unsigned> slot_number(std::string_view name);
 
+/// The number of permits N for which a file `.grex.slot-queue-N.lock`, named
+/// without directories, is the queue.
+std::optional<unsigned> queue_number(std::string_view name);
+
 /// The tier whose lock file a path names, in any layout; nullopt for another's
 /// file.
 std::optional<Tier> tier_of_lock_file(std::string_view path);

@@ -142,15 +142,21 @@ std::string slot_path(const Target& target, unsigned slot) {
   return join(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
 }
 
-Result<std::vector<unsigned>> existing_slots(const Target& target) {
+std::string queue_path(const Target& target, unsigned slots) {
+  return join(target.directory.path, queue_name(target.request.layout, slots));
+}
+
+Result<Slots> existing_slots(const Target& target) {
   const auto names = sys::names_in(split(slot_path(target, 0)).parent);
-  std::vector<unsigned> slots;
+  Slots slots;
   if (!names && names.error().err == ENOENT) return slots;
   if (!names) return names.error();
   for (const std::string& name : *names) {
-    if (const auto slot = slot_number(name)) slots.push_back(*slot);
+    if (const auto slot = slot_number(name)) slots.numbers.push_back(*slot);
+    if (const auto queue = queue_number(name)) slots.queues.push_back(*queue);
   }
-  std::sort(slots.begin(), slots.end());
+  std::sort(slots.numbers.begin(), slots.numbers.end());
+  std::sort(slots.queues.begin(), slots.queues.end());
   return slots;
 }
 
@@ -159,7 +165,7 @@ std::vector<ExistingFile> existing_files(const Target& target) {
   if (target.tier() == Tier::semaphore && !paths.empty()) {
     if (const auto slots = existing_slots(target)) {
       paths.clear();
-      for (const unsigned slot : *slots) paths.push_back(slot_path(target, slot));
+      for (const unsigned slot : slots->numbers) paths.push_back(slot_path(target, slot));
     }
   }
   std::vector<ExistingFile> files;

@@ -59,13 +59,20 @@ void put_in_order(std::vector<Target>& targets);
 /// the working directory upwards, with a lock file of grex or `.grex/`.
 std::optional<std::string> enclosing_path();
 
-/// The numbers of a workspace's permits that are there, whatever number of them
-/// was meant by whoever made them, in ascending order. `target` is one of tier
-/// semaphore. Errors: those of sys::names_in, but for a missing directory.
-Result<std::vector<unsigned>> existing_slots(const Target& target);
+/// What there is of a workspace's permits, whatever number of them was meant by
+/// whoever made them, in ascending order.
+struct Slots {
+  std::vector<unsigned> numbers;
+  std::vector<unsigned> queues;  ///< the numbers of permits for which somebody had to wait
+};
 
-/// The path of one of them.
+/// `target` is one of tier semaphore. Errors: those of sys::names_in, but for a
+/// missing directory.
+Result<Slots> existing_slots(const Target& target);
+
+/// The paths of a permit, and of the queue for one of so many.
 std::string slot_path(const Target& target, unsigned slot);
+std::string queue_path(const Target& target, unsigned slots);
 
 /// A lock file that exists.
 struct ExistingFile {

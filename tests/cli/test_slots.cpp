@@ -122,7 +122,7 @@ TEST_CASE("who waits for one of a few permits does not hold up who may have anot
   CHECK(modest.line() == "modest");
 }
 
-TEST_CASE("a waiter for permits sleeps, all of it, and shows as one waiter") {
+TEST_CASE("a waiter for permits sleeps, all of it") {
   const TempDir dir;
   const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
   const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
@@ -148,11 +148,23 @@ TEST_CASE("a waiter for permits sleeps, all of it, and shows as one waiter") {
   CHECK(run_tool({"run", "-w", "300ms", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"}).ended ==
         exited(75));
   CHECK(switches() == before);
+}
 
+TEST_CASE("status shows those who wait for a permit, each once, in their order") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  Process first(under_permit(dir, 2, {"true"}));
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  Process second(under_permit(dir, 2, {"true"}));
+  until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
   const auto status = nlohmann::json::parse(run_tool({"status", "--json", dir.path()}).out);
-  CHECK(status["locks"][1]["tier"] == "semaphore");
-  REQUIRE(status["locks"][1]["waiters"].size() == 1);
-  CHECK(status["locks"][1]["waiters"][0]["pid"] == waiter.pid());
+  const auto& permits = status["locks"][1];
+  CHECK(permits["tier"] == "semaphore");
+  CHECK(permits["used"] == 2);
+  REQUIRE(permits["waiters"].size() == 2);
+  CHECK(permits["waiters"][0]["pid"] == first.pid());
+  CHECK(permits["waiters"][1]["pid"] == second.pid());
 }
 
 TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing in any queue") {

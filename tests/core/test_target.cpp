@@ -131,8 +131,9 @@ TEST_CASE("the existing files of a workspace's permits are all that are there, h
     test::write_file(dir / name, "");
   }
   const auto target = core::resolve({Tier::semaphore, dir.path(), 2});
-  CHECK(*core::existing_slots(*target) == std::vector<unsigned>{0, 7});
+  CHECK(core::existing_slots(*target)->numbers == std::vector<unsigned>{0, 7});
+  CHECK(core::existing_slots(*target)->queues == std::vector<unsigned>{2});
   CHECK(core::existing_files(*target).size() == 2);
   CHECK(core::existing_slots(*core::resolve({Tier::semaphore, dir.path(), 2, CreateTarget::no, core::Layout::nested}))
-            ->empty());
+            ->numbers.empty());
 }
