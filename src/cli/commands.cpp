@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "cli/options.hpp"
+#include "cli/parser.hpp"
 
 namespace grex::cli {
 namespace {

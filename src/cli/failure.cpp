@@ -63,6 +63,13 @@ Outcome failed(Failure failure) {
   return outcome;
 }
 
+Outcome outcome_of(const sys::ChildEnd& end) {
+  Outcome outcome;
+  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
+  outcome.interrupted_by_user = end.from_terminal;
+  return outcome;
+}
+
 Failure failure_from(const Error& error) {
   Failure failure;
   failure.kind = error.kind;

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "core/inspect.hpp"
 #include "core/tier_stack.hpp"
+#include "sys/child.hpp"
 
 namespace grex::cli {
 
@@ -35,6 +36,9 @@ struct Outcome {
 };
 
 Outcome failed(Failure failure);
+
+/// That of whoever ends as a child of its did.
+Outcome outcome_of(const sys::ChildEnd& end);
 
 /// The prose of an error that the system made.
 Failure failure_from(const Error& error);

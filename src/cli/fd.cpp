@@ -8,9 +8,11 @@
 
 #include "base/exit_code.hpp"
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/report_json.hpp"
 #include "core/lock_table.hpp"
 #include "core/process_text.hpp"

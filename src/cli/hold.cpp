@@ -8,9 +8,11 @@
 
 #include "base/exit_code.hpp"
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/printable.hpp"
 #include "cli/report_json.hpp"
 #include "sys/background.hpp"
@@ -33,12 +35,7 @@ struct HoldOptions {
 
 void define(CLI::App& app, HoldOptions& options) {
   add_global_options(app, options.global);
-  add_locks(app, options.lock);
-  add_choice_options(app, options.lock);
-  add_slots_option(app, options.lock);
-  add_create_option(app, options.lock);
-  add_waiting_options(app, options.lock);
-  add_record_options(app, options.lock);
+  add_lock_options(app, options.lock);
   auto* const detach =
       app.add_flag("--detach", options.detach, "return once locked; a background holder stays")->group("Holding");
   add_number(app, "--while-pid", options.while_pid, "PID", "until that process ends")->group("Holding");
@@ -97,13 +94,6 @@ Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const Hol
   return kept ? Outcome{} : failed(failure_from(kept.error()));
 }
 
-Outcome outcome_of(const sys::ForegroundEnd& end) {
-  Outcome outcome;
-  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
-  outcome.interrupted_by_user = end.from_terminal;
-  return outcome;
-}
-
 Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
   Events events(options.lock.status_fd);
   UniqueFd watched;
@@ -126,7 +116,7 @@ Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
   }
   auto split = sys::split(watched.get());
   if (!split) return events.ended(failed(failure_from(split.error())));
-  if (const auto* end = std::get_if<sys::ForegroundEnd>(&*split)) return outcome_of(*end);
+  if (const auto* end = std::get_if<sys::ChildEnd>(&*split)) return outcome_of(*end);
   auto& background = std::get<sys::Background>(*split);
   return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), &background, events));
 }

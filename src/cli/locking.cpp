@@ -1,4 +1,5 @@
 #include "cli/locking.hpp"
+#include "cli/defaults.hpp"
 
 #include <fmt/format.h>
 #include <stdlib.h>

@@ -3,7 +3,8 @@
 #include <string_view>
 
 #include "cli/failure.hpp"
-#include "cli/options.hpp"
+#include "cli/invocation.hpp"
+#include "cli/values.hpp"
 
 namespace grex::cli {
 

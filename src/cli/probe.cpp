@@ -1,9 +1,11 @@
 #include <CLI/App.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/report_json.hpp"
 
 namespace grex::cli {

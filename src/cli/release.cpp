@@ -9,10 +9,12 @@
 
 #include "base/exit_code.hpp"
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/lock_failure.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/report_json.hpp"
 #include "cli/report_text.hpp"
 #include "core/hold.hpp"

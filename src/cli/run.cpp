@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "base/exit_code.hpp"
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/printable.hpp"
 #include "sys/child.hpp"
 #include "sys/file.hpp"
@@ -35,12 +36,7 @@ struct RunOptions {
 
 void define(CLI::App& app, RunOptions& options) {
   add_global_options(app, options.global);
-  add_locks(app, options.lock);
-  add_choice_options(app, options.lock);
-  add_slots_option(app, options.lock);
-  add_create_option(app, options.lock);
-  add_waiting_options(app, options.lock);
-  add_record_options(app, options.lock);
+  add_lock_options(app, options.lock);
   app.add_option("-c,--command", options.shell_command, "run STRING by $SHELL instead of CMD")
       ->type_name("STRING")
       ->group("Command");
@@ -155,13 +151,6 @@ class Program {
   std::vector<char*> argv_;
   std::vector<char*> envp_;
 };
-
-Outcome outcome_of(const sys::ChildEnd& end) {
-  Outcome outcome;
-  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
-  outcome.interrupted_by_user = end.from_terminal;
-  return outcome;
-}
 
 // Ends the locks as the options say, and tells.
 void give_back(Taken& taken, const RunOptions& options, Events& events, int exit_code) {

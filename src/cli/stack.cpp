@@ -6,6 +6,7 @@
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/printable.hpp"
 #include "cli/report_json.hpp"
 

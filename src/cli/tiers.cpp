@@ -4,8 +4,10 @@
 #include <variant>
 
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/printable.hpp"
 #include "cli/report_json.hpp"
 #include "core/target.hpp"

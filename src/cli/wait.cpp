@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/defaults.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/parser.hpp"
 #include "cli/report_json.hpp"
 
 namespace grex::cli {

@@ -19,7 +19,7 @@
 namespace grex::sys {
 namespace {
 
-using Split = std::variant<Background, ForegroundEnd>;
+using Split = std::variant<Background, ChildEnd>;
 
 // Closes every descriptor above the standard streams that is not to be kept.
 void close_all_but(std::vector<int> keep) {
@@ -47,7 +47,7 @@ class Foreground {
   Foreground(pid_t background, int signals, int report, int pidfd)
       : background_(background), news_{{{signals, POLLIN, 0}, {report, POLLIN, 0}, {pidfd, POLLIN, 0}}} {}
 
-  ForegroundEnd wait() {
+  ChildEnd wait() {
     for (;;) {
       if (::poll(news_.data(), news_.size(), -1) < 0) continue;  // EINTR: stopped and continued
       if (news_[1].revents != 0) return end();
@@ -68,7 +68,7 @@ class Foreground {
     if (!went_to_group(signal, info.ssi_code)) ::kill(background_, signal);
   }
 
-  ForegroundEnd end() {
+  ChildEnd end() {
     char left = 0;
     ssize_t n = 0;
     while ((n = ::read(news_[1].fd, &left, 1)) < 0 && errno == EINTR) {

@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
+#include "sys/child.hpp"
 
 namespace grex::sys {
 
@@ -27,18 +28,12 @@ class Background {
   UniqueFd report_;
 };
 
-/// What the half that the caller waits for is to end with.
-struct ForegroundEnd {
-  int status = 0;              ///< 0 once the other half has left; else its exit status, or the signal that killed it
-  bool killed = false;         ///< by that signal
-  bool from_terminal = false;  ///< SIGINT had come from the terminal
-};
-
 /// Splits the process (fork(2)), and returns in both halves: at once in the new
 /// one; in this one when that has left or ended. Meanwhile SIGINT, SIGTERM and
 /// SIGHUP that are sent to this half reach the other, once each; and when the
-/// process of `pidfd` (-1: none; borrowed) ends, the other gets SIGTERM. Only for
-/// a process with one thread. Errors: system.
-Result<std::variant<Background, ForegroundEnd>> split(int pidfd);
+/// process of `pidfd` (-1: none; borrowed) ends, the other gets SIGTERM. What this
+/// half gets is what it is to end with: status 0 once the other has left, else
+/// how that ended. Only for a process with one thread. Errors: system.
+Result<std::variant<Background, ChildEnd>> split(int pidfd);
 
 }  // namespace grex::sys
