@@ -5,10 +5,11 @@
 # loaded, knows how to.
 
 # The words before the cursor: the command they name, how many PATHs they give,
-# and where a wrapped command begins, all in the caller's variables.
+# the option whose value the cursor is in, and where a wrapped command begins,
+# all in the caller's variables.
 _grex_lock_scan() {
     local i word
-    verb='' paths=0 command_at=0
+    verb='' paths=0 option='' command_at=0
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
@@ -16,12 +17,16 @@ _grex_lock_scan() {
             command_at=$((i + 1))
             return
             ;;
-        -t | -w | -E | -c | --tier | --timeout | --conflict-exit-code | --command | \
-            --note | --tier-check | --color | --layout | -l | --lock | --slots | --json-status-fd)
+        -t | -w | -E | -c | -l | --tier | --timeout | --conflict-exit-code | --command | --lock | \
+            --note | --tier-check | --color | --layout | --slots | --json-status-fd | --while-pid | --for)
             # The value is the next word, or the one after a `=`, which bash
-            # splits off.
+            # splits off; so it does with the `:` of TIER:PATH.
             i=$((i + 1))
             [[ ${COMP_WORDS[i]-} == '=' ]] && i=$((i + 1))
+            if [[ $word == -l || $word == --lock ]] && [[ ${COMP_WORDS[i + 1]-} == : ]]; then
+                i=$((i + 2))
+            fi
+            if ((i >= COMP_CWORD)); then option=$word; fi
             ;;
         -*) ;;
         *) if [[ -z $verb ]]; then verb=$word; else paths=$((paths + 1)); fi ;;
@@ -31,6 +36,35 @@ _grex_lock_scan() {
 
 _grex_lock_fill() {
     mapfile -t COMPREPLY < <(compgen "$@" -- "$cur")
+}
+
+# TIER:PATH, in one word or, where bash splits at the colon, in the last of
+# several. Nothing behind a `~`, which bash does not expand after a colon.
+_grex_lock_fill_lock() {
+    local tier=''
+    if [[ $cur == : ]]; then
+        cur=''
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} != : ]]; then
+        if [[ $cur != *:* ]]; then
+            compopt -o nospace 2>/dev/null
+            _grex_lock_fill -S : -W "$tiers"
+            return
+        fi
+        tier=${cur%%:*}: cur=${cur#*:}
+    fi
+    if [[ $cur == '~'* ]]; then return; fi
+    compopt -o nospace 2>/dev/null
+    if [[ -z $tier ]]; then
+        compopt -o filenames 2>/dev/null
+        _grex_lock_fill -d
+    else
+        _grex_lock_fill -P "$tier" -S / -d
+    fi
+}
+
+# The last names of these paths, which have no blanks.
+_grex_lock_fill_names() {
+    _grex_lock_fill -W "${*##*/}"
 }
 
 # The command line that starts at word $1.
@@ -49,8 +83,9 @@ _grex_lock_wrapped() {
 }
 
 _grex_lock() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local verb paths command_at
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    local verb paths option command_at
+    local tiers='workspace-sync semaphore per-pack backend manifest'
     COMPREPLY=()
     _grex_lock_scan
 
@@ -60,64 +95,58 @@ _grex_lock() {
     fi
 
     # --tier=per is three words to bash.
-    if [[ $cur == '=' ]]; then
-        cur=''
-    elif [[ $prev == '=' ]] && ((COMP_CWORD > 2)); then
-        prev=${COMP_WORDS[COMP_CWORD - 2]}
-    fi
+    if [[ $cur == '=' ]]; then cur=''; fi
 
-    case $prev in
-    --color)
-        _grex_lock_fill -W 'auto always never'
-        return
-        ;;
-    --layout)
-        _grex_lock_fill -W 'flat nested both'
-        return
-        ;;
+    case $option in
+    '') ;;
+    --color) _grex_lock_fill -W 'auto always never' ;;
+    --layout) _grex_lock_fill -W 'flat nested both' ;;
+    -t | --tier) _grex_lock_fill -W "$tiers" ;;
+    -l | --lock) _grex_lock_fill_lock ;;
+    --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
+    -c | --command) _grex_lock_fill -A command ;;
+    --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
+    --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;
     esac
-    case $verb:$prev in
-    run:-t | run:--tier | probe:-t | probe:--tier)
-        _grex_lock_fill -W 'workspace-sync semaphore per-pack backend manifest'
-        return
-        ;;
-    run:--tier-check | probe:--tier-check)
-        _grex_lock_fill -W 'enforce warn off'
-        return
-        ;;
-    run:-c | run:--command)
-        _grex_lock_fill -A command
-        return
-        ;;
-    run:-w | run:--timeout | run:--note | run:-E | run:--conflict-exit-code | \
-        probe:-E | probe:--conflict-exit-code)
-        return
-        ;;
-    esac
+    [[ -z $option ]] || return
 
     local options='-h --help --version --json --color --layout'
-    local asking='-t --tier -s --shared -x --exclusive --reentrant --tier-check
-        --slots -E --conflict-exit-code -q --quiet -v --verbose'
-    local taking='-l --lock -n --nonblock -w --timeout --create --note --no-record
-        --json-status-fd'
-    local running='-c --command -o --close -F --no-fork --linger --new-scope --'
-    local most_paths=0
+    local tier='-t --tier'
+    local choosing="$tier -s --shared -x --exclusive --reentrant --tier-check
+        -E --conflict-exit-code -q --quiet -v --verbose"
+    local several='-l --lock --slots'
+    local waiting='-n --nonblock -w --timeout --json-status-fd'
+    local recording='--note --no-record'
+    local most_paths=0 any_number=9999
     case $verb in
-    run) options+=" $asking $taking $running" most_paths=1 ;;
-    probe) options+=" $asking" most_paths=1 ;;
-    status) most_paths=9999 ;;
+    run)
+        options+=" $choosing $several $waiting $recording --create -c --command -o --close
+            -F --no-fork --linger --new-scope --"
+        most_paths=$any_number
+        ;;
+    probe) options+=" $choosing --slots" most_paths=1 ;;
+    status) most_paths=$any_number ;;
+    hold)
+        options+=" $choosing $several $waiting $recording --create --detach --while-pid --for
+            --stdin --export"
+        most_paths=$any_number
+        ;;
+    release) options+=" $tier" most_paths=1 ;;
+    wait) options+=" $choosing $several $waiting" most_paths=$any_number ;;
+    fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
     tiers) most_paths=1 ;;
     esac
 
     if [[ $cur == -* ]]; then
         _grex_lock_fill -W "$options"
     elif [[ -z $verb ]]; then
-        _grex_lock_fill -W 'run probe status stack tiers'
+        _grex_lock_fill -W 'run probe status hold release wait fd stack tiers'
+    elif [[ $verb == fd ]]; then
+        ((paths > 0)) || _grex_lock_fill_names "/proc/$$/fd"/[0-9]
     elif ((paths < most_paths)); then
         compopt -o filenames 2>/dev/null
         _grex_lock_fill -d
-    elif [[ $verb == run && -z $cur ]]; then
-        COMPREPLY=(--)
+        if [[ $verb == run && -z $cur ]]; then COMPREPLY+=(--); fi
     fi
 }
 

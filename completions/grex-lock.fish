@@ -47,11 +47,46 @@ function __grex_lock_wrapped
     complete -C "$line"
 end
 
+# The tiers, with what each is for; $argv[1] is put behind each name.
+function __grex_lock_tiers
+    set -l names workspace-sync semaphore per-pack backend manifest
+    set -l meanings 'The whole workspace (tier 0)' 'A permit of the workspace (tier 1)' \
+        'A pack (tier 2, the default)' 'A clone destination (tier 3)' \
+        'The manifest of a pack or meta directory (tier 4)'
+    for i in (seq (count $names))
+        printf '%s%s\t%s\n' $names[$i] "$argv[1]" $meanings[$i]
+    end
+end
+
+# TIER:PATH
+function __grex_lock_locks
+    set -l value (commandline -ct | string replace -r '^(--lock=|-[a-z]*l)' '')
+    set -l parts (string split -m 1 : -- $value)
+    if not set -q parts[2]
+        __grex_lock_tiers :
+        return
+    end
+    for directory in (__fish_complete_directories $parts[2] '')
+        printf '%s:%s\tDirectory\n' $parts[1] (string split -m 1 \t -- $directory)[1]
+    end
+end
+
+# The descriptors that this shell has open, below 10.
+function __grex_lock_descriptors
+    for descriptor in /proc/$fish_pid/fd/?
+        basename $descriptor
+    end
+end
+
 complete -c grex-lock -f
 
-complete -c grex-lock -n __grex_lock_at -a run -d 'Run a command under a lock'
+complete -c grex-lock -n __grex_lock_at -a run -d 'Run a command under locks'
 complete -c grex-lock -n __grex_lock_at -a probe -d 'Tell whether a lock could be taken now'
 complete -c grex-lock -n __grex_lock_at -a status -d 'Tell who holds the locks of a pack, and who waits'
+complete -c grex-lock -n __grex_lock_at -a hold -d 'Keep locks without a command, also in the background'
+complete -c grex-lock -n __grex_lock_at -a release -d 'End the hold that holds a lock'
+complete -c grex-lock -n __grex_lock_at -a wait -d 'Wait until locks are free, keeping nothing'
+complete -c grex-lock -n __grex_lock_at -a fd -d 'Lock or unlock a file that the shell has open'
 complete -c grex-lock -n __grex_lock_at -a stack -d 'Show the locks that the ancestors of this shell hold'
 complete -c grex-lock -n __grex_lock_at -a tiers -d 'Show the tiers of locks and their files'
 
@@ -59,39 +94,48 @@ complete -c grex-lock -n 'not __grex_lock_in_wrapped' -s h -l help -d 'Show a su
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l version -d 'Show the version and exit'
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l json -d 'Answer, or tell the error, as JSON'
 complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l color -x -a 'auto always never' -d 'Whether status uses colours'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l layout -x -a 'flat nested both' -d 'Where grex keeps its lock files'
+complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l layout -x -d 'Where grex keeps its lock files' -a '
+    flat\t"As grex up to 1.3.1 has them (the default)"
+    nested\t"As grex 1.3.2 and later have them"
+    both\t"The files of both"'
 
-complete -c grex-lock -n '__grex_lock_at run probe' -s t -l tier -x -d 'Tier of PATH' -a '
-    workspace-sync\t"The whole workspace (tier 0)"
-    semaphore\t"A permit of the workspace (tier 1)"
-    per-pack\t"A pack (tier 2, the default)"
-    backend\t"A clone destination (tier 3)"
-    manifest\t"The manifest of a pack or meta directory (tier 4)"'
-complete -c grex-lock -n '__grex_lock_at run probe' -s s -l shared -d 'Share the lock with other sharers'
-complete -c grex-lock -n '__grex_lock_at run probe' -s x -l exclusive -d 'Keep everyone else out (default)'
-complete -c grex-lock -n '__grex_lock_at run probe' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'
-complete -c grex-lock -n '__grex_lock_at run probe' -l reentrant -d 'Go on where an ancestor holds this very lock'
-complete -c grex-lock -n '__grex_lock_at run probe' -l tier-check -x -d 'On a reversed order of tiers' -a '
+complete -c grex-lock -n '__grex_lock_at run probe hold release wait fd' -s t -l tier -x -d 'Tier of the PATHs' -a '(__grex_lock_tiers)'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s s -l shared -d 'Share the lock with other sharers'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s x -l exclusive -d 'Keep everyone else out (default)'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -l reentrant -d 'Go on where an ancestor holds this very lock'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -l tier-check -x -d 'On a reversed order of tiers' -a '
     enforce\t"Fail with status 76 (the default)"
     warn\t"Give a warning and go on"
     off\t"Go on"'
-complete -c grex-lock -n '__grex_lock_at run probe' -s E -l conflict-exit-code -x -d 'Exit status where busy, instead of 75'
-complete -c grex-lock -n '__grex_lock_at run probe' -s q -l quiet -d 'No word about busy locks, no warnings'
-complete -c grex-lock -n '__grex_lock_at run probe' -s v -l verbose -d 'Say what is going on, on stderr'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s E -l conflict-exit-code -x -d 'Exit status where busy, instead of 75'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s q -l quiet -d 'No word about busy locks, no warnings'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s v -l verbose -d 'Say what is going on, on stderr'
 
-complete -c grex-lock -n '__grex_lock_at run' -s n -l nonblock -d 'Fail at once where busy'
-complete -c grex-lock -n '__grex_lock_at run' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m, 1h'
-complete -c grex-lock -n '__grex_lock_at run' -s l -l lock -x -d 'One more lock, TIER:PATH'
-complete -c grex-lock -n '__grex_lock_at run' -l json-status-fd -x -d 'Write events to a descriptor, as JSON'
-complete -c grex-lock -n '__grex_lock_at run' -l create -d 'Make missing directories'
-complete -c grex-lock -n '__grex_lock_at run' -l note -x -d 'Text that status shows'
-complete -c grex-lock -n '__grex_lock_at run' -l no-record -d 'Don\'t write into the lock file who holds it'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'
+complete -c grex-lock -n '__grex_lock_at run hold wait' -s l -l lock -x -d 'One more lock, TIER:PATH' -a '(__grex_lock_locks)'
+
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail at once where busy'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m, 1h'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -l json-status-fd -x -d 'Write events to a descriptor, as JSON' -a '(__grex_lock_descriptors)'
+
+complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Make missing directories'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l note -x -d 'Text that status shows'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l no-record -d 'Don\'t write into the lock file who holds it'
+
 complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING by the shell' -a '(complete -C (commandline -ct))'
 complete -c grex-lock -n '__grex_lock_at run' -s o -l close -d 'CMD does not inherit the lock'
 complete -c grex-lock -n '__grex_lock_at run' -s F -l no-fork -d 'Become CMD instead of waiting for it'
 complete -c grex-lock -n '__grex_lock_at run' -l linger -d 'Stay locked until all that CMD left behind is gone'
 complete -c grex-lock -n '__grex_lock_at run' -l new-scope -d 'CMD starts with an empty tier stack'
 
-complete -c grex-lock -n '__grex_lock_at run probe status tiers' -a '(__fish_complete_directories (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at hold' -l detach -d 'Return once locked; a background holder stays'
+complete -c grex-lock -n '__grex_lock_at hold' -l while-pid -x -d 'Until that process ends' -a '(__fish_complete_pids)'
+complete -c grex-lock -n '__grex_lock_at hold' -l for -x -d 'Until so much time has passed: 5, 0.25, 250ms, 2m, 1h'
+complete -c grex-lock -n '__grex_lock_at hold' -l stdin -d 'Until the end of standard input'
+complete -c grex-lock -n '__grex_lock_at fd' -s u -l unlock -d 'Unlock it instead'
+complete -c grex-lock -n '__grex_lock_at hold fd' -l export -d 'Print \'export GREX_LOCK_STACK=...\' for eval'
+
+complete -c grex-lock -n '__grex_lock_at run probe status hold release wait tiers' -a '(__fish_complete_directories (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at fd' -a '(__grex_lock_descriptors)' -d 'Descriptor'
 
 complete -c grex-lock -n __grex_lock_in_wrapped -a '(__grex_lock_wrapped)'

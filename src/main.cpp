@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/invocation.hpp"
 #include "cli/output.hpp"
+#include "sys/file.hpp"
 #include "sys/terminal.hpp"
 
 namespace {
@@ -23,6 +24,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  grex::sys::reserve_standard_streams();
   // What is caught here left no memory, or no sense, to make a document of.
   try {
     return run(argc, argv);

@@ -55,6 +55,11 @@ struct OpenFile {
   bool is_grex_lock = false;  // else its content is none of our business
 };
 
+bool is_there(const std::string& path) {
+  const auto status = sys::status_of(path);
+  return status && status->type != sys::FileType::absent;
+}
+
 std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
   const sys::Access access = sys::access_of(number);
   if (access == sys::Access::closed) {
@@ -63,7 +68,9 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
   }
   const auto status = sys::status_of(number);
   if (!status) return failure_from(status.error());
-  const std::string path = sys::path_of(number);
+  std::string path = sys::path_of(number);
+  constexpr std::string_view no_name = " (deleted)";  // proc(5), /proc/PID/fd
+  if (path.ends_with(no_name) && !is_there(path)) path.resize(path.size() - no_name.size());
   const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
   if (status->type != sys::FileType::regular) {
     Failure failure = failure_from({ErrorKind::unsafe_file, "fstat", shown, 0});
@@ -78,11 +85,12 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
                   named_tier.has_value()};
 }
 
-// Whether the caller's descriptor has the lock already: then it may be taken
-// again, in the other mode too, whatever the stack says of it.
-bool has_lock(int number) {
+// The lock that the caller's descriptor has already: then it may be taken again,
+// in the other mode too, whatever the stack says of it.
+std::optional<core::KernelLock> lock_of(int number) {
   const auto info = sys::descriptor_info({sys::own_process, number, {}});
-  return !core::parse_lock_table(info.value_or("")).empty();
+  const auto locks = core::parse_lock_table(info.value_or(""));
+  return locks.empty() ? std::nullopt : std::optional(locks.front());
 }
 
 // Whether the file has a record that `fd` wrote, which nobody but `fd` will empty.
@@ -107,7 +115,7 @@ std::optional<Failure> refuse_replaced(const OpenFile& open, int number) {
 }
 
 // Takes the lock, waiting as long as the options allow. nullopt: it is held.
-std::optional<Outcome> take_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
+std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   const LockOptions& lock = options.lock;
   const int fd = open.file.fd.get();
@@ -136,28 +144,28 @@ void drop_from(core::TierStack& stack, sys::FileId file) {
   std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
 }
 
-Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
-  auto live = live_stack(options.lock);
-  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
-  Taken taken;
-  taken.stack = std::get<core::TierStack>(std::move(live));
-  const sys::FileId id = open.file.id;
-  if (has_lock(*options.number)) {
-    drop_from(taken.stack, id);
-    const bool had_record = options.lock.mode == sys::Mode::shared && has_record(open);
-    if (had_record) (void)sys::replace_content(open.file.fd.get(), {});  // a sharer has none
-  } else {
-    const auto ours = is_already_ours(open.name, {id}, taken.stack, options.lock);
-    if (const auto* failure = std::get_if<Failure>(&ours)) return failed(*failure);
-    if (std::get<bool>(ours)) return answer(taken.stack, {}, options);
-  }
+// A lock that is taken again in its own mode stays that of whoever took it first.
+Outcome keep_lock(OpenFile open, const core::KernelLock& kept, core::TierStack stack, const FdOptions& options) {
+  std::vector<core::HeldLock> locks;
+  locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, kept.mode);
+  core::StackEntry entry = locks.front().stack_entry();
+  if (kept.pid > 0) entry.pid = kept.pid;
+  stack.push_back(std::move(entry));
+  Outcome outcome = answer(stack, locks, options);
+  locks.front().abandon();
+  return outcome;
+}
+
+Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
   events.about({{open.name.tier, open.name.path, options.lock.mode}});
-  if (auto outcome = take_lock(open, options, events)) return *outcome;
+  if (auto outcome = wait_for_lock(open, options, events)) return *outcome;
   auto replaced = refuse_replaced(open, *options.number);
   const bool is_grex_lock = open.is_grex_lock;
+  Taken taken;
+  taken.stack = std::move(stack);
   taken.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
-  if (replaced) return failed(*replaced);
+  if (replaced) return failed(std::move(*replaced));
 
   taken.stack.push_back(taken.locks.front().stack_entry());
   // What runs under the lock is the shell that has the descriptor.
@@ -169,6 +177,31 @@ Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
   if (outcome.failure) return outcome;
   events.acquired(since(start));
   for (core::HeldLock& held : taken.locks) held.abandon();
+  return outcome;
+}
+
+Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
+  auto live = live_stack(options.lock);
+  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
+  auto& stack = std::get<core::TierStack>(live);
+  const auto kept = lock_of(*options.number);
+  if (!kept) {
+    const auto ours = is_already_ours(open.name, {open.file.id}, stack, options.lock);
+    if (const auto* failure = std::get_if<Failure>(&ours)) return failed(*failure);
+    if (std::get<bool>(ours)) return answer(stack, {}, options);
+    return take_lock(std::move(open), std::move(stack), options, events);
+  }
+  drop_from(stack, open.file.id);
+  if (kept->mode == options.lock.mode) return keep_lock(std::move(open), *kept, std::move(stack), options);
+  if (options.lock.mode == sys::Mode::shared && has_record(open)) {
+    (void)sys::replace_content(open.file.fd.get(), {});  // a sharer has none
+  }
+  Outcome outcome = take_lock(std::move(open), std::move(stack), options, events);
+  if (outcome.failure && outcome.failure->hint.empty()) {
+    outcome.failure->hint =
+        fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
+                    sys::name_of(kept->mode));
+  }
   return outcome;
 }
 

@@ -71,14 +71,28 @@ Result<void> leave_caller(sys::Background& background, const Taken& taken, const
   return background.leave(keep);
 }
 
+// Takes the locks, unless the process of --while-pid ends first.
+Taken take_while(int pidfd, Prepared prepared, const HoldOptions& options, Events& events) {
+  sys::EndWatch watch;
+  if (pidfd >= 0) {
+    if (auto started = watch.start(pidfd); !started) {
+      Taken taken;
+      taken.failed = failed(failure_from(started.error()));
+      return taken;
+    }
+  }
+  return take(std::move(prepared), options.lock, options.global, events);
+}
+
 // Takes the locks, says so, and keeps them. `background` is null in the
 // foreground; `pidfd` is that of --while-pid, or -1.
 Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const HoldOptions& options, int pidfd,
                       sys::Background* background, Events& events) {
-  Taken taken = take(std::move(prepared), options.lock, options.global, events);
-  if (taken.failed) return *taken.failed;
-  const auto vigil = sys::Vigil::begin();  // before anyone knows whom to signal
+  // From here on a signal ends a wait, or else the vigil, and nothing halfway.
+  const auto vigil = sys::Vigil::begin();
   if (!vigil) return failed(failure_from(vigil.error()));
+  Taken taken = take_while(pidfd, std::move(prepared), options, events);
+  if (taken.failed) return *taken.failed;
   sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
   write_records(taken, options.lock, invocation.verb, own_line(invocation));
@@ -114,7 +128,7 @@ Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
   if (!options.detach) {
     return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), nullptr, events));
   }
-  auto split = sys::split(watched.get());
+  auto split = sys::split();
   if (!split) return events.ended(failed(failure_from(split.error())));
   if (const auto* end = std::get_if<sys::ChildEnd>(&*split)) return outcome_of(*end);
   auto& background = std::get<sys::Background>(*split);

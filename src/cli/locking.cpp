@@ -36,6 +36,12 @@ Failure no_path_failure(const LockOptions& options) {
                        "'.' is the working directory itself");
 }
 
+Failure not_found(const Error& error, const NamedLock& lock) {
+  Failure failure = failure_from(error, lock.tier);
+  if (lock.path.starts_with("~/")) failure.hint = "the shell leaves '~' alone behind a colon: write \"$HOME\" there";
+  return failure;
+}
+
 std::variant<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks,
                                                               const LockOptions& options, const GlobalOptions& global) {
   std::optional<unsigned> slots = options.slots;
@@ -46,7 +52,7 @@ std::variant<std::vector<core::Target>, Failure> find_targets(const std::vector<
     }
     for (const core::Layout layout : global.layouts.value()) {
       auto target = core::resolve({lock.tier, lock.path, slots.value_or(1), options.create, layout});
-      if (!target) return failure_from(target.error(), lock.tier);
+      if (!target) return not_found(target.error(), lock);
       targets.push_back(std::move(*target));
     }
   }
@@ -168,6 +174,9 @@ Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& g
   for (const core::HeldLock& lock : taken.locks) taken.stack.push_back(lock.stack_entry());
   events.about(taken.locks);
   events.acquired(taken.waited);
+  if (options.verbosity == Verbosity::verbose && !taken.locks.empty()) {
+    note(fmt::format("locked {} after {}", paths_of(taken.locks), core::to_text(taken.waited)));
+  }
   return taken;
 }
 

@@ -64,7 +64,8 @@ Failure refusal(const LockName& lock, Found& found, std::string why, ErrorKind k
 std::string manner_of(const std::vector<core::Party>& holders) {
   const auto told = std::find_if(holders.begin(), holders.end(),
                                  [](const core::Party& party) { return party.verb && !party.verb->empty(); });
-  return told != holders.end() ? fmt::format("by 'grex-lock {}'", *told->verb) : "by something else";
+  if (told == holders.end()) return "and no record says that it is a 'grex-lock hold'";
+  return fmt::format("by 'grex-lock {}', not by 'grex-lock hold'", *told->verb);
 }
 
 // Why none of those who were found may be ended; nothing, if just one may.
@@ -85,8 +86,7 @@ std::optional<Failure> refuse(const LockName& lock, Found& found) {
     failure.hint = "end one of them by 'kill PID'";
     return failure;
   }
-  std::string why = fmt::format("{}, {}, not by 'grex-lock hold'", holder_line(found.holders, core::utc_now()),
-                                manner_of(found.holders));
+  std::string why = fmt::format("{}, {}", holder_line(found.holders, core::utc_now()), manner_of(found.holders));
   return refusal(lock, found, std::move(why), ErrorKind::not_found);
 }
 

@@ -197,10 +197,8 @@ Outcome take_and_run(const Invocation& invocation, const RunOptions& options, Ev
   if (taken.failed) return *taken.failed;
   const Program program(invocation, options, taken.stack);
   write_records(taken, options.lock, "run", program.words());
-  if (options.lock.verbosity == Verbosity::verbose) {
-    note(taken.locks.empty()
-             ? "nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded")
-             : fmt::format("locked {} after {}", paths_of(taken.locks), core::to_text(taken.waited)));
+  if (options.lock.verbosity == Verbosity::verbose && taken.locks.empty()) {
+    note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
   }
   return run_under(taken, program, options, events);
 }

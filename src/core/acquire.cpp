@@ -43,7 +43,12 @@ Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>
                                     std::optional<sys::Deadline> deadline) {
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
-  if (!queue) return at_path(queue.error(), queue_path(target, target.request.slots));
+  if (!queue) {
+    // Who may lock the permits, but make no file beside them, stands in no line.
+    const bool is_refused = queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission;
+    if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, deadline);
+    return at_path(queue.error(), queue_path(target, target.request.slots));
+  }
   const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
   if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
   if (first->outcome != Acquire::held) return sys::AnyEnd{*first};

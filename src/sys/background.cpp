@@ -44,17 +44,13 @@ void begin_background(pid_t foreground, const sigset_t& mask) {
 // Waits for the new half's report, or its end, and hands signals on meanwhile.
 class Foreground {
  public:
-  Foreground(pid_t background, int signals, int report, int pidfd)
-      : background_(background), news_{{{signals, POLLIN, 0}, {report, POLLIN, 0}, {pidfd, POLLIN, 0}}} {}
+  Foreground(pid_t background, int signals, int report)
+      : background_(background), news_{{{signals, POLLIN, 0}, {report, POLLIN, 0}}} {}
 
   ChildEnd wait() {
     for (;;) {
       if (::poll(news_.data(), news_.size(), -1) < 0) continue;  // EINTR: stopped and continued
       if (news_[1].revents != 0) return end();
-      if (news_[2].revents != 0) {
-        news_[2].fd = -1;
-        ::kill(background_, SIGTERM);
-      }
       if (news_[0].revents != 0) hand_on();
     }
   }
@@ -82,7 +78,7 @@ class Foreground {
   }
 
   pid_t background_;
-  std::array<pollfd, 3> news_;
+  std::array<pollfd, 2> news_;
   bool interrupted_ = false;
 };
 
@@ -104,7 +100,7 @@ Result<void> Background::leave(std::span<const int> keep) {
   return {};
 }
 
-Result<Split> split(int pidfd) {
+Result<Split> split() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error{ErrorKind::system, "pipe", {}, errno};
   UniqueFd report(ends[0]);
@@ -131,7 +127,7 @@ Result<Split> split(int pidfd) {
     return Error{ErrorKind::system, "fork", {}, err};
   }
   tell.reset();
-  return Split(Foreground(pid, signals.get(), report.get(), pidfd).wait());
+  return Split(Foreground(pid, signals.get(), report.get()).wait());
 }
 
 }  // namespace grex::sys

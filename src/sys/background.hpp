@@ -30,10 +30,9 @@ class Background {
 
 /// Splits the process (fork(2)), and returns in both halves: at once in the new
 /// one; in this one when that has left or ended. Meanwhile SIGINT, SIGTERM and
-/// SIGHUP that are sent to this half reach the other, once each; and when the
-/// process of `pidfd` (-1: none; borrowed) ends, the other gets SIGTERM. What this
-/// half gets is what it is to end with: status 0 once the other has left, else
-/// how that ended. Only for a process with one thread. Errors: system.
-Result<std::variant<Background, ChildEnd>> split(int pidfd);
+/// SIGHUP that are sent to this half reach the other, once each. What this half
+/// gets is what it is to end with: status 0 once the other has left, else how that
+/// ended. Only for a process with one thread. Errors: system.
+Result<std::variant<Background, ChildEnd>> split();
 
 }  // namespace grex::sys

@@ -131,6 +131,15 @@ Result<UniqueFd> duplicate(int fd) {
   return copy;
 }
 
+void reserve_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // open() gives the lowest number, which is this one, now. What is read from
+    // it, or written to it, fails with EBADF.
+    (void)::open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+  }
+}
+
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 Result<Directory> open_directory(const std::string& path) {

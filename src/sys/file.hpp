@@ -47,6 +47,10 @@ std::string path_of(int fd);
 /// inherited. Errors: system.
 Result<UniqueFd> duplicate(int fd);
 
+/// Takes the numbers 0, 1 and 2 where they are closed, so that no file of ours
+/// gets them: they fail as before, and the programs that are run find them closed.
+void reserve_standard_streams();
+
 /// Keeps a descriptor that this process was given from the programs it runs.
 void close_on_exec(int fd);
 

@@ -91,16 +91,6 @@ ErrorKind kind_of_open(const Opened& opened) {
   }
 }
 
-// Where 0, 1 or 2 was closed, open() gives just that number away.
-Result<void> move_above_standard_streams(UniqueFd& fd) {
-  constexpr int first_free = 3;
-  if (fd.get() >= first_free) return {};
-  const int moved = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, first_free);
-  if (moved < 0) return Error{ErrorKind::system, "fcntl", {}, errno};
-  fd.reset(moved);
-  return {};
-}
-
 }  // namespace
 
 std::string_view name_of(Mode mode) { return mode == Mode::exclusive ? "exclusive" : "shared"; }
@@ -120,7 +110,6 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
     const ErrorKind kind = missing ? ErrorKind::create : kind_of_open(opened);
     return Error{kind, "open", {}, err};
   }
-  if (auto moved = move_above_standard_streams(opened.fd); !moved) return moved.error();
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};

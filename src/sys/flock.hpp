@@ -31,8 +31,7 @@ enum class OpenFor {
 
 /// Opens a lock file below an open directory, whatever is done to the path
 /// meanwhile: no symlink at the end, no blocking on a FIFO, only a regular
-/// file, never truncated, and its number is 3 or more, so that it can't become
-/// a command's standard input. One that may only be read is opened for reading.
+/// file, never truncated. One that may only be read is opened for reading.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
 /// (missing; with OpenFor::locking it can't be made), system, io.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "base/result.hpp"
@@ -18,5 +19,26 @@ Result<void> signal_process(int pidfd, int signal);
 
 /// Waits until it has ended.
 void wait_for_end(int pidfd);
+
+/// While this lives, this process gets a SIGTERM when another one ends: a thread
+/// watches it. For the waits that look at signals only; the rest has to hold
+/// SIGTERM back.
+class EndWatch {
+ public:
+  EndWatch() = default;
+  EndWatch(const EndWatch&) = delete;
+  EndWatch& operator=(const EndWatch&) = delete;
+  ~EndWatch();
+
+  /// Begins; `pidfd` is borrowed until the watch is over. Errors: system.
+  Result<void> start(int pidfd);
+
+ private:
+  static void* watch(void* self);
+
+  int pidfd_ = -1;
+  UniqueFd over_;  // an eventfd; readable: the thread is to end
+  pthread_t thread_{};
+};
 
 }  // namespace grex::sys

@@ -20,6 +20,7 @@ Result<bool> input_has_ended() {
   if (n >= 0) return n == 0;
   const int err = errno;
   if (err == EINTR || err == EAGAIN) return false;
+  if (err == EBADF) return true;  // closed from the beginning
   return Error{ErrorKind::io, "read", "standard input", err};
 }
 

@@ -15,9 +15,10 @@ struct VigilEnds {
   bool input = false;  ///< end of file on standard input
 };
 
-/// A sleep until told to stop. From its beginning the signals that end it do
-/// nothing else, for the rest of the process's life: so none that comes before
-/// the sleep is lost, and none that comes after it keeps us from cleaning up.
+/// A sleep until told to stop. From its beginning the signals that end it are
+/// held back, for the rest of the process's life: so none that comes before the
+/// sleep is lost (wait_lock and wait_any heed them), and none that comes after it
+/// keeps us from cleaning up.
 /// SIGTERM ends it even where it was ignored when grex-lock began; SIGINT and
 /// SIGHUP do not then.
 class Vigil {

@@ -90,6 +90,35 @@ TEST_CASE("a descriptor's lock can be shared, and taken again in the other mode"
   CHECK(script.out == "75\n0\n75\n1\n0\n");
 }
 
+TEST_CASE("a descriptor's lock that is taken again stays what it was") {
+  const TempDir dir;
+  const Finished script = run_script(
+      dir,
+      "exec 9>>.grex-lock; \"$LOCK\" fd 9; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\"; \"$LOCK\" stack --json\n"
+      "\"$LOCK\" status --json . | grep -c '\"record\":\"valid\"'; \"$LOCK\" run -w 1ms . -- true; echo $?\n"
+      "s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\"; \"$LOCK\" stack --json");
+  std::istringstream lines(script.out);
+  std::string line;
+  std::getline(lines, line);
+  const json stack = json::parse(line);
+  REQUIRE(stack["entries"].size() == 1);
+  CHECK(stack["entries"][0]["live"] == true);
+  std::getline(lines, line);
+  CHECK(line == "1");
+  std::getline(lines, line);
+  CHECK(line == "75");
+  std::getline(lines, line);
+  CHECK(json::parse(line) == stack);
+}
+
+TEST_CASE("a lock that was lost in changing its mode is told of") {
+  const TempDir dir;
+  const Finished script =
+      run_script(dir, "exec 8<>.grex-lock 9<>.grex-lock; \"$LOCK\" fd -s 8; \"$LOCK\" fd -s 9; \"$LOCK\" fd -n -x 9");
+  CHECK(script.ended == exited(75));
+  CHECK(script.err.find("\ngrex-lock: the shared lock that the descriptor had is gone") != std::string::npos);
+}
+
 TEST_CASE("an exported lock of a descriptor counts as an ancestor's, until it is given back") {
   const TempDir dir;
   const Finished script = run_script(

@@ -217,16 +217,28 @@ TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting")
   until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
 }
 
-TEST_CASE("the end of the watched process ends the wait of a hold --detach too") {
+TEST_CASE("the end of the watched process ends the wait for the lock too") {
+  for (const char* const where : {"--detach", "--note=foreground"}) {
+    const TempDir dir;
+    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    Process other(until_input_closes());
+    Process hold(grex_lock({"hold", where, "--while-pid", std::to_string(other.pid()), dir.path()}));
+    until([&dir] { return is_waited_for(dir); });
+    other.close_input();
+    CHECK(other.wait() == exited(0));
+    CHECK(hold.wait() == exited(128 + SIGTERM));
+    CHECK(waiters_on(dir / ".grex-lock") == 0);
+  }
+}
+
+TEST_CASE("closed standard streams are not given to a hold's own files") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
-  Process other(until_input_closes());
-  Process hold(grex_lock({"hold", "--detach", "--while-pid", std::to_string(other.pid()), dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
-  other.close_input();
-  CHECK(other.wait() == exited(0));
-  CHECK(hold.wait() == exited(128 + SIGTERM));
-  CHECK(waiters_on(dir / ".grex-lock") == 0);
+  const Finished no_input = finish(bash("\"$LOCK\" hold --stdin . <&-"), in(dir.path()));
+  CHECK(no_input.ended == exited(0));  // it has ended already
+  const Finished no_output = finish(bash("\"$LOCK\" hold --detach . >&-"), in(dir.path()));
+  CHECK(no_output.ended == exited(74));
+  CHECK(no_output.err == "grex-lock: I/O error: standard output: Bad file descriptor (write)\n");
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
 TEST_CASE("a hold keeps several locks, and gives them back together") {

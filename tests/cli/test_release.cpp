@@ -113,7 +113,7 @@ TEST_CASE("a lock that is held otherwise is not released, and its holder and man
   {
     const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
-    check_refused(run_tool({"release", dir.path()}), "by something else");
+    check_refused(run_tool({"release", dir.path()}), "and no record says that it is a 'grex-lock hold'");
   }
   const Finished script =
       finish(bash("exec 9>>.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" release .; echo $?"), in(dir.path()));

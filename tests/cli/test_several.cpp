@@ -80,6 +80,13 @@ TEST_CASE("one bad lock among several leaves all untouched") {
   CHECK_FALSE(is_locked(a + "/.grex-lock"));
 }
 
+TEST_CASE("a ~ that the shell left alone is explained") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", "-l", "per-pack:~/ws", "--", "true"}, {.directory = dir.path()});
+  CHECK(finished.ended == exited(66));
+  CHECK(finished.err.ends_with("grex-lock: the shell leaves '~' alone behind a colon: write \"$HOME\" there\n"));
+}
+
 TEST_CASE("each of several locks is checked against the ancestors") {
   const TempDir dir;
   const std::string a = dir.make("a");

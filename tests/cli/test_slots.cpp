@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -206,4 +208,23 @@ TEST_CASE("an ancestor's permit is one, whatever number of them is meant here") 
             .ended == exited(0));
   CHECK(finish(under_permit(dir, 2, grex_lock({"run", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
             .ended == exited(75));
+}
+
+TEST_CASE("who may make no file in the workspace waits for the permits that are there all the same") {
+  if (::geteuid() != 0) return;  // only root can become another user
+  const TempDir dir;
+  for (const int i : {0, 1}) {
+    write_file(slot(dir, i), "");
+    ::chmod(slot(dir, i).c_str(), 0666);
+  }
+  ::chmod(dir.path().c_str(), 0755);
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  Process waiter(under_permit(dir, 2, {"echo", "mine"}), {.before_exec = [] {
+                   if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
+                 }});
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  CHECK_FALSE(exists(queue(dir, 2)));
+  other.reset();
+  CHECK(waiter.line() == "mine");
 }

@@ -4,7 +4,7 @@
 set -euo pipefail
 tool=$1
 source=$2
-commands=(run probe status stack tiers)
+commands=(run probe status hold release wait fd stack tiers)
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
 

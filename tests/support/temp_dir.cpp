@@ -13,12 +13,16 @@ namespace fs = std::filesystem;
 TempDir::TempDir() {
   std::string pattern = (fs::canonical(fs::temp_directory_path()) / "grex-lock-test-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed: " + pattern);
-  path_ = pattern;
+  // One below it, so that what lies beside the directory is removed with it.
+  fs::permissions(pattern, fs::perms(0711));
+  path_ = pattern + "/dir";
+  fs::create_directory(path_);
+  fs::permissions(path_, fs::perms::owner_all);
 }
 
 TempDir::~TempDir() {
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  fs::remove_all(fs::path(path_).parent_path(), ignored);
 }
 
 std::string TempDir::make(const std::string& name) const {

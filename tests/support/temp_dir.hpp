@@ -4,7 +4,7 @@
 
 namespace grex::test {
 
-/// A fresh directory, removed with all that is in it.
+/// A fresh directory, removed with all that is in it and beside it.
 class TempDir {
  public:
   TempDir();
