@@ -67,7 +67,7 @@ Outcome Events::ended(Outcome outcome) const {
 Event Events::event(std::string name) const { return {std::move(name), core::utc_now(), locks_}; }
 
 void Events::write(const Event& event) const {
-  if (fd_) (void)sys::write_all(*fd_, event_line(event));
+  if (fd_) (void)sys::write_all(*fd_, event_line(event), unless_);
 }
 
 }  // namespace grex::cli

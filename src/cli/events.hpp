@@ -41,6 +41,10 @@ class Events {
   /// standard streams).
   explicit Events(std::optional<int> fd);
 
+  /// Once this descriptor is readable, a reader who does not read is not waited
+  /// for; borrowed.
+  void give_up_at(int unless) { unless_ = unless; }
+
   /// The locks that the events are about: first as they are wanted, then as held.
   void about(const std::vector<core::Target>& wanted, sys::Mode mode);
   void about(const std::vector<core::HeldLock>& held);
@@ -60,6 +64,7 @@ class Events {
   void write(const Event& event) const;
 
   std::optional<int> fd_;
+  int unless_ = -1;
   std::vector<EventLock> locks_;
   std::chrono::steady_clock::time_point acquired_at_;
 };

@@ -17,6 +17,7 @@
 #include "core/lock_table.hpp"
 #include "core/process_text.hpp"
 #include "sys/file.hpp"
+#include "sys/held_back_signals.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::cli {
@@ -52,6 +53,7 @@ void define(CLI::App& app, FdOptions& options) {
 struct OpenFile {
   sys::LockFile file;
   LockName name;
+  std::string path;           // empty where it can't be known
   bool is_grex_lock = false;  // else its content is none of our business
 };
 
@@ -71,6 +73,7 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
   std::string path = sys::path_of(number);
   constexpr std::string_view no_name = " (deleted)";  // proc(5), /proc/PID/fd
   if (path.ends_with(no_name) && !is_there(path)) path.resize(path.size() - no_name.size());
+  if (!path.starts_with('/')) path.clear();  // such as "(unreachable)…", or "pipe:[…]"
   const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
   if (status->type != sys::FileType::regular) {
     Failure failure = failure_from({ErrorKind::unsafe_file, "fstat", shown, 0});
@@ -82,6 +85,7 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
   const auto named_tier = core::tier_of_lock_file(path);
   return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading},
                   {named_tier.value_or(tier), shown},
+                  path,
                   named_tier.has_value()};
 }
 
@@ -97,7 +101,7 @@ std::optional<core::KernelLock> lock_of(int number) {
 bool has_record(const OpenFile& open) {
   if (!open.is_grex_lock || open.file.read_only) return false;
   // By its path, since the shell may have opened it only for writing.
-  const auto file = sys::open_lock_file(open.name.path, sys::OpenFor::reading);
+  const auto file = sys::open_lock_file(open.path, sys::OpenFor::reading);
   if (!file || file->id != open.file.id) return false;
   const auto text = sys::read_start(file->fd.get(), core::record_limit + 1);
   const auto record = core::parse_record(text ? *text : "");
@@ -106,7 +110,8 @@ bool has_record(const OpenFile& open) {
 
 // A lock on a file that nobody finds by its name any more keeps nobody out.
 std::optional<Failure> refuse_replaced(const OpenFile& open, int number) {
-  const auto named = sys::status_of(open.name.path);
+  if (open.path.empty()) return std::nullopt;
+  const auto named = sys::status_of(open.path);
   if (!named || named->id == open.file.id) return std::nullopt;
   Failure failure = failure_from({ErrorKind::unsafe_file, "stat", open.name.path, 0}, open.name.tier);
   failure.why = "the file was removed or replaced since it was opened";
@@ -135,9 +140,10 @@ std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& opti
   return std::nullopt;
 }
 
-Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
-  if (options.print_export) return print(export_line(stack));
-  return options.global.json ? print(held_document("fd", held)) : Outcome{};
+Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options,
+               int unless = -1) {
+  if (options.print_export) return print(export_line(stack), unless);
+  return options.global.json ? print(held_document("fd", held), unless) : Outcome{};
 }
 
 void drop_from(core::TierStack& stack, sys::FileId file) {
@@ -158,6 +164,10 @@ Outcome keep_lock(OpenFile open, const core::KernelLock& kept, core::TierStack s
 
 Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
+  // A signal that ended us with the lock in the shell's hands would look like a wait that it ended.
+  const auto signals = sys::HeldBackSignals::begin();
+  if (!signals) return failed(failure_from(signals.error()));
+  events.give_up_at(signals->fd());
   events.about({{open.name.tier, open.name.path, options.lock.mode}});
   if (auto outcome = wait_for_lock(open, options, events)) return *outcome;
   auto replaced = refuse_replaced(open, *options.number);
@@ -173,7 +183,8 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(taken, options.lock, "fd", core::parse_command_line(shell.value_or("")));
   }
-  Outcome outcome = answer(taken.stack, taken.locks, options);
+  Outcome outcome = answer(taken.stack, taken.locks, options, signals->fd());
+  if (const auto told = signals->next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
   if (outcome.failure) return outcome;
   events.acquired(since(start));
   for (core::HeldLock& held : taken.locks) held.abandon();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <variant>
@@ -16,6 +17,7 @@
 #include "cli/printable.hpp"
 #include "cli/report_json.hpp"
 #include "sys/background.hpp"
+#include "sys/held_back_signals.hpp"
 #include "sys/pidfd.hpp"
 #include "sys/proc.hpp"
 #include "sys/vigil.hpp"
@@ -64,13 +66,6 @@ std::string announcement(const Taken& taken, const HoldOptions& options) {
   return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(taken.locks)));
 }
 
-Result<void> leave_caller(sys::Background& background, const Taken& taken, const sys::Vigil& vigil, int pidfd) {
-  std::vector<int> keep = {vigil.fd()};
-  for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
-  if (pidfd >= 0) keep.push_back(pidfd);
-  return background.leave(keep);
-}
-
 // Takes the locks, unless the process of --while-pid ends first.
 Taken take_while(int pidfd, Prepared prepared, const HoldOptions& options, Events& events) {
   sys::EndWatch watch;
@@ -84,26 +79,43 @@ Taken take_while(int pidfd, Prepared prepared, const HoldOptions& options, Event
   return take(std::move(prepared), options.lock, options.global, events);
 }
 
+// Goes into the background with the locks. An Outcome means that it did not: in
+// its last moment a signal came that the caller was sent, or the caller is gone.
+std::optional<Outcome> leave_caller(sys::Background& background, const Taken& taken,
+                                    const sys::HeldBackSignals& signals, const HoldOptions& options, int pidfd,
+                                    const Events& events) {
+  if (auto settled = background.settle(); !settled) return failed(failure_from(settled.error()));
+  if (const auto told = signals.next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
+  events.started(sys::own_pid());
+  std::vector<int> keep = {signals.fd()};
+  for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
+  if (pidfd >= 0) keep.push_back(pidfd);
+  if (auto left = background.leave(keep); !left) return failed(failure_from(left.error()));
+  return std::nullopt;
+}
+
 // Takes the locks, says so, and keeps them. `background` is null in the
 // foreground; `pidfd` is that of --while-pid, or -1.
 Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const HoldOptions& options, int pidfd,
                       sys::Background* background, Events& events) {
-  // From here on a signal ends a wait, or else the vigil, and nothing halfway.
-  const auto vigil = sys::Vigil::begin();
-  if (!vigil) return failed(failure_from(vigil.error()));
+  // From here on a signal ends a wait, or else the hold, and nothing halfway.
+  sys::heed_sigterm();
+  const auto signals = sys::HeldBackSignals::begin();
+  if (!signals) return failed(failure_from(signals.error()));
+  events.give_up_at(signals->fd());
   Taken taken = take_while(pidfd, std::move(prepared), options, events);
   if (taken.failed) return *taken.failed;
   sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
   write_records(taken, options.lock, invocation.verb, own_line(invocation));
-  if (auto printed = print(announcement(taken, options)); printed.failure) return printed;
+  Outcome announced = print(announcement(taken, options), signals->fd());
+  if (announced.failure && announced.failure->err != ECANCELED) return announced;
   if (background != nullptr) {
     if (taken.locks.empty()) return {};
-    events.started(sys::own_pid());
-    if (auto left = leave_caller(*background, taken, *vigil, pidfd); !left) return failed(failure_from(left.error()));
+    if (auto stayed = leave_caller(*background, taken, *signals, options, pidfd, events)) return *stayed;
   }
-  const auto kept = vigil->keep(ends);
-  while (!taken.locks.empty()) taken.locks.pop_back();
+  const auto kept = sys::keep_vigil(*signals, ends);
+  core::release_all(taken.locks);
   if (background == nullptr) events.released(exit_code::ok);
   return kept ? Outcome{} : failed(failure_from(kept.error()));
 }
@@ -130,7 +142,10 @@ Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
   }
   auto split = sys::split();
   if (!split) return events.ended(failed(failure_from(split.error())));
-  if (const auto* end = std::get_if<sys::ChildEnd>(&*split)) return outcome_of(*end);
+  if (const auto* end = std::get_if<sys::BackgroundEnd>(&*split)) {
+    const auto* ended = std::get_if<sys::ChildEnd>(end);
+    return ended != nullptr ? outcome_of(*ended) : Outcome{};
+  }
   auto& background = std::get<sys::Background>(*split);
   return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), &background, events));
 }

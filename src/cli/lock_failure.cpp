@@ -20,6 +20,8 @@ std::string entry_line(const core::StackEntry& entry) {
 
 }  // namespace
 
+LockName name_of(const core::HeldLock& lock) { return {lock.tier(), lock.path()}; }
+
 LockName name_of(const core::Target& target) { return {target.tier(), target.shown_path(), target.path}; }
 
 Failure stack_failure() {

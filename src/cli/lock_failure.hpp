@@ -6,6 +6,7 @@
 
 #include "cli/failure.hpp"
 #include "cli/options.hpp"
+#include "core/held_lock.hpp"
 #include "core/target.hpp"
 #include "core/tier_stack.hpp"
 #include "sys/wait.hpp"
@@ -25,6 +26,7 @@ struct LockName {
   std::string target = {};  ///< canonical path of what it guards; empty if that is not known
 };
 LockName name_of(const core::Target& target);
+LockName name_of(const core::HeldLock& lock);
 
 /// An ancestor holds this very lock.
 Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, const LockOptions& options);

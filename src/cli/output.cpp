@@ -10,8 +10,8 @@
 
 namespace grex::cli {
 
-Outcome print(std::string_view text) {
-  const auto written = sys::write_all(STDOUT_FILENO, text);
+Outcome print(std::string_view text, int unless) {
+  const auto written = sys::write_all(STDOUT_FILENO, text, unless);
   return written ? Outcome{} : failed(failure_from(at_path(written.error(), "standard output")));
 }
 

@@ -9,8 +9,9 @@
 namespace grex::cli {
 
 /// Writes an answer to standard output. One that can't be written is a failed
-/// command (74): whoever reads it must not take half for the whole.
-Outcome print(std::string_view text);
+/// command (74): whoever reads it must not take half for the whole. For `unless`
+/// see sys::write_all.
+Outcome print(std::string_view text, int unless = -1);
 
 /// One line on standard error, `grex-lock: TEXT`, made printable. What stderr
 /// does not take is lost.

@@ -156,10 +156,10 @@ class Program {
 void give_back(Taken& taken, const RunOptions& options, Events& events, int exit_code) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(taken.locks);
-  while (!taken.locks.empty()) {
-    if (!unlock) taken.locks.back().abandon();
-    taken.locks.pop_back();
+  if (!unlock) {
+    for (core::HeldLock& lock : taken.locks) lock.abandon();
   }
+  core::release_all(taken.locks);
   events.released(exit_code);
   if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
     note((unlock ? "unlocked " : "left to its inheritors: ") + paths);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sys/terminal.hpp"
 #include "sys/wait_any.hpp"
 
 namespace grex::core {
@@ -24,6 +25,13 @@ struct Step {
   sys::WaitEnd end = {};
 };
 
+// Whether the path of a directory names another by now.
+bool was_replaced(const sys::Directory& directory) {
+  const auto named = sys::status_of(directory.path);
+  const auto opened = sys::status_of(directory.fd.get());
+  return named && opened && named->id != opened->id;
+}
+
 // Whoever removes or replaces a lock file lets a second holder in on the new
 // one; the lock on the old one guards nothing.
 Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index, sys::Mode mode) {
@@ -39,20 +47,30 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
 // served in the order in which they came, and a thread a permit is all it takes,
 // however many wait. Who wants one of another number waits in another queue, so
 // that nobody stands behind one who may not have the permit that comes free.
-Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>& fds,
-                                    std::optional<sys::Deadline> deadline) {
+// Who may lock the permits, but make no file beside them, stands in no line.
+Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& fds,
+                                 std::optional<sys::Deadline> deadline) {
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
-  if (!queue) {
-    // Who may lock the permits, but make no file beside them, stands in no line.
-    const bool is_refused = queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission;
-    if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, deadline);
-    return at_path(queue.error(), queue_path(target, target.request.slots));
+  const bool is_refused =
+      !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
+  if (!queue && !is_refused) return at_path(queue.error(), queue_path(target, target.request.slots));
+  if (queue) {
+    const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
+    if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
+    if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
   }
-  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
-  if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
-  if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
   return sys::wait_any(fds, sys::Mode::exclusive, deadline);
+}
+
+// Who is suspended gives its place up, and stands in line again afterwards.
+Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>& fds,
+                                    std::optional<sys::Deadline> deadline) {
+  for (;;) {
+    auto any = wait_in_line(target, fds, deadline);
+    if (!any || any->end.outcome != Acquire::suspended) return any;
+    sys::suspend();
+  }
 }
 
 Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sys::Mode mode,
@@ -79,6 +97,7 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
+    if (!file && was_replaced(target.directory)) return Step{Step::Kind::replaced};
     if (!file) return at_path(file.error(), target.lock_path(i));
     // By way of a bind mount, or a hard link: it would be waited for without end.
     const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
@@ -105,11 +124,6 @@ Result<void> renew(std::vector<Target>& targets, std::size_t& at) {
   put_in_order(renewed);
   targets = std::move(renewed);
   return {};
-}
-
-// Last in, first out, like scopes.
-void release_all(std::vector<HeldLock>& locks) {
-  while (!locks.empty()) locks.pop_back();
 }
 
 }  // namespace

@@ -39,4 +39,8 @@ void HeldLock::release() {
 
 StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
 
+void release_all(std::vector<HeldLock>& locks) {
+  while (!locks.empty()) locks.pop_back();
+}
+
 }  // namespace grex::core

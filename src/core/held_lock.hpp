@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "core/record.hpp"
@@ -52,5 +53,8 @@ class HeldLock {
   sys::Mode mode_;
   bool has_record_ = false;
 };
+
+/// Releases locks, the last one first.
+void release_all(std::vector<HeldLock>& locks);
 
 }  // namespace grex::core

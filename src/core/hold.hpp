@@ -16,8 +16,8 @@ struct Hold {
 };
 
 /// The processes that really hold the lock of this report, and by `hold`: the
-/// kernel shows the lock with them, the record is theirs, and they are still the
-/// ones that wrote it, by start time and boot.
+/// kernel names them as the ones that took it, the record is theirs, and they are
+/// still the ones that wrote it, by start time and boot.
 std::vector<Hold> find_holds(const FileReport& report);
 
 }  // namespace grex::core

@@ -41,6 +41,15 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status) {
   return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
 }
 
+std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
+  constexpr std::string_view label = "Pid:\t";
+  while (!fdinfo.empty()) {
+    const std::string_view line = take_until(fdinfo, '\n');
+    if (line.starts_with(label)) return parse_number<pid_t>(line.substr(label.size()));
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid) {
   while (!passwd.empty()) {
     std::string_view line = take_until(passwd, '\n');

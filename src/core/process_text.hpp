@@ -25,6 +25,10 @@ std::vector<std::string> parse_command_line(std::string_view cmdline);
 /// NSpid line of /proc/PID/status.
 std::optional<pid_t> parse_innermost_pid(std::string_view status);
 
+/// The process that a pidfd's /proc/self/fdinfo/N is about: its number in the PID
+/// namespace of that /proc; -1 if it has ended.
+std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
+
 /// The name of a user in /etc/passwd's text.
 std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid);
 

@@ -10,10 +10,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// A longer stack than tiers can only come from --tier-check=off; this bounds
-// what a hostile environment can make us do.
-constexpr std::size_t longest_text = 64UL * 1024;
-
 std::optional<StackEntry> parse_entry(const json& entry) {
   if (!entry.is_object()) return std::nullopt;
   const auto text = [&entry](const char* key) {
@@ -43,7 +39,7 @@ bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exc
 Result<TierStack> parse_tier_stack(std::string_view text) {
   const Error garbage = {ErrorKind::stack, "parse", {}, 0};
   if (text.empty()) return TierStack{};
-  if (text.size() > longest_text) return garbage;
+  if (text.size() > longest_stack_text) return garbage;
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!document.is_array()) return garbage;
   TierStack stack;
@@ -65,7 +61,8 @@ std::string to_text(const TierStack& stack) {
   for (const StackEntry& entry : stack) {
     document.push_back(to_json(entry));
   }
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+  // In ASCII: shells print it, and terminals obey some other characters.
+  return document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
 }
 
 Verdict judge(const TierStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,

@@ -32,6 +32,10 @@ Result<TierStack> parse_tier_stack(std::string_view text);
 
 std::string to_text(const TierStack& stack);
 
+/// The longest text of a stack: what fits into one variable of the environment
+/// (execve(2), MAX_ARG_STRLEN: 128 KiB) with a name of up to 31 characters.
+inline constexpr std::size_t longest_stack_text = 128UL * 1024 - 32;
+
 enum class Reentrant { no, yes };
 
 /// Whether a lock may be taken below the locks of a stack.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <variant>
 
@@ -10,29 +11,38 @@
 namespace grex::sys {
 
 /// The half of a process that is to go on in the background when the other has
-/// returned to the caller. Until it leaves, it belongs to the caller: it has its
+/// returned to the caller. Until it settles, it belongs to the caller: it has its
 /// terminal and its process group, gets the signals that are sent to the other
 /// half, and dies with it.
 class Background {
  public:
-  /// For split(). `report` is a pipe to the other half.
-  explicit Background(UniqueFd report) : report_(std::move(report)) {}
+  /// For split(). `other` is a socket to the other half, `nothing` /dev/null.
+  Background(UniqueFd other, UniqueFd nothing) : other_(std::move(other)), nothing_(std::move(nothing)) {}
 
-  /// Leaves the caller for good: a session of its own, the root directory, no
-  /// descriptor of the caller's but those to keep, and /dev/null for 0, 1 and 2.
-  /// The other half then ends. Errors: system; also where the other half is gone
-  /// already, so that nobody knows of what was to go on (EPIPE).
+  /// Begins a session of its own. The other half hands on no more signals:
+  /// what it was sent has arrived here. Errors: system, where that half is gone.
+  Result<void> settle();
+
+  /// Leaves the caller for good: the root directory, no descriptor of the
+  /// caller's but those to keep, and /dev/null for 0, 1 and 2. The other half
+  /// then ends. Errors: system; also where that is gone, so that nobody knows of
+  /// what was to go on.
   Result<void> leave(std::span<const int> keep);
 
  private:
-  UniqueFd report_;
+  UniqueFd other_;
+  UniqueFd nothing_;
 };
+
+/// How the other half's time ended for the one that the caller waits for: it has
+/// left, or it has ended before that.
+struct Left {};
+using BackgroundEnd = std::variant<Left, ChildEnd>;
 
 /// Splits the process (fork(2)), and returns in both halves: at once in the new
 /// one; in this one when that has left or ended. Meanwhile SIGINT, SIGTERM and
-/// SIGHUP that are sent to this half reach the other, once each. What this half
-/// gets is what it is to end with: status 0 once the other has left, else how that
-/// ended. Only for a process with one thread. Errors: system.
-Result<std::variant<Background, ChildEnd>> split();
+/// SIGHUP that are sent to this half alone reach the other. Only for a process
+/// with one thread. Errors: system.
+Result<std::variant<Background, BackgroundEnd>> split();
 
 }  // namespace grex::sys

@@ -208,14 +208,22 @@ Result<std::string> read_start(int fd, std::size_t limit) {
   return text;
 }
 
-Result<void> write_all(int fd, std::string_view bytes) {
+Result<void> write_all(int fd, std::string_view bytes, int unless) {
   const HeldBack reader_gone(SIGPIPE);
+  const HeldBack limit_reached(SIGXFSZ);
+  // As much as a pipe that is writable takes without blocking (pipe(7)).
+  constexpr std::size_t piece = PIPE_BUF;
+  bool must_wait = unless >= 0;
   while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (must_wait) {
+      std::array<pollfd, 2> news = {{{fd, POLLOUT, 0}, {unless, POLLIN, 0}}};
+      ::poll(news.data(), news.size(), -1);
+      if (news[0].revents == 0 && news[1].revents != 0) return Error{ErrorKind::io, "write", {}, ECANCELED};
+    }
+    const ssize_t n = ::write(fd, bytes.data(), unless >= 0 ? std::min(piece, bytes.size()) : bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {  // somebody else made it so, for everyone who has it open
-      pollfd writable = {fd, POLLOUT, 0};
-      ::poll(&writable, 1, -1);
+      must_wait = true;
       continue;
     }
     if (n < 0) return Error{ErrorKind::io, "write", {}, errno};

@@ -85,8 +85,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 Result<std::string> read_start(int fd, std::size_t limit);
 
 /// Writes all of it, whatever it takes. A reader that is gone is an Error
-/// (EPIPE), not a SIGPIPE. Errors: io, with errno.
-Result<void> write_all(int fd, std::string_view bytes);
+/// (EPIPE), not a SIGPIPE, and so is a file that may not grow (EFBIG). Once the
+/// descriptor `unless` is readable (-1: none; borrowed), a reader who does not
+/// read is not waited for. Errors: io, with errno (ECANCELED then).
+Result<void> write_all(int fd, std::string_view bytes, int unless = -1);
 
 /// Makes `bytes` the whole content of a borrowed, writable descriptor's file.
 /// On failure the file is left empty. Errors: io.

@@ -40,7 +40,7 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
 /// The same by an absolute path.
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
 
-enum class Acquire { held, busy, timed_out, cancelled };
+enum class Acquire { held, busy, timed_out, cancelled, suspended };
 
 /// Tries the lock once, without waiting. `busy` is an answer, not an Error.
 /// The lock belongs to the open file description: it lasts until every copy of

@@ -18,4 +18,6 @@ void die_of(int signal) {
   (void)::raise(signal);
 }
 
+void suspend() { (void)::raise(SIGTSTP); }
+
 }  // namespace grex::sys

@@ -8,4 +8,8 @@ bool is_terminal(int fd);
 /// sees the signal. Comes back only where that signal doesn't kill.
 void die_of(int signal);
 
+/// Stops this process as Ctrl-Z does, until it is continued. Comes back at once
+/// where nobody could continue it.
+void suspend();
+
 }  // namespace grex::sys

@@ -1,22 +1,24 @@
 #include "sys/vigil.hpp"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-
-#include "sys/signals.hpp"
 
 namespace grex::sys {
 namespace {
 
 Result<bool> input_has_ended() {
   std::array<char, 4096> thrown_away;
-  const ssize_t n = ::read(STDIN_FILENO, thrown_away.data(), thrown_away.size());
+  // Somebody else who reads the same input may have been quicker: not to be
+  // waited for here, where it can be helped (terminals can't).
+  const iovec whole = {thrown_away.data(), thrown_away.size()};
+  ssize_t n = ::preadv2(STDIN_FILENO, &whole, 1, -1, RWF_NOWAIT);
+  if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {
+    n = ::read(STDIN_FILENO, thrown_away.data(), thrown_away.size());
+  }
   if (n >= 0) return n == 0;
   const int err = errno;
   if (err == EINTR || err == EAGAIN) return false;
@@ -24,33 +26,14 @@ Result<bool> input_has_ended() {
   return Error{ErrorKind::io, "read", "standard input", err};
 }
 
-// The time left, rounded up to what poll(2) can count, or without end.
-int left_ms(std::optional<Deadline> deadline) {
-  if (!deadline) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Deadline::clock::now()).count();
-  constexpr std::chrono::milliseconds::rep longest = std::chrono::milliseconds(std::chrono::hours(24)).count();
-  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
-}
-
 }  // namespace
 
-Result<Vigil> Vigil::begin() {
-  struct sigaction heed {};
-  heed.sa_handler = SIG_DFL;
-  ::sigaction(SIGTERM, &heed, nullptr);
-  const sigset_t ending = heeded_signals();
-  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
-  UniqueFd fd(::signalfd(-1, &ending, SFD_CLOEXEC));
-  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
-  return Vigil(std::move(fd));
-}
-
-Result<void> Vigil::keep(const VigilEnds& ends) const {
+Result<void> keep_vigil(const HeldBackSignals& signals, const VigilEnds& ends) {
   // poll(2) passes over descriptors below 0.
   std::array<pollfd, 3> news = {
-      {{signals_.get(), POLLIN, 0}, {ends.pidfd, POLLIN, 0}, {ends.input ? STDIN_FILENO : -1, POLLIN, 0}}};
+      {{signals.fd(), POLLIN, 0}, {ends.pidfd, POLLIN, 0}, {ends.input ? STDIN_FILENO : -1, POLLIN, 0}}};
   for (;;) {
-    if (::poll(news.data(), news.size(), left_ms(ends.deadline)) < 0) {
+    if (::poll(news.data(), news.size(), milliseconds_left(ends.deadline)) < 0) {
       const int err = errno;
       if (err == EINTR) continue;
       return Error{ErrorKind::system, "poll", {}, err};

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -124,6 +125,13 @@ class Interruptions {
 };
 
 }  // namespace
+
+int milliseconds_left(std::optional<Deadline> deadline) {
+  if (!deadline) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Deadline::clock::now()).count();
+  constexpr std::chrono::milliseconds::rep longest = std::chrono::milliseconds(std::chrono::hours(24)).count();
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
+}
 
 Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline) {
   Interruptions interruptions;

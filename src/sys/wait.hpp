@@ -11,6 +11,10 @@ namespace grex::sys {
 /// An instant on the monotonic clock.
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// The time left until then, in milliseconds, rounded up; at most a day; -1, which
+/// poll(2) takes for no end, without a deadline.
+int milliseconds_left(std::optional<Deadline> deadline);
+
 /// How a wait ended. With Acquire::cancelled, which signal ended it.
 struct WaitEnd {
   Acquire outcome = Acquire::busy;

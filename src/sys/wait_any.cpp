@@ -1,9 +1,13 @@
 #include "sys/wait_any.hpp"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +15,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "sys/signals.hpp"
 
 namespace grex::sys {
@@ -18,10 +23,14 @@ namespace {
 
 constexpr int none = -1;
 
+// Interrupts flock(2) in the threads. Not a realtime one: of those only so many
+// can be pending, and then sending fails (signal(7)).
+constexpr int interrupting_signal = SIGURG;
+
 // What the threads of one wait share.
 struct Race {
   int operation = 0;
-  pthread_t caller{};
+  UniqueFd news;                       ///< an eventfd; readable: there is a winner, or a failure
   std::atomic<int> winner = none;      ///< index of the lock that is held
   std::atomic<int> flock_failure = 0;  ///< errno
   std::atomic<bool> over = false;      ///< whoever still waits is to give up
@@ -34,17 +43,14 @@ struct Waiter {
   pthread_t thread{};
 };
 
-// Wakes the caller, and interrupts flock(2) in the threads.
-int wake_signal() { return SIGRTMIN; }
-
-extern "C" void on_wake(int) {}  // its work is the EINTR
+extern "C" void on_interrupt(int) {}  // its work is the EINTR
 
 void* wait_at_one(void* argument) {
   const Waiter& self = *static_cast<Waiter*>(argument);
-  sigset_t wake;
-  sigemptyset(&wake);
-  sigaddset(&wake, wake_signal());
-  ::pthread_sigmask(SIG_UNBLOCK, &wake, nullptr);
+  sigset_t interrupting;
+  sigemptyset(&interrupting);
+  sigaddset(&interrupting, interrupting_signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &interrupting, nullptr);
   while (!self.race->over) {
     if (::flock(self.fd, self.race->operation) == 0) {
       int expected = none;
@@ -56,50 +62,42 @@ void* wait_at_one(void* argument) {
     self.race->flock_failure = err;
     break;
   }
-  ::pthread_kill(self.race->caller, wake_signal());
+  ::eventfd_write(self.race->news.get(), 1);
   return nullptr;
 }
 
-// The signals that end the wait, and the threads' own, held back to be asked for
-// instead of handled. Afterwards mask and handler are what they were.
+// While it lives, the signals that end the wait, or stop it, are held back to be
+// read, and the threads have a handler for theirs. Afterwards mask and handler
+// are what they were.
 class Signals {
  public:
   Signals() {
     awaited_ = heeded_signals();
-    sigaddset(&awaited_, wake_signal());
-    ::pthread_sigmask(SIG_BLOCK, &awaited_, &old_mask_);
+    if (!is_ignored(SIGTSTP)) sigaddset(&awaited_, SIGTSTP);
+    sigset_t blocked = awaited_;
+    sigaddset(&blocked, interrupting_signal);  // the threads let it through, each for itself
+    ::pthread_sigmask(SIG_BLOCK, &blocked, &old_mask_);
     struct sigaction action {};
-    action.sa_handler = on_wake;
+    action.sa_handler = on_interrupt;
     sigemptyset(&action.sa_mask);
-    ::sigaction(wake_signal(), &action, &old_action_);
+    ::sigaction(interrupting_signal, &action, &old_action_);
+    fd_.reset(::signalfd(-1, &awaited_, SFD_CLOEXEC));
   }
   ~Signals() {
-    sigset_t wake;
-    sigemptyset(&wake);
-    sigaddset(&wake, wake_signal());
-    constexpr timespec now = {0, 0};
-    while (::sigtimedwait(&wake, nullptr, &now) > 0) {
-    }
-    ::sigaction(wake_signal(), &old_action_, nullptr);
+    ::sigaction(interrupting_signal, &old_action_, nullptr);
     ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
   }
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  // The next signal, or 0 where it was interrupted or the deadline has passed.
-  int next(std::optional<Deadline> deadline, siginfo_t& info) const {
-    if (!deadline) return std::max(::sigwaitinfo(&awaited_, &info), 0);
-    const auto left = std::max(*deadline - Deadline::clock::now(), Deadline::duration::zero());
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const std::chrono::nanoseconds rest = left - seconds;
-    const timespec timeout = {static_cast<time_t>(seconds.count()), static_cast<long>(rest.count())};
-    return std::max(::sigtimedwait(&awaited_, &info, &timeout), 0);
-  }
+  /// Borrowed; -1 if it could not be opened.
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
   sigset_t awaited_{};
   sigset_t old_mask_{};
   struct sigaction old_action_ {};
+  UniqueFd fd_;
 };
 
 // One thread a lock, from when they are started until this is dropped.
@@ -129,42 +127,45 @@ class Waiters {
 
   ~Waiters() {
     race_.over = true;
-    for (std::size_t i = 0; i < started_; ++i) ::pthread_kill(waiters_[i].thread, wake_signal());
+    for (std::size_t i = 0; i < started_; ++i) ::pthread_kill(waiters_[i].thread, interrupting_signal);
     for (std::size_t i = 0; i < started_; ++i) {
       // A signal may land after the thread looked whether it is over and before
       // it blocks: it is sent again until the thread has ended.
-      constexpr long again_ns = 1'000'000;
-      while (::pthread_clockjoin_np(waiters_[i].thread, nullptr, CLOCK_MONOTONIC, after(again_ns)) != 0) {
-        ::pthread_kill(waiters_[i].thread, wake_signal());
-      }
+      while (!has_joined(waiters_[i].thread)) ::pthread_kill(waiters_[i].thread, interrupting_signal);
     }
   }
 
  private:
-  const timespec* after(long nanoseconds) {
-    constexpr long second = 1'000'000'000;
-    ::clock_gettime(CLOCK_MONOTONIC, &until_);
-    until_.tv_nsec += nanoseconds;
-    until_.tv_sec += until_.tv_nsec / second;
-    until_.tv_nsec %= second;
-    return &until_;
+  static bool has_joined(pthread_t thread) {
+    constexpr long patience_ns = 1'000'000;
+    constexpr long second_ns = 1'000'000'000;
+    timespec until{};
+    ::clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += patience_ns;
+    until.tv_sec += until.tv_nsec / second_ns;
+    until.tv_nsec %= second_ns;
+    return ::pthread_clockjoin_np(thread, nullptr, CLOCK_MONOTONIC, &until) == 0;
   }
 
   Race& race_;
   std::vector<Waiter> waiters_;
   std::size_t started_ = 0;
-  timespec until_{};
 };
 
-// Until a lock is held, an ending signal, or the deadline.
-WaitEnd wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline) {
-  while (race.winner == none && race.flock_failure == 0) {
-    if (deadline && Deadline::clock::now() >= *deadline) return {Acquire::timed_out};
-    siginfo_t info{};
-    const int signal = signals.next(deadline, info);
-    if (signal != 0 && signal != wake_signal()) return {Acquire::cancelled, signal, info.si_code == SI_KERNEL};
+// Until a lock is held, a signal, or the deadline.
+Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline) {
+  std::array<pollfd, 2> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
+  for (;;) {
+    if (race.winner != none || race.flock_failure != 0) return WaitEnd{Acquire::held};
+    if (deadline && Deadline::clock::now() >= *deadline) return WaitEnd{Acquire::timed_out};
+    if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0 && errno != EINTR) {
+      return Error{ErrorKind::system, "poll", {}, errno};
+    }
+    signalfd_siginfo info{};
+    if (news[1].revents == 0 || ::read(signals.fd(), &info, sizeof info) != sizeof info) continue;
+    const int signal = static_cast<int>(info.ssi_signo);
+    return WaitEnd{signal == SIGTSTP ? Acquire::suspended : Acquire::cancelled, signal, info.ssi_code == SI_KERNEL};
   }
-  return {Acquire::held};
 }
 
 }  // namespace
@@ -173,22 +174,24 @@ Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadl
   const Signals signals;
   Race race;
   race.operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
-  race.caller = ::pthread_self();
-  Result<void> started;
-  AnyEnd any;
+  race.news.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!race.news.is_open() || signals.fd() < 0) return Error{ErrorKind::system, "eventfd", {}, errno};
+  Result<WaitEnd> end = WaitEnd{};
   {
     Waiters waiters(race, fds);
-    started = waiters.start();
-    if (started) any.end = wait_for_news(race, signals, deadline);
+    if (auto started = waiters.start(); !started) {
+      end = started.error();
+    } else {
+      end = wait_for_news(race, signals, deadline);
+    }
   }
   const int winner = race.winner;
-  if (winner != none && (!started || any.end.outcome == Acquire::cancelled)) {
-    unlock(fds[static_cast<std::size_t>(winner)]);
-  }
-  if (!started) return started.error();
-  if (any.end.outcome == Acquire::cancelled) return any;
-  if (winner != none) return AnyEnd{{Acquire::held}, static_cast<std::size_t>(winner)};
-  return any.end.outcome == Acquire::held ? Result<AnyEnd>(flock_error(race.flock_failure)) : any;
+  const bool may_keep = end && (end->outcome == Acquire::held || end->outcome == Acquire::timed_out);
+  if (winner != none && may_keep) return AnyEnd{{Acquire::held}, static_cast<std::size_t>(winner)};
+  if (winner != none) unlock(fds[static_cast<std::size_t>(winner)]);
+  if (!end) return end.error();
+  if (end->outcome == Acquire::held) return flock_error(race.flock_failure);
+  return AnyEnd{*end};
 }
 
 }  // namespace grex::sys

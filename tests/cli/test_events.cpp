@@ -129,6 +129,14 @@ TEST_CASE("a reader of the events that goes away does not hurt the job") {
   CHECK(full.ended == exited(4));
 }
 
+TEST_CASE("events in a file that may not grow do not hurt the job") {
+  const TempDir dir;
+  write_file(dir / "events", std::string(900, '\n'));
+  const Finished script =
+      finish(bash("ulimit -f 1; \"$LOCK\" run --json-status-fd 7 . -c 'exit 4' 7>>events"), in(dir.path()));
+  CHECK(script.ended == exited(4));
+}
+
 TEST_CASE("a descriptor that is not open for writing is a usage error before anything is locked") {
   const TempDir dir;
   for (const char* const command :

@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -10,6 +12,7 @@
 
 using namespace grex::test;
 using nlohmann::json;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -206,4 +209,26 @@ TEST_CASE("fd --json answers with the lock") {
   CHECK(document["verb"] == "fd");
   CHECK(document["locks"][0]["path"] == dir / ".grex-lock");
   CHECK(document["locks"][0]["mode"] == "exclusive");
+}
+
+TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or unlocked and not") {
+  for (int i = 0; i < 100; ++i) {
+    const TempDir dir;
+    const grex::UniqueFd ours(::open((dir / ".grex-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    Process fd(grex_lock({"fd", "9"}), {.before_exec = [&ours] { ::dup2(ours.get(), 9); }});
+    fd.run_for(i * 40us);
+    fd.signal(SIGTERM);
+    CHECK(is_locked(dir / ".grex-lock") == (fd.wait() == exited(0)));
+  }
+}
+
+TEST_CASE("fd works without /proc, on what it can know") {
+  if (::geteuid() != 0) return;  // only root can take /proc away
+  const TempDir dir;
+  const Finished finished = finish({"unshare", "-m", "bash", "-c",
+                                    "mount -t tmpfs none /proc; exec 9>>.grex-lock; \"$LOCK\" fd 9; echo $?; "
+                                    "flock -n .grex-lock true || echo locked"},
+                                   in(dir.path()));
+  CAPTURE(finished.err);
+  CHECK(finished.out == "0\nlocked\n");
 }

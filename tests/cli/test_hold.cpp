@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -325,4 +327,57 @@ TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and 
   CHECK(run_tool({"hold"}, {.directory = "/"}).ended == exited(64));
   CHECK_FALSE(exists(dir / ".grex-lock"));
   CHECK_FALSE(left_children());
+}
+
+TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a holder that is told, or nobody") {
+  for (int i = 0; i < 150; ++i) {
+    const TempDir dir;
+    Process hold(grex_lock({"hold", "--detach", dir.path()}));
+    hold.run_for(i * 40us);
+    hold.signal(SIGTERM);
+    const Ended ended = hold.wait();
+    const std::string announced = hold.rest();
+    if (ended == exited(0)) {
+      Holder holder(announced);
+      CHECK(is_locked(dir / ".grex-lock"));
+    } else {
+      CHECK((ended == exited(128 + SIGTERM) || ended == killed_by(SIGTERM)));
+      until([&dir] { return !is_locked(dir / ".grex-lock"); });
+    }
+    until([] { return ::waitpid(-1, nullptr, WNOHANG) < 0; });
+  }
+}
+
+TEST_CASE("a hold whose announcement nobody reads can be ended all the same") {
+  for (const bool detached : {false, true}) {
+    const TempDir dir;
+    // A pipe that is full, and has a reader who does not read.
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    const grex::UniqueFd reader(ends[0]);
+    const grex::UniqueFd full(ends[1]);
+    const std::string page(4096, 'x');
+    while (::write(full.get(), page.data(), page.size()) > 0) {
+    }
+    Process hold(grex_lock({"hold", detached ? "--detach" : "--note=foreground", dir.path()}), {.before_exec = [&full] {
+                   ::dup2(full.get(), 1);
+                   ::fcntl(1, F_SETFL, O_WRONLY);
+                 }});
+    until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
+    hold.signal(SIGTERM);
+    CHECK(hold.wait() == exited(detached ? 128 + SIGTERM : 0));
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  }
+}
+
+TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
+  const TempDir dir;
+  Process script(bash("\"$LOCK\" hold --detach --while-pid $$ . <&- 2>&-; echo $?; read -r line; exit 0"),
+                 in(dir.path()));
+  Holder holder(script.line());
+  CHECK(script.line() == "0");
+  CHECK(is_locked(dir / ".grex-lock"));
+  script.close_input();
+  CHECK(script.wait() == exited(0));
+  holder.wait();
 }

@@ -174,6 +174,23 @@ TEST_CASE("another user's hold is not released") {
   CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
 }
 
+TEST_CASE("a number that means another process in the /proc at hand gets nobody a signal") {
+  if (::geteuid() != 0) return;  // only root can choose the next process's number
+  const TempDir dir;
+  Hold hold({dir.path()});
+  // A namespace of its own, but the outer one's /proc: the holder's number there is a stranger's here.
+  const std::string pid = std::to_string(hold.pid());
+  const Finished finished =
+      finish({"unshare", "--pid", "--fork", "--kill-child", "bash", "-c",
+              "mkfifo end; echo " + std::to_string(hold.pid() - 1) +
+                  " >/proc/sys/kernel/ns_last_pid; read -r line <end & [ $! = " + pid +
+                  " ] || exit 9; \"$LOCK\" release .; echo $?; kill -0 $! && echo alive; echo >end; wait"},
+             in(dir.path()));
+  CAPTURE(finished.err);
+  CHECK(finished.out == "69\nalive\n");
+  CHECK(is_locked(dir / ".grex-lock"));
+}
+
 TEST_CASE("of several holds of permits none is picked, and a single one is ended") {
   const TempDir dir;
   Hold first({"-t", "semaphore", "--slots", "4", dir.path()});

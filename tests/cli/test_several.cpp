@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
@@ -135,4 +136,40 @@ TEST_CASE("-o, --linger and -F hold for all of the locks") {
   CHECK(run_tool({"run", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-o", a, b, "-c", ours}).out == "0\n");
+}
+
+TEST_CASE("a pack that is made anew while an earlier lock is waited for is locked where it is now") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  grex::UniqueFd lock = lock_as_grex(a + "/.grex-lock");
+  Process waiter(grex_lock({"run", a, b, "--", "flock", "-n", b + "/.grex-lock", "true"}));
+  until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
+  std::filesystem::remove_all(b);
+  dir.make("b");
+  lock.reset();
+  CHECK(waiter.wait() == exited(1));  // flock finds it locked
+  lock = lock_as_grex(a + "/.grex-lock");
+  Process late(grex_lock({"run", a, b, "--", "true"}));
+  until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
+  std::filesystem::remove_all(b);
+  lock.reset();
+  CHECK(late.wait() == exited(66));
+}
+
+TEST_CASE("more locks than descendants can be told of are refused before any is taken") {
+  const TempDir dir;
+  const auto run_with = [&dir](int packs) {
+    Words words = grex_lock({"run"});
+    for (int i = 0; i < packs; ++i) words.push_back(dir.make("pack-" + std::to_string(i)));
+    words.insert(words.end(), {"--", grex_lock(), "stack", "--json"});
+    return finish(words);
+  };
+  const Finished refused = run_with(1000);
+  CHECK(refused.ended == exited(64));
+  CHECK(refused.err.starts_with("grex-lock: usage: 1000 locks are too many: "));
+  CHECK_FALSE(exists(dir / "pack-0/.grex-lock"));
+  const Finished told = run_with(500);
+  CHECK(told.ended == exited(0));
+  CHECK(json::parse(told.out)["entries"].size() == 500);
 }

@@ -228,3 +228,20 @@ TEST_CASE("who may make no file in the workspace waits for the permits that are 
   other.reset();
   CHECK(waiter.line() == "mine");
 }
+
+TEST_CASE("the first in the queue gives its place up while it is suspended") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  Process first(under_permit(dir, 2, {"echo", "first"}));
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  Process second(under_permit(dir, 2, {"echo", "second"}));
+  until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
+  first.signal(SIGTSTP);
+  until([&first] { return state_of(first.pid()) == 'T'; });
+  other.reset();
+  CHECK(second.line() == "second");
+  CHECK(second.wait() == exited(0));
+  first.signal(SIGCONT);
+  CHECK(first.line() == "first");
+}

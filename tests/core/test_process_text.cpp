@@ -4,6 +4,13 @@
 
 using namespace grex::core;
 
+TEST_CASE("the process behind a pidfd is the one of its Pid line") {
+  CHECK(parse_opened_pid("pos:\t0\nflags:\t02000002\nPid:\t42\nNSpid:\t42\n") == 42);
+  CHECK(parse_opened_pid("Pid:\t-1\n") == -1);
+  CHECK_FALSE(parse_opened_pid("NSpid:\t42\n"));
+  CHECK_FALSE(parse_opened_pid(""));
+}
+
 TEST_CASE("the start time is found behind any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);

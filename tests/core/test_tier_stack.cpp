@@ -75,8 +75,8 @@ TEST_CASE("what grex-lock does not write is refused as a stack") {
                                             with("\"ino\":2", "\"ino\":2.5"),
                                             with("\"ino\":2", "\"ino\":99999999999999999999"),
                                             with("/ws/lock-2", ""),
-                                            std::string(100'000, '['),
-                                            "[" + std::string(100'000, ' ') + "]",
+                                            std::string(core::longest_stack_text + 1, '['),
+                                            "[" + std::string(core::longest_stack_text, ' ') + "]",
                                             std::string("\0", 1)};
   for (const std::string& text : garbage) {
     CAPTURE(text);

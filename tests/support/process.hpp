@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -61,6 +62,10 @@ class Process {
   void close_input() { in_.reset(); }
 
   void signal(int number) const;
+
+  /// Comes back when the program runs, for so long; before that, a signal would
+  /// meet the test's own code. The time passes on the processor.
+  void run_for(std::chrono::microseconds time) const;
   Ended wait();
 
  private:

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,5 +161,20 @@ TEST_CASE("a signal that comes with the lock leaves it held or free, never both"
     // After the wait a SIGTERM kills, since the child has no handler of its own.
     CHECK((status == 2 || status == was_cancelled || status == -1));
     CHECK_FALSE(test::is_locked(files.path(2)));
+  }
+}
+
+TEST_CASE("a wait for any lock needs no room for queued signals") {
+  for (int round = 0; round < 5; ++round) {
+    Files files;
+    rlimit old{};
+    REQUIRE(::getrlimit(RLIMIT_SIGPENDING, &old) == 0);
+    const rlimit none = {0, old.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_SIGPENDING, &none) == 0);
+    const pid_t child = wait_in_child(files);
+    ::setrlimit(RLIMIT_SIGPENDING, &old);
+    test::until([&files] { return files.all_are_waited_for(); });
+    files.holders[0].reset();
+    CHECK(status_of(child) == 0);
   }
 }
