@@ -151,8 +151,8 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& pa
   return attempt;
 }
 
-Result<Probe> probe(const Target& target, sys::Mode wanted) {
-  const sys::Mode mode = mode_at(target.tier(), wanted);
+Result<Probe> probe(const Target& target, sys::Mode mode) {
+  mode = mode_at(target.tier(), mode);
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);

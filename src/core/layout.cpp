@@ -15,7 +15,9 @@ constexpr std::string_view nested_backend_directory = ".grex/locks/";
 constexpr std::string_view nested_backend_suffix = ".backend.lock";
 constexpr std::string_view manifest_name = ".grex/.grex.lock";
 
-std::string in_layout(Layout layout, std::string name) { return layout == Layout::nested ? ".grex/" + name : name; }
+std::string in_layout(Layout layout, std::string_view name) {
+  return (layout == Layout::nested ? ".grex/" : "") + std::string(name);
+}
 
 std::string numbered(std::string_view prefix, unsigned number) {
   return std::string(prefix) + std::to_string(number) + std::string(slot_suffix);
@@ -50,11 +52,11 @@ Outside lies_outside_target(Tier tier) { return tier == Tier::backend ? Outside:
 std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot) {
   switch (tier) {
     case Tier::workspace_sync:
-      return in_layout(layout, std::string(sync_name));
+      return in_layout(layout, sync_name);
     case Tier::semaphore:
       return in_layout(layout, numbered(slot_prefix, slot));
     case Tier::per_pack:
-      return in_layout(layout, std::string(pack_name));
+      return in_layout(layout, pack_name);
     case Tier::backend:
       if (layout == Layout::flat) return std::string(child) + std::string(flat_backend_suffix);
       return std::string(nested_backend_directory) + std::string(child) + std::string(nested_backend_suffix);

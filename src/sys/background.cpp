@@ -104,7 +104,7 @@ class Foreground {
     }
   }
 
-  ChildEnd end() const {
+  [[nodiscard]] ChildEnd end() const {
     siginfo_t child{};
     while (::waitid(P_PID, static_cast<id_t>(background_), &child, WEXITED) != 0 && errno == EINTR) {
     }

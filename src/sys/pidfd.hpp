@@ -34,7 +34,7 @@ class EndWatch {
   Result<void> start(int pidfd);
 
  private:
-  static void* watch(void* self);
+  static void* watch(void* argument);
 
   int pidfd_ = -1;
   UniqueFd over_;  // an eventfd; readable: the thread is to end
