@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "cli/output.hpp"
 #include "cli/report_json.hpp"
 #include "sys/file.hpp"
 
@@ -32,42 +33,43 @@ void Events::about(const std::vector<core::HeldLock>& held) {
 void Events::waiting(const Failure& busy) const {
   Event waiting = event("waiting");
   waiting.busy = &busy;
-  write(waiting);
+  write(waiting, Patience::none);
 }
 
 void Events::acquired(std::chrono::milliseconds waited) {
   acquired_at_ = steady_clock::now();
   Event acquired = event("acquired");
   acquired.waited = waited;
-  write(acquired);
+  write(acquired, Patience::none);
 }
 
 void Events::started(pid_t pid) const {
   Event started = event("started");
   started.pid = pid;
-  write(started);
+  write(started, Patience::none);
 }
 
 void Events::released(int exit_code) const {
   Event released = event("released");
   released.held = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - acquired_at_);
   released.exit_code = exit_code;
-  write(released);
+  write(released, Patience::waits);
 }
 
 Outcome Events::ended(Outcome outcome) const {
   if (outcome.failure) {
     Event failed = event("failed");
     failed.error = &*outcome.failure;
-    write(failed);
+    write(failed, Patience::waits);
   }
   return outcome;
 }
 
 Event Events::event(std::string name) const { return {std::move(name), core::utc_now(), locks_}; }
 
-void Events::write(const Event& event) const {
-  if (fd_) (void)sys::write_all(*fd_, event_line(event), unless_);
+void Events::write(const Event& event, Patience patience) const {
+  if (!fd_ || (patience == Patience::none && !sys::has_room(*fd_))) return;
+  (void)sys::write_all(*fd_, event_line(event), gives_up_writing_at());
 }
 
 }  // namespace grex::cli

@@ -34,16 +34,14 @@ struct Event {
 };
 
 /// The events of --json-status-fd, each written as it happens. Without a
-/// descriptor nothing is. A reader who is gone misses them; that is all.
+/// descriptor nothing is. A reader who is gone misses them; that is all. While
+/// locks are held or waited for, an event for which a reader has left no room is
+/// dropped: nobody's lock hangs on it.
 class Events {
  public:
   /// `fd` is borrowed, and kept from the programs that are run (but for the
   /// standard streams).
   explicit Events(std::optional<int> fd);
-
-  /// Once this descriptor is readable, a reader who does not read is not waited
-  /// for; borrowed.
-  void give_up_at(int unless) { unless_ = unless; }
 
   /// The locks that the events are about: first as they are wanted, then as held.
   void about(const std::vector<core::Target>& wanted, sys::Mode mode);
@@ -61,10 +59,10 @@ class Events {
 
  private:
   [[nodiscard]] Event event(std::string name) const;
-  void write(const Event& event) const;
+  enum class Patience { none, waits };
+  void write(const Event& event, Patience patience) const;
 
   std::optional<int> fd_;
-  int unless_ = -1;
   std::vector<EventLock> locks_;
   std::chrono::steady_clock::time_point acquired_at_;
 };

@@ -140,10 +140,9 @@ std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& opti
   return std::nullopt;
 }
 
-Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options,
-               int unless = -1) {
-  if (options.print_export) return print(export_line(stack), unless);
-  return options.global.json ? print(held_document("fd", held), unless) : Outcome{};
+Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
+  if (options.print_export) return print(export_line(stack));
+  return options.global.json ? print(held_document("fd", held)) : Outcome{};
 }
 
 void drop_from(core::TierStack& stack, sys::FileId file) {
@@ -167,7 +166,7 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
   // A signal that ended us with the lock in the shell's hands would look like a wait that it ended.
   const auto signals = sys::HeldBackSignals::begin();
   if (!signals) return failed(failure_from(signals.error()));
-  events.give_up_at(signals->fd());
+  give_up_writing_at(signals->fd());
   events.about({{open.name.tier, open.name.path, options.lock.mode}});
   if (auto outcome = wait_for_lock(open, options, events)) return *outcome;
   auto replaced = refuse_replaced(open, *options.number);
@@ -183,7 +182,7 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(taken, options.lock, "fd", core::parse_command_line(shell.value_or("")));
   }
-  Outcome outcome = answer(taken.stack, taken.locks, options, signals->fd());
+  Outcome outcome = answer(taken.stack, taken.locks, options);
   if (const auto told = signals->next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
   if (outcome.failure) return outcome;
   events.acquired(since(start));
@@ -202,6 +201,7 @@ Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
     if (std::get<bool>(ours)) return answer(stack, {}, options);
     return take_lock(std::move(open), std::move(stack), options, events);
   }
+  if (auto replaced = refuse_replaced(open, *options.number)) return failed(std::move(*replaced));
   drop_from(stack, open.file.id);
   if (kept->mode == options.lock.mode) return keep_lock(std::move(open), *kept, std::move(stack), options);
   if (options.lock.mode == sys::Mode::shared && has_record(open)) {

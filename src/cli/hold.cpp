@@ -84,9 +84,10 @@ Taken take_while(int pidfd, Prepared prepared, const HoldOptions& options, Event
 std::optional<Outcome> leave_caller(sys::Background& background, const Taken& taken,
                                     const sys::HeldBackSignals& signals, const HoldOptions& options, int pidfd,
                                     const Events& events) {
-  if (auto settled = background.settle(); !settled) return failed(failure_from(settled.error()));
-  if (const auto told = signals.next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
   events.started(sys::own_pid());
+  const auto settled = background.settle(signals.fd());
+  if (const auto told = signals.next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
+  if (!settled) return failed(failure_from(settled.error()));
   std::vector<int> keep = {signals.fd()};
   for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
@@ -99,16 +100,15 @@ std::optional<Outcome> leave_caller(sys::Background& background, const Taken& ta
 Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const HoldOptions& options, int pidfd,
                       sys::Background* background, Events& events) {
   // From here on a signal ends a wait, or else the hold, and nothing halfway.
-  sys::heed_sigterm();
   const auto signals = sys::HeldBackSignals::begin();
   if (!signals) return failed(failure_from(signals.error()));
-  events.give_up_at(signals->fd());
+  give_up_writing_at(signals->fd());
   Taken taken = take_while(pidfd, std::move(prepared), options, events);
   if (taken.failed) return *taken.failed;
   sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
   write_records(taken, options.lock, invocation.verb, own_line(invocation));
-  Outcome announced = print(announcement(taken, options), signals->fd());
+  Outcome announced = print(announcement(taken, options));
   if (announced.failure && announced.failure->err != ECANCELED) return announced;
   if (background != nullptr) {
     if (taken.locks.empty()) return {};
@@ -137,6 +137,10 @@ Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
     return events.ended(failed(with_create_hint(std::move(*failure))));
   }
   auto& ready = std::get<Prepared>(prepared);
+  if (options.print_export) {
+    if (auto failure = refuse_long_stack(ready)) return events.ended(failed(std::move(*failure)));
+  }
+  sys::heed_sigterm();
   if (!options.detach) {
     return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), nullptr, events));
   }

@@ -62,18 +62,6 @@ std::variant<std::vector<core::Target>, Failure> find_targets(const std::vector<
   return targets;
 }
 
-// So many locks that descendants could not be told of them all.
-std::optional<Failure> refuse_long_stack(core::TierStack stack, const std::vector<core::Target>& targets) {
-  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
-  for (const core::Target& target : targets) {
-    const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
-    stack.push_back({target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive});
-  }
-  if (targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return std::nullopt;
-  return usage_failure(fmt::format("{} locks are too many: {} could not hold them all", targets.size(), stack_variable),
-                       "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");
-}
-
 }  // namespace
 
 std::variant<core::TierStack, Failure> inherited_stack() {
@@ -128,9 +116,6 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
   auto found = find_targets(locks, options, global);
   if (auto* failure = std::get_if<Failure>(&found)) return *failure;
 
-  if (auto failure = refuse_long_stack(std::get<core::TierStack>(stack), std::get<std::vector<core::Target>>(found))) {
-    return *failure;
-  }
   Prepared prepared{{}, std::get<core::TierStack>(std::move(stack)), {}};
   for (core::Target& target : std::get<std::vector<core::Target>>(found)) {
     const auto ours =
@@ -143,6 +128,19 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
     }
   }
   return prepared;
+}
+
+std::optional<Failure> refuse_long_stack(const Prepared& prepared) {
+  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
+  core::TierStack stack = prepared.stack;
+  for (const core::Target& target : prepared.targets) {
+    const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
+    stack.push_back({target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive});
+  }
+  if (prepared.targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return std::nullopt;
+  return usage_failure(
+      fmt::format("{} locks are too many: {} could not hold them all", prepared.targets.size(), stack_variable),
+      "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");
 }
 
 core::Patience patience_of(const LockOptions& options, const GlobalOptions& global, const Events& events,

@@ -38,6 +38,9 @@ std::variant<core::TierStack, Failure> live_stack(const LockOptions& options);
 std::variant<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
                                             const core::TierStack& stack, const LockOptions& options);
 
+/// Where there are more locks than descendants could be told of.
+std::optional<Failure> refuse_long_stack(const Prepared& prepared);
+
 /// How long to try for locks that are wanted since `start`, and how that is
 /// told, as the options say. It borrows all of them.
 core::Patience patience_of(const LockOptions& options, const GlobalOptions& global, const Events& events,

@@ -9,9 +9,14 @@
 namespace grex::cli {
 
 /// Writes an answer to standard output. One that can't be written is a failed
-/// command (74): whoever reads it must not take half for the whole. For `unless`
-/// see sys::write_all.
-Outcome print(std::string_view text, int unless = -1);
+/// command (74): whoever reads it must not take half for the whole.
+Outcome print(std::string_view text);
+
+/// For a process that holds signals back: once this descriptor is readable, a
+/// reader of what it prints, notes or reports who does not read is not waited
+/// for. Borrowed for the rest of the process's life.
+void give_up_writing_at(int fd);
+int gives_up_writing_at();
 
 /// One line on standard error, `grex-lock: TEXT`, made printable. What stderr
 /// does not take is lost.

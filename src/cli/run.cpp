@@ -192,6 +192,9 @@ Outcome run_under(Taken& taken, const Program& program, const RunOptions& option
 Outcome take_and_run(const Invocation& invocation, const RunOptions& options, Events& events) {
   auto prepared = prepare(options.lock, options.global);
   if (auto* failure = std::get_if<Failure>(&prepared)) return failed(with_create_hint(std::move(*failure)));
+  if (!options.new_scope) {
+    if (auto failure = refuse_long_stack(std::get<Prepared>(prepared))) return failed(std::move(*failure));
+  }
   const bool already_ours = !std::get<Prepared>(prepared).already_ours.empty();
   Taken taken = take(std::get<Prepared>(std::move(prepared)), options.lock, options.global, events);
   if (taken.failed) return *taken.failed;

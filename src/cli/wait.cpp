@@ -42,6 +42,10 @@ Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options,
     const bool was_free = attempt.end && attempt.end->outcome == sys::Acquire::held;
     if (!was_free) return not_taken(attempt, wanted, options, readers_of(global, events), start);
     targets[*busy] = std::move(wanted.front());
+    std::size_t at = 0;
+    if (auto renewed = core::resolve_again(targets, at); !renewed) {
+      return failed(failure_from(renewed.error(), targets[at].tier()));
+    }
   }
   events.acquired(since(start));
   return global.json ? print(wait_document(since(start))) : Outcome{};

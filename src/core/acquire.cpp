@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sys/signals.hpp"
 #include "sys/terminal.hpp"
 #include "sys/wait_any.hpp"
 
@@ -50,26 +51,27 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
 // Who may lock the permits, but make no file beside them, stands in no line.
 Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& fds,
                                  std::optional<sys::Deadline> deadline) {
+  // Who is stopped by Ctrl-Z gives its place up first: this outlives `queue`.
+  std::optional<sys::HeldBackStop> stop;
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
   const bool is_refused =
       !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
-  if (!queue && !is_refused) return at_path(queue.error(), queue_path(target, target.request.slots));
-  if (queue) {
-    const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
-    if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
-    if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
-  }
-  return sys::wait_any(fds, sys::Mode::exclusive, deadline);
+  if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, deadline);
+  if (!queue) return at_path(queue.error(), queue_path(target, target.request.slots));
+  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
+  if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
+  if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
+  stop.emplace();
+  return sys::wait_any(fds, sys::Mode::exclusive, deadline, stop->fd());
 }
 
-// Who is suspended gives its place up, and stands in line again afterwards.
 Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>& fds,
                                     std::optional<sys::Deadline> deadline) {
+  const sys::EndingSignalsHeldBack between_waits;
   for (;;) {
     auto any = wait_in_line(target, fds, deadline);
     if (!any || any->end.outcome != Acquire::suspended) return any;
-    sys::suspend();
   }
 }
 
@@ -112,20 +114,6 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
   return wait_for(target, std::move(busy), mode, patience.deadline);
 }
 
-// The requests again, as the file system has them now. Errors leave `at` at the
-// request that failed.
-Result<void> renew(std::vector<Target>& targets, std::size_t& at) {
-  std::vector<Target> renewed;
-  for (at = 0; at < targets.size(); ++at) {
-    auto target = resolve(targets[at].request);
-    if (!target) return target.error();
-    renewed.push_back(std::move(*target));
-  }
-  put_in_order(renewed);
-  targets = std::move(renewed);
-  return {};
-}
-
 }  // namespace
 
 Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& patience) {
@@ -142,7 +130,7 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& pa
       attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
       return attempt;
     }
-    if (auto renewed = renew(targets, attempt.at); !renewed) {
+    if (auto renewed = resolve_again(targets, attempt.at); !renewed) {
       attempt.end = renewed.error();
       return attempt;
     }

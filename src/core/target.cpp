@@ -128,6 +128,18 @@ void put_in_order(std::vector<Target>& targets) {
   targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
 }
 
+Result<void> resolve_again(std::vector<Target>& targets, std::size_t& at) {
+  std::vector<Target> renewed;
+  for (at = 0; at < targets.size(); ++at) {
+    auto target = resolve(targets[at].request);
+    if (!target) return target.error();
+    renewed.push_back(std::move(*target));
+  }
+  put_in_order(renewed);
+  targets = std::move(renewed);
+  return {};
+}
+
 std::optional<std::string> enclosing_path() {
   for (std::string directory = sys::working_directory(); !directory.empty(); directory = split(directory).parent) {
     const auto names = sys::names_in(directory);

@@ -55,6 +55,11 @@ inline constexpr std::string_view find_meta = "find .grex/ above";
 /// there once.
 void put_in_order(std::vector<Target>& targets);
 
+/// Makes them anew, as the file system has them now, and puts them in order.
+/// Errors: those of resolve; then `at` is the target that could not be made, and
+/// nothing has changed.
+Result<void> resolve_again(std::vector<Target>& targets, std::size_t& at);
+
 /// The path that is meant where the user gives none: the nearest directory, from
 /// the working directory upwards, with a lock file of grex or `.grex/`.
 std::optional<std::string> enclosing_path();

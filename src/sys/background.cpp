@@ -120,8 +120,13 @@ class Foreground {
 
 }  // namespace
 
-Result<void> Background::settle() {
-  if (!say(other_.get(), ready) || hear(other_.get()) != go) return gone();
+Result<void> Background::settle(int unless) {
+  if (!say(other_.get(), ready)) return gone();
+  std::array<pollfd, 2> news = {{{other_.get(), POLLIN, 0}, {unless, POLLIN, 0}}};
+  while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
+  }
+  if (news[0].revents == 0) return Error{ErrorKind::system, "poll", {}, ECANCELED};
+  if (hear(other_.get()) != go) return gone();
   ::setsid();
   return {};
 }

@@ -20,8 +20,10 @@ class Background {
   Background(UniqueFd other, UniqueFd nothing) : other_(std::move(other)), nothing_(std::move(nothing)) {}
 
   /// Begins a session of its own. The other half hands on no more signals:
-  /// what it was sent has arrived here. Errors: system, where that half is gone.
-  Result<void> settle();
+  /// what it was sent has arrived here. Errors: system, where that half is gone
+  /// (EPIPE), or where it has not answered when `unless` is readable (ECANCELED):
+  /// it may be stopped.
+  Result<void> settle(int unless);
 
   /// Leaves the caller for good: the root directory, no descriptor of the
   /// caller's but those to keep, and /dev/null for 0, 1 and 2. The other half

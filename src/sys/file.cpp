@@ -211,8 +211,10 @@ Result<std::string> read_start(int fd, std::size_t limit) {
 Result<void> write_all(int fd, std::string_view bytes, int unless) {
   const HeldBack reader_gone(SIGPIPE);
   const HeldBack limit_reached(SIGXFSZ);
-  // As much as a pipe that is writable takes without blocking (pipe(7)).
-  constexpr std::size_t piece = PIPE_BUF;
+  // As much as a pipe or a terminal that is writable takes without blocking
+  // (PIPE_BUF, drivers/tty/n_tty.c: WAKEUP_CHARS).
+  constexpr std::size_t piece = 256;
+  if (unless >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
   bool must_wait = unless >= 0;
   while (!bytes.empty()) {
     if (must_wait) {
@@ -230,6 +232,11 @@ Result<void> write_all(int fd, std::string_view bytes, int unless) {
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+bool has_room(int fd) {
+  pollfd writable = {fd, POLLOUT, 0};
+  return ::poll(&writable, 1, 0) == 1;  // an error, too, will be told at once
 }
 
 Result<void> replace_content(int fd, std::string_view bytes) {

@@ -90,6 +90,9 @@ Result<std::string> read_start(int fd, std::size_t limit);
 /// read is not waited for. Errors: io, with errno (ECANCELED then).
 Result<void> write_all(int fd, std::string_view bytes, int unless = -1);
 
+/// Whether a write to this descriptor would be taken at once.
+bool has_room(int fd);
+
 /// Makes `bytes` the whole content of a borrowed, writable descriptor's file.
 /// On failure the file is left empty. Errors: io.
 Result<void> replace_content(int fd, std::string_view bytes);

@@ -28,6 +28,22 @@ inline sigset_t heeded_signals() {
   return heeded;
 }
 
+/// While this lives, the ending signals that are not ignored are held back; for
+/// the time between two waits, which heed them all the same.
+class EndingSignalsHeldBack {
+ public:
+  EndingSignalsHeldBack() {
+    const sigset_t heeded = heeded_signals();
+    ::sigprocmask(SIG_BLOCK, &heeded, &old_);
+  }
+  ~EndingSignalsHeldBack() { ::sigprocmask(SIG_SETMASK, &old_, nullptr); }
+  EndingSignalsHeldBack(const EndingSignalsHeldBack&) = delete;
+  EndingSignalsHeldBack& operator=(const EndingSignalsHeldBack&) = delete;
+
+ private:
+  sigset_t old_{};
+};
+
 /// Whether a signal, by its si_code, went to our whole process group: what the
 /// terminal sends goes to its foreground group, but a hang-up to the leader of
 /// the session alone (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).

@@ -1,7 +1,10 @@
 #include "sys/terminal.hpp"
 
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "sys/signals.hpp"
 
 namespace grex::sys {
 
@@ -18,6 +21,23 @@ void die_of(int signal) {
   (void)::raise(signal);
 }
 
-void suspend() { (void)::raise(SIGTSTP); }
+HeldBackStop::HeldBackStop() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  sigset_t old;
+  ::sigprocmask(SIG_BLOCK, nullptr, &old);
+  if (is_ignored(SIGTSTP) || sigismember(&old, SIGTSTP) == 1) return;
+  fd_.reset(::signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (fd_.is_open()) ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+}
+
+HeldBackStop::~HeldBackStop() {
+  if (!fd_.is_open()) return;
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // a pending one stops us here
+}
 
 }  // namespace grex::sys

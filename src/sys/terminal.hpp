@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/unique_fd.hpp"
+
 namespace grex::sys {
 
 bool is_terminal(int fd);
@@ -8,8 +10,22 @@ bool is_terminal(int fd);
 /// sees the signal. Comes back only where that signal doesn't kill.
 void die_of(int signal);
 
-/// Stops this process as Ctrl-Z does, until it is continued. Comes back at once
-/// where nobody could continue it.
-void suspend();
+/// While this lives, a SIGTSTP (Ctrl-Z) stays pending instead of stopping this
+/// process; it stops it at the end, unless a SIGCONT has come meanwhile. Nothing
+/// changes where the signal is ignored, or held back by whoever started us.
+class HeldBackStop {
+ public:
+  HeldBackStop();
+  ~HeldBackStop();
+  HeldBackStop(const HeldBackStop&) = delete;
+  HeldBackStop& operator=(const HeldBackStop&) = delete;
+
+  /// Readable while one is pending, and not to be read; -1 where nothing was
+  /// changed; borrowed.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;  // a signalfd
+};
 
 }  // namespace grex::sys

@@ -66,22 +66,20 @@ void* wait_at_one(void* argument) {
   return nullptr;
 }
 
-// While it lives, the signals that end the wait, or stop it, are held back to be
-// read, and the threads have a handler for theirs. Afterwards mask and handler
-// are what they were.
+// While it lives, the signals that end the wait are held back to be read, and the threads have a handler for theirs.
+// Afterwards mask and handler are what they were.
 class Signals {
  public:
   Signals() {
-    awaited_ = heeded_signals();
-    if (!is_ignored(SIGTSTP)) sigaddset(&awaited_, SIGTSTP);
-    sigset_t blocked = awaited_;
+    const sigset_t awaited = heeded_signals();
+    sigset_t blocked = awaited;
     sigaddset(&blocked, interrupting_signal);  // the threads let it through, each for itself
     ::pthread_sigmask(SIG_BLOCK, &blocked, &old_mask_);
     struct sigaction action {};
     action.sa_handler = on_interrupt;
     sigemptyset(&action.sa_mask);
     ::sigaction(interrupting_signal, &action, &old_action_);
-    fd_.reset(::signalfd(-1, &awaited_, SFD_CLOEXEC));
+    fd_.reset(::signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK));
   }
   ~Signals() {
     ::sigaction(interrupting_signal, &old_action_, nullptr);
@@ -94,7 +92,6 @@ class Signals {
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  sigset_t awaited_{};
   sigset_t old_mask_{};
   struct sigaction old_action_ {};
   UniqueFd fd_;
@@ -153,24 +150,28 @@ class Waiters {
 };
 
 // Until a lock is held, a signal, or the deadline.
-Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline) {
-  std::array<pollfd, 2> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}}};
+Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline, int stop) {
+  // poll(2) passes over descriptors below 0.
+  std::array<pollfd, 3> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stop, POLLIN, 0}}};
   for (;;) {
     if (race.winner != none || race.flock_failure != 0) return WaitEnd{Acquire::held};
     if (deadline && Deadline::clock::now() >= *deadline) return WaitEnd{Acquire::timed_out};
-    if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0 && errno != EINTR) {
-      return Error{ErrorKind::system, "poll", {}, errno};
+    if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0) {
+      const int err = errno;
+      if (err == EINTR) continue;
+      return Error{ErrorKind::system, "poll", {}, err};
     }
     signalfd_siginfo info{};
-    if (news[1].revents == 0 || ::read(signals.fd(), &info, sizeof info) != sizeof info) continue;
-    const int signal = static_cast<int>(info.ssi_signo);
-    return WaitEnd{signal == SIGTSTP ? Acquire::suspended : Acquire::cancelled, signal, info.ssi_code == SI_KERNEL};
+    if (news[1].revents != 0 && ::read(signals.fd(), &info, sizeof info) == sizeof info) {
+      return WaitEnd{Acquire::cancelled, static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+    }
+    if (news[2].revents != 0) return WaitEnd{Acquire::suspended};
   }
 }
 
 }  // namespace
 
-Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline) {
+Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline, int stop) {
   const Signals signals;
   Race race;
   race.operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
@@ -182,7 +183,7 @@ Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadl
     if (auto started = waiters.start(); !started) {
       end = started.error();
     } else {
-      end = wait_for_news(race, signals, deadline);
+      end = wait_for_news(race, signals, deadline, stop);
     }
   }
   const int winner = race.winner;

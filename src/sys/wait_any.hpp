@@ -19,9 +19,9 @@ struct AnyEnd {
 /// held then. A thread waits in each lock's queue: so it is the unlocking that
 /// wakes us, whoever does it and however. (The kernel's news of a file's closing
 /// come before its unlocking, and there are none of an explicit unlocking, nor
-/// of what other hosts do.) No thread is left when it returns. A SIGTSTP, unless
-/// it is ignored, makes it return `suspended`: the caller is to stop by itself,
-/// with nothing in its hands that others wait for.
-Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline);
+/// of what other hosts do.) No thread is left when it returns. It returns
+/// `suspended` when `stop` (HeldBackStop::fd; -1: none) is readable, so that the
+/// caller can let go of what others wait for before it stops.
+Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline, int stop = -1);
 
 }  // namespace grex::sys

@@ -53,6 +53,32 @@ std::string stat_field_after_name(pid_t pid, int field) {
 }
 constexpr int session_field = 3;
 
+// A pipe that is full, and has a reader who does not read.
+class Stuck {
+ public:
+  Stuck() {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    reader_.reset(ends[0]);
+    full_.reset(ends[1]);
+    const std::string page(4096, 'x');
+    while (::write(full_.get(), page.data(), page.size()) > 0) {
+    }
+  }
+  /// For a process that has it as this descriptor.
+  [[nodiscard]] Setup as(int number) const {
+    return {.before_exec = [this, number] {
+      ::dup2(full_.get(), number);
+      ::fcntl(number, F_SETFL, O_WRONLY);
+    }};
+  }
+  [[nodiscard]] int reader() const { return reader_.get(); }
+
+ private:
+  grex::UniqueFd reader_;
+  grex::UniqueFd full_;
+};
+
 bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
 
 }  // namespace
@@ -330,7 +356,9 @@ TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and 
 }
 
 TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a holder that is told, or nobody") {
-  for (int i = 0; i < 150; ++i) {
+  // Later and later, until it comes too late every time.
+  int too_late = 0;
+  for (int i = 0; too_late < 20; ++i) {
     const TempDir dir;
     Process hold(grex_lock({"hold", "--detach", dir.path()}));
     hold.run_for(i * 40us);
@@ -338,6 +366,7 @@ TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a h
     const Ended ended = hold.wait();
     const std::string announced = hold.rest();
     if (ended == exited(0)) {
+      ++too_late;
       Holder holder(announced);
       CHECK(is_locked(dir / ".grex-lock"));
     } else {
@@ -351,18 +380,8 @@ TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a h
 TEST_CASE("a hold whose announcement nobody reads can be ended all the same") {
   for (const bool detached : {false, true}) {
     const TempDir dir;
-    // A pipe that is full, and has a reader who does not read.
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    const grex::UniqueFd reader(ends[0]);
-    const grex::UniqueFd full(ends[1]);
-    const std::string page(4096, 'x');
-    while (::write(full.get(), page.data(), page.size()) > 0) {
-    }
-    Process hold(grex_lock({"hold", detached ? "--detach" : "--note=foreground", dir.path()}), {.before_exec = [&full] {
-                   ::dup2(full.get(), 1);
-                   ::fcntl(1, F_SETFL, O_WRONLY);
-                 }});
+    const Stuck stuck;
+    Process hold(grex_lock({"hold", detached ? "--detach" : "--note=foreground", dir.path()}), stuck.as(1));
     until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
     hold.signal(SIGTERM);
     CHECK(hold.wait() == exited(detached ? 128 + SIGTERM : 0));
@@ -380,4 +399,70 @@ TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
   script.close_input();
   CHECK(script.wait() == exited(0));
   holder.wait();
+}
+
+TEST_CASE("a hold whose notes nobody reads can be ended all the same") {
+  const TempDir dir;
+  const Stuck stuck;
+  {
+    Process hold(grex_lock({"hold", "-v", dir.path()}), stuck.as(2));
+    until([&dir] { return is_locked(dir / ".grex-lock"); });
+    hold.signal(SIGTERM);
+    CHECK(hold.wait() == exited(0));
+  }
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process waiter(grex_lock({"hold", dir.path()}), stuck.as(2));
+  until([&dir] { return is_waited_for(dir); });
+  waiter.signal(SIGTERM);  // ends the wait
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
+  waiter.signal(SIGTERM);  // and the telling of it
+  CHECK(waiter.wait() == exited(128 + SIGTERM));
+}
+
+TEST_CASE("events that nobody reads hold up neither hold nor run") {
+  const TempDir dir;
+  const Stuck stuck;
+  Process hold(grex_lock({"hold", "--json-status-fd", "9", dir.path()}), stuck.as(9));
+  hold.line();
+  hold.signal(SIGTERM);
+  until([&dir] { return !is_locked(dir / ".grex-lock"); });
+  hold.signal(SIGTERM);  // it still wants to tell that it has released
+  CHECK(hold.wait() == exited(0));
+  Process run(grex_lock({"run", "--json-status-fd", "9", dir.path(), "--", "sh", "-c", "echo runs; read line; exit 3"}),
+              stuck.as(9));
+  CHECK(run.line() == "runs");
+  run.close_input();
+  until([&dir] { return !is_locked(dir / ".grex-lock"); });
+}
+
+TEST_CASE("a stopped foreground half does not keep its background half from being ended") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process hold(grex_lock({"hold", "--detach", dir.path()}));
+  until([&dir] { return is_waited_for(dir); });
+  hold.signal(SIGSTOP);
+  until([&hold] { return state_of(hold.pid()) == 'T'; });
+  lock.reset();
+  const std::string line = hold.line();
+  const pid_t background = std::stoi(line.substr(sizeof "pid"));
+  ::kill(background, SIGTERM);
+  until([&dir] { return !is_locked(dir / ".grex-lock"); });
+  hold.signal(SIGCONT);
+  CHECK(hold.wait() == exited(128 + SIGTERM));
+}
+
+TEST_CASE("a hold --detach that ignored SIGTERM when it began can be told to end while it waits") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Process hold(grex_lock({"hold", "--detach", dir.path()}), {.before_exec = [] { ::signal(SIGTERM, SIG_IGN); }});
+  until([&dir] { return is_waited_for(dir); });
+  hold.signal(SIGTERM);
+  CHECK(hold.wait() == exited(128 + SIGTERM));
+}
+
+TEST_CASE("a standard output that is only open for reading cannot be told") {
+  const TempDir dir;
+  const Stuck stuck;
+  Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [&stuck] { ::dup2(stuck.reader(), 1); }});
+  CHECK(hold.wait() == exited(74));
 }

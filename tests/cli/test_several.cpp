@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -136,6 +137,15 @@ TEST_CASE("-o, --linger and -F hold for all of the locks") {
   CHECK(run_tool({"run", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-o", a, b, "-c", ours}).out == "0\n");
+  // A daemon in a session of its own, which closes our pipes when it is there.
+  const std::string daemon = "mkfifo end; setsid sh -c 'exec </dev/null >/dev/null 2>&1; read line <end' &";
+  const Finished lingering = run_tool({"run", "--linger", a, b, "--", "sh", "-c", daemon}, {.directory = dir.path()});
+  CHECK(lingering.ended == exited(0));
+  CHECK(is_locked(a + "/.grex-lock"));
+  CHECK(is_locked(b + "/.grex-lock"));
+  write_file(dir / "end", "done\n");
+  until([&] { return !is_locked(a + "/.grex-lock") && !is_locked(b + "/.grex-lock"); });
+  until([] { return ::waitpid(-1, nullptr, WNOHANG) < 0; });
 }
 
 TEST_CASE("a pack that is made anew while an earlier lock is waited for is locked where it is now") {
@@ -169,6 +179,7 @@ TEST_CASE("more locks than descendants can be told of are refused before any is 
   CHECK(refused.ended == exited(64));
   CHECK(refused.err.starts_with("grex-lock: usage: 1000 locks are too many: "));
   CHECK_FALSE(exists(dir / "pack-0/.grex-lock"));
+  CHECK(finish(bash("\"$LOCK\" wait pack-*"), in(dir.path())).ended == exited(0));  // which tells nobody
   const Finished told = run_with(500);
   CHECK(told.ended == exited(0));
   CHECK(json::parse(told.out)["entries"].size() == 500);

@@ -245,3 +245,29 @@ TEST_CASE("the first in the queue gives its place up while it is suspended") {
   first.signal(SIGCONT);
   CHECK(first.line() == "first");
 }
+
+TEST_CASE("a suspension that is over at once is none, and one that was held back from the start stops nobody") {
+  const TempDir dir;
+  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  for (int i = 0; i < 50; ++i) {
+    Process waiter(under_permit(dir, 2, {"true"}));
+    until([&dir] { return is_first_in_queue(dir, 2); });
+    waiter.signal(SIGTSTP);
+    waiter.signal(SIGCONT);
+    until([&dir] { return is_first_in_queue(dir, 2); });
+    waiter.signal(SIGTERM);
+    CHECK(waiter.wait() == exited(128 + SIGTERM));
+  }
+  Process deaf(under_permit(dir, 2, {"echo", "mine"}), {.before_exec = [] {
+                 sigset_t stop;
+                 sigemptyset(&stop);
+                 sigaddset(&stop, SIGTSTP);
+                 ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+               }});
+  until([&dir] { return is_first_in_queue(dir, 2); });
+  deaf.signal(SIGTSTP);
+  CHECK(is_first_in_queue(dir, 2));
+  other.reset();
+  CHECK(deaf.line() == "mine");
+}

@@ -46,6 +46,22 @@ TEST_CASE("wait ends when all locks are free, and keeps none of them meanwhile")
   CHECK(waiter.wait() == exited(0));
 }
 
+TEST_CASE("a pack that is made anew during the wait is looked at where it is now") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  grex::UniqueFd first = lock_as_grex(a + "/.grex-lock");
+  Process waiter(grex_lock({"wait", a, b}));
+  until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
+  std::filesystem::rename(b, dir / "old");
+  dir.make("b");
+  grex::UniqueFd second = lock_as_grex(b + "/.grex-lock");
+  first.reset();
+  until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
+  second.reset();
+  CHECK(waiter.wait() == exited(0));
+}
+
 TEST_CASE("a shared wait passes sharers and an exclusive one does not") {
   const TempDir dir;
   Process sharer(grex_lock({"hold", "-s", dir.path()}));

@@ -152,7 +152,7 @@ void Process::write(const std::string& text) const { (void)sys::write_all(in_.ge
 
 void Process::signal(int number) const { ::kill(pid_, number); }
 
-void Process::run_for(std::chrono::microseconds time) const {
+void Process::run_for(std::chrono::nanoseconds time) const {
   const std::string own = *sys::process_link(sys::own_process, "exe");
   until([this, &own] { return sys::process_link(pid_, "exe") != own; });
   const auto moment = Clock::now() + time;

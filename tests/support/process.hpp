@@ -65,7 +65,7 @@ class Process {
 
   /// Comes back when the program runs, for so long; before that, a signal would
   /// meet the test's own code. The time passes on the processor.
-  void run_for(std::chrono::microseconds time) const;
+  void run_for(std::chrono::nanoseconds time) const;
   Ended wait();
 
  private:

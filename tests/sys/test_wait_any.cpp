@@ -9,6 +9,7 @@
 
 #include <array>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <functional>
 
@@ -69,22 +70,40 @@ void until_one_thread() {
   });
 }
 
+bool has_lock(int fd) {
+  return test::content_of("/proc/self/fdinfo/" + std::to_string(fd)).find("lock:") != std::string::npos;
+}
+
 // Waits for any of the files in a child, whose exit status says how that ended:
 // the index that is held, or one of these. `then` is called with the lock held.
 constexpr int was_cancelled = 100;
 constexpr int was_wrong = 101;
+int wait_and_tell(Files& files, const std::function<void()>& then) {
+  for (UniqueFd& holder : files.holders) holder.reset();  // the parent's are what counts
+  const Opened ours(files);
+  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
+  if (!any) return was_wrong;
+  until_one_thread();
+  const bool held = any->end.outcome == Acquire::held;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (has_lock(ours.fds.at(i)) != (held && i == any->index)) return was_wrong;
+  }
+  if (!held) return any->end.outcome == Acquire::cancelled && any->end.signal == SIGTERM ? was_cancelled : was_wrong;
+  if (then) then();
+  return static_cast<int>(any->index);
+}
+
 pid_t wait_in_child(Files& files, const std::function<void()>& then = {}) {
   const pid_t pid = ::fork();
   REQUIRE(pid >= 0);
   if (pid != 0) return pid;
-  for (UniqueFd& holder : files.holders) holder.reset();  // the parent's are what counts
-  const Opened ours(files);
-  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
-  if (!any) ::_exit(was_wrong);
-  until_one_thread();
-  if (any->end.outcome == Acquire::cancelled) ::_exit(any->end.signal == SIGTERM ? was_cancelled : was_wrong);
-  if (then) then();
-  ::_exit(static_cast<int>(any->index));
+  // The test's own ways to end are not for its child.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
+  try {
+    ::_exit(wait_and_tell(files, then));
+  } catch (const std::exception&) {
+    ::_exit(was_wrong);
+  }
 }
 
 int status_of(pid_t pid) {
