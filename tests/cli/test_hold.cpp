@@ -356,17 +356,23 @@ TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and 
 }
 
 TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a holder that is told, or nobody") {
-  // Later and later, until it comes too late every time.
-  int too_late = 0;
-  for (int i = 0; too_late < 20; ++i) {
+  // From its first step to well after its last, as fast as this machine is.
+  constexpr int steps = 120;
+  std::chrono::nanoseconds whole{};
+  {
+    const TempDir dir;
+    Process undisturbed(grex_lock({"hold", "--detach", dir.path()}));
+    whole = undisturbed.time_to_end();
+    const Holder holder(undisturbed.line());
+  }
+  for (int i = 0; i < steps; ++i) {
     const TempDir dir;
     Process hold(grex_lock({"hold", "--detach", dir.path()}));
-    hold.run_for(i * 40us);
+    hold.run_for(whole * i * 3 / (2 * steps));
     hold.signal(SIGTERM);
     const Ended ended = hold.wait();
     const std::string announced = hold.rest();
     if (ended == exited(0)) {
-      ++too_late;
       Holder holder(announced);
       CHECK(is_locked(dir / ".grex-lock"));
     } else {

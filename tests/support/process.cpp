@@ -160,6 +160,13 @@ void Process::run_for(std::chrono::nanoseconds time) const {
   }
 }
 
+std::chrono::nanoseconds Process::time_to_end() {
+  run_for(std::chrono::nanoseconds::zero());
+  const auto start = Clock::now();
+  wait();
+  return Clock::now() - start;
+}
+
 Ended Process::wait() {
   if (ended_) return *ended_;
   // Between two looks the kernel wakes us by SIGCHLD, or gives us up as hung.

@@ -66,6 +66,9 @@ class Process {
   /// Comes back when the program runs, for so long; before that, a signal would
   /// meet the test's own code. The time passes on the processor.
   void run_for(std::chrono::nanoseconds time) const;
+
+  /// Waits for its end; how long that took since the program ran.
+  std::chrono::nanoseconds time_to_end();
   Ended wait();
 
  private:
