@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,34 +35,12 @@ void wait_for_end(int pidfd) {
 }
 
 Result<void> EndWatch::start(int pidfd) {
-  pidfd_ = pidfd;
-  over_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!over_.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
-  // The new thread has our mask, and is to get none of our signals.
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &old);
-  const int err = ::pthread_create(&thread_, nullptr, watch, this);
-  ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  if (err == 0) return {};
-  over_.reset();
-  return Error{ErrorKind::system, "pthread_create", {}, err};
-}
-
-void* EndWatch::watch(void* argument) {
-  const auto& self = *static_cast<const EndWatch*>(argument);
-  std::array<pollfd, 2> news = {{{self.over_.get(), POLLIN, 0}, {self.pidfd_, POLLIN, 0}}};
-  while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
-  }
-  if (news[0].revents == 0) ::kill(::getpid(), SIGTERM);
-  return nullptr;
-}
-
-EndWatch::~EndWatch() {
-  if (!over_.is_open()) return;
-  ::eventfd_write(over_.get(), 1);
-  ::pthread_join(thread_, nullptr);
+  return thread_.start([pidfd](int over) {
+    std::array<pollfd, 2> news = {{{over, POLLIN, 0}, {pidfd, POLLIN, 0}}};
+    while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
+    }
+    if (news[0].revents == 0) ::kill(::getpid(), SIGTERM);
+  });
 }
 
 }  // namespace grex::sys

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <pthread.h>
 #include <sys/types.h>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
+#include "sys/side_thread.hpp"
 
 namespace grex::sys {
 
@@ -25,20 +25,11 @@ void wait_for_end(int pidfd);
 /// SIGTERM back.
 class EndWatch {
  public:
-  EndWatch() = default;
-  EndWatch(const EndWatch&) = delete;
-  EndWatch& operator=(const EndWatch&) = delete;
-  ~EndWatch();
-
   /// Begins; `pidfd` is borrowed until the watch is over. Errors: system.
   Result<void> start(int pidfd);
 
  private:
-  static void* watch(void* argument);
-
-  int pidfd_ = -1;
-  UniqueFd over_;  // an eventfd; readable: the thread is to end
-  pthread_t thread_{};
+  SideThread thread_;
 };
 
 }  // namespace grex::sys
