@@ -108,7 +108,7 @@ complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -l tier-check -
     warn\t"Give a warning and go on"
     off\t"Go on"'
 complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s E -l conflict-exit-code -x -d 'Exit status where busy, instead of 75'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s q -l quiet -d 'No word about busy locks, no warnings'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s q -l quiet -d 'No word about busy locks, waits, warnings'
 complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s v -l verbose -d 'Say what is going on, on stderr'
 
 complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'

@@ -130,7 +130,7 @@ std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& opti
   if (*tried == sys::Acquire::held) return std::nullopt;
   if (lock.nonblock) return failed(busy());
 
-  tell_waiting(lock, events, busy);
+  const auto told = tell_waiting(lock, options.global, events, {{open.name.path}, {}}, busy);
   std::optional<sys::Deadline> deadline;
   if (lock.timeout) deadline = start + *lock.timeout;
   const auto end = sys::wait_lock(fd, lock.mode, deadline);

@@ -10,6 +10,7 @@
 
 #include "cli/output.hpp"
 #include "cli/printable.hpp"
+#include "cli/waiting_line.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::cli {
@@ -149,19 +150,23 @@ core::Patience patience_of(const LockOptions& options, const GlobalOptions& glob
   patience.waits = !options.nonblock;
   if (options.timeout) patience.deadline = start + *options.timeout;
   patience.on_wait = [&](const core::Target& target) {
-    tell_waiting(options, events, [&] {
+    return tell_waiting(options, global, events, core::queue_at(target), [&] {
       return busy_failure(name_of(target), target.lock_paths(), options, readers_of(global, events));
     });
   };
   return patience;
 }
 
-void tell_waiting(const LockOptions& options, const Events& events, const std::function<Failure()>& busy) {
+std::shared_ptr<void> tell_waiting(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                                   core::Queue queue, std::function<Failure()> busy) {
   const bool is_told = options.verbosity == Verbosity::verbose;
-  if (!is_told && !events.are_wanted()) return;
-  const Failure failure = busy();
-  events.waiting(failure);
-  if (is_told) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
+  if (is_told || events.are_wanted()) {
+    const Failure failure = busy();
+    events.waiting(failure);
+    if (is_told) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
+  }
+  if (options.verbosity == Verbosity::quiet || global.json) return nullptr;
+  return std::make_shared<WaitingLine>(std::move(queue), std::move(busy));
 }
 
 Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>& targets, const LockOptions& options,

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "cli/options.hpp"
 #include "core/acquire.hpp"
 #include "core/liveness.hpp"
+#include "core/queue.hpp"
 
 namespace grex::cli {
 
@@ -46,8 +48,10 @@ std::optional<Failure> refuse_long_stack(const Prepared& prepared);
 core::Patience patience_of(const LockOptions& options, const GlobalOptions& global, const Events& events,
                            std::chrono::steady_clock::time_point start);
 
-/// Says, before a wait, what stands in the way, where anyone wants to know.
-void tell_waiting(const LockOptions& options, const Events& events, const std::function<Failure()>& busy);
+/// Says, before a wait, what stands in the way, where anyone wants to know; and
+/// while it lasts, until what is returned is dropped.
+std::shared_ptr<void> tell_waiting(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                                   core::Queue queue, std::function<Failure()> busy);
 
 /// Of an attempt, made since `start`, that did not get its locks.
 Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>& targets, const LockOptions& options,

@@ -87,7 +87,7 @@ void add_choice_options(CLI::App& app, LockOptions& options) {
       ->type_name("N")
       ->group("Lock");
   auto* const quiet = app.add_flag_callback(
-      "-q,--quiet", [&options] { options.verbosity = Verbosity::quiet; }, "no word about busy locks, no warnings");
+      "-q,--quiet", [&options] { options.verbosity = Verbosity::quiet; }, "no word about busy locks, waits, warnings");
   app.add_flag_callback(
          "-v,--verbose", [&options] { options.verbosity = Verbosity::verbose; }, "say what is going on, on stderr")
       ->excludes(quiet)

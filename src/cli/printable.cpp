@@ -28,6 +28,9 @@ std::size_t shown_character(std::string_view text) {
   return overlong || surrogate || direction || code < 0xa0 || code > 0x10ffff ? 0 : length;
 }
 
+// Whether a byte of UTF-8 belongs to the character that an earlier one began.
+bool continues_character(char byte) { return (static_cast<std::uint8_t>(byte) & 0xc0U) == 0x80; }
+
 bool needs_quotes(std::string_view word) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
   return word.empty() || word.find_first_not_of(plain) != std::string_view::npos;
@@ -65,6 +68,30 @@ std::string printable(std::string_view text) {
     text.remove_prefix(1);
   }
   return shown;
+}
+
+// By the columns that fmt pads to; no text has more of them than bytes.
+std::size_t width_of(std::string_view text) {
+  const std::size_t wide = text.size();
+  return wide - (fmt::formatted_size("{:<{}}", text, wide) - text.size());
+}
+
+std::string cut_to(std::string text, std::size_t columns) {
+  if (width_of(text) <= columns) return text;
+  while (!text.empty() && width_of(text) >= columns) {
+    while (text.size() > 1 && continues_character(text.back())) text.pop_back();
+    text.pop_back();
+  }
+  return text + "…";
+}
+
+std::string cut_front_to(std::string_view text, std::size_t columns) {
+  if (width_of(text) <= columns) return std::string(text);
+  while (!text.empty() && width_of(text) >= columns) {
+    text.remove_prefix(1);
+    while (!text.empty() && continues_character(text.front())) text.remove_prefix(1);
+  }
+  return "…" + std::string(text);
 }
 
 std::string shell_line(const std::vector<std::string>& command) {

@@ -16,11 +16,7 @@ using core::Party;
 // A line is for the eye; --json has the whole command.
 std::string shortened(std::string text) {
   constexpr std::size_t longest = 72;
-  if (text.size() <= longest) return text;
-  std::size_t end = longest - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80) --end;  // not amid a character
-  text.resize(end);
-  return text + "…";
+  return cut_to(std::move(text), longest);
 }
 
 std::string pid_text(const Party& party) { return party.pid ? fmt::format("pid {}", *party.pid) : "a process"; }
@@ -33,12 +29,12 @@ const Party& spokesman(const std::vector<Party>& holders) {
   return alive != holders.end() ? *alive : holders.front();
 }
 
-std::string party_text(const Party& party, core::UtcTime now) {
+std::string party_text(const Party& party, core::UtcTime now, Since since) {
   std::string text = pid_text(party);
   if (party.user) text += fmt::format(" ({})", printable(*party.user));
   if (party.alive == false) text += " (gone)";
-  if (party.since)
-    text += fmt::format(" for {} since {}", core::to_text(now - *party.since), core::to_text(*party.since));
+  if (party.since) text += " for " + core::to_text(now - *party.since);
+  if (party.since && since == Since::told) text += " since " + core::to_text(*party.since);
   if (!party.command.empty()) text += ": " + shortened(shell_line(party.command));
   if (party.note && !party.note->empty()) text += fmt::format(" [{}]", printable(*party.note));
   return text;
@@ -46,14 +42,14 @@ std::string party_text(const Party& party, core::UtcTime now) {
 
 // What the record says of the lock, wherever it is: its writer may be gone
 // while its command still holds the lock.
-std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now) {
+std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now, Since since) {
   const Party& speaker = spokesman(holders);
   const Party& first = holders.front();
-  std::string text = party_text(speaker, now);
+  std::string text = party_text(speaker, now, since);
   if (&speaker == &first || first.role != core::Role::acquirer) return text;
   Party taker = first;
   if (taker.command == speaker.command) taker.command.clear();
-  return text + ", from " + party_text(taker, now);
+  return text + ", from " + party_text(taker, now, since);
 }
 
 fmt::text_style style_of(LockState state) {
@@ -84,8 +80,8 @@ std::string details_of(const LockReport& lock, core::UtcTime now) {
   if (lock.tier == core::Tier::semaphore && lock.slots != 0) text = fmt::format("{} of {} used", lock.used, lock.slots);
   if (lock.file.state == LockState::held) {
     if (!text.empty()) text += ", ";
-    text +=
-        lock.file.holders.empty() ? "by a process that can't be seen from here" : what_is_known(lock.file.holders, now);
+    text += lock.file.holders.empty() ? "by a process that can't be seen from here"
+                                      : what_is_known(lock.file.holders, now, Since::told);
     const std::size_t others = processes_beside(lock.file.holders);
     if (others > 0) text += fmt::format(", open in {} more", others);
   }
@@ -96,9 +92,9 @@ std::string details_of(const LockReport& lock, core::UtcTime now) {
 
 }  // namespace
 
-std::string holder_line(const std::vector<Party>& holders, core::UtcTime now) {
+std::string holder_line(const std::vector<Party>& holders, core::UtcTime now, Since since) {
   if (holders.empty()) return "held by a process that can't be seen from here";
-  std::string text = "held by " + what_is_known(holders, now);
+  std::string text = "held by " + what_is_known(holders, now, since);
   const auto takers = std::count_if(holders.begin(), holders.end(),
                                     [](const Party& party) { return party.role == core::Role::acquirer; });
   if (takers > 1) text += fmt::format(", and {} more", takers - 1);

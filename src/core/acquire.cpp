@@ -110,7 +110,8 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     busy.push_back(std::move(*file));
   }
   if (!patience.waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
-  if (patience.on_wait) patience.on_wait(target);
+  std::shared_ptr<void> while_waiting;
+  if (patience.on_wait) while_waiting = patience.on_wait(target);
   return wait_for(target, std::move(busy), mode, patience.deadline);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,8 +18,9 @@ namespace grex::core {
 struct Patience {
   bool waits = true;
   std::optional<sys::Deadline> deadline = {};  ///< for all locks together
-  /// Called before each wait, with the lock that is waited for.
-  std::function<void(const Target&)> on_wait = {};
+  /// Called before each wait, with the lock that is waited for, which stays where
+  /// it is meanwhile. What it returns is dropped when the wait is over.
+  std::function<std::shared_ptr<void>(const Target&)> on_wait = {};
 };
 
 /// How an attempt ended.

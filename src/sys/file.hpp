@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +22,12 @@ struct FileId {
 
 enum class FileType { absent, regular, directory, other };
 
+/// The rest is meaningful unless it is absent.
 struct FileStatus {
   FileType type = FileType::absent;
-  FileId id;  ///< meaningful unless absent
+  FileId id;
+  std::uint64_t size = 0;                  ///< bytes
+  std::chrono::nanoseconds modified = {};  ///< since the epoch
 };
 
 /// lstat(2): a symlink is `other`. A missing file, or a missing directory on
@@ -33,6 +37,9 @@ Result<FileStatus> status_of(const std::string& path);
 
 /// fstat(2) of a borrowed descriptor. Errors: io.
 Result<FileStatus> status_of(int fd);
+
+/// What it means that a directory or file could not be reached, by errno.
+ErrorKind kind_of_lookup(int err);
 
 /// What a descriptor that this process was given is open for.
 enum class Access { closed, reading, writing };

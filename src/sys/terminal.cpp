@@ -1,6 +1,7 @@
 #include "sys/terminal.hpp"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,14 @@
 namespace grex::sys {
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+unsigned columns_of(int terminal) {
+  constexpr unsigned usual = 80;
+  winsize size{};
+  return ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+}
+
+bool is_in_foreground_of(int terminal) { return ::tcgetpgrp(terminal) == ::getpgrp(); }
 
 void die_of(int signal) {
   struct sigaction standard {};

@@ -6,6 +6,13 @@ namespace grex::sys {
 
 bool is_terminal(int fd);
 
+/// How many columns a terminal has; 80 where it does not say.
+unsigned columns_of(int terminal);
+
+/// Whether this process is in the foreground of a terminal, and so may write to
+/// it where the cursor is.
+bool is_in_foreground_of(int terminal);
+
 /// Ends this process by a signal's default action, so that whoever waits for it
 /// sees the signal. Comes back only where that signal doesn't kill.
 void die_of(int signal);

@@ -31,3 +31,14 @@ TEST_CASE("bytes that are not UTF-8 are shown as escapes") {
 TEST_CASE("a command line can be pasted into a shell") {
   CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
 }
+
+TEST_CASE("a text is cut by what a terminal shows, never within a character, and the cut is marked") {
+  CHECK(width_of("añ日") == 4);
+  CHECK(cut_to("abcd", 4) == "abcd");
+  CHECK(cut_to("abcde", 4) == "abc…");
+  CHECK(cut_to("ab日本", 5) == "ab日…");
+  CHECK(cut_to("ab日本", 4) == "ab…");
+  CHECK(cut_front_to("/a/b/c", 6) == "/a/b/c");
+  CHECK(cut_front_to("/a/b/c", 5) == "…/b/c");
+  CHECK(cut_front_to("日本/c", 4) == "…/c");
+}

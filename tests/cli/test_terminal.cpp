@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -176,4 +177,53 @@ TEST_CASE("a command that has left our process group gets the Ctrl-C from us") {
   terminal.type(ctrl_c);
   terminal.expect("got it");
   CHECK(terminal.wait() == exited(3));
+}
+
+TEST_CASE("a wait is told in one line that is kept up to date, and is gone when the lock comes") {
+  const TempDir dir;
+  const std::string erase = "\r\x1b[K";
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
+  CHECK(terminal.expect("waiting 1s for ") == erase + "grex-lock: ");
+  CHECK(terminal.expect("waiting 2s for ").ends_with(erase + "grex-lock: "));
+  lock.reset();
+  const std::string rest = terminal.rest();
+  CHECK(rest.ends_with(erase + "mine\r\n"));
+  CHECK(rest.substr(0, rest.size() - 6).find('\n') == std::string::npos);
+  CHECK(terminal.wait() == exited(0));
+}
+
+TEST_CASE("the line follows the holder when that changes") {
+  const TempDir dir;
+  const auto job = [&dir](const std::string& note) {
+    return grex_lock({"run", "-q", "--note", note, dir.path(), "--", "sh", "-c", "echo ready; read line"});
+  };
+  Process one(job("one"));
+  CHECK(one.line() == "ready");
+  Process two(job("two"));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] {
+                      const winsize wide = {24, 400, 0, 0};
+                      ::ioctl(0, TIOCSWINSZ, &wide);
+                    }});
+  CHECK(terminal.expect("[one]").find(", 1 ahead: held by pid " + std::to_string(one.pid())) != std::string::npos);
+  one.close_input();
+  CHECK(two.line() == "ready");
+  terminal.expect("held by pid " + std::to_string(two.pid()));
+  terminal.expect("[two]");
+  two.close_input();
+  CHECK(terminal.wait() == exited(0));
+}
+
+TEST_CASE("the line is cut to fit a narrow terminal") {
+  const TempDir dir;
+  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] {
+                      const winsize narrow = {24, 30, 0, 0};
+                      ::ioctl(0, TIOCSWINSZ, &narrow);
+                    }});
+  CHECK(terminal.expect("…") == "\r\x1b[Kgrex-lock: waiting 1s for ");
+  CHECK(terminal.expect("…").size() == 1);  // 29 columns by now
+  lock.reset();
+  CHECK(terminal.wait() == exited(0));
 }

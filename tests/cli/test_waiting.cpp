@@ -221,3 +221,46 @@ TEST_CASE("-v tells on stderr what is waited for and what is locked") {
   CHECK(waiter.rest() == "out\n");
   CHECK(waiter.wait() == exited(0));
 }
+
+TEST_CASE("a wait that lasts is told after a second, in one line where stderr is no terminal") {
+  const TempDir dir;
+  Process holder(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
+  CHECK(holder.line() == "ready");
+  Process waiter(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
+  const std::string told = waiter.error_line();
+  CHECK(told.starts_with("grex-lock: waiting 1s for " + (dir / ".grex-lock") + ": held by pid " +
+                         std::to_string(holder.pid())));
+  CHECK(told.ends_with("[nightly]"));
+  holder.close_input();
+  CHECK(waiter.line() == "mine");
+  CHECK(waiter.error_rest().empty());
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("those who wait before us are counted, and those for a permit too") {
+  const TempDir dir;
+  Process holder(
+      grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
+  CHECK(holder.line() == "ready");
+  const grex::UniqueFd other = lock_as_grex(dir / ".grex.slot-1.lock");
+  const auto wait_for_one = [&dir] {
+    return grex_lock({"run", "-q", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"});
+  };
+  Process first(wait_for_one());
+  until([&dir] { return waiters_on(dir / ".grex.slot-1.lock") == 1; });
+  Process second(wait_for_one());
+  until([&dir] { return waiters_on(dir / ".grex.slot-queue-2.lock") == 1; });
+  Process waiter(grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"}));
+  CHECK(waiter.error_line().find(", 2 ahead: held by pid ") != std::string::npos);
+  holder.close_input();
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("-q and --json keep a wait silent") {
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  // Time has to pass here: more than the second after which a wait is told.
+  CHECK(run_tool({"wait", "-q", "-w", "1100ms", dir.path()}).err.empty());
+  const Finished json = run_tool({"run", "--json", "-w", "1100ms", dir.path(), "--", "true"});
+  CHECK(json.err.starts_with("{\"verb\":\"run\""));
+}

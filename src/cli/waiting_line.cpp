@@ -1,0 +1,93 @@
+#include "cli/waiting_line.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/lock_failure.hpp"
+#include "cli/printable.hpp"
+#include "cli/report_text.hpp"
+#include "sys/file.hpp"
+#include "sys/terminal.hpp"
+
+namespace grex::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds before_the_first(1);
+constexpr std::chrono::seconds between_drawings(1);
+constexpr std::chrono::seconds between_lines(30);
+
+constexpr std::string_view erase = "\r\x1b[K";
+
+// Elsewhere than in the foreground of a terminal, others write too.
+bool may_draw() {
+  const char* const term = ::getenv("TERM");
+  const bool obeys = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  return obeys && sys::is_terminal(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO);
+}
+
+// It is redrawn every second, which a tenth would only make restless.
+std::string in_whole_seconds(std::chrono::milliseconds duration) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
+  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : core::to_text(duration);
+}
+
+bool have_changed(const core::Ahead& before, const core::Ahead& now) {
+  return before.holders != now.holders || before.written != now.written;
+}
+
+}  // namespace
+
+WaitingLine::WaitingLine(core::Queue queue, std::function<Failure()> busy)
+    : queue_(std::move(queue)), find_busy_(std::move(busy)), start_(steady_clock::now()) {
+  // Without a thread nothing is told; the wait itself goes on.
+  (void)thread_.start([this](int over) { tell_until(over); });
+}
+
+void WaitingLine::tell_until(int over) {
+  std::chrono::seconds pause = before_the_first;
+  while (!sys::is_over(over, pause)) {
+    tell(over);
+    pause = sys::is_terminal(STDERR_FILENO) ? between_drawings : between_lines;
+  }
+  if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase);
+}
+
+void WaitingLine::tell(int over) {
+  const bool draws = may_draw();
+  const auto now = steady_clock::now();
+  if (!draws && noted_ && now - *noted_ < between_lines) return;
+  core::Ahead ahead = core::look_ahead(queue_);
+  if (!ahead_ || have_changed(*ahead_, ahead)) busy_ = find_busy_();
+  ahead_ = std::move(ahead);
+  std::string line;
+  if (draws) {
+    line = std::string(erase) + text_within(sys::columns_of(STDERR_FILENO) - 1);
+  } else {
+    line = text(printable(busy_.path)) + "\n";
+    noted_ = now;
+  }
+  is_drawn_ = draws;
+  (void)sys::write_all(STDERR_FILENO, line, over);
+}
+
+std::string WaitingLine::text(const std::string& path) const {
+  std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(since(start_)), path);
+  if (ahead_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *ahead_->waiters);
+  if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
+  return text + ": " + holder_line(busy_.holders, core::utc_now(), Since::left_out);
+}
+
+// Of a path the end tells most. It makes room for the holder.
+std::string WaitingLine::text_within(std::size_t columns) const {
+  constexpr std::size_t shortest_path = 20;
+  const std::string path = printable(busy_.path);
+  const std::size_t rest = width_of(text({}));
+  return cut_to(text(cut_front_to(path, std::max(shortest_path, columns - std::min(columns, rest)))), columns);
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,63 @@
+#include "core/queue.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "sys/file.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+std::optional<sys::FileStatus> regular_file(const std::string& path) {
+  const auto status = path.empty() ? Result(sys::FileStatus{}) : sys::status_of(path);
+  return status && status->type == sys::FileType::regular ? std::optional(*status) : std::nullopt;
+}
+
+// The processes that wait for this file before `self` does; nullopt if it does not.
+std::optional<std::set<pid_t>> waiters_before(pid_t self, sys::FileId file, const std::vector<KernelLock>& locks) {
+  std::set<pid_t> before;
+  for (const KernelLock& lock : locks) {
+    if (lock.role != KernelLock::Role::waiter || lock.file != file) continue;
+    if (lock.pid == self) return before;
+    before.insert(lock.pid);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Queue queue_at(const Target& target) {
+  Queue queue{target.lock_paths(), {}};
+  if (queue.files.size() > 1) queue.line = queue_path(target, target.request.slots);
+  return queue;
+}
+
+Ahead look_ahead(const Queue& queue) {
+  const auto locks = parse_lock_table(sys::lock_table_text().text);
+  const pid_t self = sys::own_pid();
+  Ahead ahead;
+  std::set<pid_t> waiters;
+  const auto count = [&](sys::FileId file) {
+    const auto before = waiters_before(self, file, locks);
+    if (!before) return false;
+    waiters.insert(before->begin(), before->end());
+    ahead.waiters = waiters.size();
+    return true;
+  };
+  for (const std::string& path : queue.files) {
+    const auto file = regular_file(path);
+    if (!file) continue;
+    ahead.written.push_back(file->modified);
+    std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), [&](const KernelLock& lock) {
+      return lock.file == file->id && lock.role == KernelLock::Role::holder;
+    });
+    count(file->id);
+  }
+  // Who holds the line's file is the first of those who want a permit.
+  const auto line = regular_file(queue.line);
+  if (line && count(line->id)) ++*ahead.waiters;
+  return ahead;
+}
+
+}  // namespace grex::core
