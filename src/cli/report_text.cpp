@@ -29,12 +29,12 @@ const Party& spokesman(const std::vector<Party>& holders) {
   return alive != holders.end() ? *alive : holders.front();
 }
 
-std::string party_text(const Party& party, core::UtcTime now, Since since) {
+std::string party_text(const Party& party, core::UtcTime now, Detail detail) {
   std::string text = pid_text(party);
-  if (party.user) text += fmt::format(" ({})", printable(*party.user));
+  if (party.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*party.user));
   if (party.alive == false) text += " (gone)";
   if (party.since) text += " for " + core::to_text(now - *party.since);
-  if (party.since && since == Since::told) text += " since " + core::to_text(*party.since);
+  if (party.since && detail == Detail::all) text += " since " + core::to_text(*party.since);
   if (!party.command.empty()) text += ": " + shortened(shell_line(party.command));
   if (party.note && !party.note->empty()) text += fmt::format(" [{}]", printable(*party.note));
   return text;
@@ -42,14 +42,14 @@ std::string party_text(const Party& party, core::UtcTime now, Since since) {
 
 // What the record says of the lock, wherever it is: its writer may be gone
 // while its command still holds the lock.
-std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now, Since since) {
+std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now, Detail detail) {
   const Party& speaker = spokesman(holders);
   const Party& first = holders.front();
-  std::string text = party_text(speaker, now, since);
+  std::string text = party_text(speaker, now, detail);
   if (&speaker == &first || first.role != core::Role::acquirer) return text;
   Party taker = first;
   if (taker.command == speaker.command) taker.command.clear();
-  return text + ", from " + party_text(taker, now, since);
+  return text + ", from " + party_text(taker, now, detail);
 }
 
 fmt::text_style style_of(LockState state) {
@@ -81,7 +81,7 @@ std::string details_of(const LockReport& lock, core::UtcTime now) {
   if (lock.file.state == LockState::held) {
     if (!text.empty()) text += ", ";
     text += lock.file.holders.empty() ? "by a process that can't be seen from here"
-                                      : what_is_known(lock.file.holders, now, Since::told);
+                                      : what_is_known(lock.file.holders, now, Detail::all);
     const std::size_t others = processes_beside(lock.file.holders);
     if (others > 0) text += fmt::format(", open in {} more", others);
   }
@@ -92,9 +92,9 @@ std::string details_of(const LockReport& lock, core::UtcTime now) {
 
 }  // namespace
 
-std::string holder_line(const std::vector<Party>& holders, core::UtcTime now, Since since) {
+std::string holder_line(const std::vector<Party>& holders, core::UtcTime now, Detail detail) {
   if (holders.empty()) return "held by a process that can't be seen from here";
-  std::string text = "held by " + what_is_known(holders, now, since);
+  std::string text = (detail == Detail::brief ? "" : "held by ") + what_is_known(holders, now, detail);
   const auto takers = std::count_if(holders.begin(), holders.end(),
                                     [](const Party& party) { return party.role == core::Role::acquirer; });
   if (takers > 1) text += fmt::format(", and {} more", takers - 1);

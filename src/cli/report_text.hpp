@@ -10,12 +10,13 @@ namespace grex::cli {
 
 enum class Colored { no, yes };
 
-/// Whether a line tells, beside how long a lock has been held, since when.
-enum class Since { told, left_out };
+/// How much a line tells of a holder: all; all but the date since when; or just
+/// what fits where there is little room.
+enum class Detail { all, no_date, brief };
 
 /// Who holds a lock, since when, running what, with its note: one line, without
 /// the newline. Says so where that can't be known.
-std::string holder_line(const std::vector<core::Party>& holders, core::UtcTime now, Since since = Since::told);
+std::string holder_line(const std::vector<core::Party>& holders, core::UtcTime now, Detail detail = Detail::all);
 
 /// One aligned line a lock, for people.
 std::string status_text(const StatusReport& report, Colored colored);

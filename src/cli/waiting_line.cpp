@@ -8,7 +8,6 @@
 
 #include "cli/lock_failure.hpp"
 #include "cli/printable.hpp"
-#include "cli/report_text.hpp"
 #include "sys/file.hpp"
 #include "sys/terminal.hpp"
 
@@ -68,26 +67,30 @@ void WaitingLine::tell(int over) {
   if (draws) {
     line = std::string(erase) + text_within(sys::columns_of(STDERR_FILENO) - 1);
   } else {
-    line = text(printable(busy_.path)) + "\n";
+    line = text(printable(busy_.path), Detail::no_date) + "\n";
     noted_ = now;
   }
   is_drawn_ = draws;
   (void)sys::write_all(STDERR_FILENO, line, over);
 }
 
-std::string WaitingLine::text(const std::string& path) const {
+std::string WaitingLine::text(const std::string& path, Detail detail) const {
   std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(since(start_)), path);
   if (ahead_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *ahead_->waiters);
   if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
-  return text + ": " + holder_line(busy_.holders, core::utc_now(), Since::left_out);
+  return text + ": " + holder_line(busy_.holders, core::utc_now(), detail);
 }
 
-// Of a path the end tells most. It makes room for the holder.
+// Where there is little room, less is told of the holder, and of the path its
+// end, which tells most.
 std::string WaitingLine::text_within(std::size_t columns) const {
   constexpr std::size_t shortest_path = 20;
   const std::string path = printable(busy_.path);
-  const std::size_t rest = width_of(text({}));
-  return cut_to(text(cut_front_to(path, std::max(shortest_path, columns - std::min(columns, rest)))), columns);
+  std::string whole = text(path, Detail::no_date);
+  if (width_of(whole) <= columns) return whole;
+  const std::size_t rest = width_of(text({}, Detail::brief));
+  const std::size_t left = columns - std::min(columns, rest);
+  return cut_to(text(cut_front_to(path, std::max(shortest_path, left)), Detail::brief), columns);
 }
 
 }  // namespace grex::cli

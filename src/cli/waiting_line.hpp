@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/failure.hpp"
+#include "cli/report_text.hpp"
 #include "core/queue.hpp"
 #include "sys/side_thread.hpp"
 
@@ -24,7 +25,7 @@ class WaitingLine {
  private:
   void tell_until(int over);
   void tell(int over);
-  [[nodiscard]] std::string text(const std::string& path) const;
+  [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
 
   core::Queue queue_;
