@@ -26,7 +26,6 @@ enum class FileType { absent, regular, directory, other };
 struct FileStatus {
   FileType type = FileType::absent;
   FileId id;
-  std::uint64_t size = 0;                  ///< bytes
   std::chrono::nanoseconds modified = {};  ///< since the epoch
 };
 
@@ -37,9 +36,6 @@ Result<FileStatus> status_of(const std::string& path);
 
 /// fstat(2) of a borrowed descriptor. Errors: io.
 Result<FileStatus> status_of(int fd);
-
-/// What it means that a directory or file could not be reached, by errno.
-ErrorKind kind_of_lookup(int err);
 
 /// What a descriptor that this process was given is open for.
 enum class Access { closed, reading, writing };
