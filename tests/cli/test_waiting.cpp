@@ -228,8 +228,9 @@ TEST_CASE("a wait that lasts is told after a second, in one line where stderr is
   CHECK(holder.line() == "ready");
   Process waiter(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
   const std::string told = waiter.error_line();
-  CHECK(told.starts_with("grex-lock: waiting 1s for " + (dir / ".grex-lock") + ": held by pid " +
-                         std::to_string(holder.pid())));
+  CHECK(told.starts_with("grex-lock: waiting "));
+  CHECK(told.find("s for " + (dir / ".grex-lock") + ": held by pid " + std::to_string(holder.pid())) !=
+        std::string::npos);
   CHECK(told.ends_with("[nightly]"));
   holder.close_input();
   CHECK(waiter.line() == "mine");
