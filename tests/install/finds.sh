@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What is installed below PREFIX runs, and man and the shells find it there.
+# usage: finds.sh PREFIX ZSH-DIRECTORY
+#
+# Where HOME/.local or XDG_DATA_DIRS has PREFIX in it, bash and fish know of it;
+# zsh is told of ZSH-DIRECTORY.
+set -euo pipefail
+prefix=$1
+zsh_directory=$2
+unset "${!GREX_@}" XDG_DATA_HOME XDG_CONFIG_HOME BASH_COMPLETION_USER_DIR
+PATH=$prefix/bin:$PATH
+
+fail() {
+  echo "finds.sh: $prefix: $*" >&2
+  exit 1
+}
+
+[[ $(command -v grex-lock) == "$prefix/bin/grex-lock" ]] || fail 'no grex-lock'
+[[ $(grex-lock --version) =~ ^grex-lock\ [0-9.]+$ ]] || fail 'grex-lock does not run'
+
+# It would complain that there is no index.
+page=$(mman -c -M "$prefix/share/man" 1 grex-lock 2>/dev/null) || fail 'man finds no page'
+[[ $page == *'GREX-LOCK(1)'* ]] || fail 'the page is not rendered'
+
+# shellcheck disable=SC2016 # it is for that bash to expand
+bash_completes='
+  source /usr/share/bash-completion/bash_completion
+  _completion_loader grex-lock
+  COMP_WORDS=(grex-lock pro) COMP_CWORD=1
+  _grex_lock
+  echo "$BASH_VERSION ${COMPREPLY[*]}"
+  complete -p grex-lock'
+[[ $(bash --norc -c "$bash_completes") == *' probe'*'-F _grex_lock '* ]] || fail 'bash does not complete'
+
+# shellcheck disable=SC2016 # it is for zsh to expand
+zsh_finds='
+  fpath=($1 $fpath)
+  autoload -Uz compinit
+  compinit -u -D
+  autoload -Uz +X $_comps[grex-lock]
+  whence -v $_comps[grex-lock]'
+[[ $(zsh -f -c "$zsh_finds" zsh "$zsh_directory") == "_grex-lock is a shell function from $zsh_directory/_grex-lock" ]] ||
+  fail 'zsh does not find its completion'
+
+[[ $(fish -c 'complete -C "grex-lock pro"') == probe$'\t'* ]] || fail 'fish does not complete'
