@@ -1,0 +1,31 @@
+# CPack runs this on what `cmake --install` has staged, before it packs it: the
+# form that Debian's policy and tools want.
+cmake_minimum_required(VERSION 3.25)
+set(usr ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
+set(doc ${usr}/share/doc/grex-lock)
+set(readable FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+
+# Debian's zsh does not look into /usr/share/zsh/site-functions.
+file(RENAME ${usr}/share/zsh/site-functions ${usr}/share/zsh/vendor-completions)
+
+# `copyright` tells the licences.
+file(REMOVE ${doc}/LICENSE-MIT ${doc}/LICENSE-APACHE)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/copyright ${doc}/copyright COPYONLY ${readable})
+configure_file(${CMAKE_CURRENT_LIST_DIR}/lintian-overrides ${usr}/share/lintian/overrides/grex-lock COPYONLY ${readable})
+
+# The package's own changelog needs no more than the release that it packs.
+file(RENAME ${doc}/CHANGELOG.md ${doc}/changelog)
+file(STRINGS ${doc}/changelog heading REGEX "^## \\[${CPACK_PACKAGE_VERSION}\\] - ")
+if(NOT heading MATCHES " - ([0-9-]+)$")
+  message(FATAL_ERROR "CHANGELOG.md tells no date of version ${CPACK_PACKAGE_VERSION}")
+endif()
+execute_process(COMMAND date --utc --rfc-email --date=${CMAKE_MATCH_1}
+  OUTPUT_VARIABLE released OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/changelog.in ${doc}/changelog.Debian @ONLY ${readable})
+
+execute_process(COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian ${usr}/share/man/man1/grex-lock.1
+  COMMAND_ERROR_IS_FATAL ANY)
+
+# Whatever the umask of who packs.
+file(CHMOD_RECURSE ${usr} DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)

@@ -1,0 +1,29 @@
+# The Debian package, by `./dev package`, or `cpack` in a build directory.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR})
+# By component: installing everything would write install_manifest.txt, which is
+# to list what `cmake --install` last installed.
+set(CPACK_INSTALL_CMAKE_PROJECTS
+  ${PROJECT_BINARY_DIR} grex-lock program /
+  ${PROJECT_BINARY_DIR} grex-lock documentation /
+  ${PROJECT_BINARY_DIR} grex-lock completions /)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/arrange.cmake)
+
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "take, hold, probe and show the locks of grex")
+set(CPACK_PACKAGE_DESCRIPTION "\
+grex manages trees of git repositories, which it calls packs, and guards
+its work on them by lock files. grex-lock takes the same locks around any
+other command, or for a whole script, and tells who holds them.
+
+It is for shell scripts and CI jobs that work on packs beside a running
+grex. Its options are those of flock(1), as far as they apply.")
+
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The grex-lock authors <grex-lock@users.noreply.github.com>")
+set(CPACK_DEBIAN_PACKAGE_SECTION utils)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+# The static binary depends on nothing.
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)
