@@ -1,15 +1,54 @@
 # bash completion for grex-lock                            -*- shell-script -*-
 #
-# Works with or without the bash-completion package. What follows `--` is
-# completed as a command line of its own, as well as that package, if it is
-# loaded, knows how to.
+# Works with or without the bash-completion package, and whether or not bash
+# breaks words at `=` and `:`. What follows `--` is completed as a command line
+# of its own, as well as that package, if it is loaded, knows how to.
 
-# The words before the cursor: the command they name, how many PATHs they give,
-# the option whose value the cursor is in, and where a wrapped command begins,
-# all in the caller's variables.
+# What command $1 has, or grex-lock without a command: `options`, where a `=`
+# means that a value has to follow, and the number of its PATHs, `most_paths`.
+_grex_lock_describe() {
+    local tier='-t= --tier='
+    local choosing="$tier -s --shared -x --exclusive --reentrant --tier-check="
+    choosing+=' -E= --conflict-exit-code= -q --quiet -v --verbose'
+    local several='-l= --lock= --slots='
+    local waiting='-n --nonblock -w= --timeout= --json-status-fd='
+    local recording='--note= --no-record'
+    options='-h --help --version --json --color= --layout='
+    most_paths=0
+    case $1 in
+    run)
+        options+=" $choosing $several $waiting $recording --create"
+        options+=' -c= --command= -o --close -F --no-fork --linger --new-scope --'
+        most_paths=any
+        ;;
+    probe) options+=" $choosing --slots=" most_paths=1 ;;
+    status) most_paths=any ;;
+    hold)
+        options+=" $choosing $several $waiting $recording --create"
+        options+=' --detach --while-pid= --for= --stdin --export'
+        most_paths=any
+        ;;
+    release) options+=" $tier" most_paths=1 ;;
+    wait) options+=" $choosing $several $waiting" most_paths=any ;;
+    fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
+    tiers) most_paths=1 ;;
+    esac
+}
+
+# Whether the value of word $1, an option or several in one, is the next word.
+_grex_lock_wants_value() {
+    local word=$1
+    # -nt is -n -t, but -tn is -t with a value.
+    while [[ $word == -[!-]?* && " $options " != *" ${word:0:2}= "* ]]; do word=-${word:2}; done
+    [[ " $options " == *" $word= "* ]]
+}
+
+# The words before the cursor: the command they name, with what it has, how many
+# PATHs they give, the option whose value the cursor is in, and where a wrapped
+# command begins, all in the caller's variables.
 _grex_lock_scan() {
     local i word
-    verb='' paths=0 option='' command_at=0
+    _grex_lock_describe ''
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
@@ -17,54 +56,80 @@ _grex_lock_scan() {
             command_at=$((i + 1))
             return
             ;;
-        -t | -w | -E | -c | -l | --tier | --timeout | --conflict-exit-code | --command | --lock | \
-            --note | --tier-check | --color | --layout | --slots | --json-status-fd | --while-pid | --for)
-            # The value is the next word, or the one after a `=`, which bash
+        -*)
+            # A value is the next word, or the one after a `=`, which bash
             # splits off; so it does with the `:` of TIER:PATH.
-            i=$((i + 1))
-            [[ ${COMP_WORDS[i]-} == '=' ]] && i=$((i + 1))
-            if [[ $word == -l || $word == --lock ]] && [[ ${COMP_WORDS[i + 1]-} == : ]]; then
+            if [[ ${COMP_WORDS[i + 1]} == '=' ]]; then
                 i=$((i + 2))
+            elif _grex_lock_wants_value "$word"; then
+                i=$((i + 1))
+            else
+                continue
             fi
-            if ((i >= COMP_CWORD)); then option=$word; fi
+            if [[ ${COMP_WORDS[i + 1]-} == : ]]; then i=$((i + 2)); fi
+            if ((i >= COMP_CWORD)); then
+                option=$word
+                [[ $word == --* ]] || option=-${word: -1}
+            fi
             ;;
-        -*) ;;
-        *) if [[ -z $verb ]]; then verb=$word; else paths=$((paths + 1)); fi ;;
+        *)
+            if [[ -n $verb ]]; then
+                paths=$((paths + 1))
+            else
+                verb=$word
+                _grex_lock_describe "$verb"
+            fi
+            ;;
         esac
     done
 }
 
+# Offers what compgen finds for $cur, behind what is `before` it in its word.
 _grex_lock_fill() {
-    mapfile -t COMPREPLY < <(compgen "$@" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -P "$before" "$@" -- "$cur")
+}
+
+_grex_lock_fill_directories() {
+    if [[ -n $before ]]; then
+        compopt -o nospace
+        _grex_lock_fill -S / -d
+    else
+        compopt -o filenames
+        _grex_lock_fill -d
+    fi
 }
 
 # TIER:PATH, in one word or, where bash splits at the colon, in the last of
 # several. Nothing behind a `~`, which bash does not expand after a colon.
 _grex_lock_fill_lock() {
-    local tier=''
     if [[ $cur == : ]]; then
         cur=''
+    elif [[ $cur == *:* ]]; then
+        before+=${cur%%:*}: cur=${cur#*:}
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} != : ]]; then
-        if [[ $cur != *:* ]]; then
-            compopt -o nospace 2>/dev/null
-            _grex_lock_fill -S : -W "$tiers"
-            return
-        fi
-        tier=${cur%%:*}: cur=${cur#*:}
+        compopt -o nospace
+        _grex_lock_fill -S : -W "$tiers"
+        return
     fi
-    if [[ $cur == '~'* ]]; then return; fi
-    compopt -o nospace 2>/dev/null
-    if [[ -z $tier ]]; then
-        compopt -o filenames 2>/dev/null
-        _grex_lock_fill -d
-    else
-        _grex_lock_fill -P "$tier" -S / -d
-    fi
+    [[ $cur == '~'* ]] || _grex_lock_fill_directories
 }
 
 # The last names of these paths, which have no blanks.
 _grex_lock_fill_names() {
     _grex_lock_fill -W "${*##*/}"
+}
+
+_grex_lock_fill_value() {
+    local tiers='workspace-sync semaphore per-pack backend manifest'
+    case $option in
+    --color) _grex_lock_fill -W 'auto always never' ;;
+    --layout) _grex_lock_fill -W 'flat nested both' ;;
+    -t | --tier) _grex_lock_fill -W "$tiers" ;;
+    -l | --lock) _grex_lock_fill_lock ;;
+    --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
+    --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
+    --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;
+    esac
 }
 
 # The command line that starts at word $1.
@@ -74,78 +139,41 @@ _grex_lock_wrapped() {
     elif declare -F _command_offset >/dev/null; then
         _command_offset "$1"
     elif ((COMP_CWORD == $1)); then
-        compopt -o filenames 2>/dev/null
+        compopt -o filenames
         _grex_lock_fill -A command
     else
-        compopt -o filenames 2>/dev/null
+        compopt -o filenames
         _grex_lock_fill -A file
     fi
 }
 
 _grex_lock() {
-    local cur=${COMP_WORDS[COMP_CWORD]}
-    local verb paths option command_at
-    local tiers='workspace-sync semaphore per-pack backend manifest'
+    local cur=${COMP_WORDS[COMP_CWORD]} before=''
+    local options most_paths verb='' paths=0 option='' command_at=0
     COMPREPLY=()
     _grex_lock_scan
 
     if ((command_at > 0)); then
-        [[ $verb == run ]] && _grex_lock_wrapped "$command_at"
+        if [[ $verb == run ]]; then _grex_lock_wrapped "$command_at"; fi
         return
     fi
 
-    # --tier=per is three words to bash.
-    if [[ $cur == '=' ]]; then cur=''; fi
+    if [[ $cur == '=' ]]; then
+        cur='' # --tier=per is three words to bash
+    elif [[ -z $option && $cur == --*=* ]]; then
+        option=${cur%%=*} before=$option= cur=${cur#*=} # or one
+    fi
 
-    case $option in
-    '') ;;
-    --color) _grex_lock_fill -W 'auto always never' ;;
-    --layout) _grex_lock_fill -W 'flat nested both' ;;
-    -t | --tier) _grex_lock_fill -W "$tiers" ;;
-    -l | --lock) _grex_lock_fill_lock ;;
-    --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
-    -c | --command) _grex_lock_fill -A command ;;
-    --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
-    --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;
-    esac
-    [[ -z $option ]] || return
-
-    local options='-h --help --version --json --color --layout'
-    local tier='-t --tier'
-    local choosing="$tier -s --shared -x --exclusive --reentrant --tier-check
-        -E --conflict-exit-code -q --quiet -v --verbose"
-    local several='-l --lock --slots'
-    local waiting='-n --nonblock -w --timeout --json-status-fd'
-    local recording='--note --no-record'
-    local most_paths=0 any_number=9999
-    case $verb in
-    run)
-        options+=" $choosing $several $waiting $recording --create -c --command -o --close
-            -F --no-fork --linger --new-scope --"
-        most_paths=$any_number
-        ;;
-    probe) options+=" $choosing --slots" most_paths=1 ;;
-    status) most_paths=$any_number ;;
-    hold)
-        options+=" $choosing $several $waiting $recording --create --detach --while-pid --for
-            --stdin --export"
-        most_paths=$any_number
-        ;;
-    release) options+=" $tier" most_paths=1 ;;
-    wait) options+=" $choosing $several $waiting" most_paths=$any_number ;;
-    fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
-    tiers) most_paths=1 ;;
-    esac
-
-    if [[ $cur == -* ]]; then
-        _grex_lock_fill -W "$options"
+    if [[ -n $option ]]; then
+        _grex_lock_fill_value
+    elif [[ $cur == -* ]]; then
+        _grex_lock_fill -W "${options//=/}"
     elif [[ -z $verb ]]; then
         _grex_lock_fill -W 'run probe status hold release wait fd stack tiers'
     elif [[ $verb == fd ]]; then
         ((paths > 0)) || _grex_lock_fill_names "/proc/$$/fd"/[0-9]
-    elif ((paths < most_paths)); then
-        compopt -o filenames 2>/dev/null
-        _grex_lock_fill -d
+    elif [[ $most_paths == any ]] || ((paths < most_paths)); then
+        _grex_lock_fill_directories
         if [[ $verb == run && -z $cur ]]; then COMPREPLY+=(--); fi
     fi
 }

@@ -58,7 +58,7 @@ function __grex_lock_tiers
     end
 end
 
-# TIER:PATH
+# TIER:PATH. Nothing behind a `~`, which fish does not expand after a colon.
 function __grex_lock_locks
     set -l value (commandline -ct | string replace -r '^(--lock=|-[a-z]*l)' '')
     set -l parts (string split -m 1 : -- $value)
@@ -66,6 +66,8 @@ function __grex_lock_locks
         __grex_lock_tiers :
         return
     end
+    string match -q '~*' -- $parts[2]
+    and return
     for directory in (__fish_complete_directories $parts[2] '')
         printf '%s:%s\tDirectory\n' $parts[1] (string split -m 1 \t -- $directory)[1]
     end
@@ -90,11 +92,11 @@ complete -c grex-lock -n __grex_lock_at -a fd -d 'Lock or unlock a file that the
 complete -c grex-lock -n __grex_lock_at -a stack -d 'Show the locks that the ancestors of this shell hold'
 complete -c grex-lock -n __grex_lock_at -a tiers -d 'Show the tiers of locks and their files'
 
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -s h -l help -d 'Show a summary of the options and exit'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l version -d 'Show the version and exit'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l json -d 'Answer, or tell the error, as JSON'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l color -x -a 'auto always never' -d 'Whether status uses colours'
-complete -c grex-lock -n 'not __grex_lock_in_wrapped' -l layout -x -d 'Where grex keeps its lock files' -a '
+complete -c grex-lock -s h -l help -d 'Show a summary of the options and exit'
+complete -c grex-lock -l version -d 'Show the version and exit'
+complete -c grex-lock -l json -d 'Answer, or tell the error, as JSON'
+complete -c grex-lock -l color -x -a 'auto always never' -d 'Whether status uses colours'
+complete -c grex-lock -l layout -x -d 'Where grex keeps its lock files' -a '
     flat\t"As grex up to 1.3.1 has them (the default)"
     nested\t"As grex 1.3.2 and later have them"
     both\t"The files of both"'

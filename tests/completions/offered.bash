@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What an interactive bash offers for each command line on standard input: a
+# line of words, each ended by a tab. readline itself splits the lines and
+# calls the completion.
+# usage: offered.bash COMPLETIONS-DIRECTORY
+# With BARE set, without the package bash-completion, and in a shell that does
+# not break words at `=` and `:`.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+rc=$(mktemp)
+trap 'rm -f "$rc"' EXIT
+
+cat >"$rc" <<'END_OF_RC'
+if [[ -n ${BARE-} ]]; then
+  COMP_WORDBREAKS=${COMP_WORDBREAKS//[=:]/}
+else
+  source /usr/share/bash-completion/bash_completion
+  source "$MILL"
+fi
+source "$COMPLETIONS/grex-lock.bash"
+
+# Tells what is offered, and leaves nothing for readline to insert.
+told() {
+  _grex_lock "$@"
+  [[ ${FUNCNAME[*]:1} != *told* ]] || return  # a grex-lock below grex-lock
+  ((${#COMPREPLY[@]} == 0)) || printf '%s\t' "${COMPREPLY[@]}" >&3
+  echo >&3
+  COMPREPLY=()
+}
+complete -F told grex-lock
+END_OF_RC
+
+# A tab behind each line, and Ctrl-U to begin the next one. A session of its
+# own keeps the shell away from the terminal.
+sed 's/$/\t\x15/' | tr -d '\n' |
+  COMPLETIONS=$1 MILL=$here/mill/mill.bash setsid --wait bash --noprofile --rcfile "$rc" -i 3>&1 >/dev/null 2>&1

@@ -1,0 +1,50 @@
+#!/usr/bin/env -S zsh -f
+# What an interactive zsh offers for each command line on standard input: a
+# line of words, each ended by a tab.
+# usage: offered.zsh COMPLETIONS-DIRECTORY
+# The same file is read by the shell that is asked, on a pseudo-terminal.
+if [[ $ZSH_EVAL_CONTEXT == toplevel ]]; then
+  zmodload zsh/zpty
+  export COMPLETIONS=$1 LINES_FILE=$(mktemp) OFFERED_FILE=$(mktemp)
+  trap 'rm -f $LINES_FILE $OFFERED_FILE' EXIT
+  cat >$LINES_FILE
+  zpty shell exec zsh -f -i
+  zpty -w shell "source ${(qq)0:a}"
+  while zpty -r shell; do :; done >/dev/null  # until it exits
+  cat $OFFERED_FILE
+  exit
+fi
+
+fpath=($COMPLETIONS ${${(%):-%x}:a:h}/mill $fpath)
+autoload -Uz compinit && compinit -D -u
+zstyle ':completion:*:processes' command 'ps -e'  # not those of the terminal alone
+
+# The builtin that every completion hands its words to.
+compadd() {
+  # With these it only looks which words match.
+  if [[ " ${(j: :)@[1,(i)(-|--)]} " == *' '-[ODA]* ]]; then
+    builtin compadd "$@"
+    return
+  fi
+  local -a matches prefix suffix
+  zparseopts -E P:=prefix S:=suffix
+  builtin compadd -O matches "$@"
+  offered+=($prefix[2]$^matches$suffix[2])
+  builtin compadd "$@"
+}
+
+neither_insert_nor_list() { compstate[insert]= compstate[list]= }
+
+# As soon as a line can be edited.
+zle-line-init() {
+  local line
+  while IFS= read -r line; do
+    typeset -ga offered=()
+    comppostfuncs=(neither_insert_nor_list)
+    BUFFER=$line CURSOR=$#line
+    zle list-choices
+    print -r -- ${(pj:\t:)offered}
+  done <$LINES_FILE >$OFFERED_FILE
+  exit
+}
+zle -N zle-line-init
