@@ -1,31 +1,66 @@
 #!/usr/bin/env bash
-# --help, the man page and the completions name the same long options.
+# --help, the man page and the completions name the same options, short and
+# long, of each command.
 # usage: options.sh GREX-LOCK SOURCE-DIRECTORY
 set -euo pipefail
-tool=$1
+tool=$(realpath "$1")
 source=$2
-commands=(run probe status hold release wait fd stack tiers)
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
-
-long_options() { grep -oE -- '(^|[^-[:alnum:]])--[a-z][a-z-]*' | grep -oE -- '--[a-z][a-z-]*' | sort -u; }
-
-{
-  "$tool" --help
-  for command in "${commands[@]}"; do "$tool" "$command" --help; done
-} | long_options >"$lists/help"
-
-mandoc -T lint -W warning "$source/man/grex-lock.1"
-mandoc -T ascii "$source/man/grex-lock.1" | sed 's/.\x08//g' | long_options >"$lists/man"
-grep -v '^ *#' "$source/completions/grex-lock.bash" | long_options >"$lists/bash"
-grep -v '^ *#' "$source/completions/_grex-lock" | long_options >"$lists/zsh"
-grep '^complete' "$source/completions/grex-lock.fish" | grep -oE -- ' -l [a-z-]+' | sed 's/ -l /--/' | sort -u >"$lists/fish"
-
+export PATH=${tool%/*}:$PATH HOME=$lists # fish completes no command that there is not
 status=0
-for place in man bash zsh fish; do
-  if ! diff -u --label help --label "$place" "$lists/help" "$lists/$place"; then status=1; fi
+
+# Complains where two files of sorted lines differ.
+same() {
+  diff -u --label "$3" --label "$4" "$1" "$2" || status=1
+}
+
+# From --help, lines like `-t --tier`, a file for each command; `grex-lock` is
+# that of no command.
+mapfile -t commands < <("$tool" --help | sed -n '/^Commands:/,/^$/ s/^  \([a-z]*\) .*/\1/p')
+((${#commands[@]} > 0))
+for command in grex-lock "${commands[@]}"; do
+  if [[ $command == grex-lock ]]; then "$tool" --help; else "$tool" "$command" --help; fi |
+    sed -nE '/^(Commands|Examples):/q; s/^  (-[[:alnum:]])?,? ?(--[a-z-]+).*/\1 \2/p' | sed 's/^ //' |
+    sort >"$lists/$command.help"
 done
-bash -n "$source/completions/grex-lock.bash"
-zsh -n "$source/completions/_grex-lock"
-fish --no-execute "$source/completions/grex-lock.fish"
+
+# The same from the man page: there, an option of every command is told before
+# the commands, and one that a command shares with `run` may be told there only.
+mandoc -T lint -W warning "$source/man/grex-lock.1"
+for command in grex-lock "${commands[@]}"; do : >"$lists/$command.man"; done
+awk '
+  /^\.Sh / { in_commands = $2 == "COMMANDS"; command = $2 == "DESCRIPTION" ? "grex-lock" : "" }
+  in_commands && $1 == ".Cm" && after_item { command = $2 }
+  { after_item = /^\.It Xo/ }
+  in_commands && /^\.It Cm / { command = $3 }
+  command && /^\.It Fl / {
+    names = ""
+    for (i = 3; $i ~ /^(,|-?[[:alnum:]][a-z-]*)$/ && $i !~ /^(Ar|Ns|Op)$/; ++i)
+      if ($i != ",") names = names " -" $i
+    print command, substr(names, 2)
+  }' "$source/man/grex-lock.1" |
+  while read -r command names; do echo "$names" >>"$lists/$command.man"; done
+for command in grex-lock "${commands[@]}"; do
+  {
+    cat "$lists/grex-lock.man" "$lists/$command.man"
+    sort "$lists/run.man" | comm -12 - "$lists/$command.help"
+  } | sort -u >"$lists/told"
+  same "$lists/$command.help" "$lists/told" "$command --help" "man page of $command"
+done
+cat "$lists/grex-lock.man" "$lists/run.man" | sort >"$lists/told"
+same "$lists/run.help" "$lists/told" "run --help" "man page of run"
+
+# And the options that a shell offers, each by itself.
+printf '%s -\n' grex-lock "${commands[@]/#/grex-lock }" >"$lists/lines"
+for shell in bash fish zsh; do
+  # The time is for a shell that hangs.
+  timeout 100 "$source/tests/completions/offered.$shell" "$source/completions" <"$lists/lines" >"$lists/offers"
+  for command in grex-lock "${commands[@]}"; do
+    IFS= read -r offers <&3 || offers=
+    tr '\t' '\n' <<<"$offers" | grep -xE -- '-[[:alnum:]]|--[a-z-]+' | sort >"$lists/offered" || true
+    tr ' ' '\n' <"$lists/$command.help" | sort >"$lists/names"
+    same "$lists/names" "$lists/offered" "$command --help" "$shell after $command"
+  done 3<"$lists/offers"
+done
 exit "$status"
