@@ -40,10 +40,10 @@ Outcome no_command(const Invocation& invocation) {
   std::string footer = "Commands:\n";
   for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
   footer +=
+      "\n'grex-lock COMMAND --help' tells the options of each.\n"
       "\nExamples:\n"
-      "  grex-lock run ~/ws/app -- git pull   while nobody else works on it\n"
-      "  grex-lock status ~/ws/app            who holds its locks?\n"
-      "\n'grex-lock COMMAND --help' tells the options of each.";
+      "  grex-lock run ~/ws/app -- git pull   # while nobody else works on it\n"
+      "  grex-lock status ~/ws/app            # who holds its locks?";
   set_help(app, "grex-lock [OPTIONS] COMMAND ...", footer);
   if (auto outcome = parse(app, invocation)) return *outcome;
   return failed(usage_failure("no command is named", "see 'grex-lock --help'"));

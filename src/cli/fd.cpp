@@ -44,7 +44,7 @@ void define(CLI::App& app, FdOptions& options) {
   }
   set_help(app, "grex-lock fd [OPTIONS] N",
            "Examples:\n"
-           "  exec 9>>~/ws/app/.grex-lock && grex-lock fd -w 2m 9   until the script ends\n"
+           "  exec 9>>~/ws/app/.grex-lock && grex-lock fd -w 2m 9   # till the script ends\n"
            "  grex-lock fd -u 9");
 }
 

@@ -48,8 +48,8 @@ void define(CLI::App& app, HoldOptions& options) {
   app.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
   set_help(app, "grex-lock hold [OPTIONS] [PATH...]",
            "Examples:\n"
-           "  grex-lock hold --detach --while-pid $$ ~/ws/app   lock the rest of a script\n"
-           "  grex-lock hold --for 10m --note 'hands off' ~/ws/app");
+           "  grex-lock hold --detach --while-pid $$ ~/ws/app   # the rest of a script\n"
+           "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
 }
 
 // What status shows as the command: our own line, since nothing else runs.
