@@ -127,6 +127,7 @@ _grex_lock_fill_value() {
     -t | --tier) _grex_lock_fill -W "$tiers" ;;
     -l | --lock) _grex_lock_fill_lock ;;
     --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
+    -c | --command) _grex_lock_fill -A command ;;
     --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
     --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;
     esac

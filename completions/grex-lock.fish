@@ -44,7 +44,12 @@ function __grex_lock_wrapped
     set -l words (commandline -opc)
     set -l first (math (contains -i -- -- $words) + 1)
     set -l line (string join ' ' -- (string escape -- $words[$first..-1]) (commandline -ct))
-    complete -C "$line"
+    complete --do-complete="$line"
+end
+
+# The STRING of -c.
+function __grex_lock_string
+    complete --do-complete=(commandline -ct | string replace -r '^(--command=|-[A-Za-z]*?c)' '')
 end
 
 # The tiers, with what each is for; $argv[1] is put behind each name.
@@ -60,7 +65,7 @@ end
 
 # TIER:PATH. Nothing behind a `~`, which fish does not expand after a colon.
 function __grex_lock_locks
-    set -l value (commandline -ct | string replace -r '^(--lock=|-[a-z]*l)' '')
+    set -l value (commandline -ct | string replace -r '^(--lock=|-[A-Za-z]*?l)' '')
     set -l parts (string split -m 1 : -- $value)
     if not set -q parts[2]
         __grex_lock_tiers :
@@ -124,7 +129,7 @@ complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Make missing di
 complete -c grex-lock -n '__grex_lock_at run hold fd' -l note -x -d 'Text that status shows'
 complete -c grex-lock -n '__grex_lock_at run hold fd' -l no-record -d 'Don\'t write into the lock file who holds it'
 
-complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING by the shell' -a '(complete -C (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING by the shell' -a '(__grex_lock_string)'
 complete -c grex-lock -n '__grex_lock_at run' -s o -l close -d 'CMD does not inherit the lock'
 complete -c grex-lock -n '__grex_lock_at run' -s F -l no-fork -d 'Become CMD instead of waiting for it'
 complete -c grex-lock -n '__grex_lock_at run' -l linger -d 'Stay locked until all that CMD left behind is gone'

@@ -33,4 +33,4 @@ END_OF_RC
 # A tab behind each line, and Ctrl-U to begin the next one. A session of its
 # own keeps the shell away from the terminal.
 sed 's/$/\t\x15/' | tr -d '\n' |
-  COMPLETIONS=$1 MILL=$here/mill/mill.bash setsid --wait bash --noprofile --rcfile "$rc" -i 3>&1 >/dev/null 2>&1
+  INPUTRC=/dev/null COMPLETIONS=$1 MILL=$here/mill/mill.bash setsid --wait bash --noprofile --rcfile "$rc" -i 3>&1 >/dev/null 2>&1
