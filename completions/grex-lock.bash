@@ -22,7 +22,10 @@ _grex_lock_describe() {
         most_paths=any
         ;;
     probe) options+=" $choosing --slots=" most_paths=1 ;;
-    status) most_paths=any ;;
+    status)
+        options+=' -r --recursive --all --held --watch --graph -v --verbose'
+        most_paths=any
+        ;;
     hold)
         options+=" $choosing $several $waiting $recording --create"
         options+=' --detach --while-pid= --for= --stdin --export'

@@ -139,6 +139,13 @@ complete -c grex-lock -n '__grex_lock_at hold' -l detach -d 'Return once locked;
 complete -c grex-lock -n '__grex_lock_at hold' -l while-pid -x -d 'Until that process ends' -a '(__fish_complete_pids)'
 complete -c grex-lock -n '__grex_lock_at hold' -l for -x -d 'Until so much time has passed: 5, 0.25, 250ms, 2m, 1h'
 complete -c grex-lock -n '__grex_lock_at hold' -l stdin -d 'Until the end of standard input'
+complete -c grex-lock -n '__grex_lock_at status' -s r -l recursive -d 'Every lock file below each PATH'
+complete -c grex-lock -n '__grex_lock_at status' -l all -d 'Every lock that is held on this machine'
+complete -c grex-lock -n '__grex_lock_at status' -l held -d 'Only what is held or waited for'
+complete -c grex-lock -n '__grex_lock_at status' -l watch -d 'Again and again, live on a terminal'
+complete -c grex-lock -n '__grex_lock_at status' -l graph -d 'Who waits for whom, as Graphviz DOT'
+complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Also what is absent, and all that is known'
+
 complete -c grex-lock -n '__grex_lock_at fd' -s u -l unlock -d 'Unlock it instead'
 complete -c grex-lock -n '__grex_lock_at hold fd' -l export -d 'Print \'export GREX_LOCK_STACK=...\' for eval'
 

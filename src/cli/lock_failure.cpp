@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/exit_code.hpp"
-#include "cli/report_text.hpp"
+#include "cli/holder_line.hpp"
 
 namespace grex::cli {
 namespace {
@@ -28,7 +28,7 @@ Failure stack_failure() {
   Failure failure;
   failure.kind = ErrorKind::stack;
   failure.what = "bad environment";
-  failure.path = stack_variable;
+  failure.path = core::stack_variable;
   failure.why = "it is not what grex-lock writes, so the ancestors' locks are unknown";
   failure.hint = "'unset GREX_LOCK_STACK' if no ancestor holds a lock";
   failure.exit_code = exit_code::stack;

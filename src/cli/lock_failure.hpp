@@ -13,10 +13,7 @@
 
 namespace grex::cli {
 
-/// The environment variable that carries the ancestors' locks.
-inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
-
-/// It is not what grex-lock writes.
+/// GREX_LOCK_STACK is not what grex-lock writes.
 Failure stack_failure();
 
 /// A lock as messages name it: what it is, and its path.

@@ -66,7 +66,7 @@ std::variant<std::vector<core::Target>, Failure> find_targets(const std::vector<
 }  // namespace
 
 std::variant<core::TierStack, Failure> inherited_stack() {
-  const char* const text = ::getenv(stack_variable);
+  const char* const text = ::getenv(core::stack_variable);
   auto stack = core::parse_tier_stack(text != nullptr ? text : "");
   if (!stack) return stack_failure();
   return std::move(*stack);
@@ -140,7 +140,7 @@ std::optional<Failure> refuse_long_stack(const Prepared& prepared) {
   }
   if (prepared.targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return std::nullopt;
   return usage_failure(
-      fmt::format("{} locks are too many: {} could not hold them all", prepared.targets.size(), stack_variable),
+      fmt::format("{} locks are too many: {} could not hold them all", prepared.targets.size(), core::stack_variable),
       "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");
 }
 
@@ -227,7 +227,7 @@ void write_records(Taken& taken, const LockOptions& options, const std::string& 
 }
 
 std::string export_line(const core::TierStack& stack) {
-  return fmt::format("export {}={}\n", stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
+  return fmt::format("export {}={}\n", core::stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
 }
 
 std::string paths_of(const std::vector<core::HeldLock>& locks) {

@@ -13,6 +13,12 @@ namespace {
 
 int unless = -1;  // see give_up_writing_at
 
+bool is_obedient(int terminal) {
+  const char* const term = ::getenv("TERM");
+  const bool obeys = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  return obeys && sys::is_terminal(terminal);
+}
+
 }  // namespace
 
 void give_up_writing_at(int fd) { unless = fd; }
@@ -44,13 +50,14 @@ int report(const Failure& failure, const Invocation& invocation) {
   return printed.exit_code;
 }
 
+bool can_redraw_on_stderr() { return is_obedient(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO); }
+
+bool is_screen() { return is_obedient(STDOUT_FILENO); }
+
 bool use_color(Color wanted) {
   if (wanted != Color::when_terminal) return wanted == Color::always;
   const char* const no_color = ::getenv("NO_COLOR");
-  if (no_color != nullptr && *no_color != '\0') return false;
-  const char* const term = ::getenv("TERM");
-  if (term == nullptr || std::string_view(term) == "dumb") return false;
-  return sys::is_terminal(STDOUT_FILENO);
+  return (no_color == nullptr || *no_color == '\0') && is_screen();
 }
 
 }  // namespace grex::cli

@@ -28,6 +28,16 @@ void note(std::string_view text);
 /// where the document could not be written.
 int report(const Failure& failure, const Invocation& invocation);
 
+/// Whether a line on standard error can be drawn in one place again and again: on
+/// a terminal that obeys escapes, in its foreground; elsewhere others write too.
+bool can_redraw_on_stderr();
+
+/// Goes back to the start of such a line, and clears it.
+inline constexpr std::string_view erase_line = "\r\x1b[K";
+
+/// Whether standard output is a terminal that obeys escapes.
+bool is_screen();
+
 /// Whether to use colour on standard output: NO_COLOR and TERM=dumb count where
 /// the user left it open.
 bool use_color(Color wanted);

@@ -21,13 +21,18 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_option_name(const CLI::Option* option, bool) const override {
     std::string names = option->get_name(false, true);
+    // Of a flag that may have a value, the one that it has without is in braces.
+    if (const auto brace = names.find('{'); brace != std::string::npos) {
+      names = names.substr(0, brace) + "[=" + option->get_type_name() + "]";
+    }
     const auto comma = names.find(',');
     return comma == std::string::npos ? names : names.replace(comma, 1, ", ");
   }
   std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n\n"; }
   // Of what excludes what, the error message tells.
   std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 ? std::string() : " " + option->get_type_name();
+    const bool is_told_in_name = option->get_name(false, true).find('{') != std::string::npos;
+    return option->get_type_size() == 0 || is_told_in_name ? std::string() : " " + option->get_type_name();
   }
   // CLI11 puts two blank lines between groups; one is enough, and makes it fit a screen.
   [[nodiscard]] std::string make_group(std::string group, bool is_positional,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace grex::cli {
@@ -30,6 +31,18 @@ std::size_t shown_character(std::string_view text) {
 
 // Whether a byte of UTF-8 belongs to the character that an earlier one began.
 bool continues_character(char byte) { return (static_cast<std::uint8_t>(byte) & 0xc0U) == 0x80; }
+
+// Each one's bytes.
+std::vector<std::string_view> characters_of(std::string_view text) {
+  std::vector<std::string_view> characters;
+  while (!text.empty()) {
+    std::size_t length = 1;
+    while (length < text.size() && continues_character(text[length])) ++length;
+    characters.push_back(text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  return characters;
+}
 
 bool needs_quotes(std::string_view word) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
@@ -77,21 +90,28 @@ std::size_t width_of(std::string_view text) {
 }
 
 std::string cut_to(std::string text, std::size_t columns) {
-  if (width_of(text) <= columns) return text;
-  while (!text.empty() && width_of(text) >= columns) {
-    while (text.size() > 1 && continues_character(text.back())) text.pop_back();
-    text.pop_back();
+  const auto characters = characters_of(text);
+  std::size_t width = 0;
+  std::size_t fits = 0;  // bytes that leave room for the mark
+  for (const std::string_view character : characters) {
+    width += width_of(character);
+    if (width > columns) return text.substr(0, fits) + "…";
+    if (width < columns) fits += character.size();
   }
-  return text + "…";
+  return text;
 }
 
 std::string cut_front_to(std::string_view text, std::size_t columns) {
-  if (width_of(text) <= columns) return std::string(text);
-  while (!text.empty() && width_of(text) >= columns) {
-    text.remove_prefix(1);
-    while (!text.empty() && continues_character(text.front())) text.remove_prefix(1);
+  auto characters = characters_of(text);
+  std::reverse(characters.begin(), characters.end());
+  std::size_t width = 0;
+  std::size_t fits = 0;
+  for (const std::string_view character : characters) {
+    width += width_of(character);
+    if (width > columns) return "…" + std::string(text.substr(text.size() - fits));
+    if (width < columns) fits += character.size();
   }
-  return "…" + std::string(text);
+  return std::string(text);
 }
 
 std::string shell_line(const std::vector<std::string>& command) {

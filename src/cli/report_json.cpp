@@ -114,7 +114,7 @@ std::string wait_document(std::chrono::milliseconds waited) {
 
 std::string status_document(const StatusReport& report) {
   json locks = json::array();
-  for (const LockReport& lock : report.locks) {
+  for (const core::LockReport& lock : report.locks) {
     json document = {
         {"tier", core::name_of(lock.tier)},
         {"target", lock.target},
@@ -132,11 +132,17 @@ std::string status_document(const StatusReport& report) {
     }
     locks.push_back(std::move(document));
   }
-  return line_of({{"verb", "status"},
-                  {"version", document_version},
-                  {"host", or_null(report.host)},
-                  {"taken_at", core::to_text(report.taken_at)},
-                  {"locks", std::move(locks)}});
+  json document = {{"verb", "status"},
+                   {"version", document_version},
+                   {"host", or_null(report.host)},
+                   {"taken_at", core::to_text(report.taken_at)},
+                   {"locks", std::move(locks)}};
+  for (const core::DeadlockReport& deadlock : report.deadlocks) {
+    json pids = json::array();
+    for (const core::StuckProcess& process : deadlock) pids.push_back(or_null(process.party.pid));
+    document["deadlocks"].push_back(std::move(pids));
+  }
+  return line_of(document);
 }
 
 std::string probe_document(const LockName& lock, const std::string& path, core::LockState state, sys::Mode mode) {

@@ -129,7 +129,7 @@ class Program {
     }
     argv_.push_back(nullptr);
 
-    const std::string prefix = std::string(stack_variable) + "=";
+    const std::string prefix = std::string(core::stack_variable) + "=";
     for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
       if (!std::string_view(*variable).starts_with(prefix)) envp_.push_back(*variable);
     }

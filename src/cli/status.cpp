@@ -1,7 +1,9 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <algorithm>
-#include <cerrno>
-#include <variant>
+#include <set>
 
 #include "cli/commands.hpp"
 #include "cli/defaults.hpp"
@@ -9,171 +11,192 @@
 #include "cli/output.hpp"
 #include "cli/parser.hpp"
 #include "cli/report_json.hpp"
-#include "cli/report_text.hpp"
+#include "cli/status_graph.hpp"
 #include "cli/status_report.hpp"
+#include "cli/status_text.hpp"
+#include "cli/watch.hpp"
+#include "core/target.hpp"
+#include "sys/file.hpp"
 #include "sys/proc.hpp"
+#include "sys/terminal.hpp"
 
 namespace grex::cli {
 namespace {
 
-// One lock of the report, and where its files' reports are among all.
-struct Row {
-  LockReport lock;
-  std::vector<std::string> files;
-  std::vector<unsigned> slot_numbers;  // at tier semaphore, of each file; those after them are queues
-  bool all_slots_known = true;
+struct StatusOptions {
+  GlobalOptions global;
+  std::vector<std::string> paths;
+  bool recursive = false;
+  bool all = false;
+  bool held = false;
+  bool graph = false;
+  bool verbose = false;
+  std::string watch;  // --watch's value, if it was given
+  std::optional<std::chrono::nanoseconds> interval;
+  std::optional<unsigned> slots;
 };
 
-// The permits that are there; where they can't be listed, those that are meant.
-void find_slots(Row& row, const core::Target& target, unsigned slots) {
-  const auto existing = core::existing_slots(target);
-  row.all_slots_known = static_cast<bool>(existing);
-  if (existing) {
-    row.slot_numbers = existing->numbers;
-  } else {
-    for (unsigned slot = 0; slot < slots; ++slot) row.slot_numbers.push_back(slot);
+// How far a search has come, on a terminal, once it has lasted for a while.
+class Progress {
+ public:
+  ~Progress() {
+    if (next_ != first_) (void)sys::write_all(STDERR_FILENO, erase_line);
   }
-  for (const unsigned slot : row.slot_numbers) row.files.push_back(core::slot_path(target, slot));
-  for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
-    row.files.push_back(core::queue_path(target, queue));
+  Progress() = default;
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void tell(std::size_t directories, std::size_t files) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_ || !can_redraw_on_stderr()) return;
+    next_ = now + std::chrono::seconds(1);
+    (void)sys::write_all(STDERR_FILENO, fmt::format("{}grex-lock: {} directories, {} lock files so far", erase_line,
+                                                    directories, files));
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point first_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  std::chrono::steady_clock::time_point next_ = first_;
+};
+
+// What was found, and the exit status that tells of what was not.
+struct Found {
+  std::vector<core::FoundLock> locks;
+  int exit_code = 0;
+};
+
+std::optional<Failure> find_below(const std::vector<std::string>& paths, Found& found) {
+  Progress progress;
+  const core::SearchObserver observer = {
+      .on_progress = [&](std::size_t directories, std::size_t files) { progress.tell(directories, files); },
+      .on_unreadable =
+          [&](const Error& error) {
+            const Failure failure = failure_from(error);
+            note(fmt::format("{}: {}: {}", failure.what, failure.path, failure.why));
+            found.exit_code = failure.exit_code;
+          },
+  };
+  for (const std::string& path : paths) {
+    auto locks = core::locks_below(path, observer);
+    if (!locks) return failure_from(locks.error());
+    std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
+  }
+  return std::nullopt;
+}
+
+void find_in_use(Found& found) {
+  core::LocksInUse in_use = core::locks_in_use();
+  found.locks = std::move(in_use.locks);
+  if (in_use.unnamed > 0) {
+    note(fmt::format("{} locked files of processes that may not be looked at are left out; root sees all",
+                     in_use.unnamed));
   }
 }
 
-Row row_of(const core::Target& target, unsigned slots) {
-  Row row;
-  row.lock.tier = target.tier();
-  row.lock.target = target.path;
-  row.lock.path = target.lock_path(0);
-  row.lock.slots = slots;
-  if (target.tier() == core::Tier::semaphore) {
-    find_slots(row, target, slots);
-  } else {
-    row.files = {row.lock.path};
+std::optional<Failure> find(const StatusOptions& options, Found& found) {
+  if (options.all) {
+    find_in_use(found);
+    return std::nullopt;
   }
-  return row;
+  std::vector<std::string> paths = options.paths;
+  if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
+  if (options.recursive) return find_below(paths, found);
+  for (const std::string& path : paths) {
+    auto locks = core::locks_of(path, *options.global.layouts, *options.slots);
+    if (!locks) return failure_from(locks.error());
+    std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
+  }
+  return std::nullopt;
 }
 
-// The lock of each tier, in each layout, that the path has. "/" has no backend
-// lock, nor in the nested layout what has no meta directory above it.
-std::variant<std::vector<core::Target>, Failure> find_targets(const std::string& path, const core::Layouts& layouts) {
-  std::vector<core::Target> targets;
-  for (const core::Tier tier : core::all_tiers) {
-    for (const core::Layout layout : layouts) {
-      // One name is enough to know the directory; the permits are listed there.
-      auto target = core::resolve({tier, path, 1, core::CreateTarget::no, layout});
-      if (target) {
-        targets.push_back(std::move(*target));
-      } else if (target.error().err != ENOENT) {
-        return failure_from(target.error(), tier);
-      }
+// What is unknown may be held.
+bool may_be_in_use(const core::LockReport& lock) {
+  return lock.file.state == core::LockState::held || lock.file.state == core::LockState::unknown ||
+         !lock.file.waiters.empty();
+}
+
+StatusReport report_of(const std::vector<core::FoundLock>& locks, const StatusOptions& options) {
+  StatusReport report{sys::host_name(), core::utc_now(), core::survey(locks, *options.slots), {}};
+  if (options.held || options.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
+  std::vector<pid_t> concerned;
+  for (const core::LockReport& lock : report.locks) {
+    for (const auto* parties : {&lock.file.holders, &lock.file.waiters}) {
+      for (const core::Party& party : *parties) concerned.push_back(party.pid.value_or(0));
     }
   }
-  core::put_in_order(targets);
-  return targets;
-}
-
-// All locks of one path. A clone's destination may be gone while its backend
-// lock is held, so that one is reported even then.
-std::optional<Failure> add_rows(const std::string& path, const core::Layouts& layouts, unsigned slots,
-                                std::vector<Row>& rows) {
-  const auto itself = sys::open_directory(path);
-  const bool missing = !itself && itself.error().err == ENOENT;
-  if (!itself && !missing) return failure_from(itself.error());
-  const auto targets = find_targets(path, layouts);
-  if (const auto* failure = std::get_if<Failure>(&targets)) return *failure;
-  bool found = false;
-  for (const core::Target& target : std::get<std::vector<core::Target>>(targets)) {
-    if (missing && core::existing_files(target).empty()) continue;
-    rows.push_back(row_of(target, slots));
-    found = true;
-  }
-  return found ? std::nullopt : std::optional(failure_from(itself.error()));
-}
-
-// Who waits for any permit waits at several of them.
-void add_waiters(std::vector<core::Party>& waiters, const core::FileReport& report, std::optional<unsigned> slot) {
-  for (core::Party party : report.waiters) {
-    const auto is_it = [&party](const core::Party& other) { return party.pid && other.pid == party.pid; };
-    if (std::any_of(waiters.begin(), waiters.end(), is_it)) continue;
-    party.slot = slot;
-    waiters.push_back(std::move(party));
-  }
-}
-
-// One report made of those of the permits, and the queues behind them.
-void merge(Row& row, const core::FileReport* reports) {
-  core::FileReport merged;
-  bool any_file = false;
-  bool any_unknown = !row.all_slots_known;
-  for (std::size_t i = 0; i < row.slot_numbers.size(); ++i) {
-    const core::FileReport& report = reports[i];
-    any_file = any_file || report.state != core::LockState::absent;
-    any_unknown = any_unknown || report.state == core::LockState::unknown;
-    if (report.record == core::RecordState::stale || merged.record == core::RecordState::none)
-      merged.record = report.record;
-    if (row.lock.used == 0) merged.evidence = report.evidence;
-    add_waiters(merged.waiters, report, row.slot_numbers[i]);
-    if (report.state != core::LockState::held) continue;
-    merged.evidence = report.evidence;
-    if (merged.mode != sys::Mode::exclusive) merged.mode = report.mode;
-    ++row.lock.used;
-    for (core::Party party : report.holders) {
-      party.slot = row.slot_numbers[i];
-      merged.holders.push_back(std::move(party));
-    }
-  }
-  for (std::size_t i = row.slot_numbers.size(); i < row.files.size(); ++i) {
-    add_waiters(merged.waiters, reports[i], std::nullopt);
-  }
-  merged.state = any_file ? core::LockState::free : core::LockState::absent;
-  if (any_unknown) merged.state = core::LockState::unknown;
-  if (row.lock.used > 0) merged.state = core::LockState::held;
-  row.lock.file = std::move(merged);
-}
-
-StatusReport report_of(std::vector<Row> rows) {
-  std::vector<std::string> files;
-  for (const Row& row : rows) files.insert(files.end(), row.files.begin(), row.files.end());
-  StatusReport report{sys::host_name(), core::utc_now(), {}};
-  const std::vector<core::FileReport> reports = core::inspect(files);
-  std::size_t next = 0;
-  for (Row& row : rows) {
-    if (row.lock.tier == core::Tier::semaphore) {
-      merge(row, reports.data() + next);
-    } else {
-      row.lock.file = reports[next];
-    }
-    next += row.files.size();
-    report.locks.push_back(std::move(row.lock));
-  }
+  if (!concerned.empty()) report.deadlocks = core::deadlocks_of(concerned);
   return report;
+}
+
+std::string nothing_to_tell(const StatusOptions& options) {
+  if (options.held || options.all) return "no lock is held or waited for\n";
+  return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
+}
+
+std::string shown(const StatusReport& report, const StatusOptions& options, std::optional<std::size_t> columns) {
+  if (options.global.json) return status_document(report);
+  if (options.graph) return status_graph(report);
+  std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
+                                          options.verbose ? Telling::everything : Telling::briefly, columns});
+  return text.empty() ? nothing_to_tell(options) : text;
+}
+
+void add_status_options(CLI::App& app, StatusOptions& options) {
+  add_global_options(app, options.global);
+  add_paths(app, options.paths);
+  auto* const recursive = app.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
+  app.add_flag("--all", options.all, "every lock that is held on this machine")
+      ->excludes(recursive)
+      ->group("Which locks");
+  recursive->group("Which locks");
+  app.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
+  // A flag, and so its value has to follow in the same word.
+  auto* const watch = app.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
+  watch->type_name("SECONDS")->group("How");
+  app.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->excludes(watch)->group("How");
+  app.add_flag("-v,--verbose", options.verbose, "also what is absent, and all that is known")->group("How");
+  set_help(app, "grex-lock status [OPTIONS] [PATH...]",
+           "Examples:\n"
+           "  grex-lock status -r --held ~/ws\n"
+           "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
+}
+
+std::optional<Failure> complete_choice(StatusOptions& options) {
+  if (options.all && !options.paths.empty()) return usage_failure("--all takes no PATH", "'-r PATH' looks below one");
+  if (options.graph && options.global.json) return usage_failure("--graph is not JSON", "leave out one of them");
+  if (options.watch.empty()) return std::nullopt;
+  options.interval = interval_form.parse(options.watch);
+  if (options.interval) return std::nullopt;
+  return usage_failure("--watch: " + not_of_form(options.watch, interval_form.description),
+                       "see 'grex-lock status --help'");
 }
 
 }  // namespace
 
 Outcome status(const Invocation& invocation) {
-  GlobalOptions global;
-  std::vector<std::string> paths;
+  StatusOptions options;
   CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
-  add_global_options(app, global);
-  add_paths(app, paths);
-  set_help(app, "grex-lock status [OPTIONS] [PATH...]",
-           "Examples:\n"
-           "  grex-lock status ~/ws/app\n"
-           "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
+  add_status_options(app, options);
   if (auto outcome = parse(app, invocation)) return *outcome;
-  if (auto failure = complete(global)) return failed(*failure);
-  std::optional<unsigned> slots;
-  if (auto failure = apply_default(slots)) return failed(*failure);
+  if (auto failure = complete(options.global)) return failed(*failure);
+  if (auto failure = apply_default(options.slots)) return failed(*failure);
+  if (auto failure = complete_choice(options)) return failed(*failure);
 
-  if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
-  std::vector<Row> rows;
-  for (const std::string& path : paths) {
-    if (auto failure = add_rows(path, *global.layouts, *slots, rows)) return failed(*failure);
+  Found found;
+  const auto look = [&](std::optional<std::size_t> columns) -> std::variant<std::string, Failure> {
+    found = {};
+    if (auto failure = find(options, found)) return *failure;
+    return shown(report_of(found.locks, options), options, columns);
+  };
+  const bool on_screen = is_screen() && !options.global.json;
+  if (options.interval) {
+    return on_screen ? watch_on_screen(*options.interval, look) : watch_in_lines(*options.interval, look);
   }
-  const StatusReport report = report_of(std::move(rows));
-  if (global.json) return print(status_document(report));
-  return print(status_text(report, use_color(global.color) ? Colored::yes : Colored::no));
+  const auto seen = look(is_screen() ? std::optional<std::size_t>(sys::columns_of(STDOUT_FILENO)) : std::nullopt);
+  if (const auto* failure = std::get_if<Failure>(&seen)) return failed(*failure);
+  Outcome outcome = print(std::get<std::string>(seen));
+  if (!outcome.failure) outcome.exit_code = found.exit_code;
+  return outcome;
 }
 
 }  // namespace grex::cli

@@ -33,6 +33,12 @@ std::optional<int> parse_exit_code(std::string_view text) {
   return code ? std::optional<int>(*code) : std::nullopt;
 }
 
+std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text) {
+  constexpr std::chrono::milliseconds shortest(100);
+  const auto interval = core::parse_duration(text);
+  return interval && *interval >= shortest ? interval : std::nullopt;
+}
+
 std::optional<int> parse_natural(std::string_view text) {
   const auto number = parse_number<int>(text);
   return number && *number >= 0 ? number : std::nullopt;

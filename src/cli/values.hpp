@@ -31,6 +31,7 @@ struct Form {
 std::optional<TierCheck> tier_check_named(std::string_view name);
 std::optional<Color> color_named(std::string_view name);
 std::optional<int> parse_exit_code(std::string_view text);
+std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text);
 std::optional<int> parse_natural(std::string_view text);
 std::optional<unsigned> parse_slots(std::string_view text);
 std::optional<NamedLock> parse_named_lock(std::string_view text);
@@ -42,6 +43,7 @@ inline constexpr Form<TierCheck> tier_check_form = {tier_check_named, "enforce, 
 inline constexpr Form<Color> color_form = {color_named, "auto, always or never"};
 inline constexpr Form<std::chrono::nanoseconds> duration_form = {core::parse_duration,
                                                                  "a duration such as 5, 0.25, 250ms, 2m or 1h"};
+inline constexpr Form<std::chrono::nanoseconds> interval_form = {parse_interval, "a duration from 0.1s up"};
 inline constexpr Form<int> exit_code_form = {parse_exit_code, "a number from 0 to 255"};
 inline constexpr Form<int> natural_form = {parse_natural, "a number from 0 up"};
 inline constexpr Form<unsigned> slots_form = {parse_slots, "a number of permits from 0 to 4096"};

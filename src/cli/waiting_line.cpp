@@ -1,12 +1,12 @@
 #include "cli/waiting_line.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "cli/lock_failure.hpp"
+#include "cli/output.hpp"
 #include "cli/printable.hpp"
 #include "sys/file.hpp"
 #include "sys/terminal.hpp"
@@ -19,15 +19,6 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds before_the_first(1);
 constexpr std::chrono::seconds between_drawings(1);
 constexpr std::chrono::seconds between_lines(30);
-
-constexpr std::string_view erase = "\r\x1b[K";
-
-// Elsewhere than in the foreground of a terminal, others write too.
-bool may_draw() {
-  const char* const term = ::getenv("TERM");
-  const bool obeys = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-  return obeys && sys::is_terminal(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO);
-}
 
 // It is redrawn every second, which a tenth would only make restless.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
@@ -53,11 +44,11 @@ void WaitingLine::tell_until(int over) {
     tell(over);
     pause = sys::is_terminal(STDERR_FILENO) ? between_drawings : between_lines;
   }
-  if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase);
+  if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase_line);
 }
 
 void WaitingLine::tell(int over) {
-  const bool draws = may_draw();
+  const bool draws = can_redraw_on_stderr();
   const auto now = steady_clock::now();
   if (!draws && noted_ && now - *noted_ < between_lines) return;
   core::Ahead ahead = core::look_ahead(queue_);
@@ -65,7 +56,7 @@ void WaitingLine::tell(int over) {
   ahead_ = std::move(ahead);
   std::string line;
   if (draws) {
-    line = std::string(erase) + text_within(sys::columns_of(STDERR_FILENO) - 1);
+    line = std::string(erase_line) + text_within(sys::columns_of(STDERR_FILENO) - 1);
   } else {
     line = text(printable(busy_.path), Detail::no_date) + "\n";
     noted_ = now;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/failure.hpp"
-#include "cli/report_text.hpp"
+#include "cli/holder_line.hpp"
 #include "core/queue.hpp"
 #include "sys/side_thread.hpp"
 

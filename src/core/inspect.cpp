@@ -68,7 +68,7 @@ void look_at_file(Subject& subject, const KernelView& view) {
   for (int i = 0; i < looks && view.is_torn_for(subject.file) && held_by_nobody_listed(); ++i) {
     look_at_lock(subject, KernelView::take());
   }
-  read_record(subject);
+  if (status->size > 0) read_record(subject);
 }
 
 // A descriptor for the file of one of the subjects. It counts only if it has
@@ -93,22 +93,18 @@ void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector
 void look_at_processes(const std::vector<Subject*>& held, const KernelView& view) {
   std::vector<sys::FileId> files(held.size());
   std::transform(held.begin(), held.end(), files.begin(), [](const Subject* subject) { return subject->file; });
+  std::sort(files.begin(), files.end());
   const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
   for (const pid_t pid : sys::processes()) {
     if (pid == self) continue;
-    const auto descriptors = sys::descriptors_of(pid, files);
+    const auto descriptors = sys::descriptors_of(pid);
     if (!descriptors) {
       for (Subject* subject : held) subject->unreadable.push_back(pid);
       continue;
     }
-    for (const sys::OpenDescriptor& descriptor : *descriptors) look_at_descriptor(descriptor, held, view);
-  }
-}
-
-// From the file itself: a static program can't ask NSS.
-void name_users(std::vector<Party>& parties, const std::string& passwd) {
-  for (Party& party : parties) {
-    if (party.uid) party.user = parse_user_name(passwd, *party.uid);
+    for (const sys::OpenDescriptor& descriptor : *descriptors) {
+      if (std::binary_search(files.begin(), files.end(), descriptor.file)) look_at_descriptor(descriptor, held, view);
+    }
   }
 }
 
@@ -148,14 +144,13 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
   if (!held.empty()) {
     look_at_processes(held, view);
     const ProcessIdentity self = own_identity();
-    constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;
-    const auto passwd = sys::read_file("/etc/passwd", longest_passwd);
+    std::vector<Party*> parties;
     for (Subject* subject : held) {
       name_parties(*subject, self);
-      if (!passwd) continue;
-      name_users(subject->report.holders, *passwd);
-      name_users(subject->report.waiters, *passwd);
+      for (Party& party : subject->report.holders) parties.push_back(&party);
+      for (Party& party : subject->report.waiters) parties.push_back(&party);
     }
+    name_users(parties);
   }
   std::vector<FileReport> reports;
   reports.reserve(subjects.size());

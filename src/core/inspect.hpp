@@ -28,6 +28,7 @@ struct Party {
   std::optional<pid_t> pid;
   Role role = Role::fd_holder;
   std::optional<bool> alive;
+  std::optional<pid_t> parent;  ///< the nearest of its ancestors that has this lock too
   std::optional<uid_t> uid;
   std::optional<std::string> user;
   std::vector<std::string> command;

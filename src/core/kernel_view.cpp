@@ -5,6 +5,11 @@
 #include "sys/proc.hpp"
 
 namespace grex::core {
+namespace {
+
+bool has_lesser_file(const KernelLock& a, const KernelLock& b) { return a.file < b.file; }
+
+}  // namespace
 
 KernelView KernelView::take() {
   const sys::LockTableText table = sys::lock_table_text();
@@ -13,12 +18,18 @@ KernelView KernelView::take() {
   return {parse_lock_table(table.text), parse_local_devices(sys::mount_table_text()), scope};
 }
 
+KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
+    : locks_(std::move(locks)), local_devices_(std::move(local_devices)), scope_(scope) {
+  std::stable_sort(locks_.begin(), locks_.end(), has_lesser_file);
+}
+
 std::vector<KernelLock> KernelView::on(sys::FileId file) const {
+  const auto [first, last] = std::equal_range(locks_.begin(), locks_.end(), KernelLock{.file = file}, has_lesser_file);
   std::vector<KernelLock> found;
-  for (const KernelLock& lock : locks_) {
+  std::copy_if(first, last, std::back_inserter(found), [&found](const KernelLock& lock) {
     // A list that changed while it was read may have a lock twice.
-    if (lock.file == file && std::find(found.begin(), found.end(), lock) == found.end()) found.push_back(lock);
-  }
+    return std::find(found.begin(), found.end(), lock) == found.end();
+  });
   return found;
 }
 

@@ -18,11 +18,13 @@ class KernelView {
     torn,        ///< locks that came or went meanwhile may have hidden others
     namespaced,  ///< processes of other PID namespaces are missing
   };
-  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
-      : locks_(std::move(locks)), local_devices_(std::move(local_devices)), scope_(scope) {}
+  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope);
 
-  /// The locks and waits on a file.
+  /// The locks and waits on a file, in the kernel's order.
   [[nodiscard]] std::vector<KernelLock> on(sys::FileId file) const;
+
+  /// All of them, those on one file together.
+  [[nodiscard]] const std::vector<KernelLock>& all() const { return locks_; }
 
   /// Whether a lock on this file could not be hidden from the view: where
   /// `on` lists none, the file is free.
@@ -37,7 +39,7 @@ class KernelView {
  private:
   [[nodiscard]] bool is_local(sys::FileId file) const;
 
-  std::vector<KernelLock> locks_;
+  std::vector<KernelLock> locks_;  // sorted by file
   std::vector<std::uint64_t> local_devices_;
   Scope scope_;
 };

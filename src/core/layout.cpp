@@ -34,8 +34,34 @@ std::optional<unsigned> number_between(std::string_view prefix, std::string_view
   return number && std::to_string(*number) == name ? number : std::nullopt;
 }
 
-bool is_longer_and_ends_with(std::string_view text, std::string_view end) {
-  return text.size() > end.size() && text.ends_with(end);
+constexpr std::string_view nested_directory = "/.grex";
+
+// What a path is without such an end; nothing where it has another, or only that.
+std::optional<std::string_view> without_end(std::string_view path, std::string_view end) {
+  if (path.size() <= end.size() || !path.ends_with(end)) return std::nullopt;
+  return path.substr(0, path.size() - end.size());
+}
+
+std::string or_root(std::string_view directory) { return directory.empty() ? "/" : std::string(directory); }
+
+// Of a lock file that lies in what it guards, or in its `.grex/`.
+LockPlace place_inside(Tier tier, std::string_view directory) {
+  if (!directory.ends_with(nested_directory)) return {tier, Layout::flat, or_root(directory), {}};
+  return {tier, Layout::nested, or_root(directory.substr(0, directory.size() - nested_directory.size())), {}};
+}
+
+// Of a clone's lock file, which lies elsewhere; its name is longer than its end.
+std::optional<LockPlace> place_outside(std::string_view path) {
+  if (const auto target = without_end(path, flat_backend_suffix); target && !target->ends_with('/')) {
+    return LockPlace{Tier::backend, Layout::flat, std::string(*target), {}};
+  }
+  const std::string locks = "/" + std::string(nested_backend_directory);
+  const auto directory = path.rfind(locks);
+  if (directory == std::string_view::npos) return std::nullopt;
+  const auto child = without_end(path.substr(directory + locks.size()), nested_backend_suffix);
+  if (!child || child->ends_with('/')) return std::nullopt;
+  return LockPlace{
+      Tier::backend, Layout::nested, std::string(path.substr(0, directory)).append("/").append(*child), {}};
 }
 
 }  // namespace
@@ -72,16 +98,30 @@ std::optional<unsigned> slot_number(std::string_view name) { return number_betwe
 
 std::optional<unsigned> queue_number(std::string_view name) { return number_between(queue_prefix, name); }
 
+std::optional<LockPlace> place_of(std::string_view path) {
+  const auto slash = path.rfind('/');
+  const std::string_view directory = slash == std::string_view::npos ? "" : path.substr(0, slash);
+  const std::string_view name = path.substr(slash + 1);  // npos + 1 is 0
+  if (name == sync_name) return place_inside(Tier::workspace_sync, directory);
+  if (name == pack_name) return place_inside(Tier::per_pack, directory);
+  if (const auto slot = slot_number(name); slot || queue_number(name)) {
+    LockPlace place = place_inside(Tier::semaphore, directory);
+    place.slot = slot;
+    return place;
+  }
+  const std::string manifest = "/" + std::string(manifest_name);
+  if (path.ends_with(manifest)) {
+    return LockPlace{Tier::manifest, Layout::flat, or_root(path.substr(0, path.size() - manifest.size())), {}};
+  }
+  return place_outside(path);
+}
+
+bool may_be_lock_file(std::string_view name) { return name.ends_with(slot_suffix) || name == pack_name; }
+
 std::optional<Tier> tier_of_lock_file(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
-  if (name == sync_name) return Tier::workspace_sync;
-  if (slot_number(name)) return Tier::semaphore;
-  if (name == pack_name) return Tier::per_pack;
-  if (is_longer_and_ends_with(name, flat_backend_suffix)) return Tier::backend;
-  const bool among_nested = path.find("/" + std::string(nested_backend_directory)) != std::string_view::npos;
-  if (among_nested && is_longer_and_ends_with(name, nested_backend_suffix)) return Tier::backend;
-  if (is_longer_and_ends_with(path, "/" + std::string(manifest_name))) return Tier::manifest;
-  return std::nullopt;
+  const auto place = place_of(path);
+  const bool is_queue = place && place->tier == Tier::semaphore && !place->slot;
+  return place && !is_queue ? std::optional(place->tier) : std::nullopt;
 }
 
 }  // namespace grex::core

@@ -41,6 +41,21 @@ std::optional<unsigned> slot_number(std::string_view name);
 /// without directories, is the queue.
 std::optional<unsigned> queue_number(std::string_view name);
 
+/// What a lock file is for, as its whole path tells.
+struct LockPlace {
+  Tier tier = Tier::per_pack;
+  Layout layout = Layout::flat;  ///< flat for what is the same in both
+  std::string target;            ///< what it guards
+  std::optional<unsigned> slot;  ///< at tier semaphore, the permit's number; a queue has none
+};
+
+/// The inverse of lock_name and queue_name, in any layout; nullopt for another's
+/// file.
+std::optional<LockPlace> place_of(std::string_view path);
+
+/// Whether a file of this name, without directories, can be a lock file.
+bool may_be_lock_file(std::string_view name);
+
 /// The tier whose lock file a path names, in any layout; nullopt for another's
 /// file.
 std::optional<Tier> tier_of_lock_file(std::string_view path);

@@ -154,27 +154,58 @@ void add_holders(Subject& subject, const ProcessIdentity& self) {
   }
 }
 
+// A holder's children that inherited the lock are told under it.
+void find_parents(std::vector<Party>& holders) {
+  constexpr int highest_tree = 64;  // and no circle, while processes come and go
+  for (Party& holder : holders) {
+    if (!holder.pid || holder.alive != true) continue;
+    std::optional<pid_t> ancestor = *holder.pid;
+    for (int i = 0; i < highest_tree && !holder.parent; ++i) {
+      ancestor = parse_parent(sys::process_file(*ancestor, "stat").value_or(""));
+      if (ancestor.value_or(0) <= 0) break;
+      const auto is_it = [&](const Party& other) { return other.pid == ancestor && other.alive == true; };
+      if (std::any_of(holders.begin(), holders.end(), is_it)) holder.parent = ancestor;
+    }
+  }
+}
+
 void add_waiters(Subject& subject) {
   for (const KernelLock& lock : subject.locks) {
     if (is_holder(lock)) continue;
-    Party party;
-    party.role = Role::waiter;
+    Party party = waiting_party(lock.pid);
     party.mode = lock.mode;
-    if (lock.pid > 0) {
-      party.pid = lock.pid;
-      party.alive = true;  // a waiter that ends leaves the queue
-      describe_process(party);
-    }
-    subject.report.waiters.push_back(party);
+    subject.report.waiters.push_back(std::move(party));
   }
 }
 
 }  // namespace
 
+Party waiting_party(pid_t pid) {
+  Party party;
+  party.role = Role::waiter;
+  if (pid <= 0) return party;
+  party.pid = pid;
+  party.alive = true;  // a waiter that ends leaves the queue
+  describe_process(party);
+  return party;
+}
+
+// From the file itself: a static program can't ask NSS.
+void name_users(const std::vector<Party*>& parties) {
+  if (parties.empty()) return;
+  constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;
+  const auto passwd = sys::read_file("/etc/passwd", longest_passwd);
+  if (!passwd) return;
+  for (Party* party : parties) {
+    if (party->uid) party->user = parse_user_name(*passwd, *party->uid);
+  }
+}
+
 bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::Role::holder; }
 
 void name_parties(Subject& subject, const ProcessIdentity& self) {
   add_holders(subject, self);
+  find_parents(subject.report.holders);
   add_waiters(subject);
 }
 

@@ -22,6 +22,12 @@ struct Subject {
   FileReport report;
 };
 
+/// A process that waits for a lock.
+Party waiting_party(pid_t pid);
+
+/// Fills in the names of their users, as far as /etc/passwd has them.
+void name_users(const std::vector<Party*>& parties);
+
 bool is_holder(const KernelLock& lock);
 
 /// Tells who holds a lock that is held, and who waits for it: fills in holders,

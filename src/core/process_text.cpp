@@ -21,6 +21,12 @@ std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
   return parse_number<std::uint64_t>(take_until(fields, ' '));
 }
 
+std::optional<pid_t> parse_parent(std::string_view stat) {
+  std::string_view fields = fields_after_name(stat);
+  take_until(fields, ' ');
+  return parse_number<pid_t>(take_until(fields, ' '));
+}
+
 bool has_ended(std::string_view stat) {
   const std::string_view fields = fields_after_name(stat);
   return fields.starts_with('Z') || fields.starts_with('X');
@@ -46,6 +52,14 @@ std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
   while (!fdinfo.empty()) {
     const std::string_view line = take_until(fdinfo, '\n');
     if (line.starts_with(label)) return parse_number<pid_t>(line.substr(label.size()));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name) {
+  while (!environ.empty()) {
+    std::string_view value = take_until(environ, '\0');
+    if (take_until(value, '=') == name) return value;
   }
   return std::nullopt;
 }

@@ -14,6 +14,9 @@ namespace grex::core {
 /// boot. With the process id and the boot id it names one process for good.
 std::optional<std::uint64_t> parse_start_time(std::string_view stat);
 
+/// Field 4 of /proc/PID/stat: its parent, 0 where that is of another namespace.
+std::optional<pid_t> parse_parent(std::string_view stat);
+
 /// Field 3 of /proc/PID/stat says that the process has ended, and only its
 /// parent has not asked for its status yet.
 bool has_ended(std::string_view stat);
@@ -28,6 +31,10 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status);
 /// The process that a pidfd's /proc/self/fdinfo/N is about: its number in the PID
 /// namespace of that /proc; -1 if it has ended.
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
+
+/// The value of a variable in /proc/PID/environ, as it was when the process's
+/// program began.
+std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name);
 
 /// The name of a user in /etc/passwd's text.
 std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid);

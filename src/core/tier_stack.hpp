@@ -14,7 +14,10 @@
 
 namespace grex::core {
 
-/// One lock that an ancestor took, as it travels in GREX_LOCK_STACK.
+/// The environment's variable in which the locks of ancestors travel.
+inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
+
+/// One lock that an ancestor took, as it travels there.
 struct StackEntry {
   Tier tier = Tier::per_pack;
   std::string path;  ///< of the lock file, for people; `file` is its identity

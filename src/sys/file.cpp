@@ -24,26 +24,7 @@ FileStatus from_stat(const struct stat& st) {
   if (S_ISREG(st.st_mode)) type = FileType::regular;
   if (S_ISDIR(st.st_mode)) type = FileType::directory;
   const auto modified = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
-  return {type, {st.st_dev, st.st_ino}, modified};
-}
-
-ErrorKind kind_of_lookup(int err) {
-  switch (err) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENAMETOOLONG:
-    case ELOOP:
-      return ErrorKind::not_found;
-    case EACCES:
-    case EPERM:
-      return ErrorKind::permission;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return ErrorKind::system;
-    default:
-      return ErrorKind::io;
-  }
+  return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), modified};
 }
 
 bool leads_to(const std::string& name, int fd) {
@@ -97,6 +78,25 @@ class HeldBack {
 };
 
 }  // namespace
+
+ErrorKind kind_of_lookup(int err) {
+  switch (err) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return ErrorKind::not_found;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::permission;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorKind::system;
+    default:
+      return ErrorKind::io;
+  }
+}
 
 Result<FileStatus> status_of(const std::string& path) {
   struct stat st;

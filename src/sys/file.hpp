@@ -26,8 +26,12 @@ enum class FileType { absent, regular, directory, other };
 struct FileStatus {
   FileType type = FileType::absent;
   FileId id;
+  std::uint64_t size = 0;                  ///< bytes
   std::chrono::nanoseconds modified = {};  ///< since the epoch
 };
+
+/// What it means that a file could not be opened or looked up.
+ErrorKind kind_of_lookup(int err);
 
 /// lstat(2): a symlink is `other`. A missing file, or a missing directory on
 /// the way to it, is `absent`, not an Error. Errors: not-found (a loop of

@@ -57,6 +57,8 @@ std::optional<std::string> process_file(pid_t pid, const std::string& name) {
   return text_of(process_path(pid, name), small_file);
 }
 
+std::optional<std::string> process_environment(pid_t pid) { return text_of(process_path(pid, "environ"), big_table); }
+
 std::optional<std::string> process_link(pid_t pid, const std::string& name) {
   std::array<char, PATH_MAX> buffer;
   const ssize_t n = ::readlink(process_path(pid, name).c_str(), buffer.data(), buffer.size());
@@ -91,7 +93,7 @@ std::optional<uid_t> owner_of(pid_t pid) {
   return st.st_uid;
 }
 
-std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::vector<FileId>& files) {
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(process_path(pid, "fd").c_str()), ::closedir);
   if (dir == nullptr) return std::nullopt;
   std::vector<OpenDescriptor> found;
@@ -101,11 +103,15 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::
     // What is known already will do: another's descriptor may lead to a server
     // that does not answer.
     struct statx st;
-    if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) != 0) continue;
+    if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) continue;
     const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
-    if (std::find(files.begin(), files.end(), id) != files.end()) found.push_back({pid, *number, id});
+    found.push_back({pid, *number, id, S_ISREG(st.stx_mode)});
   }
   return found;
+}
+
+std::string path_of(const OpenDescriptor& descriptor) {
+  return process_link(descriptor.pid, "fd/" + std::to_string(descriptor.number)).value_or("");
 }
 
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {

@@ -33,6 +33,9 @@ std::string mount_table_text();
 /// /proc/PID/NAME, such as "stat" or "cmdline"; at most 64 KiB of it.
 std::optional<std::string> process_file(pid_t pid, const std::string& name);
 
+/// /proc/PID/environ, however long (execve(2) allows 6 MiB).
+std::optional<std::string> process_environment(pid_t pid);
+
 /// Stands for this process in the functions that take a process id, whichever
 /// number it has in /proc.
 inline constexpr pid_t own_process = 0;
@@ -66,11 +69,15 @@ struct OpenDescriptor {
   pid_t pid = 0;
   int number = -1;
   FileId file;
+  bool is_regular = false;  ///< a regular file
 };
 
-/// A process's descriptors for the given files; nullopt where they may not be
-/// looked at (another user's process).
-std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const std::vector<FileId>& files);
+/// A process's descriptors; nullopt where they may not be looked at (another
+/// user's process).
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid);
+
+/// The path of the file behind a descriptor, as path_of(int) in sys/file.hpp.
+std::string path_of(const OpenDescriptor& descriptor);
 
 /// The lines of /proc/PID/fdinfo/N.
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor);

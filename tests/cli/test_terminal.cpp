@@ -151,6 +151,7 @@ TEST_CASE("a terminal that hangs up ends the wait by SIGHUP") {
 
 TEST_CASE("colour is for terminals, and NO_COLOR and --color have their say") {
   const TempDir dir;
+  write_file(dir / ".grex-lock", "");
   const std::string escape = "\x1b[";
   const auto shows_color = [&](const Words& words, const Setup& setup = {}) {
     Terminal terminal(words, setup);

@@ -36,12 +36,39 @@ TEST_CASE("every lock file's name tells its tier, and no other file's does") {
     for (const Tier tier : all_tiers) CHECK(tier_of_lock_file("/ws/" + lock_name(layout, tier, "app", 7)) == tier);
   }
   CHECK(tier_of_lock_file(".grex-lock") == Tier::per_pack);
-  for (const char* const path :
-       {"", "/", "/ws/lock", "/ws/.grex-lock/x", "/ws/.grex-backend.lock", "/ws/x.backend.lock", "/ws/.grex.lock",
-        "/ws/.grex/locks/.backend.lock", "/ws/x.grex-lock", "/ws/.grex.slot-queue-4.lock"}) {
+  for (const char* const path : {"", "/", "/ws/lock", "/ws/.grex-lock/x", "/ws/.grex-backend.lock",
+                                 "/ws/x.backend.lock", "/ws/.grex.lock", "/ws/.grex/locks/.backend.lock",
+                                 "/ws/.grex/locks/a/.backend.lock", "/ws/x.grex-lock", "/ws/.grex.slot-queue-4.lock"}) {
     CAPTURE(path);
     CHECK_FALSE(tier_of_lock_file(path));
   }
+}
+
+TEST_CASE("a lock file's path tells what it guards, and in which layout") {
+  const auto check = [](const std::string& path, Tier tier, Layout layout, const std::string& target) {
+    CAPTURE(path);
+    const auto place = place_of(path);
+    REQUIRE(place);
+    CHECK(place->tier == tier);
+    CHECK(place->layout == layout);
+    CHECK(place->target == target);
+  };
+  for (const Layout layout : {Layout::flat, Layout::nested}) {
+    for (const Tier tier : all_tiers) {
+      const bool is_child = tier == Tier::backend;
+      const bool is_same_in_both = tier == Tier::manifest;
+      check("/ws/" + lock_name(layout, tier, "app", 7), tier, is_same_in_both ? Layout::flat : layout,
+            is_child ? "/ws/app" : "/ws");
+    }
+    check("/ws/" + queue_name(layout, 4), Tier::semaphore, layout, "/ws");
+  }
+  check("/.grex-lock", Tier::per_pack, Layout::flat, "/");
+  check("/.grex/.grex-lock", Tier::per_pack, Layout::nested, "/");
+  check("/.grex/.grex.lock", Tier::manifest, Layout::flat, "/");
+  check("/app.grex-backend.lock", Tier::backend, Layout::flat, "/app");
+  check("/.grex/locks/a/b.backend.lock", Tier::backend, Layout::nested, "/a/b");
+  CHECK(place_of("/ws/.grex.slot-7.lock")->slot == 7);
+  CHECK_FALSE(place_of("/ws/.grex.slot-queue-7.lock")->slot);
 }
 
 TEST_CASE("the queue for permits is no permit") {

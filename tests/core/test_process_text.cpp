@@ -14,6 +14,8 @@ TEST_CASE("the process behind a pidfd is the one of its Pid line") {
 TEST_CASE("the start time is found behind any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);
+  CHECK(parse_parent("42 (a) b) ( S 1)" + tail) == 1);
+  CHECK_FALSE(parse_parent("42 sh S 1 2 3"));
   CHECK(parse_start_time("42 (a) b) ( S 1)" + tail) == 987654);
   CHECK_FALSE(parse_start_time(""));
   CHECK_FALSE(parse_start_time("42 (sh) S 1 2 3"));

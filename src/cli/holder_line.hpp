@@ -3,12 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/status_report.hpp"
 #include "core/inspect.hpp"
 
 namespace grex::cli {
-
-enum class Colored { no, yes };
 
 /// How much a line tells of a holder: all; all but the date since when; or just
 /// what fits where there is little room.
@@ -17,8 +14,5 @@ enum class Detail { all, no_date, brief };
 /// Who holds a lock, since when, running what, with its note: one line, without
 /// the newline. Says so where that can't be known.
 std::string holder_line(const std::vector<core::Party>& holders, core::UtcTime now, Detail detail = Detail::all);
-
-/// One aligned line a lock, for people.
-std::string status_text(const StatusReport& report, Colored colored);
 
 }  // namespace grex::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/find_locks.hpp"
+#include "core/inspect.hpp"
+
+namespace grex::core {
+
+/// One lock as it is, whatever number of files it has.
+struct LockReport {
+  Tier tier = Tier::per_pack;
+  std::string target;  ///< canonical path
+  std::string path;    ///< of the lock file; at tier semaphore a permit's
+  FileReport file;     ///< at tier semaphore, what is to be said of all of them
+  unsigned slots = 0;  ///< at tier semaphore: permits, 0 is unbounded
+  unsigned used = 0;   ///< and how many of them are held
+};
+
+/// Looks at all of them at once, as `inspect` does. One report a lock, in their
+/// order. `slots` is how many permits are meant at tier semaphore.
+std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots);
+
+}  // namespace grex::core

@@ -1,0 +1,128 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+// Takes one lock, says so, and then, on a line of input, waits for the other.
+Process take_two(const TempDir& dir, const std::string& first, const std::string& second) {
+  const auto file = [](const std::string& name) { return name + "/.grex-lock"; };
+  Process process({"flock", file(first), "sh", "-c", "echo; read line; exec flock " + file(second) + " true"},
+                  in(dir.path()));
+  process.line();
+  return process;
+}
+
+json status_of(const std::string& path) { return json::parse(run_tool({"status", "--json", path}).out); }
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// Two flock(1) that wait for each other: of a lock `a`, and one `b`.
+struct RealDeadlock {
+  explicit RealDeadlock(const TempDir& dir) : one(make(dir)), other(take_two(dir, "b", "a")) {
+    one.write("\n");
+    until([&dir] { return waiters_on(dir / "b/.grex-lock") == 1; });
+    other.write("\n");
+    until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1; });
+  }
+  static Process make(const TempDir& dir) {
+    dir.make("a");
+    dir.make("b");
+    return take_two(dir, "a", "b");
+  }
+  Process one;
+  Process other;
+};
+
+// Who waits for a lock, as status tells it.
+pid_t waiter_of(const json& document) {
+  for (const json& lock : document["locks"]) {
+    if (!lock["waiters"].empty()) return lock["waiters"][0]["pid"];
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("two flock(1) that wait for each other are told as a deadlock: JSON, text and DOT") {
+  const TempDir dir;
+  const RealDeadlock deadlock(dir);
+  const json document = status_of(dir / "a");
+  std::vector<pid_t> pids = {waiter_of(document), waiter_of(status_of(dir / "b"))};
+  std::sort(pids.begin(), pids.end());
+  CHECK(document["deadlocks"] == json::array({pids}));
+
+  const std::string text = run_tool({"status", dir / "a"}).out;
+  CHECK(text.starts_with("deadlock: "));
+  CHECK(has(text, "waits for " + dir / "a/.grex-lock, which "));
+  CHECK(has(text, "waits for " + dir / "b/.grex-lock, which "));
+
+  const std::string dot = run_tool({"status", "--graph", dir / "a"}).out;
+  CHECK(dot.starts_with("digraph "));
+  CHECK(std::count(dot.begin(), dot.end(), '>') == 2 * 2 + 1);  // and one to the holder outside of the circle
+  std::size_t red = 0;
+  for (auto at = dot.find("color=red"); at != std::string::npos; at = dot.find("color=red", at + 1)) ++red;
+  CHECK(red == 4);
+}
+
+TEST_CASE("a job that waits behind a deadlock is told of it, and others are not") {
+  const TempDir dir;
+  const RealDeadlock deadlock(dir);
+  dir.make("c");
+  // Holds c, and waits for a, which nobody in the deadlock will let go.
+  Process third = take_two(dir, "c", "a");
+  third.write("\n");
+  until([&dir] { return waiters_on(dir / "a/.grex-lock") == 2; });
+  CHECK(status_of(dir / "c")["deadlocks"].size() == 1);
+
+  dir.make("d");
+  const grex::UniqueFd lock = lock_as_grex(dir / "d/.grex-lock");
+  CHECK_FALSE(status_of(dir / "d").contains("deadlocks"));
+}
+
+TEST_CASE("waits in a line are no deadlock") {
+  const TempDir dir;
+  for (const char* const name : {"a", "b"}) dir.make(name);
+  Process holder = take_two(dir, "a", "b");
+  Process waiter = take_two(dir, "b", "a");
+  waiter.write("\n");
+  until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1; });
+  const json document = status_of(dir / "a");
+  CHECK(document["locks"][2]["waiters"].size() == 1);
+  CHECK_FALSE(document.contains("deadlocks"));
+}
+
+TEST_CASE("a command that waits for the lock that its own flock(1) holds is a deadlock of one") {
+  const TempDir dir;
+  Process nested({"flock", dir / ".grex-lock", "flock", dir / ".grex-lock", "true"});
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  const json document = status_of(dir.path());
+  CHECK(document["deadlocks"] == json::array({{waiter_of(document)}}));
+  CHECK(run_tool({"status", dir.path()}).out.starts_with("deadlock: this process waits for "));
+}
+
+TEST_CASE("locks that a command did not inherit are known from its tier stack") {
+  const TempDir dir;
+  for (const char* const name : {"a", "b"}) dir.make(name);
+  // With --close only grex-lock has the lock open; that its command waits keeps it.
+  const auto nested = [&dir](const std::string& first, const std::string& second) {
+    return Process(
+        grex_lock({"run", "--close", dir / first, "--", "sh", "-c",
+                   "echo; read line; exec \"$0\" run --tier-check off \"$1\" -- true", grex_lock(), dir / second}));
+  };
+  Process one = nested("a", "b");
+  one.line();
+  Process other = nested("b", "a");
+  other.line();
+  one.write("\n");
+  other.write("\n");
+  until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1 && waiters_on(dir / "b/.grex-lock") == 1; });
+  CHECK(status_of(dir / "a")["deadlocks"].size() == 1);
+}

@@ -1,0 +1,177 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::string> paths_of(const Finished& finished) {
+  CAPTURE(finished.err);
+  CHECK(finished.ended == exited(0));
+  std::vector<std::string> paths;
+  const json document = json::parse(finished.out);
+  for (const json& lock : document["locks"]) paths.push_back(lock["path"]);
+  return paths;
+}
+
+bool contains(const std::vector<std::string>& paths, const std::string& path) {
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+Setup as_nobody() {
+  return {.before_exec = [] {
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
+  }};
+}
+
+}  // namespace
+
+TEST_CASE("-r finds the lock files of every tier and layout below a directory") {
+  const TempDir dir;
+  dir.make("ws/.grex/locks/libs");
+  dir.make("ws/app/.grex");
+  dir.make("ws/app/.git");
+  for (const char* const name :
+       {"ws/.grex.sync.lock", "ws/.grex.slot-0.lock", "ws/.grex.slot-1.lock", "ws/.grex.slot-queue-2.lock",
+        "ws/.grex/locks/libs/one.backend.lock", "ws/app/.grex-lock", "ws/app/.grex/.grex-lock",
+        "ws/app/.grex/.grex.lock", "ws/lib.grex-backend.lock", "ws/Cargo.lock", "ws/app/.git/.grex-lock"}) {
+    write_file(dir / name, "");
+  }
+  const json document = json::parse(run_tool({"status", "--json", "-r", dir.path()}).out);
+  json found = json::array();
+  for (const json& lock : document["locks"]) found.push_back({lock["tier"], lock["target"], lock["path"]});
+  CHECK(found == json::array({
+                     {"workspace-sync", dir / "ws", dir / "ws/.grex.sync.lock"},
+                     {"semaphore", dir / "ws", dir / "ws/.grex.slot-0.lock"},
+                     {"per-pack", dir / "ws/app", dir / "ws/app/.grex-lock"},
+                     {"per-pack", dir / "ws/app", dir / "ws/app/.grex/.grex-lock"},
+                     {"manifest", dir / "ws/app", dir / "ws/app/.grex/.grex.lock"},
+                     {"backend", dir / "ws/lib", dir / "ws/lib.grex-backend.lock"},
+                     {"backend", dir / "ws/libs/one", dir / "ws/.grex/locks/libs/one.backend.lock"},
+                 }));
+}
+
+TEST_CASE("-r goes behind no link, and neither a FIFO nor a directory of a lock's name stops it") {
+  const TempDir dir;
+  dir.make("real/pack");
+  dir.make("ws/.grex-lock");
+  write_file(dir / "real/pack/.grex-lock", "");
+  REQUIRE(::symlink((dir / "real").c_str(), (dir / "ws/link").c_str()) == 0);
+  CHECK(paths_of(run_tool({"status", "--json", "-r", dir / "ws"})).empty());
+  dir.make("ws/pack");
+  REQUIRE(::mkfifo((dir / "ws/pack/.grex-lock").c_str(), 0600) == 0);
+  const json document = json::parse(run_tool({"status", "--json", "-r", dir / "ws"}).out);
+  REQUIRE(document["locks"].size() == 1);
+  CHECK(document["locks"][0]["state"] == "unknown");
+}
+
+TEST_CASE("-r stays on its file system") {
+  const TempDir dir;
+  dir.make("ws/there");
+  write_file(dir / "ws/.grex-lock", "");
+  const Finished finished =
+      finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+              "mount -t tmpfs none there && >there/.grex-lock && exec " + grex_lock() + " status --json -r ."},
+             in(dir / "ws"));
+  CHECK(paths_of(finished) == std::vector<std::string>{dir / "ws/.grex-lock"});
+}
+
+TEST_CASE("a directory that -r may not read is told, and the rest is reported") {
+  const TempDir dir;
+  REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
+  dir.make("ws/closed");
+  dir.make("ws/open");
+  write_file(dir / "ws/open/.grex-lock", "");
+  REQUIRE(::chmod((dir / "ws/closed").c_str(), 0) == 0);
+  const Finished finished = run_tool({"status", "--json", "-r", dir / "ws"}, as_nobody());
+  ::chmod((dir / "ws/closed").c_str(), 0755);
+  CHECK(finished.ended == exited(77));
+  CHECK(json::parse(finished.out)["locks"].size() == 1);
+  CHECK(finished.err.starts_with("grex-lock: "));
+  CHECK(finished.err.find("ws/closed") != std::string::npos);
+  CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') == 1);
+}
+
+TEST_CASE("-r of what is not there is an error") {
+  const TempDir dir;
+  CHECK(run_tool({"status", "-r", dir / "none"}).ended == exited(66));
+}
+
+TEST_CASE("--held tells what is held or waited for, and no more") {
+  const TempDir dir;
+  for (const char* const name : {"a", "b", "c"}) {
+    dir.make(name);
+    write_file(dir / name + "/.grex-lock", "");
+  }
+  const grex::UniqueFd lock = lock_as_grex(dir / "b/.grex-lock");
+  CHECK(paths_of(run_tool({"status", "--json", "-r", "--held", dir.path()})) ==
+        std::vector<std::string>{dir / "b/.grex-lock"});
+  CHECK(paths_of(run_tool({"status", "--json", "--held", dir / "a"})).empty());
+}
+
+TEST_CASE("--all finds the locks that are held on this machine, whoever holds them and wherever they are") {
+  const TempDir dir;
+  dir.make("app/.grex");
+  dir.make("ws");
+  dir.make("free");
+  write_file(dir / "free/.grex-lock", "");
+  Process tool(grex_lock({"run", dir / "app", "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  Process flock({"flock", dir / "app/.grex/.grex-lock", "sh", "-c", "echo; read line"});
+  flock.line();
+  Process permit(
+      grex_lock({"run", "-t", "semaphore", "--slots", "3", dir / "ws", "--", "sh", "-c", "echo; read line"}));
+  permit.line();
+  const Finished finished = run_tool({"status", "--json", "--all"});
+  const auto paths = paths_of(finished);
+  CHECK(contains(paths, dir / "app/.grex-lock"));
+  CHECK(contains(paths, dir / "app/.grex/.grex-lock"));
+  CHECK(contains(paths, dir / "ws/.grex.slot-0.lock"));
+  CHECK_FALSE(contains(paths, dir / "free/.grex-lock"));
+  for (const json& lock : json::parse(finished.out)["locks"]) CHECK(lock["state"] != "free");
+}
+
+TEST_CASE("--all reaches a lock that only another mount namespace has") {
+  const TempDir dir;
+  dir.make("there");
+  Process inside({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                  "mount -t tmpfs none there && exec " + grex_lock() + " run there -- sh -c 'echo $PPID; read line'"},
+                 in(dir.path()));
+  const std::string pid = inside.line();
+  const auto paths = paths_of(run_tool({"status", "--json", "--all"}));
+  const std::string end = "/root" + dir / "there/.grex-lock";
+  CHECK(std::any_of(paths.begin(), paths.end(),
+                    [&end](const std::string& path) { return path.starts_with("/proc/") && path.ends_with(end); }));
+}
+
+TEST_CASE("--all tells another user that some locks can't be named") {
+  if (::geteuid() != 0) return;  // only root can be two users
+  const TempDir dir;
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Finished finished = run_tool({"status", "--json", "--all"}, as_nobody());
+  CHECK(finished.ended == exited(0));
+  CHECK_FALSE(contains(paths_of(finished), dir / ".grex-lock"));
+  CHECK(finished.err.find("are left out; root sees all") != std::string::npos);
+}
+
+TEST_CASE("choices that make no sense together are usage errors") {
+  const TempDir dir;
+  CHECK(run_tool({"status", "--all", dir.path()}).ended == exited(64));
+  CHECK(run_tool({"status", "--all", "-r"}).ended == exited(64));
+  CHECK(run_tool({"status", "--graph", "--json", dir.path()}).ended == exited(64));
+  CHECK(run_tool({"status", "--graph", "--watch", dir.path()}).ended == exited(64));
+  for (const char* const interval : {"--watch=0", "--watch=0.05", "--watch=x"}) {
+    CAPTURE(interval);
+    const Finished finished = run_tool({"status", interval, dir.path()});
+    CHECK(finished.ended == exited(64));
+    CHECK(finished.err.starts_with("grex-lock: "));
+  }
+}

@@ -1,0 +1,123 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+#include "support/terminal.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+const std::string other_screen = "\x1b[?1049h";
+const std::string first_screen = "\x1b[?1049l";
+
+// A long pause: what is seen sooner was not seen by waiting for it.
+Words watch(const std::string& path, const std::string& interval = "1000") {
+  return grex_lock({"status", "--color=never", "--watch=" + interval, path});
+}
+
+}  // namespace
+
+TEST_CASE("--watch shows what changes, and q gives the screen back") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  Terminal terminal(watch(dir.path(), "0.1"));
+  terminal.expect(other_screen);
+  terminal.expect("per-pack  free  ");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  terminal.expect("per-pack  held  ");
+  terminal.type("q");
+  terminal.expect(first_screen);
+  CHECK(terminal.wait() == exited(0));
+}
+
+TEST_CASE("a key shows the state at once") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  Terminal terminal(watch(dir.path()));
+  terminal.expect("per-pack  free  ");
+  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  terminal.type(" ");
+  terminal.expect("per-pack  held  ");
+  CHECK(terminal.expect("held by").find(" every 16m40s") == std::string::npos);
+}
+
+TEST_CASE("a signal ends the view and gives the screen back") {
+  const TempDir dir;
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    Terminal terminal(watch(dir.path()));
+    terminal.expect("no lock file there yet");
+    ::kill(terminal.pid(), signal);
+    terminal.expect(first_screen);
+    CHECK(terminal.wait() == exited(128 + signal));
+  }
+  Terminal terminal(watch(dir.path()));
+  terminal.expect("no lock file there yet");
+  terminal.type(ctrl_c);
+  terminal.expect(first_screen);
+  CHECK(terminal.wait() == killed_by(SIGINT));  // so that a script ends too
+}
+
+TEST_CASE("Ctrl-Z gives the screen back, and fg brings the view again") {
+  const TempDir dir;
+  Terminal shell({"bash", "--norc", "--noprofile", "-i"},
+                 {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}, {"DIR", dir.path()}, {"LOCK", grex_lock()}}});
+  shell.expect("@> ");
+  shell.type("\"$LOCK\" status --watch=1000 \"$DIR\"\r");
+  shell.expect("no lock file there yet");
+  shell.type(ctrl_z);
+  shell.expect(first_screen);
+  shell.expect("Stopped");
+  shell.type("stty -a | grep -o -e '-icanon' -e 'icanon'\r");
+  CHECK_FALSE(shell.expect("icanon\r\n").ends_with('-'));
+  shell.type("fg\r");
+  shell.expect(other_screen);
+  shell.expect("no lock file there yet");
+  shell.type("q");
+  shell.expect(first_screen);
+  shell.type("echo status $?\r");
+  shell.expect("status 0\r\n");
+}
+
+TEST_CASE("another size of the terminal is drawn anew, with as many lines as fit") {
+  const TempDir dir;
+  constexpr int many = 30;
+  for (int i = 0; i < many; ++i) {
+    dir.make("p" + std::to_string(i));
+    write_file(dir / ("p" + std::to_string(i) + "/.grex-lock"), "");
+  }
+  const auto small = [] {
+    const winsize size = {.ws_row = 10, .ws_col = 60, .ws_xpixel = 0, .ws_ypixel = 0};
+    ::ioctl(STDOUT_FILENO, TIOCSWINSZ, &size);
+  };
+  Terminal terminal(grex_lock({"status", "--color=never", "-r", "--watch=1000", dir.path()}), {.before_exec = small});
+  terminal.expect("… 23 lines more");
+  ::kill(terminal.pid(), SIGWINCH);
+  terminal.expect("… 23 lines more");
+}
+
+TEST_CASE("in a pipe each report follows the other: with --json a document a line") {
+  const TempDir dir;
+  Process tool(grex_lock({"status", "--json", "--watch=0.1", dir.path()}));
+  const json first = json::parse(tool.line());
+  const json second = json::parse(tool.line());
+  CHECK(first["verb"] == "status");
+  CHECK(second["taken_at"] > first["taken_at"]);
+  Process text(grex_lock({"status", "--watch=0.1", dir.path()}));
+  CHECK(text.line() == "no lock file there yet; -v tells where each would be");
+  CHECK(text.line() == "no lock file there yet; -v tells where each would be");
+}
+
+TEST_CASE("--watch of what is not there is an error, and no screen") {
+  const TempDir dir;
+  Terminal terminal(watch(dir / "none"));
+  const std::string told = terminal.rest();
+  CHECK(told.find(other_screen) == std::string::npos);
+  CHECK(told.starts_with("grex-lock: "));
+  CHECK(terminal.wait() == exited(66));
+}

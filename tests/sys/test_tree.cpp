@@ -1,0 +1,63 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+#include "sys/tree.hpp"
+
+using namespace grex::test;
+using grex::sys::walk_tree;
+
+namespace {
+
+struct Seen {
+  std::set<std::string> files;
+  std::set<std::string> directories;
+  std::set<std::string> unreadable;
+};
+
+Seen walk(const std::string& top) {
+  Seen seen;
+  const auto walked =
+      walk_tree(top, {.enters = [](std::string_view name) { return name != "closed"; },
+                      .on_directory = [&](const std::string& directory) { seen.directories.insert(directory); },
+                      .on_file =
+                          [&](const std::string& directory, std::string_view name) {
+                            seen.files.insert(directory + (directory.ends_with('/') ? "" : "/") + std::string(name));
+                          },
+                      .on_unreadable = [&](const grex::Error& error) { seen.unreadable.insert(error.path); }});
+  CHECK(walked);
+  return seen;
+}
+
+}  // namespace
+
+TEST_CASE("a walk meets every file below, but not in what is not to be entered, nor behind a link") {
+  const TempDir dir;
+  dir.make("a/b/c");
+  dir.make("closed/x");
+  write_file(dir / "a/b/c/deep", "");
+  write_file(dir / ".hidden", "");
+  write_file(dir / "closed/x/unseen", "");
+  REQUIRE(::symlink((dir / "a").c_str(), (dir / "link").c_str()) == 0);
+  REQUIRE(::mkfifo((dir / "fifo").c_str(), 0600) == 0);
+  const Seen seen = walk(dir.path());
+  CHECK(seen.files == std::set<std::string>{dir / "a/b/c/deep", dir / ".hidden", dir / "link", dir / "fifo"});
+  CHECK(seen.directories == std::set<std::string>{dir.path(), dir / "a", dir / "a/b", dir / "a/b/c"});
+}
+
+TEST_CASE("a directory of many files is read to its end") {
+  const TempDir dir;
+  constexpr int many = 3000;  // more than one read takes
+  for (int i = 0; i < many; ++i) write_file(dir / ("a-rather-long-name-of-a-file-" + std::to_string(i)), "");
+  CHECK(walk(dir.path()).files.size() == many);
+}
+
+TEST_CASE("a walk does not begin where there is no directory") {
+  const TempDir dir;
+  const grex::sys::TreeVisitor nobody = {};
+  CHECK(walk_tree(dir / "none", nobody).error().kind == grex::ErrorKind::not_found);
+}
