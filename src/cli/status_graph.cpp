@@ -15,7 +15,7 @@ using core::Party;
 
 // A string of DOT: only the quote and the backslash are special in it, but a
 // backslash and n begin a line of a label.
-std::string quoted(std::string_view text) {
+std::string dot_string(std::string_view text) {
   std::string dot = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') dot += '\\';
@@ -25,9 +25,9 @@ std::string quoted(std::string_view text) {
 }
 
 std::string label(std::string_view first, std::string_view second) {
-  std::string both = quoted(first);
+  std::string both = dot_string(first);
   both.pop_back();
-  return both + "\\n" + quoted(second).substr(1);
+  return both + "\\n" + dot_string(second).substr(1);
 }
 
 class Graph {
@@ -55,18 +55,18 @@ class Graph {
     std::string dot = "digraph \"grex-lock\" {\n  rankdir=LR;\n";
     for (const auto& [path, tier] : locks_) {
       const std::string name = path.empty() ? "a lock" : printable(path);
-      dot += fmt::format("  {} [shape=box, label={}];\n", quoted(printable(path)), label(tier, name));
+      dot += fmt::format("  {} [shape=box, label={}];\n", dot_string(printable(path)), label(tier, name));
     }
     for (const auto& [id, party] : processes_) {
       const std::string user = party.user ? " " + printable(*party.user) : "";
       constexpr std::size_t longest = 60;
-      dot +=
-          fmt::format("  {} [label={}];\n", quoted(id), label(id + user, cut_to(shell_line(party.command), longest)));
+      dot += fmt::format("  {} [label={}];\n", dot_string(id),
+                         label(id + user, cut_to(shell_line(party.command), longest)));
     }
     for (const auto& edge : edges_) {
       const bool is_wait = processes_.contains(edge.first);
-      dot += fmt::format("  {} -> {} [label=\"{}\"{}{}];\n", quoted(printable(edge.first)),
-                         quoted(printable(edge.second)), is_wait ? "waits for" : "held by",
+      dot += fmt::format("  {} -> {} [label=\"{}\"{}{}];\n", dot_string(printable(edge.first)),
+                         dot_string(printable(edge.second)), is_wait ? "waits for" : "held by",
                          is_wait ? ", style=dashed" : "", red_.contains(edge) ? ", color=red" : "");
     }
     return dot + "}\n";
