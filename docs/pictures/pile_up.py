@@ -1,0 +1,140 @@
+"""A real pile-up of locks, and what `grex-lock status` says of it.
+
+What differs from time to time is replaced in the text:
+
+- the directory of the workspace by /home/ada/ws
+- the user by ada
+- process ids, in their order, by 20601, 20603, 20605 and so on
+- how long locks have been held, from the top, by HELD_FOR
+
+The columns are made as wide as grex-lock would make them for these.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+
+PATIENCE = 60  # seconds; what takes longer has hung
+
+HELD_FOR = ["12.4s", "9.7s", "41.8s", "6.3s"]
+
+# Each tells its process id, and goes on when it is told to. The two that wait
+# for each other give up in the end, should nobody be left to kill them.
+SCRIPTS = {
+    "build.sh": "echo $$; read -r go",
+    "test.sh": "echo $$; read -r go",
+    "release.sh": "echo $$; read -r go; exec flock -w 300 docs/.grex-lock make docs",
+    "docs.sh": "echo $$; read -r go; exec flock -w 300 lib/.grex-lock make lib",
+}
+
+
+def status_of_pile_up(grex_lock):
+    """What `status -r` says in colour, as one text with the escapes of a terminal."""
+    while True:
+        with PileUp(grex_lock) as pile_up:
+            pile_up.make()
+            # Process ids that have begun again at the lowest would change the order.
+            if pile_up.pids == sorted(pile_up.pids):
+                return neutral(pile_up.status(), pile_up.workspace)
+
+
+class PileUp(contextlib.ExitStack):
+    """Processes in a temporary workspace. They and it are gone at the end."""
+
+    def __init__(self, grex_lock):
+        super().__init__()
+        root = os.path.realpath(self.enter_context(tempfile.TemporaryDirectory(prefix="grex-lock-pile-up.")))
+        os.mkdir(root + "/bin")
+        os.symlink(os.path.realpath(grex_lock), root + "/bin/grex-lock")
+        self.workspace = root + "/ws"
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GREX_")}
+        self.environment |= {"PATH": f"{root}/bin:{os.environ['PATH']}", "GREX_PARALLEL": "4"}
+        self.pids = []
+
+    def make(self):
+        for pack in ("app", "docs", "lib"):
+            os.makedirs(f"{self.workspace}/{pack}")
+        for name, text in SCRIPTS.items():
+            with open(f"{self.workspace}/{name}", "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+        self.output_of("grex-lock run -t workspace-sync . -- true")
+        self.job("grex-lock run --note 'nightly build' app -- sh build.sh")
+        self.job("grex-lock run -t semaphore . -- sh test.sh app")
+        self.job("grex-lock run -t semaphore . -- sh test.sh docs")
+        deadlock = [
+            self.job("grex-lock run --note release lib -- sh release.sh"),
+            self.job("flock docs/.grex-lock sh docs.sh"),
+        ]
+        for process, pid in deadlock:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            until_it_waits(pid)
+        until_it_waits(self.start("grex-lock run app -- git pull").pid)
+        until_it_waits(self.start("flock app/.grex-lock make").pid)
+
+    def status(self):
+        return self.output_of("grex-lock status --color=always -r .")
+
+    def output_of(self, command):
+        return subprocess.run(shlex.split(command), cwd=self.workspace, env=self.environment, timeout=PATIENCE,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+
+    def job(self, command):
+        """Starts a command that ends in one of SCRIPTS, which then runs: the process, and the script's id."""
+        process = self.start(command)
+        return process, int(process.stdout.readline())
+
+    def start(self, command):
+        process = subprocess.Popen(shlex.split(command), cwd=self.workspace, env=self.environment, encoding="utf-8",
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+        self.callback(kill, process)
+        self.pids.append(process.pid)
+        return process
+
+
+def kill(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    with process:  # waits for it, and closes its pipes
+        pass
+
+
+def until_it_waits(pid):
+    """Returns once the process is in the kernel's queue of a lock."""
+    end = time.monotonic() + PATIENCE
+    waits = re.compile(rf"-> +FLOCK +\w+ +\w+ +{pid} ")
+    while True:
+        with open("/proc/locks", encoding="ascii") as locks:
+            if waits.search(locks.read()):
+                return
+        if time.monotonic() > end:
+            raise TimeoutError(f"process {pid} does not wait for a lock")
+        time.sleep(0.01)
+
+
+# A process below its lock: label, style, process id, user, time, command.
+ROW = re.compile(r"^(  .{7}  )(\033\[\d+m) *(\d+)  \033\[0m\S+ +(?:(\d\S*)  )? *(.*)$")
+
+
+def neutral(text, workspace):
+    text = text.replace(workspace, "/home/ada/ws")
+    held_for = iter(HELD_FOR)
+    width = max(map(len, HELD_FOR))
+    lines = []
+    for line in text.splitlines():
+        if row := ROW.match(line):
+            label, style, pid, held, command = row.groups()
+            shown = next(held_for) if held else ""
+            line = f"{label}{style}{pid}  \033[0mada  {shown:>{width}}  {command}"
+        lines.append(line)
+    text = "\n".join(lines)
+
+    pids = sorted({row[3] for row in map(ROW.match, lines) if row}, key=int)
+    numbers = {pid: str(20601 + 2 * i) for i, pid in enumerate(pids)}
+    return re.sub(r"(\033\[\d+m|, which )(\d+)", lambda found: found[1] + numbers[found[2]], text)
