@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The pictures of the README are what the script draws, sound, legible, and shown.
+usage: pictures.py GREX-LOCK SOURCE-DIRECTORY
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+SVG = "{http://www.w3.org/2000/svg}"
+SCHEME = re.compile(r"@media\(prefers-color-scheme:dark\)\{(.*)\}", re.DOTALL)
+
+
+def main(grex_lock, source):
+    kept = {path.name: path.read_bytes() for path in (source / "docs/pictures").glob("*.svg")}
+    with tempfile.TemporaryDirectory(prefix="grex-lock-pictures.") as scratch:
+        subprocess.run([source / "docs/pictures/draw", grex_lock, scratch], check=True)
+        drawn = {path.name: path.read_bytes() for path in Path(scratch).iterdir()}
+    check(drawn.keys() == kept.keys(), f"drawn: {sorted(drawn)}, kept: {sorted(kept)}")
+
+    readme = (source / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r'<img src="docs/pictures/([^"]+)"[^>]* alt="([^"]+)"', readme))
+    check(shown.keys() == kept.keys(), f"the README shows {sorted(shown)} with a text for who can't see them")
+
+    for name in sorted(kept):
+        is_sound(name, xml.fromstring(kept[name]))
+        check(drawn[name] == kept[name], f"{name} is not what is drawn now; './dev pictures' draws it anew:\n"
+              + difference(kept[name], drawn[name]))
+
+
+def is_sound(name, svg):
+    check(svg.tag == SVG + "svg" and svg.get("role") == "img", f"{name} is no picture")
+    for part in ("title", "desc"):
+        check((svg.findtext(SVG + part) or "").strip(), f"{name} has no {part}")
+    outside = [value for element in svg.iter() for key, value in element.attrib.items() if key.endswith("href")]
+    style = svg.findtext(SVG + "style")
+    check(not outside and "url(" not in style and "@import" not in style, f"{name} needs another file")
+
+    light, dark = colours(SCHEME.sub("", style)), colours("".join(SCHEME.findall(style)))
+    for scheme in (light, light | dark):
+        for element in svg.iter(SVG + "text"):
+            colour = element.get("class").split()[0]
+            # What has the colour of the page stands on a bar of the colour `lock`.
+            ground = "lock" if colour == "page" else "page"
+            ratio = contrast(scheme[colour], scheme[ground])
+            check(ratio >= 4.5, f"{name}: the contrast of {colour} on {ground} is only {ratio:.2f}")
+
+
+def colours(style):
+    return dict(re.findall(r"\.(\w+)\{color:#(\w{6})\}", style))
+
+
+def contrast(one, other):
+    """As WCAG 2 defines it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour):
+    parts = [int(colour[at:at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def difference(kept, drawn):
+    kept, drawn = kept.decode().splitlines(), drawn.decode().splitlines()
+    gone = [f"- {line}" for line in kept if line not in drawn]
+    return "\n".join(gone + [f"+ {line}" for line in drawn if line not in kept])
+
+
+def check(holds, otherwise):
+    if not holds:
+        sys.exit(f"pictures.py: {otherwise}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
