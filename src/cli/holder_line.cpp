@@ -33,8 +33,11 @@ std::string party_text(const Party& party, core::UtcTime now, Detail detail) {
   if (party.alive == false) text += " (gone)";
   if (party.since) text += " for " + core::to_text(now - *party.since);
   if (party.since && detail == Detail::all) text += " since " + core::to_text(*party.since);
-  if (!party.command.empty()) text += ": " + shortened(shell_line(party.command));
-  if (party.note && !party.note->empty()) text += fmt::format(" [{}]", printable(*party.note));
+  const bool has_note = party.note && !party.note->empty();
+  if (has_note || !party.command.empty()) text += ":";
+  // Before the command, whose end may have to be cut.
+  if (has_note) text += fmt::format(" [{}]", printable(*party.note));
+  if (!party.command.empty()) text += " " + shortened(shell_line(party.command));
   return text;
 }
 

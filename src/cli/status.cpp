@@ -3,7 +3,8 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
-#include <set>
+#include <chrono>
+#include <functional>
 
 #include "cli/commands.hpp"
 #include "cli/defaults.hpp"

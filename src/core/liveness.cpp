@@ -1,6 +1,7 @@
 #include "core/liveness.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "sys/proc.hpp"
 
@@ -24,7 +25,7 @@ TriedLock try_file(const StackEntry& entry) {
 
 Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
   auto locks = view.on(entry.file);
-  std::erase_if(locks, [](const KernelLock& lock) { return lock.role == KernelLock::Role::waiter; });
+  std::erase_if(locks, std::not_fn(is_holder));
   if (locks.empty()) {
     // Too much hangs on it to trust a list where the lock itself can be asked:
     // an ancestor's lock that is taken for gone would be waited for without end.

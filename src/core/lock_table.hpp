@@ -23,6 +23,8 @@ struct KernelLock {
   bool operator==(const KernelLock&) const = default;
 };
 
+inline bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::Role::holder; }
+
 /// The flock(2) lines of /proc/locks (fs/locks.c, lock_get_status), or of the
 /// `lock:` lines of /proc/PID/fdinfo/N. Other kinds of lock, and lines that are
 /// not understood, are passed over.

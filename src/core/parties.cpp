@@ -201,8 +201,6 @@ void name_users(const std::vector<Party*>& parties) {
   }
 }
 
-bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::Role::holder; }
-
 void name_parties(Subject& subject, const ProcessIdentity& self) {
   add_holders(subject, self);
   find_parents(subject.report.holders);

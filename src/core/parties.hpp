@@ -28,8 +28,6 @@ Party waiting_party(pid_t pid);
 /// Fills in the names of their users, as far as /etc/passwd has them.
 void name_users(const std::vector<Party*>& parties);
 
-bool is_holder(const KernelLock& lock);
-
 /// Tells who holds a lock that is held, and who waits for it: fills in holders,
 /// waiters, and whether the record is that holder's. `self` is this process.
 void name_parties(Subject& subject, const ProcessIdentity& self);

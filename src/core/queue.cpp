@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/kernel_view.hpp"
 #include "sys/file.hpp"
 #include "sys/proc.hpp"
 
@@ -14,11 +15,11 @@ std::optional<sys::FileStatus> regular_file(const std::string& path) {
   return status && status->type == sys::FileType::regular ? std::optional(*status) : std::nullopt;
 }
 
-// The processes that wait for this file before `self` does; nullopt if it does not.
-std::optional<std::set<pid_t>> waiters_before(pid_t self, sys::FileId file, const std::vector<KernelLock>& locks) {
+// The processes that wait for a lock before `self` does; nullopt if it does not.
+std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<KernelLock>& locks) {
   std::set<pid_t> before;
   for (const KernelLock& lock : locks) {
-    if (lock.role != KernelLock::Role::waiter || lock.file != file) continue;
+    if (is_holder(lock)) continue;
     if (lock.pid == self) return before;
     before.insert(lock.pid);
   }
@@ -34,12 +35,13 @@ Queue queue_at(const Target& target) {
 }
 
 Ahead look_ahead(const Queue& queue) {
-  const auto locks = parse_lock_table(sys::lock_table_text().text);
+  // What is listed will do: a lock that is missing is told a second later.
+  const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::torn);
   const pid_t self = sys::own_pid();
   Ahead ahead;
   std::set<pid_t> waiters;
-  const auto count = [&](sys::FileId file) {
-    const auto before = waiters_before(self, file, locks);
+  const auto count = [&](const std::vector<KernelLock>& locks) {
+    const auto before = waiters_before(self, locks);
     if (!before) return false;
     waiters.insert(before->begin(), before->end());
     ahead.waiters = waiters.size();
@@ -49,14 +51,13 @@ Ahead look_ahead(const Queue& queue) {
     const auto file = regular_file(path);
     if (!file) continue;
     ahead.written.push_back(file->modified);
-    std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), [&](const KernelLock& lock) {
-      return lock.file == file->id && lock.role == KernelLock::Role::holder;
-    });
-    count(file->id);
+    const auto locks = view.on(file->id);
+    std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), is_holder);
+    count(locks);
   }
   // Who holds the line's file is the first of those who want a permit.
   const auto line = regular_file(queue.line);
-  if (line && count(line->id)) ++*ahead.waiters;
+  if (line && count(view.on(line->id))) ++*ahead.waiters;
   return ahead;
 }
 

@@ -231,7 +231,7 @@ TEST_CASE("a wait that lasts is told after a second, in one line where stderr is
   CHECK(told.starts_with("grex-lock: waiting "));
   CHECK(told.find("s for " + (dir / ".grex-lock") + ": held by pid " + std::to_string(holder.pid())) !=
         std::string::npos);
-  CHECK(told.ends_with("[nightly]"));
+  CHECK(told.ends_with(": [nightly] sh -c 'echo ready; read line'"));
   holder.close_input();
   CHECK(waiter.line() == "mine");
   CHECK(waiter.error_rest().empty());
