@@ -43,12 +43,12 @@ Outcome watch_on_screen(std::chrono::nanoseconds interval, const Look& look) {
   auto screen = sys::Screen::open();
   if (!screen) return failed(failure_from(screen.error()));
   for (;;) {
-    const std::size_t columns = screen->columns();
+    const std::size_t columns = sys::Screen::columns();
     const auto seen = look(columns);
     const auto* failure = std::get_if<Failure>(&seen);
     const std::string text =
         head(interval, columns) + (failure != nullptr ? to_text(*failure) : std::get<std::string>(seen));
-    if (auto shown = screen->show(cut_lines_to(text, screen->rows())); !shown)
+    if (auto shown = screen->show(cut_lines_to(text, sys::Screen::rows())); !shown)
       return failed(failure_from(shown.error()));
     const auto event = screen->pause(interval);
     if (quits(event)) return {};

@@ -167,6 +167,7 @@ LocksInUse locks_in_use() {
     }
   }
   std::vector<PlacedFile> files;
+  files.reserve(names.size());
   for (const std::string& name : names) files.push_back({*place_of(name), name});
   return {gathered(std::move(files)), saw_all ? 0 : count_unnamed(view, seen_inodes)};
 }

@@ -87,9 +87,9 @@ void Screen::stop() {
   enter();
 }
 
-std::size_t Screen::columns() const { return columns_of(STDOUT_FILENO); }
+std::size_t Screen::columns() { return columns_of(STDOUT_FILENO); }
 
-std::size_t Screen::rows() const {
+std::size_t Screen::rows() {
   constexpr std::size_t usual = 24;
   winsize size{};
   return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : usual;

@@ -23,10 +23,13 @@ class Screen {
   static Result<Screen> open();
   Screen(Screen&& other) noexcept;
   Screen& operator=(Screen&&) = delete;
+  Screen(const Screen&) = delete;
+  Screen& operator=(const Screen&) = delete;
   ~Screen();
 
-  [[nodiscard]] std::size_t columns() const;
-  [[nodiscard]] std::size_t rows() const;
+  /// As it is now.
+  [[nodiscard]] static std::size_t columns();
+  [[nodiscard]] static std::size_t rows();
 
   /// Replaces what is on it by so much of this text as there is room for. Errors: io.
   Result<void> show(std::string_view text) const;

@@ -60,3 +60,17 @@ TEST_CASE("two deadlocks are told as two") {
 TEST_CASE("a lock that several share keeps a waiter as long as one of them is stuck") {
   CHECK(circles_of({{1, {b}, {a}}, {2, {a}, {b}}, {3, {d}, {b}}}) == Circles{{{1, b}, {2, a}}});
 }
+
+TEST_CASE("thousands who wait in front of a deadlock, or in a long line, are looked through in a moment") {
+  constexpr pid_t many = 20'000;
+  std::vector<WaitingProcess> processes = {{1, {b}, {a}}, {2, {a}, {b}}};
+  // Each waits for the one before it, and all have one lock.
+  for (pid_t pid = 3; pid < many; ++pid) {
+    const auto number = static_cast<std::uint64_t>(pid);
+    processes.push_back({pid, {pid == 3 ? a : FileId{2, number - 1}}, {{2, number}, c}});
+  }
+  const auto deadlocks = find_deadlocks(processes);
+  REQUIRE(deadlocks.size() == 1);
+  CHECK(deadlocks[0].circle == Circle{{1, b}, {2, a}});
+  CHECK(deadlocks[0].stuck.size() == many - 1);
+}
