@@ -207,6 +207,7 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
     wait.add(fmt::format(", which {} holds", pid_of(deadlock[(i + 1) % deadlock.size()].party)));
     text += wait.ended();
   }
+  text += "\n";
 }
 
 }  // namespace
