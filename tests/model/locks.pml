@@ -358,10 +358,12 @@ end:
     if
     :: j + TOP < JOBS ->
        atomic {
+#ifndef FOREGROUND
          if
          :: is_background = true
          :: true
          fi;
+#endif
          inherit(COMMAND(j), WRAPPER(j + TOP));
          started = started | BIT(WRAPPER(j + TOP))
        };
@@ -462,7 +464,19 @@ end:
      }
   :: unlinks > 0 -> unlinks = 0
 #endif
+#ifdef LIVENESS
+  :: which = 0 /* nothing happens any more */
+#endif
+  :: false
+  od
+}
+
 #if defined(DAEMONS) && !defined(DAEMON_STAYS)
+/* What a command has left behind ends. */
+active proctype heirs() {
+  byte which;
+end:
+  do
   :: d_step {
        daemons ->
        do
@@ -473,10 +487,9 @@ end:
        close_all(COMMAND(which));
        which = 0
      }
-#endif
-  :: false
   od
 }
+#endif
 
 #ifdef LIVENESS
 /* No waiter is lost: so many jobs come to an end, so in the end nobody waits. */
