@@ -8,8 +8,10 @@
  * search goes through all choices.
  *
  * How much: TOP, DEPTH, LOCKS; KILLS, SIGNALS and UNLINKS, at most so many.
- * What else: DAEMONS (a command may leave one behind), DAEMON_STAYS (which never
- * ends), RELOCK (a nested job wants nothing but locks of the job above).
+ * What else: FOREGROUND (a command waits for the job that it starts, else it may
+ * go on without), DAEMONS (a command may leave something behind), DAEMON_STAYS
+ * (which never ends), RELOCK (a nested job wants nothing but locks of the job
+ * above), LIVENESS (see the end).
  * What is taken out: NO_ORDER, NO_REENTRY, NO_SORT, NO_RECHECK, NO_INHERIT,
  * NO_UNLOCK, NO_VERIFY.
  */
@@ -48,8 +50,9 @@
 #define WRAPPER(j) (j)
 #define COMMAND(j) (JOBS + (j))
 
-/* The lock files. Whoever opens a path where none is makes one; so in the course
-   of time there is at most one more than are removed. */
+/* The lock files of a path, numbered in the order in which they were made there.
+   Whoever opens a path where none is makes one: so there is at most one more than
+   are removed. */
 #define FILES (UNLINKS + 1)
 byte named[LOCKS] = 1;         /* the file that a path names; 0: none */
 byte made[LOCKS] = 1;          /* how many have been made there */
@@ -65,7 +68,7 @@ short open_in[JOBS * LOCKS];   /* the processes that have it open */
 byte want[JOBS];               /* locks */
 byte took[JOBS];               /* locks, as the command's stack tells them */
 short started, gone;           /* processes */
-byte daemons;                  /* jobs whose command has left one behind */
+byte daemons;                  /* jobs whose command has left something behind */
 byte signalled, waits;         /* jobs */
 byte kills = KILLS, signals = SIGNALS, unlinks = UNLINKS;
 

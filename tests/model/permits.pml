@@ -6,7 +6,8 @@
  * How much: JOBS, SLOTS (permits); KILLS, SIGNALS, STOPS (Ctrl-Z) and UNLINKS (of
  * the line's file), at most so many.
  * What else: HOLDER (one of the permits is held by somebody who keeps it for
- * ever), STOP_AT_ONCE (a stop may also come before it is held back).
+ * ever), STOP_AT_ONCE (a stop may also come before it is held back), LIVENESS
+ * (see the end).
  * What is taken out: NO_LINE, ONE_SLOT, SEND_ONCE, KEEP_BOTH, KEEP_PLACE.
  */
 
@@ -148,13 +149,12 @@ stand_in_line:
       assert(IS_ONE(at_permits) || made > 1);
       outcome = HELD
     };
-    d_step { /* start the threads */
-      running = running | THREADS_OF(j);
+    /* start the threads */
 #ifdef ONE_SLOT
-      running = running & ~(THREADS_OF(j) & ~BIT(THREAD(j, 0)));
+    ADD(running, THREAD(j, 0));
+#else
+    running = running | THREADS_OF(j);
 #endif
-      skip
-    };
     if /* wait for news */
     :: winner[j] -> outcome = HELD
     :: HAS(signalled, j) -> outcome = CANCELLED
@@ -296,15 +296,31 @@ end:
   do
 #if KILLS
 #define ALIVE (~gone & (BIT(JOBS) - 1))
-  :: atomic { kills > 0 && ALIVE != 0 -> CHOOSE(ALIVE); d_step { kills--; end_process(which); which = 0 } }
+  :: atomic {
+       kills > 0 && ALIVE != 0 ->
+       CHOOSE(ALIVE);
+       d_step { kills--; end_process(which); which = 0 }
+     }
   :: kills > 0 -> kills = 0
 #endif
 #if SIGNALS
-  :: atomic { signals > 0 && (waits & ~signalled) != 0 -> CHOOSE(waits & ~signalled); signals--; ADD(signalled, which); which = 0 }
+  :: atomic {
+       signals > 0 && (waits & ~signalled) != 0 ->
+       CHOOSE(waits & ~signalled);
+       signals--;
+       ADD(signalled, which);
+       which = 0
+     }
   :: signals > 0 -> signals = 0
 #endif
 #if STOPS
-  :: atomic { stops > 0 && (at_permits & ~stopped) != 0 -> CHOOSE(at_permits & ~stopped); stops--; ADD(stopped, which); which = 0 }
+  :: atomic {
+       stops > 0 && (at_permits & ~stopped) != 0 ->
+       CHOOSE(at_permits & ~stopped);
+       stops--;
+       ADD(stopped, which);
+       which = 0
+     }
   :: stops > 0 -> stops = 0
 #endif
 #if UNLINKS
