@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/printable.hpp"
+#include "sys/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -17,7 +18,13 @@ std::string shortened(std::string text) {
   return cut_to(std::move(text), longest);
 }
 
-std::string pid_text(const Party& party) { return party.pid ? fmt::format("pid {}", *party.pid) : "a process"; }
+// A number on another host, or in a container that is called otherwise, means
+// somebody else here.
+std::string pid_text(const Party& party) {
+  std::string text = party.pid ? fmt::format("pid {}", *party.pid) : "a process";
+  if (!party.host.empty() && party.host != sys::host_name()) text += " on " + printable(party.host);
+  return text;
+}
 
 // Whom to go and see about a lock: who took it, if that process is still
 // there; else whoever inherited it.

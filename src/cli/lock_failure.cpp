@@ -81,7 +81,7 @@ Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptio
 }
 
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers) {
+                     HoldersFor readers, const GivesUp& gives_up) {
   Failure failure;
   failure.kind = ErrorKind::busy;
   failure.what = "busy";
@@ -91,7 +91,9 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   failure.told = options.verbosity != Verbosity::quiet;
   if (!failure.told && readers == HoldersFor::people) return failure;
   bool still_held = false;
-  for (core::FileReport& report : core::inspect(files)) {
+  using Extent = core::HolderSearch::Extent;
+  const auto extent = readers == HoldersFor::people ? Extent::takers : Extent::everyone;
+  for (core::FileReport& report : core::inspect(files, {extent, gives_up})) {
     still_held = still_held || report.state == core::LockState::held;
     for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,10 +38,18 @@ Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptio
 /// Whether anyone reads who holds a busy lock, beside whom the options tell of.
 enum class HoldersFor { people, programs };
 
-/// Somebody has the lock; `files` are all its lock files. Finding out who takes
-/// reading all of /proc, which is spared where -q keeps it from people.
+/// Asked now and then by what takes long: whether nobody waits for it any more.
+using GivesUp = std::function<bool()>;
+inline bool never() { return false; }
+
+/// Somebody has the lock; `files` are all its lock files. Programs are told of all
+/// who have it, for which all of /proc is read; people, of whoever took it; and
+/// where -q keeps it from people, nobody is looked for.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers);
+                     HoldersFor readers, const GivesUp& gives_up = never);
+
+/// Finds out who stands in the way.
+using FindBusy = std::function<Failure(const GivesUp& gives_up)>;
 
 /// How long ago that was.
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point start);

@@ -51,7 +51,7 @@ core::Patience patience_of(const LockOptions& options, const GlobalOptions& glob
 /// Says, before a wait, what stands in the way, where anyone wants to know; and
 /// while it lasts, until what is returned is dropped.
 std::shared_ptr<void> tell_waiting(const LockOptions& options, const GlobalOptions& global, const Events& events,
-                                   core::Queue queue, std::function<Failure()> busy);
+                                   core::Queue queue, FindBusy busy);
 
 /// Of an attempt, made since `start`, that did not get its locks.
 Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>& targets, const LockOptions& options,

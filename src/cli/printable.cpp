@@ -3,10 +3,29 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 namespace grex::cli {
 namespace {
+
+// Marks of direction, separators of lines, and what is not seen at all could make
+// a line read other than it is (Unicode: Bidi_Control, Default_Ignorable).
+bool misleads(std::uint32_t code) {
+  struct Range {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  constexpr std::array<Range, 7> ranges = {{{0xad, 0xad},
+                                            {0x61c, 0x61c},
+                                            {0x200b, 0x200f},
+                                            {0x2028, 0x202e},
+                                            {0x2060, 0x206f},
+                                            {0xfeff, 0xfeff},
+                                            {0xe0000, 0xe0fff}}};
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [code](const Range& range) { return code >= range.first && code <= range.last; });
+}
 
 // The length of the UTF-8 character at the start of the text; 0 if there is
 // none that may be shown. C1 controls (U+0080 to U+009F) may not: some
@@ -24,9 +43,7 @@ std::size_t shown_character(std::string_view text) {
   }
   const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
   const bool surrogate = code >= 0xd800 && code < 0xe000;
-  // Direction marks could make a line read other than it is.
-  const bool direction = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-  return overlong || surrogate || direction || code < 0xa0 || code > 0x10ffff ? 0 : length;
+  return overlong || surrogate || misleads(code) || code < 0xa0 || code > 0x10ffff ? 0 : length;
 }
 
 // Whether a byte of UTF-8 belongs to the character that an earlier one began.
@@ -90,6 +107,7 @@ std::size_t width_of(std::string_view text) {
 }
 
 std::string cut_to(std::string text, std::size_t columns) {
+  if (columns == 0) return {};
   const auto characters = characters_of(text);
   std::size_t width = 0;
   std::size_t fits = 0;  // bytes that leave room for the mark
@@ -102,6 +120,7 @@ std::string cut_to(std::string text, std::size_t columns) {
 }
 
 std::string cut_front_to(std::string_view text, std::size_t columns) {
+  if (columns == 0) return {};
   auto characters = characters_of(text);
   std::reverse(characters.begin(), characters.end());
   std::size_t width = 0;

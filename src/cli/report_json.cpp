@@ -142,6 +142,10 @@ std::string status_document(const StatusReport& report) {
     for (const core::StuckProcess& process : deadlock) pids.push_back(or_null(process.party.pid));
     document["deadlocks"].push_back(std::move(pids));
   }
+  if (report.unseen) {
+    document["unnamed"] = report.unseen->files;
+    document["complete"] = report.unseen->files == 0 && !report.unseen->other_namespaces;
+  }
   return line_of(document);
 }
 

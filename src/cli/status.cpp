@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <variant>
 
+#include "base/exit_code.hpp"
 #include "cli/commands.hpp"
 #include "cli/defaults.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/parser.hpp"
+#include "cli/printable.hpp"
 #include "cli/report_json.hpp"
 #include "cli/status_graph.hpp"
 #include "cli/status_report.hpp"
@@ -40,41 +43,56 @@ struct StatusOptions {
 // How far a search has come, on a terminal, once it has lasted for a while.
 class Progress {
  public:
+  explicit Progress(bool is_silent) : is_silent_(is_silent) {}
   ~Progress() {
     if (next_ != first_) (void)sys::write_all(STDERR_FILENO, erase_line);
   }
-  Progress() = default;
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void tell(std::size_t directories, std::size_t files) {
     const auto now = std::chrono::steady_clock::now();
-    if (now < next_ || !can_redraw_on_stderr()) return;
+    if (is_silent_ || now < next_ || !can_redraw_on_stderr()) return;
     next_ = now + std::chrono::seconds(1);
     (void)sys::write_all(STDERR_FILENO, fmt::format("{}grex-lock: {} directories, {} lock files so far", erase_line,
                                                     directories, files));
   }
 
  private:
+  bool is_silent_;
   const std::chrono::steady_clock::time_point first_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   std::chrono::steady_clock::time_point next_ = first_;
 };
 
-// What was found, and the exit status that tells of what was not.
+// What was found, and what is to be said of what was not.
 struct Found {
   std::vector<core::FoundLock> locks;
+  std::vector<std::string> notes;
   int exit_code = 0;
+  std::optional<Unseen> unseen;  // with --all
 };
 
-std::optional<Failure> find_below(const std::vector<std::string>& paths, Found& found) {
-  Progress progress;
+// No permission tells more than what else may have failed beside it.
+int exit_code_of(const Error& error, int so_far) {
+  if (error.kind == ErrorKind::permission) return exit_code::permission;
+  return so_far == 0 ? exit_code::io : so_far;
+}
+
+std::optional<Failure> find_below(const std::vector<std::string>& paths, const Viewer& viewer, Found& found) {
+  Progress progress(viewer.on_screen);
   const core::SearchObserver observer = {
-      .on_progress = [&](std::size_t directories, std::size_t files) { progress.tell(directories, files); },
+      .on_progress =
+          [&](std::size_t directories, std::size_t files) {
+            constexpr std::size_t now_and_then = 64;
+            if (directories % now_and_then != 0) return true;
+            progress.tell(directories, files);
+            return !viewer.gives_up();
+          },
       .on_unreadable =
           [&](const Error& error) {
             const Failure failure = failure_from(error);
-            note(fmt::format("{}: {}: {}", failure.what, failure.path, failure.why));
-            found.exit_code = failure.exit_code;
+            found.notes.push_back(fmt::format("{}: {}: {}", failure.what, failure.path, failure.why));
+            found.exit_code = exit_code_of(error, found.exit_code);
           },
   };
   for (const std::string& path : paths) {
@@ -85,23 +103,16 @@ std::optional<Failure> find_below(const std::vector<std::string>& paths, Found& 
   return std::nullopt;
 }
 
-void find_in_use(Found& found) {
-  core::LocksInUse in_use = core::locks_in_use();
-  found.locks = std::move(in_use.locks);
-  if (in_use.unnamed > 0) {
-    note(fmt::format("{} locked files of processes that may not be looked at are left out; root sees all",
-                     in_use.unnamed));
-  }
-}
-
-std::optional<Failure> find(const StatusOptions& options, Found& found) {
+std::optional<Failure> find(const StatusOptions& options, const Viewer& viewer, Found& found) {
   if (options.all) {
-    find_in_use(found);
+    core::LocksInUse in_use = core::locks_in_use();
+    found.locks = std::move(in_use.locks);
+    found.unseen = {in_use.unnamed, !in_use.is_everything};
     return std::nullopt;
   }
   std::vector<std::string> paths = options.paths;
   if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
-  if (options.recursive) return find_below(paths, found);
+  if (options.recursive) return find_below(paths, viewer, found);
   for (const std::string& path : paths) {
     auto locks = core::locks_of(path, *options.global.layouts, *options.slots);
     if (!locks) return failure_from(locks.error());
@@ -116,8 +127,13 @@ bool may_be_in_use(const core::LockReport& lock) {
          !lock.file.waiters.empty();
 }
 
-StatusReport report_of(const std::vector<core::FoundLock>& locks, const StatusOptions& options) {
-  StatusReport report{sys::host_name(), core::utc_now(), core::survey(locks, *options.slots), {}};
+StatusReport report_of(const Found& found, const StatusOptions& options, const Viewer& viewer) {
+  const core::HolderSearch search = {.gives_up = viewer.gives_up};
+  StatusReport report;
+  report.host = sys::host_name();
+  report.taken_at = core::utc_now();
+  report.locks = core::survey(found.locks, *options.slots, search);
+  report.unseen = found.unseen;
   if (options.held || options.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> concerned;
   for (const core::LockReport& lock : report.locks) {
@@ -129,17 +145,43 @@ StatusReport report_of(const std::vector<core::FoundLock>& locks, const StatusOp
   return report;
 }
 
-std::string nothing_to_tell(const StatusOptions& options) {
+std::string nothing_to_tell(const StatusOptions& options, const StatusReport& report) {
+  const bool is_unsure = report.unseen && (report.unseen->files > 0 || report.unseen->other_namespaces);
+  if (is_unsure) return "no lock of grex that can be seen from here is held\n";
   if (options.held || options.all) return "no lock is held or waited for\n";
   return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
 }
 
-std::string shown(const StatusReport& report, const StatusOptions& options, std::optional<std::size_t> columns) {
+// What --all could not see, a line each.
+std::string unseen_text(const StatusReport& report) {
+  std::string text;
+  if (!report.unseen) return text;
+  if (report.unseen->files > 0) {
+    text += fmt::format("not told: {} locked by processes that may not be looked at; root sees all\n",
+                        report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files));
+  }
+  if (report.unseen->other_namespaces) text += "not told: what processes of other PID namespaces hold\n";
+  return text;
+}
+
+std::string shown(const StatusReport& report, const StatusOptions& options, const Viewer& viewer) {
   if (options.global.json) return status_document(report);
   if (options.graph) return status_graph(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
-                                          options.verbose ? Telling::everything : Telling::briefly, columns});
-  return text.empty() ? nothing_to_tell(options) : text;
+                                          options.verbose ? Telling::everything : Telling::briefly, viewer.columns});
+  if (text.empty()) text = nothing_to_tell(options, report);
+  return text + unseen_text(report);
+}
+
+// Live, notes are part of what is shown.
+void tell_notes(const std::vector<std::string>& notes, const Viewer& viewer, std::string& text) {
+  for (const std::string& line : notes) {
+    if (viewer.on_screen) {
+      text += printable(line) + "\n";
+    } else {
+      note(line);
+    }
+  }
 }
 
 void add_status_options(CLI::App& app, StatusOptions& options) {
@@ -183,20 +225,25 @@ Outcome status(const Invocation& invocation) {
   if (auto failure = apply_default(options.slots)) return failed(*failure);
   if (auto failure = complete_choice(options)) return failed(*failure);
 
-  Found found;
-  const auto look = [&](std::optional<std::size_t> columns) -> std::variant<std::string, Failure> {
-    found = {};
-    if (auto failure = find(options, found)) return *failure;
-    return shown(report_of(found.locks, options), options, columns);
+  int exit_code = 0;
+  const auto look = [&](const Viewer& viewer) -> std::variant<std::string, Failure> {
+    Found found;
+    if (auto failure = find(options, viewer, found)) return *failure;
+    exit_code = found.exit_code;
+    std::string text = shown(report_of(found, options, viewer), options, viewer);
+    tell_notes(found.notes, viewer, text);
+    return text;
   };
-  const bool on_screen = is_screen() && !options.global.json;
   if (options.interval) {
-    return on_screen ? watch_on_screen(*options.interval, look) : watch_in_lines(*options.interval, look);
+    const bool is_live = is_screen() && !options.global.json;
+    return is_live ? watch_on_screen(*options.interval, look) : watch_in_lines(*options.interval, look);
   }
-  const auto seen = look(is_screen() ? std::optional<std::size_t>(sys::columns_of(STDOUT_FILENO)) : std::nullopt);
+  Viewer viewer;
+  if (sys::is_terminal(STDOUT_FILENO)) viewer.columns = sys::columns_of(STDOUT_FILENO);
+  const auto seen = look(viewer);
   if (const auto* failure = std::get_if<Failure>(&seen)) return failed(*failure);
   Outcome outcome = print(std::get<std::string>(seen));
-  if (!outcome.failure) outcome.exit_code = found.exit_code;
+  if (!outcome.failure) outcome.exit_code = exit_code;
   return outcome;
 }
 

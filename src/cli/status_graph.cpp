@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cli/printable.hpp"
+#include "core/layout.hpp"
 
 namespace grex::cli {
 namespace {
@@ -37,7 +38,8 @@ class Graph {
       for (std::size_t i = 0; i < deadlock.size(); ++i) {
         const Party& next = deadlock[(i + 1) % deadlock.size()].party;
         add_process(deadlock[i].party);
-        add_lock(deadlock[i].waits_for, "");
+        const auto place = core::place_of(deadlock[i].waits_for);
+        add_lock(deadlock[i].waits_for, place ? core::name_of(place->tier) : "flock");
         red_.insert({id_of(deadlock[i].party), deadlock[i].waits_for});
         red_.insert({deadlock[i].waits_for, id_of(next)});
       }
@@ -47,7 +49,9 @@ class Graph {
       if (lock.file.holders.empty() && lock.file.waiters.empty()) continue;
       add_lock(lock.path, core::name_of(lock.tier));
       for (const Party& party : lock.file.waiters) edges_.insert({add_process(party), lock.path});
-      for (const Party& party : lock.file.holders) edges_.insert({lock.path, add_process(party)});
+      for (const Party& party : lock.file.holders) {
+        if (party.alive != false) edges_.insert({lock.path, add_process(party)});
+      }
     }
   }
 
@@ -78,15 +82,15 @@ class Graph {
 
   std::string add_process(const Party& party) {
     std::string id = id_of(party);
+    if (!party.pid) id += std::to_string(++unknown_);  // whoever has no number here is somebody else each time
     processes_.emplace(id, party);
     return id;
   }
-  void add_lock(const std::string& path, std::string_view tier) {
-    if (const auto [at, is_new] = locks_.emplace(path, tier); !is_new && !tier.empty()) at->second = tier;
-  }
+  void add_lock(const std::string& path, std::string_view tier) { locks_.emplace(path, tier); }
 
   std::map<std::string, std::string> locks_;  // by path, the tier
   std::map<std::string, Party> processes_;
+  unsigned unknown_ = 0;
   std::set<std::pair<std::string, std::string>> edges_;
   std::set<std::pair<std::string, std::string>> red_;
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,12 +10,19 @@
 
 namespace grex::cli {
 
+/// What a search of the whole machine could not see.
+struct Unseen {
+  std::size_t files = 0;          ///< that are locked, but could not be named
+  bool other_namespaces = false;  ///< and what processes there hold
+};
+
 /// What `status` tells.
 struct StatusReport {
   std::string host;
   core::UtcTime taken_at;
   std::vector<core::LockReport> locks;
   std::vector<core::DeadlockReport> deadlocks;
+  std::optional<Unseen> unseen;
 };
 
 }  // namespace grex::cli

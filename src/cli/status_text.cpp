@@ -22,15 +22,21 @@ class Line {
   explicit Line(const TextStyle& style) : style_(style) {}
 
   void add(std::string_view piece, fmt::text_style look = {}) {
-    const std::size_t left = left_columns();
-    const std::string shown = style_.columns ? cut_to(std::string(piece), left) : std::string(piece);
+    if (is_cut_) return;
+    std::string shown(piece);
+    if (style_.columns) shown = cut_to(std::move(shown), left_columns());
+    is_cut_ = shown != piece;
     width_ += width_of(shown);
     text_ += style_.colored == Colored::yes ? fmt::format(look, "{}", shown) : shown;
   }
-  // The start gives way where there is too little room.
-  void add_path(std::string_view path) {
-    constexpr std::size_t shortest = 20;
-    add(style_.columns ? cut_front_to(path, std::max(left_columns(), shortest)) : std::string(path));
+  // Its end tells most: the start gives way where there is too little room, for
+  // what is to follow too.
+  void add_path(std::string_view path, std::string_view following = {}) {
+    constexpr std::size_t shortest = 12;
+    const std::size_t reserved = std::min(width_of(following), left_columns());
+    const std::size_t room = std::max(left_columns() - reserved, std::min(shortest, left_columns()));
+    add(style_.columns ? cut_front_to(path, room) : std::string(path));
+    add(following);
   }
   [[nodiscard]] std::string ended() const {
     const auto end = text_.find_last_not_of(' ');
@@ -38,11 +44,15 @@ class Line {
   }
 
  private:
-  [[nodiscard]] std::size_t left_columns() const { return *style_.columns - std::min(*style_.columns, width_); }
+  [[nodiscard]] std::size_t left_columns() const {
+    const std::size_t all = style_.columns.value_or(std::string::npos);
+    return all - std::min(all, width_);
+  }
 
   const TextStyle& style_;
   std::string text_;
   std::size_t width_ = 0;
+  bool is_cut_ = false;
 };
 
 // One process below its lock, in words.
@@ -91,9 +101,12 @@ std::string details_of(const Party& party) {
   return fmt::format("{}", fmt::join(known, ", "));
 }
 
-Row row_of(const Party& party, core::UtcTime now, const std::string& indent) {
+Row row_of(const Party& party, const StatusReport& report, const std::string& indent) {
+  const core::UtcTime now = report.taken_at;
   Row row;
   row.pid = pid_of(party);
+  // Here, that number would mean somebody else.
+  if (!party.host.empty() && party.host != report.host) row.pid += "@" + printable(party.host);
   row.user = printable(party.user ? *party.user : party.uid ? std::to_string(*party.uid) : "");
   if (party.since) row.time = core::to_text(now - *party.since);
   row.command = indent + command_of(party);
@@ -103,22 +116,22 @@ Row row_of(const Party& party, core::UtcTime now, const std::string& indent) {
 
 // The holders of one file, each followed by those of its children that have it too.
 void add_tree(const std::vector<Party>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
-              std::size_t depth, core::UtcTime now, std::vector<Row>& rows) {
+              std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
   for (const Party& party : holders) {
     if (party.parent != parent || party.slot != slot) continue;
-    rows.push_back(row_of(party, now, indent));
-    if (party.pid && party.alive == true) add_tree(holders, party.pid, slot, depth + 1, now, rows);
+    rows.push_back(row_of(party, report, indent));
+    if (party.pid && party.alive == true) add_tree(holders, party.pid, slot, depth + 1, report, rows);
   }
 }
 
-std::vector<Row> rows_of(const LockReport& lock, core::UtcTime now, const std::set<pid_t>& stuck) {
+std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
   std::vector<Row> rows;
   std::set<std::optional<unsigned>> slots;
   for (const Party& party : lock.file.holders) slots.insert(party.slot);
   for (const auto slot : slots) {
     const std::size_t first = rows.size();
-    add_tree(lock.file.holders, std::nullopt, slot, 0, now, rows);
+    add_tree(lock.file.holders, std::nullopt, slot, 0, report, rows);
     if (first < rows.size()) rows[first].label = slot ? fmt::format("slot {}", *slot) : "held by";
   }
   if (lock.file.state == LockState::held && rows.empty()) {
@@ -127,7 +140,7 @@ std::vector<Row> rows_of(const LockReport& lock, core::UtcTime now, const std::s
     rows.back().command = "a process that can't be seen from here";
   }
   for (const Party& party : lock.file.waiters) {
-    rows.push_back(row_of(party, now, ""));
+    rows.push_back(row_of(party, report, ""));
     rows.back().label = "waiting";
     rows.back().is_stuck = party.pid && stuck.contains(*party.pid);
   }
@@ -167,9 +180,10 @@ void add_lock(const LockReport& lock, const std::vector<Row>& rows, const Widths
   text += line.ended();
   if (style.telling == Telling::everything && lock.file.state != LockState::absent) {
     Line more(style);
-    more.add(
-        fmt::format("  evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record)),
-        fmt::emphasis::faint);
+    std::string known =
+        fmt::format("  evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
+    if (!lock.file.why_unknown.empty()) known += fmt::format("; {}", lock.file.why_unknown);
+    more.add(known, fmt::emphasis::faint);
     text += more.ended();
   }
   for (const Row& row : rows) {
@@ -191,8 +205,8 @@ void add_lock(const LockReport& lock, const std::vector<Row>& rows, const Widths
 void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
   Line title(style);
   title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
-  title.add(deadlock.size() == 1 ? "this process waits for a lock that it holds itself"
-                                 : "each waits for what the next one holds; ending one of them lets the others go on");
+  title.add(deadlock.size() == 1 ? "this process waits for a lock that it has itself, until it gives up"
+                                 : "each waits for a lock that the next one has, until one of them gives up");
   text += title.ended();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {
     const auto& [party, lock] = deadlock[i];
@@ -203,8 +217,8 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
     text += line.ended();
     Line wait(style);
     wait.add("    waits for ");
-    wait.add_path(lock.empty() ? "a lock" : printable(lock));
-    wait.add(fmt::format(", which {} holds", pid_of(deadlock[(i + 1) % deadlock.size()].party)));
+    const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].party);
+    wait.add_path(lock.empty() ? "a lock" : printable(lock), fmt::format(", which {} has", holder));
     text += wait.ended();
   }
   text += "\n";
@@ -225,7 +239,7 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
   for (const LockReport& lock : report.locks) {
     if (style.telling == Telling::briefly && lock.file.state == LockState::absent) continue;
     locks.push_back(&lock);
-    rows.push_back(rows_of(lock, report.taken_at, stuck));
+    rows.push_back(rows_of(lock, report, stuck));
     widths.tier = std::max(widths.tier, core::name_of(lock.tier).size());
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);

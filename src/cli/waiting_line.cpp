@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "cli/lock_failure.hpp"
 #include "cli/output.hpp"
 #include "cli/printable.hpp"
 #include "sys/file.hpp"
@@ -32,7 +31,7 @@ bool have_changed(const core::Ahead& before, const core::Ahead& now) {
 
 }  // namespace
 
-WaitingLine::WaitingLine(core::Queue queue, std::function<Failure()> busy)
+WaitingLine::WaitingLine(core::Queue queue, FindBusy busy)
     : queue_(std::move(queue)), find_busy_(std::move(busy)), start_(steady_clock::now()) {
   // Without a thread nothing is told; the wait itself goes on.
   (void)thread_.start([this](int over) { tell_until(over); });
@@ -52,7 +51,10 @@ void WaitingLine::tell(int over) {
   const auto now = steady_clock::now();
   if (!draws && noted_ && now - *noted_ < between_lines) return;
   core::Ahead ahead = core::look_ahead(queue_);
-  if (!ahead_ || have_changed(*ahead_, ahead)) busy_ = find_busy_();
+  if (!ahead_ || have_changed(*ahead_, ahead)) {
+    busy_ = find_busy_([over] { return sys::is_over(over, std::chrono::milliseconds(0)); });
+    if (sys::is_over(over, std::chrono::milliseconds(0))) return;
+  }
   ahead_ = std::move(ahead);
   std::string line;
   if (draws) {

@@ -7,6 +7,7 @@
 
 #include "cli/failure.hpp"
 #include "cli/holder_line.hpp"
+#include "cli/lock_failure.hpp"
 #include "core/queue.hpp"
 #include "sys/side_thread.hpp"
 
@@ -19,8 +20,8 @@ namespace grex::cli {
 /// place in the kernel's queue. A reader who does not read is not waited for.
 class WaitingLine {
  public:
-  /// `busy`, called in the thread, finds out who stands in the way.
-  WaitingLine(core::Queue queue, std::function<Failure()> busy);
+  /// `busy` is called in the thread.
+  WaitingLine(core::Queue queue, FindBusy busy);
 
  private:
   void tell_until(int over);
@@ -29,7 +30,7 @@ class WaitingLine {
   [[nodiscard]] std::string text_within(std::size_t columns) const;
 
   core::Queue queue_;
-  std::function<Failure()> find_busy_;
+  FindBusy find_busy_;
   std::chrono::steady_clock::time_point start_;
   std::optional<core::Ahead> ahead_;  // as of the last look
   Failure busy_;                      // as of the last change of holder

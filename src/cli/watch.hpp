@@ -11,8 +11,13 @@
 
 namespace grex::cli {
 
-/// Makes a report for so many columns; none: for as many as it needs.
-using Look = std::function<std::variant<std::string, Failure>(std::optional<std::size_t> columns)>;
+/// For whom a report is made.
+struct Viewer {
+  std::optional<std::size_t> columns = {};  ///< of the terminal
+  bool on_screen = false;                   ///< live, so that nothing else may be written there
+  std::function<bool()> gives_up = [] { return false; };
+};
+using Look = std::function<std::variant<std::string, Failure>(const Viewer& viewer)>;
 
 /// Shows a report on a terminal's other screen, anew after each interval, until
 /// `q` or a signal; the first one has to succeed.

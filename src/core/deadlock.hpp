@@ -9,7 +9,7 @@
 
 namespace grex::core {
 
-/// A process that waits, and what it keeps from others meanwhile.
+/// A process all of whose threads wait, and what it keeps from others meanwhile.
 struct WaitingProcess {
   pid_t pid = 0;
   std::vector<sys::FileId> waits_for;  ///< any one of these locks would do

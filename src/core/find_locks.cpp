@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -104,11 +105,14 @@ std::string reachable_name(const sys::OpenDescriptor& open) {
   return {};
 }
 
-// Of the kernel's numbers only the inode's is everywhere that of stat(2).
-std::size_t count_unnamed(const KernelView& view, const std::set<std::uint64_t>& seen_inodes) {
+// Files that are locked now, and were when `before` was taken, but that no process
+// was seen to have open. Of the kernel's numbers only the inode's is everywhere
+// that of stat(2).
+std::size_t count_unnamed(const KernelView& before, const std::set<std::uint64_t>& seen_inodes) {
+  const KernelView now = KernelView::take();
   std::set<sys::FileId> unseen;
-  for (const KernelLock& lock : view.all()) {
-    if (!seen_inodes.contains(lock.file.ino)) unseen.insert(lock.file);
+  for (const KernelLock& lock : now.all()) {
+    if (!seen_inodes.contains(lock.file.ino) && !before.on(lock.file).empty()) unseen.insert(lock.file);
   }
   return unseen.size();
 }
@@ -136,7 +140,7 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
   std::size_t directories = 0;
   const sys::TreeVisitor visitor = {
       .enters = [](std::string_view name) { return name != ".git"; },
-      .on_directory = [&](const std::string&) { observer.on_progress(++directories, files.size()); },
+      .on_directory = [&](const std::string&) { return observer.on_progress(++directories, files.size()); },
       .on_file =
           [&](const std::string& parent, std::string_view name) {
             if (!may_be_lock_file(name)) return;
@@ -153,23 +157,21 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
 
 LocksInUse locks_in_use() {
   const KernelView view = KernelView::take();
-  std::set<std::string> names;
+  std::map<sys::FileId, std::string> names;  // one a file, whatever it is called elsewhere
   std::set<std::uint64_t> seen_inodes;
-  bool saw_all = true;
   for (const pid_t pid : sys::processes()) {
     const auto descriptors = sys::descriptors_of(pid);
-    saw_all = saw_all && descriptors;
     if (!descriptors) continue;
     for (const sys::OpenDescriptor& open : *descriptors) {
       seen_inodes.insert(open.file.ino);
-      if (!open.is_regular) continue;
-      if (std::string name = reachable_name(open); !name.empty()) names.insert(std::move(name));
+      if (!open.is_regular || names.contains(open.file)) continue;
+      if (std::string name = reachable_name(open); !name.empty()) names.emplace(open.file, std::move(name));
     }
   }
   std::vector<PlacedFile> files;
   files.reserve(names.size());
-  for (const std::string& name : names) files.push_back({*place_of(name), name});
-  return {gathered(std::move(files)), saw_all ? 0 : count_unnamed(view, seen_inodes)};
+  for (const auto& [id, name] : names) files.push_back({*place_of(name), name});
+  return {gathered(std::move(files)), count_unnamed(view, seen_inodes), view.sees_every_process()};
 }
 
 }  // namespace grex::core

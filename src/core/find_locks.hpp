@@ -30,7 +30,8 @@ Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& 
 
 /// How far a search has come, and what it could not look at.
 struct SearchObserver {
-  std::function<void(std::size_t directories, std::size_t files)> on_progress;
+  /// Whether to go on; else what was found until then is all.
+  std::function<bool(std::size_t directories, std::size_t files)> on_progress;
   std::function<void(const Error& error)> on_unreadable;
 };
 
@@ -44,9 +45,12 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
 /// One that only another mount namespace has is named by way of /proc/PID/root.
 struct LocksInUse {
   std::vector<FoundLock> locks;
-  /// Files that are locked by processes that may not be looked at, and so can't
-  /// be named: grex's or others'.
+  /// Files that are locked, grex's or others', and can't be named, since the
+  /// processes that have them open may not be looked at.
   std::size_t unnamed = 0;
+  /// Whether there is no lock but those: else processes of other PID namespaces
+  /// may have some.
+  bool is_everything = false;
 };
 LocksInUse locks_in_use();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "core/kernel_view.hpp"
 #include "core/parties.hpp"
@@ -56,7 +57,10 @@ void look_at_file(Subject& subject, const KernelView& view) {
   const auto status = sys::status_of(subject.path);
   if (!status) return;
   if (status->type == sys::FileType::absent) subject.report.state = LockState::absent;
-  if (status->type != sys::FileType::regular) return;
+  if (status->type != sys::FileType::regular) {
+    subject.report.why_unknown = "it is not a regular file";
+    return;
+  }
   subject.file = status->id;
   look_at_lock(subject, view);
   // Trying tells that it is held, not by whom: a list that missed a lock is
@@ -89,13 +93,15 @@ void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector
   }
 }
 
-// Finds, in every process, the descriptors that have one of the locks.
-void look_at_processes(const std::vector<Subject*>& held, const KernelView& view) {
+// Finds, in these processes, the descriptors that have one of the locks.
+void look_at_processes(const std::vector<pid_t>& pids, const std::vector<Subject*>& held, const KernelView& view,
+                       const HolderSearch& search) {
   std::vector<sys::FileId> files(held.size());
   std::transform(held.begin(), held.end(), files.begin(), [](const Subject* subject) { return subject->file; });
   std::sort(files.begin(), files.end());
   const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
-  for (const pid_t pid : sys::processes()) {
+  for (const pid_t pid : pids) {
+    if (search.gives_up()) return;
     if (pid == self) continue;
     const auto descriptors = sys::descriptors_of(pid);
     if (!descriptors) {
@@ -106,6 +112,29 @@ void look_at_processes(const std::vector<Subject*>& held, const KernelView& view
       if (std::binary_search(files.begin(), files.end(), descriptor.file)) look_at_descriptor(descriptor, held, view);
     }
   }
+}
+
+// Those who took the locks, by the kernel's word.
+std::vector<pid_t> takers_of(const std::vector<Subject*>& held) {
+  std::set<pid_t> takers;
+  for (const Subject* subject : held) {
+    for (const KernelLock& lock : subject->locks) {
+      if (is_holder(lock) && lock.pid > 0) takers.insert(lock.pid);
+    }
+  }
+  return {takers.begin(), takers.end()};
+}
+
+void find_holders(const std::vector<Subject*>& held, const KernelView& view, const HolderSearch& search) {
+  if (search.extent == HolderSearch::Extent::takers) {
+    look_at_processes(takers_of(held), held, view, search);
+    if (std::none_of(held.begin(), held.end(), [](const Subject* subject) { return subject->holding.empty(); })) return;
+    for (Subject* subject : held) {
+      subject->holding.clear();
+      subject->unreadable.clear();
+    }
+  }
+  look_at_processes(sys::processes(), held, view, search);
 }
 
 }  // namespace
@@ -130,7 +159,7 @@ std::string_view name_of(Role role) {
   return names.at(static_cast<std::size_t>(role));
 }
 
-std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
+std::vector<FileReport> inspect(const std::vector<std::string>& paths, const HolderSearch& search) {
   const KernelView view = KernelView::take();
   std::vector<Subject> subjects(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -142,7 +171,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths) {
     if (subject.report.state == LockState::held) held.push_back(&subject);
   }
   if (!held.empty()) {
-    look_at_processes(held, view);
+    find_holders(held, view, search);
     const ProcessIdentity self = own_identity();
     std::vector<Party*> parties;
     for (Subject* subject : held) {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,7 @@ struct Party {
 /// The kernel's view of one lock file.
 struct FileReport {
   LockState state = LockState::unknown;
+  std::string_view why_unknown;  ///< a literal; may be empty
   std::optional<sys::Mode> mode;
   Evidence evidence = Evidence::none;
   std::vector<Party> holders;  ///< those that took it first, then those that have it open
@@ -52,9 +54,21 @@ struct FileReport {
   RecordState record = RecordState::none;
 };
 
+/// How far to search for holders.
+struct HolderSearch {
+  enum class Extent {
+    everyone,  ///< whoever has the lock open
+    takers,    ///< whoever took it, and others only where those are gone
+  };
+  Extent extent = Extent::everyone;
+  /// Asked now and then: whether nobody wants to know any more. What was found
+  /// until then is reported.
+  std::function<bool()> gives_up = [] { return false; };
+};
+
 /// Looks at lock files as they are, from the kernel's list first. Only where
 /// that may be incomplete the lock is tried, for an instant. Never `free` where
 /// it is not known. Changes nothing. One report a path, in their order.
-std::vector<FileReport> inspect(const std::vector<std::string>& paths);
+std::vector<FileReport> inspect(const std::vector<std::string>& paths, const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -101,13 +101,13 @@ Party acquirer_from(const Subject& subject, const KernelLock& lock, std::optiona
   party.mode = lock.mode;
   if (lock.pid <= 0) return party;
   party.pid = lock.pid;
-  const bool is_verified_writer = writer == lock.pid && is_writer(*subject.record, lock.pid) == Match::yes;
   if (has_lock_open(subject, lock.pid)) {
     party.alive = true;
   } else if (is_gone(lock.pid)) {
     party.alive = false;
   } else if (writer == lock.pid) {
-    party.alive = is_verified_writer;  // else a stranger has its number
+    const Match match = is_writer(*subject.record, lock.pid);
+    if (match != Match::unknown) party.alive = match == Match::yes;  // else a stranger has its number
   }
   // A process that has this number, may be looked at, and has no such lock
   // open is a stranger who got the number later, or let go of its copy.

@@ -21,6 +21,12 @@ std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
   return parse_number<std::uint64_t>(take_until(fields, ' '));
 }
 
+std::string_view parse_command_name(std::string_view stat) {
+  const auto begin = stat.find('(');
+  const auto end = stat.rfind(") ");
+  return begin < end && end != std::string_view::npos ? stat.substr(begin + 1, end - begin - 1) : std::string_view();
+}
+
 std::optional<pid_t> parse_parent(std::string_view stat) {
   std::string_view fields = fields_after_name(stat);
   take_until(fields, ' ');

@@ -14,6 +14,9 @@ namespace grex::core {
 /// boot. With the process id and the boot id it names one process for good.
 std::optional<std::uint64_t> parse_start_time(std::string_view stat);
 
+/// Field 2 of /proc/PID/stat: the name of its program, cut to 15 bytes.
+std::string_view parse_command_name(std::string_view stat);
+
 /// Field 4 of /proc/PID/stat: its parent, 0 where that is of another namespace.
 std::optional<pid_t> parse_parent(std::string_view stat);
 

@@ -26,6 +26,15 @@ std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<Kern
   return std::nullopt;
 }
 
+// The locks on a file where this process waits for one, whatever number the
+// kernel's list has for its device.
+std::vector<KernelLock> locks_at(sys::FileId file, pid_t self, const KernelView& view) {
+  for (const KernelLock& lock : view.all()) {
+    if (lock.pid == self && lock.file.ino == file.ino && !is_holder(lock)) return view.on(lock.file);
+  }
+  return view.on(file);
+}
+
 }  // namespace
 
 Queue queue_at(const Target& target) {
@@ -51,13 +60,13 @@ Ahead look_ahead(const Queue& queue) {
     const auto file = regular_file(path);
     if (!file) continue;
     ahead.written.push_back(file->modified);
-    const auto locks = view.on(file->id);
+    const auto locks = locks_at(file->id, self, view);
     std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), is_holder);
     count(locks);
   }
   // Who holds the line's file is the first of those who want a permit.
   const auto line = regular_file(queue.line);
-  if (line && count(view.on(line->id))) ++*ahead.waiters;
+  if (line && count(locks_at(line->id, self, view))) ++*ahead.waiters;
   return ahead;
 }
 

@@ -1,6 +1,7 @@
 #include "core/survey.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace grex::core {
 namespace {
@@ -16,7 +17,7 @@ void add_waiters(std::vector<Party>& waiters, const FileReport& report, std::opt
 }
 
 // One report made of those of the permits, and the queues behind them.
-void merge(const FoundLock& lock, const FileReport* files, LockReport& report) {
+void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport& report) {
   FileReport merged;
   bool any_file = false;
   bool any_unknown = !lock.is_complete;
@@ -45,10 +46,10 @@ void merge(const FoundLock& lock, const FileReport* files, LockReport& report) {
 
 }  // namespace
 
-std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots) {
+std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
   std::vector<std::string> files;
   for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
-  std::vector<FileReport> looked_at = inspect(files);
+  std::vector<FileReport> looked_at = inspect(files, search);
   std::vector<LockReport> reports;
   reports.reserve(locks.size());
   std::size_t next = 0;
@@ -56,7 +57,7 @@ std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slo
     LockReport report{lock.tier, lock.target, lock.path, {}};
     if (lock.tier == Tier::semaphore) {
       report.slots = slots;
-      merge(lock, looked_at.data() + next, report);
+      merge(lock, std::span(looked_at).subspan(next, lock.files.size()), report);
     } else {
       report.file = std::move(looked_at[next]);
     }

@@ -20,8 +20,9 @@ using DeadlockReport = std::vector<StuckProcess>;  ///< in the order of the circ
 /// The deadlocks of this machine that keep one of these processes waiting, over
 /// any locks of flock(2): who waits is from the kernel's list, and what those
 /// hold from that, from their descriptors, and from the tier stacks in their
-/// environments. What can't be read is not suspected. Told only if two looks show
-/// the same.
+/// environments. What can't be read is not suspected, and neither is a process
+/// that has a thread at work. Told only if two looks show the same, and none of
+/// them ran in between.
 std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned);
 
 }  // namespace grex::core

@@ -83,6 +83,11 @@ std::vector<pid_t> processes() {
   return pids;
 }
 
+std::optional<std::size_t> thread_count(pid_t pid) {
+  const auto names = names_in(process_path(pid, "task"));
+  return names ? std::optional(names->size()) : std::nullopt;
+}
+
 Existence existence_of(pid_t pid) {
   return ::kill(pid, 0) == 0 || errno == EPERM ? Existence::exists : Existence::gone;
 }

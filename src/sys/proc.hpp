@@ -58,6 +58,9 @@ std::string boot_id();
 
 std::vector<pid_t> processes();
 
+/// How many threads a process has.
+std::optional<std::size_t> thread_count(pid_t pid);
+
 enum class Existence { exists, gone };
 Existence existence_of(pid_t pid);
 

@@ -37,7 +37,9 @@ sigset_t only(int signal) {
 Result<Screen> Screen::open() {
   sigset_t signals = heeded_signals();
   for (const int signal : {SIGWINCH, SIGCONT}) sigaddset(&signals, signal);
-  if (!is_ignored(SIGTSTP)) sigaddset(&signals, SIGTSTP);
+  for (const int signal : {SIGTSTP, SIGQUIT}) {
+    if (!is_ignored(signal)) sigaddset(&signals, signal);
+  }
   UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
   sigset_t old;
@@ -73,9 +75,24 @@ void Screen::enter() {
 }
 
 void Screen::leave() {
+  // Also from the background, where a setting would stop us otherwise; and where
+  // a Ctrl-S has stopped the terminal, which TCOON undoes only after a TCOOFF
+  // (drivers/tty/tty_ioctl.c).
+  const sigset_t background = only(SIGTTOU);
+  sigset_t old;
+  ::sigprocmask(SIG_BLOCK, &background, &old);
+  ::tcflow(STDOUT_FILENO, TCOOFF);
+  ::tcflow(STDOUT_FILENO, TCOON);
   (void)write_all(STDOUT_FILENO, first_screen);
   if (old_keys_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*old_keys_);
   old_keys_.reset();
+  ::sigprocmask(SIG_SETMASK, &old, nullptr);
+}
+
+bool Screen::has_news() const {
+  std::array<pollfd, 2> news = {
+      {{signals_.get(), POLLIN, 0}, {reads_keys_ && old_keys_ ? STDIN_FILENO : -1, POLLIN, 0}}};
+  return ::poll(news.data(), news.size(), 0) > 0;
 }
 
 void Screen::stop() {
@@ -106,7 +123,9 @@ Result<void> Screen::show(std::string_view text) const {
     text.remove_prefix(end + 1);
   }
   drawn += clear_rest;
-  return write_all(STDOUT_FILENO, drawn, signals_.get());
+  auto written = write_all(STDOUT_FILENO, drawn, signals_.get());
+  const bool is_interrupted = !written && written.error().err == ECANCELED;  // pause() tells by what
+  return is_interrupted ? Result<void>() : written;
 }
 
 std::optional<Screen::Event> Screen::next_signal() {

@@ -31,7 +31,8 @@ class Screen {
   [[nodiscard]] static std::size_t columns();
   [[nodiscard]] static std::size_t rows();
 
-  /// Replaces what is on it by so much of this text as there is room for. Errors: io.
+  /// Replaces what is on it by so much of this text as there is room for; by less
+  /// if a signal comes meanwhile. Errors: io.
   Result<void> show(std::string_view text) const;
 
   /// What ends a pause.
@@ -39,11 +40,14 @@ class Screen {
     enum class Kind { elapsed, changed, key, signal };
     Kind kind = Kind::elapsed;  ///< `changed`: another size, or back from being stopped
     char key = 0;
-    int signal = 0;              ///< SIGINT, SIGTERM or SIGHUP
+    int signal = 0;              ///< SIGINT, SIGTERM, SIGHUP or SIGQUIT
     bool from_terminal = false;  ///< the kernel sent it, to the whole foreground group
   };
   /// Until something happens, or so long.
   Event pause(std::chrono::nanoseconds time);
+
+  /// Whether something has happened by which a pause would end at once.
+  [[nodiscard]] bool has_news() const;
 
  private:
   Screen(UniqueFd signals, const sigset_t& old_mask) : signals_(std::move(signals)), old_mask_(old_mask) {}

@@ -33,7 +33,10 @@ class Walk {
     if (!status) return at_path(status.error(), path);
     if (device_ == 0) device_ = status->id.dev;
     if (status->id.dev != device_) return {};
-    visitor_.on_directory(path);
+    if (!visitor_.on_directory(path)) {
+      left_.clear();
+      return {};
+    }
     for (;;) {
       const ssize_t size = ::getdents64(fd.get(), buffer_.data(), buffer_.size());
       if (size < 0) return failed("getdents64", path, errno);

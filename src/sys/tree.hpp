@@ -12,8 +12,8 @@ namespace grex::sys {
 struct TreeVisitor {
   /// Whether to go into the directory of this name.
   std::function<bool(std::string_view name)> enters;
-  /// Each directory, before what is in it.
-  std::function<void(const std::string& directory)> on_directory;
+  /// Each directory, before what is in it. False ends the walk.
+  std::function<bool(const std::string& directory)> on_directory;
   /// A name in a directory that is no directory itself.
   std::function<void(const std::string& directory, std::string_view name)> on_file;
   /// A directory that could not be read, or not to its end.

@@ -126,3 +126,40 @@ TEST_CASE("locks that a command did not inherit are known from its tier stack") 
   until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1 && waiters_on(dir / "b/.grex-lock") == 1; });
   CHECK(status_of(dir / "a")["deadlocks"].size() == 1);
 }
+
+TEST_CASE("threads of one process that wait for each other's lock are no deadlock while one of them works") {
+  const TempDir dir;
+  Process threads({"python3", "-c",
+                   "import fcntl, sys, threading\n"
+                   "def wait():\n"
+                   "  fcntl.flock(open(sys.argv[1], 'a'), fcntl.LOCK_EX)\n"
+                   "first = open(sys.argv[1], 'a')\n"
+                   "fcntl.flock(first, fcntl.LOCK_EX)\n"
+                   "threading.Thread(target=wait).start()\n"
+                   "sys.stdin.readline()\n"
+                   "fcntl.flock(first, fcntl.LOCK_UN)\n",
+                   dir / ".grex-lock"});
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  CHECK_FALSE(status_of(dir.path()).contains("deadlocks"));
+  threads.write("\n");
+  CHECK(threads.wait() == exited(0));
+}
+
+TEST_CASE("whoever took a lock and gave it away does not keep it from itself") {
+  const TempDir dir;
+  Process giver({"python3", "-c",
+                 "import fcntl, os, subprocess, sys\n"
+                 "lock = open(sys.argv[1], 'a')\n"
+                 "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+                 "heir = subprocess.Popen(['sh', '-c', 'read line'], pass_fds=[lock.fileno()])\n"
+                 "lock.close()\n"
+                 "fcntl.flock(open(sys.argv[1], 'a'), fcntl.LOCK_EX)\n"
+                 "print('mine')\n",
+                 dir / ".grex-lock"});
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  const json document = status_of(dir.path());
+  CHECK(document["locks"][2]["waiters"].size() == 1);
+  CHECK_FALSE(document.contains("deadlocks"));
+  giver.write("\n");
+  CHECK(giver.line() == "mine");
+}

@@ -32,6 +32,13 @@ TEST_CASE("a command line can be pasted into a shell") {
   CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
 }
 
+TEST_CASE("what is not seen, or turns the direction of a line, is shown as bytes") {
+  for (const char* const text : {"\u200b", "\u200f", "\u2028", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad"}) {
+    CHECK(printable(text).starts_with("\\x"));
+  }
+  CHECK(printable("é ‒ 日本") == "é ‒ 日本");
+}
+
 TEST_CASE("a text is cut by what a terminal shows, never within a character, and the cut is marked") {
   CHECK(width_of("añ日") == 4);
   CHECK(cut_to("abcd", 4) == "abcd");

@@ -135,5 +135,6 @@ TEST_CASE("on a narrow terminal lines are cut, a path at its start, and in a pip
   CHECK(lines[0].starts_with("per-pack  held  …"));
   CHECK(lines[0].ends_with("/the-pack/.grex-lock"));
   CHECK(lines[1].ends_with("…"));
+  CHECK(std::count(lines[1].begin(), lines[1].end(), '\xa6') == 1);  // the mark's last byte: cut once
   CHECK(run_tool({"status", pack}).out.find("'a word that is longer than a line'") != std::string::npos);
 }

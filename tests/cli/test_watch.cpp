@@ -49,7 +49,7 @@ TEST_CASE("a key shows the state at once") {
 
 TEST_CASE("a signal ends the view and gives the screen back") {
   const TempDir dir;
-  for (const int signal : {SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
     Terminal terminal(watch(dir.path()));
     terminal.expect("no lock file there yet");
     ::kill(terminal.pid(), signal);
@@ -120,4 +120,13 @@ TEST_CASE("--watch of what is not there is an error, and no screen") {
   CHECK(told.find(other_screen) == std::string::npos);
   CHECK(told.starts_with("grex-lock: "));
   CHECK(terminal.wait() == exited(66));
+}
+
+TEST_CASE("a terminal that was stopped by Ctrl-S does not keep a signal from ending the view") {
+  const TempDir dir;
+  Terminal terminal(watch(dir.path(), "0.1"));
+  terminal.expect("no lock file there yet");
+  terminal.type("\x13");
+  ::kill(terminal.pid(), SIGTERM);
+  CHECK(terminal.wait() == exited(128 + SIGTERM));
 }

@@ -16,6 +16,8 @@ TEST_CASE("the start time is found behind any command name") {
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);
   CHECK(parse_parent("42 (a) b) ( S 1)" + tail) == 1);
   CHECK_FALSE(parse_parent("42 sh S 1 2 3"));
+  CHECK(parse_command_name("42 (a) b) ( S 1)" + tail) == "a) b) ( S 1");
+  CHECK(parse_command_name("42 sh S 1 2 3").empty());
   CHECK(parse_start_time("42 (a) b) ( S 1)" + tail) == 987654);
   CHECK_FALSE(parse_start_time(""));
   CHECK_FALSE(parse_start_time("42 (sh) S 1 2 3"));

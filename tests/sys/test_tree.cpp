@@ -21,14 +21,14 @@ struct Seen {
 
 Seen walk(const std::string& top) {
   Seen seen;
-  const auto walked =
-      walk_tree(top, {.enters = [](std::string_view name) { return name != "closed"; },
-                      .on_directory = [&](const std::string& directory) { seen.directories.insert(directory); },
-                      .on_file =
-                          [&](const std::string& directory, std::string_view name) {
-                            seen.files.insert(directory + (directory.ends_with('/') ? "" : "/") + std::string(name));
-                          },
-                      .on_unreadable = [&](const grex::Error& error) { seen.unreadable.insert(error.path); }});
+  const auto walked = walk_tree(
+      top, {.enters = [](std::string_view name) { return name != "closed"; },
+            .on_directory = [&](const std::string& directory) { return seen.directories.insert(directory).second; },
+            .on_file =
+                [&](const std::string& directory, std::string_view name) {
+                  seen.files.insert(directory + (directory.ends_with('/') ? "" : "/") + std::string(name));
+                },
+            .on_unreadable = [&](const grex::Error& error) { seen.unreadable.insert(error.path); }});
   CHECK(walked);
   return seen;
 }
