@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""What grex-lock costs, beside flock(1), lslocks(8), find(1) and the floor.
+usage: bench.py [--quick] GREX-LOCK DIRECTORY-OF-THE-BENCH-PROGRAMS
+
+Prints a table. A time is the median of whole processes, from their start to
+their end; what is compared ran in turns. A ratio says more than a time: the
+machine may have other things to do. Exits with 0 whatever was measured."""
+
+import argparse
+import os
+import statistics
+import subprocess
+
+from stage import Stage
+
+COMMAND = "/bin/true"
+
+
+def duration(nanoseconds):
+    if nanoseconds < 1e6:
+        return f"{nanoseconds / 1e3:.0f} µs"
+    if nanoseconds < 1e9:
+        return f"{nanoseconds / 1e6:.2f} ms"
+    return f"{nanoseconds / 1e9:.2f} s"
+
+
+def size(count):
+    return f"{count / 1024:.0f} KiB"
+
+
+def number(count):
+    return f"{count:,.0f}"
+
+
+class Table:
+    WIDTHS = (47, 11, 34, 11, 6, 9, 4)
+
+    def __init__(self):
+        self._print(("what", "measured", "against", "measured", "ratio", "goal", "met"))
+
+    def _print(self, cells):
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, self.WIDTHS))
+        print(line.rstrip(), flush=True)
+
+    def compare(self, what, ours, against, theirs, goal=None, show=duration):
+        ratio = ours / theirs
+        met = "" if goal is None else "yes" if ratio <= goal else "NO"
+        told = "" if goal is None else f"<= {goal:.2f}"
+        self._print((what, show(ours), against, show(theirs), f"{ratio:.2f}", told, met))
+
+    def limit(self, what, measured, limit, show=duration):
+        self._print((what, show(measured), "", "", "", f"<= {show(limit)}", "yes" if measured <= limit else "NO"))
+
+    def leave_out(self, what, why):
+        self._print((what, "-", why))
+
+
+def whole_processes(stage, table, rounds):
+    pack, file = stage.pack("pack")
+    tool = stage.tool
+    contestants = {
+        "nothing": [COMMAND],
+        "floor": [str(stage.programs / "floor"), file, COMMAND],
+        "flock": ["flock", file, COMMAND],
+        "flock -F": ["flock", "-F", file, COMMAND],
+        "flock -n": ["flock", "-n", file, COMMAND],
+        "run": [tool, "run", pack, "--", COMMAND],
+        "run -F": [tool, "run", "--no-fork", pack, "--", COMMAND],
+        "probe": [tool, "probe", pack],
+    }
+    cost = stage.each(rounds, contestants)
+    count = {name: stage.instructions(contestants[name]) for name in ("floor", "flock", "flock -n", "run", "probe")}
+    table.compare("run", cost["run"].time, "flock FILE", cost["flock"].time, 0.75)
+    table.compare("run", cost["run"].time, "the floor", cost["floor"].time, 1.15)
+    table.compare("run --no-fork", cost["run -F"].time, "flock -F", cost["flock -F"].time, 0.75)
+    table.compare("probe", cost["probe"].time, "flock -n FILE true", cost["flock -n"].time, 0.45)
+    table.compare("the command alone", cost["nothing"].time, "the floor", cost["floor"].time)
+    table.compare("processor time of run and its command", cost["run"].processor, "flock FILE", cost["flock"].processor)
+    table.compare("processor time of run and its command", cost["run"].processor, "the floor", cost["floor"].processor)
+    table.compare("processor time of probe", cost["probe"].processor, "flock -n FILE true", cost["flock -n"].processor)
+    table.compare("instructions of run", count["run"], "flock FILE", count["flock"], 1.0, number)
+    table.compare("instructions of run", count["run"], "the floor", count["floor"], None, number)
+    table.compare("instructions of probe", count["probe"], "flock -n FILE true", count["flock -n"], None, number)
+    table.compare("peak memory of run", cost["run"].memory, "flock FILE", cost["flock"].memory, 1.5, size)
+    table.compare("page faults of run and its command", cost["run"].faults, "flock FILE", cost["flock"].faults, None,
+                  number)
+    table.compare("page faults of run and its command", cost["run"].faults, "the floor", cost["floor"].faults, None,
+                  number)
+
+
+def crowds(stage, table, rounds):
+    pack, file = stage.pack("pack")
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(stage.crowd(400, 40, [stage.tool, "run", pack, "--", COMMAND]))
+        theirs.append(stage.crowd(400, 40, ["flock", file, COMMAND]))
+    table.compare("400 runs, 40 at once, of one pack", statistics.median(ours), "flock FILE",
+                  statistics.median(theirs), 0.9)
+
+
+def handovers(stage, table, rounds):
+    pack, file = stage.pack("pack")
+    clock = str(stage.programs / "clock")
+    time = stage.handover(rounds, file, {"run": [stage.tool, "run", pack, "--", clock], "flock": ["flock", file, clock]})
+    table.compare("from an unlock to the command of the waiter", time["run"], "flock FILE", time["flock"], 1.0)
+
+
+def waiting(stage, table, is_quick):
+    what = "processor time of 60 s of waiting on a terminal"
+    if is_quick:
+        table.leave_out(what, "takes 60 s: not with --quick")
+        return
+    pack, file = stage.pack("pack")
+    with stage.held([file]):
+        time, written = stage.wait(60, [stage.tool, "run", pack, "--", COMMAND])
+    if written == 0:
+        raise SystemExit("bench: there was no waiting line")
+    table.limit(what, time, 20e6)
+
+
+def one_status(stage, table, rounds):
+    pack, file = stage.pack("pack")
+    commands = {"status": [stage.tool, "status", pack], "lslocks": ["lslocks", "-J"]}
+    free = stage.each(rounds, commands)
+    with stage.held([file]):
+        held = stage.each(rounds, commands)
+    table.compare("status of a pack, free", free["status"].time, "lslocks -J", free["lslocks"].time, 0.4)
+    table.compare("status of a pack, held", held["status"].time, "lslocks -J", held["lslocks"].time, 0.4)
+
+
+def many_packs(stage, table, rounds):
+    places = (("tree/half/quarter", 2500), ("tree/half", 2500), ("tree", 5000))
+    files = [stage.pack(f"{place}/{i // 100:02}/{i % 100:02}")[1] for place, count in places for i in range(count)]
+    tree, half, quarter = (str(stage.directory / place) for place, _ in reversed(places))
+    with stage.held(files[:2500:125]):
+        cost = stage.each(rounds, {
+            "find": ["find", tree, "-name", ".grex-lock"],
+            "10000": [stage.tool, "status", "-r", tree],
+            "5000": [stage.tool, "status", "-r", half],
+            "2500": [stage.tool, "status", "-r", quarter],
+        })
+    table.compare("status -r of 10,000 packs, 20 held", cost["10000"].time, "find -name .grex-lock",
+                  cost["find"].time, 1.5)
+    table.compare("status -r of 5,000 packs", cost["5000"].time, "2 x status -r of 2,500", 2 * cost["2500"].time, 1.1)
+    table.compare("status -r of 10,000 packs", cost["10000"].time, "4 x status -r of 2,500", 4 * cost["2500"].time, 1.1)
+
+
+def growth(stage, table, rounds):
+    pack, _ = stage.pack("pack")
+    command = [stage.tool, "run", "--tier-check", "off", pack, "--", COMMAND]
+    (stage.directory / "others").mkdir()
+    others = [stage.directory / "others" / str(i) for i in range(10000)]
+    for other in others:
+        other.touch()
+    alone = crowded = None
+    for _ in range(10):
+        alone = stage.each(rounds // 10, {"run": command}, alone)
+        with stage.held(others):
+            crowded = stage.each(rounds // 10, {"run": command}, crowded)
+    table.compare("run while 10,000 other locks are held", crowded["run"].time, "run while none is",
+                  alone["run"].time, 1.05)
+    with stage.tier_stack() as stack:
+        cost = stage.each(rounds, {"0": command, "5": ["GREX_LOCK_STACK=" + stack, *command]})
+    table.compare("run under a tier stack of 5", cost["5"].time, "run under none", cost["0"].time, 1.1)
+
+
+def tell_where(stage):
+    file_system = subprocess.check_output(["findmnt", "-no", "FSTYPE", "-T", stage.directory], text=True).strip()
+    flock = subprocess.check_output(["flock", "--version"], text=True).strip()
+    print(f"Linux {os.uname().release}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, "
+          f"files on {file_system}; {flock}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What grex-lock costs, beside flock(1) and others.")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and no wait of 60 s")
+    parser.add_argument("grex_lock")
+    parser.add_argument("programs")
+    options = parser.parse_args()
+
+    def rounds(many, few):
+        return few if options.quick else many
+
+    with Stage(options.grex_lock, options.programs) as stage:
+        tell_where(stage)
+        table = Table()
+        whole_processes(stage, table, rounds(1000, 100))
+        crowds(stage, table, rounds(9, 3))
+        handovers(stage, table, rounds(200, 30))
+        waiting(stage, table, options.quick)
+        one_status(stage, table, rounds(200, 30))
+        many_packs(stage, table, rounds(15, 5))
+        growth(stage, table, rounds(500, 100))
+
+
+if __name__ == "__main__":
+    main()

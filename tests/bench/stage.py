@@ -1,0 +1,175 @@
+"""Where the measuring happens: a temporary directory, the processes started
+there, and what is left of neither afterwards."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+
+
+class Samples:
+    """What several runs of one command cost; each figure is the median."""
+
+    def __init__(self):
+        self.runs = []
+
+    def add(self, numbers):
+        self.runs.append(numbers)
+
+    def _median(self, column):
+        return statistics.median(run[column] for run in self.runs)
+
+    @property
+    def time(self):
+        """nanoseconds"""
+        return self._median(0)
+
+    @property
+    def processor(self):
+        """nanoseconds on the processor, which neighbours disturb less"""
+        return self._median(1)
+
+    @property
+    def memory(self):
+        """bytes"""
+        return self._median(2) * 1024
+
+    @property
+    def faults(self):
+        return self._median(3)
+
+
+class Stage:
+    """Use it in a `with`: whatever ends that, also a signal, the processes are
+    ended and the directory is removed."""
+
+    def __init__(self, grex_lock, programs):
+        self.tool = os.path.realpath(grex_lock)
+        self.programs = pathlib.Path(programs).resolve()
+        self._processes = []
+
+    def __enter__(self):
+        for variable in [name for name in os.environ if name.startswith("GREX_")]:
+            del os.environ[variable]
+        os.environ["PATH"] = "/usr/bin:/bin"
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="grex-lock-bench."))
+        return self
+
+    def __exit__(self, *_):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for process in self._processes:
+            self._end(process)
+        shutil.rmtree(self.directory)
+
+    @staticmethod
+    def _stop(number, _):
+        raise SystemExit(128 + number)
+
+    @staticmethod
+    def _end(process):
+        """With all that it started: each has a session of its own."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    def _start(self, words, **streams):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            unblock = lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            process = subprocess.Popen(words, start_new_session=True, text=True, cwd=self.directory,
+                                       preexec_fn=unblock, **streams)
+            self._processes.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return process
+
+    def _output(self, words, **streams):
+        process = self._start(words, **streams)
+        output = [text for text in process.communicate() if text is not None]
+        self._processes.remove(process)
+        if process.returncode != 0:
+            raise SystemExit(f"bench: exit status {process.returncode}: {' '.join(words)}\n{''.join(output)}")
+        return "".join(output)
+
+    def _stopwatch(self, *words):
+        return self._output([str(self.programs / "stopwatch"), *map(str, words)], stdout=subprocess.PIPE)
+
+    def pack(self, name):
+        """A pack whose lock file is there; PATH, lock file."""
+        directory = self.directory / name
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / ".grex-lock"
+        file.touch()
+        return str(directory), str(file)
+
+    @contextlib.contextmanager
+    def held(self, files):
+        """Locks on all of these, by this process."""
+        with contextlib.ExitStack() as stack:
+            for path in files:
+                file = stack.enter_context(open(path, "r+", encoding="utf-8"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
+    @contextlib.contextmanager
+    def tier_stack(self):
+        """The text of a tier stack of five locks, which are held meanwhile."""
+        outer, _ = self.pack("outer")
+        tiers = ("workspace-sync", "semaphore", "per-pack", "backend", "manifest")
+        locks = [word for tier in tiers for word in ("-l", f"{tier}:{outer}")]
+        script = 'printf "%s\\n" "$GREX_LOCK_STACK"; read -r _'
+        holder = self._start([self.tool, "run", *locks, "--", "/bin/sh", "-c", script],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            yield holder.stdout.readline().rstrip("\n")
+        finally:
+            self._end(holder)
+            self._processes.remove(holder)
+
+    @staticmethod
+    def _listed(commands):
+        return [word for command in commands for word in (",", *command)]
+
+    def each(self, rounds, contestants, samples=None):
+        """Samples of every contestant, by name; each runs once a round."""
+        samples = samples or {name: Samples() for name in contestants}
+        names = list(contestants)
+        for line in self._stopwatch("each", rounds, *self._listed(contestants.values())).splitlines():
+            index, *numbers = map(int, line.split())
+            samples[names[index]].add(numbers)
+        return samples
+
+    def crowd(self, total, at_once, command):
+        """Nanoseconds until so many runs have ended, so many of them at once."""
+        return int(self._stopwatch("crowd", total, at_once, ",", *command))
+
+    def handover(self, rounds, file, contestants):
+        """Median nanoseconds from the unlock of the file, by contestant."""
+        times = {name: [] for name in contestants}
+        names = list(contestants)
+        for line in self._stopwatch("handover", rounds, file, *self._listed(contestants.values())).splitlines():
+            index, time = map(int, line.split())
+            times[names[index]].append(time)
+        return {name: statistics.median(values) for name, values in times.items()}
+
+    def wait(self, seconds, command):
+        """Nanoseconds of processor time, and bytes written to the terminal."""
+        return tuple(map(int, self._stopwatch("wait", seconds, ",", *command).split()))
+
+    def instructions(self, command):
+        """User-space instructions of the command itself, without what it runs."""
+        output = self._output(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return int(re.search(r"Collected : (\d+)", output).group(1))
