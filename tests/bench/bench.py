@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """What grex-lock costs, beside flock(1), lslocks(8), find(1) and the floor.
 usage: bench.py [--quick] GREX-LOCK DIRECTORY-OF-THE-BENCH-PROGRAMS
 
