@@ -15,7 +15,7 @@ import tempfile
 
 
 class Samples:
-    """What several runs of one command cost; each figure is the median."""
+    """What several runs of one command cost; memory and faults are medians."""
 
     def __init__(self):
         self.runs = []
@@ -23,18 +23,21 @@ class Samples:
     def add(self, numbers):
         self.runs.append(numbers)
 
+    def _values(self, column):
+        return [run[column] for run in self.runs]
+
     def _median(self, column):
-        return statistics.median(run[column] for run in self.runs)
+        return statistics.median(self._values(column))
 
     @property
     def time(self):
-        """nanoseconds"""
-        return self._median(0)
+        """nanoseconds, as a list for all runs"""
+        return self._values(0)
 
     @property
     def processor(self):
-        """nanoseconds on the processor, which neighbours disturb less"""
-        return self._median(1)
+        """the same, of processor time, which neighbours disturb less"""
+        return self._values(1)
 
     @property
     def memory(self):
@@ -156,13 +159,13 @@ class Stage:
         return int(self._stopwatch("crowd", total, at_once, ",", *command))
 
     def handover(self, rounds, file, contestants):
-        """Median nanoseconds from the unlock of the file, by contestant."""
+        """Nanoseconds from the unlock of the file, all of them, by contestant."""
         times = {name: [] for name in contestants}
         names = list(contestants)
         for line in self._stopwatch("handover", rounds, file, *self._listed(contestants.values())).splitlines():
             index, time = map(int, line.split())
             times[names[index]].append(time)
-        return {name: statistics.median(values) for name, values in times.items()}
+        return times
 
     def wait(self, seconds, command):
         """Nanoseconds of processor time, and bytes written to the terminal."""
