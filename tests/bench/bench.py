@@ -69,7 +69,10 @@ class Table:
 
 
 def whole_processes(stage, table, rounds):
-    pack, file = stage.pack("pack")
+    pack, _ = stage.pack("pack")
+    # Each has a file of its own: what --no-fork leaves in it, the next would pay for.
+    file = str(stage.directory / "file")
+    in_place, _ = stage.pack("in-place")
     tool = stage.tool
     contestants = {
         "nothing": [COMMAND],
@@ -78,7 +81,7 @@ def whole_processes(stage, table, rounds):
         "flock -F": ["flock", "-F", file, COMMAND],
         "flock -n": ["flock", "-n", file, COMMAND],
         "run": [tool, "run", pack, "--", COMMAND],
-        "run -F": [tool, "run", "--no-fork", pack, "--", COMMAND],
+        "run -F": [tool, "run", "--no-fork", in_place, "--", COMMAND],
         "probe": [tool, "probe", pack],
     }
     cost = stage.each(rounds, contestants)
