@@ -1,5 +1,6 @@
 #include "cli/invocation.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace grex::cli {
@@ -9,6 +10,10 @@ namespace {
 bool takes_next_word(std::string_view option) { return option == "--color" || option == "--layout"; }
 
 }  // namespace
+
+bool Invocation::may_have_options() const {
+  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& word) { return word.starts_with('-'); });
+}
 
 Invocation parse_invocation(int argc, char* const* argv) {
   Invocation invocation;

@@ -13,6 +13,10 @@ struct Invocation {
   /// `--`. Borrowed from main's argv.
   char* const* wrapped = nullptr;
   bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
+
+  /// Whether any word may name an option. Where none does, a command need not
+  /// define its own, which takes more time than all else that it does.
+  [[nodiscard]] bool may_have_options() const;
 };
 
 Invocation parse_invocation(int argc, char* const* argv);

@@ -11,6 +11,16 @@
 namespace grex::cli {
 namespace {
 
+void add_probe_options(CLI::App& app, GlobalOptions& global, LockOptions& lock) {
+  add_global_options(app, global);
+  add_choice_options(app, lock);
+  add_slots_option(app, lock);
+  set_help(app, "grex-lock probe [OPTIONS] [PATH]",
+           "Examples:\n"
+           "  grex-lock probe -q ~/ws/app && echo free\n"
+           "  grex-lock probe --json -t backend ~/ws/app");
+}
+
 enum class Answer { free, ours };
 
 Outcome answer(const LockName& name, const std::string& path, Answer answer, const LockOptions& lock,
@@ -29,14 +39,8 @@ Outcome probe(const Invocation& invocation) {
   LockOptions lock;
   std::string path;
   CLI::App app("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.", "grex-lock probe");
-  add_global_options(app, global);
   add_path(app, path);
-  add_choice_options(app, lock);
-  add_slots_option(app, lock);
-  set_help(app, "grex-lock probe [OPTIONS] [PATH]",
-           "Examples:\n"
-           "  grex-lock probe -q ~/ws/app && echo free\n"
-           "  grex-lock probe --json -t backend ~/ws/app");
+  if (invocation.may_have_options()) add_probe_options(app, global, lock);
   if (auto outcome = parse(app, invocation)) return *outcome;
   lock.nonblock = true;
   if (!path.empty()) lock.paths = {path};

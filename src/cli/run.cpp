@@ -92,7 +92,11 @@ Start find_command(const std::vector<std::string>& words, std::vector<std::strin
 
 std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
   CLI::App app("Take the locks, run CMD, release the locks, and exit as CMD did.", "grex-lock run");
-  define(app, options);
+  if (invocation.may_have_options()) {
+    define(app, options);
+  } else {
+    add_paths(app, options.lock.paths);
+  }
   // What could be a command is left over rather than refused, to be pointed at.
   const bool may_have_command = invocation.wrapped == nullptr;
   if (may_have_command) app.allow_extras();

@@ -186,7 +186,6 @@ void tell_notes(const std::vector<std::string>& notes, const Viewer& viewer, std
 
 void add_status_options(CLI::App& app, StatusOptions& options) {
   add_global_options(app, options.global);
-  add_paths(app, options.paths);
   auto* const recursive = app.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
   app.add_flag("--all", options.all, "every lock that is held on this machine")
       ->excludes(recursive)
@@ -219,7 +218,8 @@ std::optional<Failure> complete_choice(StatusOptions& options) {
 Outcome status(const Invocation& invocation) {
   StatusOptions options;
   CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
-  add_status_options(app, options);
+  add_paths(app, options.paths);
+  if (invocation.may_have_options()) add_status_options(app, options);
   if (auto outcome = parse(app, invocation)) return *outcome;
   if (auto failure = complete(options.global)) return failed(*failure);
   if (auto failure = apply_default(options.slots)) return failed(*failure);
