@@ -191,20 +191,15 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 }
 
 Result<std::string> read_start(int fd, std::size_t limit) {
-  constexpr std::size_t chunk = 16384;
+  std::array<char, 16384> piece;
   std::string text;
   while (text.size() < limit) {
-    const std::size_t old_size = text.size();
-    const std::size_t want = std::min(limit - old_size, std::max(chunk, old_size));
-    text.resize(old_size + want);
-    const ssize_t n = ::pread(fd, text.data() + old_size, want, static_cast<off_t>(old_size));
-    if (n < 0 && errno == EINTR) {
-      text.resize(old_size);
-      continue;
-    }
+    const std::size_t want = std::min(limit - text.size(), piece.size());
+    const ssize_t n = ::pread(fd, piece.data(), want, static_cast<off_t>(text.size()));
+    if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error{ErrorKind::io, "read", {}, errno};
-    text.resize(old_size + static_cast<std::size_t>(n));
     if (n == 0) break;
+    text.append(piece.data(), static_cast<std::size_t>(n));
   }
   return text;
 }
