@@ -133,11 +133,17 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
 
 std::optional<Failure> refuse_long_stack(const Prepared& prepared) {
   constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
+  // The most that an entry takes beside its path, and a byte of the path.
+  constexpr std::size_t most_beside = 256;
+  constexpr std::size_t most_a_byte = 6;
   core::TierStack stack = prepared.stack;
   for (const core::Target& target : prepared.targets) {
     const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
     stack.push_back({target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive});
   }
+  std::size_t at_most = 0;
+  for (const core::StackEntry& entry : stack) at_most += most_beside + most_a_byte * entry.path.size();
+  if (at_most < core::longest_stack_text) return std::nullopt;
   if (prepared.targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return std::nullopt;
   return usage_failure(
       fmt::format("{} locks are too many: {} could not hold them all", prepared.targets.size(), core::stack_variable),
