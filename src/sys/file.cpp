@@ -237,7 +237,10 @@ bool has_room(int fd) {
 
 Result<void> replace_content(int fd, std::string_view bytes) {
   const HeldBack limit_reached(SIGXFSZ);
-  if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+  // An empty file is left alone: a journal is waited for even then (ext4_setattr).
+  const auto status = status_of(fd);
+  const bool is_empty = status && status->size == 0;
+  if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
   off_t offset = 0;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
