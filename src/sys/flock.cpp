@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "base/text.hpp"
+
 namespace grex::sys {
 namespace {
 
@@ -23,13 +25,28 @@ UniqueFd open_at(int directory, const std::string& name, int flags) {
 
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
-// Returns 0 or errno.
-int make_parents(int directory, const std::string& name) {
-  for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    const int made = ::mkdirat(directory, name.substr(0, slash).c_str(), directory_mode);
-    if (made != 0 && errno != EEXIST) return errno;
+// The directory in which a name with directories lies, below another; made where
+// the file is to be. No symlink is followed: whoever may write there must not lead
+// us elsewhere. If none is returned, errno says why.
+UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
+  UniqueFd parent;
+  while (!parents.empty()) {
+    const int above = parent.is_open() ? parent.get() : directory;
+    const std::string name(take_until(parents, '/'));
+    constexpr int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    UniqueFd below(::openat(above, name.c_str(), flags));
+    if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
+      if (::mkdirat(above, name.c_str(), directory_mode) != 0 && errno != EEXIST) return {};
+      below.reset(::openat(above, name.c_str(), flags));
+    }
+    struct stat st;
+    const bool is_link = !below.is_open() && errno == ENOTDIR &&
+                         ::fstatat(above, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+    if (is_link) errno = ELOOP;
+    if (!below.is_open()) return {};
+    parent = std::move(below);
   }
-  return 0;
+  return parent;
 }
 
 struct Opened {
@@ -43,10 +60,6 @@ Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
   if (purpose == OpenFor::locking) {
     opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
-    if (!opened.fd.is_open() && errno == ENOENT) {
-      errno = make_parents(directory, name);
-      if (errno == 0) opened.fd = open_at(directory, name, O_RDWR | O_CREAT);
-    }
     if (opened.fd.is_open()) return opened;
     opened.create_error = errno;
     // fs.protected_regular (proc(5)) refuses O_CREAT even on a file that is
@@ -91,18 +104,7 @@ ErrorKind kind_of_open(const Opened& opened) {
   }
 }
 
-}  // namespace
-
-std::string_view name_of(Mode mode) { return mode == Mode::exclusive ? "exclusive" : "shared"; }
-
-std::optional<Mode> mode_named(std::string_view name) {
-  if (name == "exclusive") return Mode::exclusive;
-  if (name == "shared") return Mode::shared;
-  return std::nullopt;
-}
-
-Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
-  Opened opened = open_any(directory, name, purpose);
+Result<LockFile> checked(Opened opened) {
   if (!opened.fd.is_open()) {
     // Not there, and could not be made: the reason is why it could not.
     const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
@@ -116,8 +118,33 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
   return LockFile{std::move(opened.fd), status->id, opened.read_only};
 }
 
+}  // namespace
+
+std::string_view name_of(Mode mode) { return mode == Mode::exclusive ? "exclusive" : "shared"; }
+
+std::optional<Mode> mode_named(std::string_view name) {
+  if (name == "exclusive") return Mode::exclusive;
+  if (name == "shared") return Mode::shared;
+  return std::nullopt;
+}
+
+Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
+  const auto slash = name.rfind('/');
+  Opened opened;
+  if (slash == std::string::npos) {
+    opened = open_any(directory, name, purpose);
+  } else if (const UniqueFd parent = open_parent(directory, std::string_view(name).substr(0, slash), purpose);
+             parent.is_open()) {
+    opened = open_any(parent.get(), name.substr(slash + 1), purpose);
+  } else {
+    opened.open_error = errno;
+    opened.create_error = errno;
+  }
+  return checked(std::move(opened));
+}
+
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
-  return open_lock_file(AT_FDCWD, path, purpose);
+  return checked(open_any(AT_FDCWD, path, purpose));
 }
 
 Error flock_error(int err) {

@@ -30,14 +30,14 @@ enum class OpenFor {
 };
 
 /// Opens a lock file below an open directory, whatever is done to the path
-/// meanwhile: no symlink at the end, no blocking on a FIFO, only a regular
+/// meanwhile: no symlink in its name, no blocking on a FIFO, only a regular
 /// file, never truncated. One that may only be read is opened for reading.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
 /// (missing; with OpenFor::locking it can't be made), system, io.
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
 
-/// The same by an absolute path.
+/// The same by an absolute path, in which only the end may be no symlink.
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
 
 enum class Acquire { held, busy, timed_out, cancelled, suspended };

@@ -37,6 +37,21 @@ TEST_CASE("a symlink in the lock file's place is refused, whichever way it point
   CHECK(content_of(dir / "target") == "content");
 }
 
+TEST_CASE("a symlink in the place of .grex leads nowhere") {
+  const TempDir dir;
+  const std::string elsewhere = dir.make("elsewhere");
+  dir.make("pack");
+  REQUIRE(::symlink(elsewhere.c_str(), (dir / "pack/.grex").c_str()) == 0);
+  for (const auto& words : {grex_lock({"run", "--layout", "nested", dir / "pack", "--", "true"}),
+                            grex_lock({"run", "-t", "manifest", dir / "pack", "--", "true"}),
+                            grex_lock({"run", "--layout", "nested", "-t", "semaphore", dir / "pack", "--", "true"})}) {
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(77));
+    CHECK(finished.err.starts_with("grex-lock: unsafe lock file: "));
+  }
+  CHECK(finish({"ls", "-A", elsewhere}).out.empty());
+}
+
 TEST_CASE("a FIFO in the lock file's place is refused and does not block") {
   const TempDir dir;
   REQUIRE(::mkfifo((dir / ".grex-lock").c_str(), 0666) == 0);
