@@ -231,7 +231,7 @@ TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or u
   }
 }
 
-#ifndef __SANITIZE_ADDRESS__  // whose own start needs /proc
+#ifndef TOOL_IS_SANITIZED  // whose own start needs /proc
 TEST_CASE("fd works without /proc, on what it can know") {
   if (::geteuid() != 0) return;  // only root can take /proc away
   const TempDir dir;
