@@ -35,15 +35,7 @@ std::vector<KernelLock> locks_at(sys::FileId file, pid_t self, const KernelView&
   return view.on(file);
 }
 
-}  // namespace
-
-Queue queue_at(const Target& target) {
-  Queue queue{target.lock_paths(), {}};
-  if (queue.files.size() > 1) queue.line = queue_path(target, target.request.slots);
-  return queue;
-}
-
-Ahead look_ahead(const Queue& queue) {
+Ahead look_once(const Queue& queue) {
   // What is listed will do: a lock that is missing is told a second later.
   const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::torn);
   const pid_t self = sys::own_pid();
@@ -67,6 +59,23 @@ Ahead look_ahead(const Queue& queue) {
   // Who holds the line's file is the first of those who want a permit.
   const auto line = regular_file(queue.line);
   if (line && count(locks_at(line->id, self, view))) ++*ahead.waiters;
+  return ahead;
+}
+
+}  // namespace
+
+Queue queue_at(const Target& target) {
+  Queue queue{target.lock_paths(), {}};
+  if (queue.files.size() > 1) queue.line = queue_path(target, target.request.slots);
+  return queue;
+}
+
+Ahead look_ahead(const Queue& queue) {
+  // A list that changes while it is read may miss a lock, with all who wait for
+  // it: ours, if we are not in it.
+  constexpr int looks = 8;
+  Ahead ahead = look_once(queue);
+  for (int i = 1; i < looks && !ahead.waiters; ++i) ahead = look_once(queue);
   return ahead;
 }
 
