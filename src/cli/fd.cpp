@@ -124,13 +124,13 @@ std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& opti
   const auto start = std::chrono::steady_clock::now();
   const LockOptions& lock = options.lock;
   const int fd = open.file.fd.get();
-  const auto busy = [&](const GivesUp& gives_up) {
+  const auto busy = [&](const core::GivesUp& gives_up) {
     return busy_failure(open.name, {open.name.path}, lock, readers_of(options.global, events), gives_up);
   };
   const auto tried = sys::try_lock(fd, lock.mode);
   if (!tried) return failed(failure_from(at_path(tried.error(), open.name.path), open.name.tier));
   if (*tried == sys::Acquire::held) return std::nullopt;
-  if (lock.nonblock) return failed(busy(never));
+  if (lock.nonblock) return failed(busy(core::never));
 
   const auto told = tell_waiting(lock, options.global, events, {{open.name.path}, {}}, busy);
   std::optional<sys::Deadline> deadline;
@@ -138,7 +138,7 @@ std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& opti
   const auto end = sys::wait_lock(fd, lock.mode, deadline);
   if (!end) return failed(failure_from(at_path(end.error(), open.name.path), open.name.tier));
   if (end->outcome == sys::Acquire::cancelled) return cancelled(open.name, *end, lock);
-  if (end->outcome == sys::Acquire::timed_out) return failed(timeout_failure(busy(never), since(start)));
+  if (end->outcome == sys::Acquire::timed_out) return failed(timeout_failure(busy(core::never), since(start)));
   return std::nullopt;
 }
 

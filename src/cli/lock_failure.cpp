@@ -81,7 +81,7 @@ Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptio
 }
 
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers, const GivesUp& gives_up) {
+                     HoldersFor readers, const core::GivesUp& gives_up) {
   Failure failure;
   failure.kind = ErrorKind::busy;
   failure.what = "busy";

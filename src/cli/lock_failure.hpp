@@ -8,6 +8,7 @@
 #include "cli/failure.hpp"
 #include "cli/options.hpp"
 #include "core/held_lock.hpp"
+#include "core/inspect.hpp"
 #include "core/target.hpp"
 #include "core/tier_stack.hpp"
 #include "sys/wait.hpp"
@@ -38,18 +39,14 @@ Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptio
 /// Whether anyone reads who holds a busy lock, beside whom the options tell of.
 enum class HoldersFor { people, programs };
 
-/// Asked now and then by what takes long: whether nobody waits for it any more.
-using GivesUp = std::function<bool()>;
-inline bool never() { return false; }
-
 /// Somebody has the lock; `files` are all its lock files. Programs are told of all
 /// who have it, for which all of /proc is read; people, of whoever took it; and
 /// where -q keeps it from people, nobody is looked for.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers, const GivesUp& gives_up = never);
+                     HoldersFor readers, const core::GivesUp& gives_up = core::never);
 
 /// Finds out who stands in the way.
-using FindBusy = std::function<Failure(const GivesUp& gives_up)>;
+using FindBusy = std::function<Failure(const core::GivesUp& gives_up)>;
 
 /// How long ago that was.
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point start);

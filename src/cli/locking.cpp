@@ -156,7 +156,7 @@ core::Patience patience_of(const LockOptions& options, const GlobalOptions& glob
   patience.waits = !options.nonblock;
   if (options.timeout) patience.deadline = start + *options.timeout;
   patience.on_wait = [&](const core::Target& target) {
-    return tell_waiting(options, global, events, core::queue_at(target), [&](const GivesUp& gives_up) {
+    return tell_waiting(options, global, events, core::queue_at(target), [&](const core::GivesUp& gives_up) {
       return busy_failure(name_of(target), target.lock_paths(), options, readers_of(global, events), gives_up);
     });
   };
@@ -167,7 +167,7 @@ std::shared_ptr<void> tell_waiting(const LockOptions& options, const GlobalOptio
                                    core::Queue queue, FindBusy busy) {
   const bool is_told = options.verbosity == Verbosity::verbose;
   if (is_told || events.are_wanted()) {
-    const Failure failure = busy(never);
+    const Failure failure = busy(core::never);
     events.waiting(failure);
     if (is_told) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
   }

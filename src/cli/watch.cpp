@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "cli/printable.hpp"
 #include "core/time_text.hpp"
 #include "sys/screen.hpp"
+#include "sys/terminal.hpp"
 
 namespace grex::cli {
 namespace {
@@ -20,18 +22,18 @@ using Kind = sys::Screen::Event::Kind;
 std::string head(std::chrono::nanoseconds interval) {
   const auto pause = core::to_text(std::chrono::duration_cast<std::chrono::milliseconds>(interval));
   const std::string text = fmt::format("{}  every {}, q quits", core::to_text(core::utc_now()), pause);
-  return cut_to(text, sys::Screen::columns()) + "\n\n";
+  return cut_to(text, sys::columns_of(STDOUT_FILENO)) + "\n\n";
 }
 
 // As many lines as the screen has, the last of which tells of those left out.
 std::string fitting(const std::string& text) {
-  const std::size_t rows = sys::Screen::rows();
+  const std::size_t rows = sys::rows_of(STDOUT_FILENO);
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   if (lines <= rows) return text;
   std::size_t end = 0;
   for (std::size_t row = 1; row < rows; ++row) end = text.find('\n', end) + 1;
   const std::string rest = fmt::format("… {} lines more", lines + 1 - rows);
-  return text.substr(0, end) + cut_to(rest, sys::Screen::columns()) + "\n";
+  return text.substr(0, end) + cut_to(rest, sys::columns_of(STDOUT_FILENO)) + "\n";
 }
 
 bool quits(const sys::Screen::Event& event) {
@@ -41,7 +43,7 @@ bool quits(const sys::Screen::Event& event) {
 }  // namespace
 
 Outcome watch_on_screen(std::chrono::nanoseconds interval, const Look& look) {
-  auto seen = look({.columns = sys::Screen::columns()});
+  auto seen = look({.columns = sys::columns_of(STDOUT_FILENO)});
   if (auto* failure = std::get_if<Failure>(&seen)) return failed(std::move(*failure));
   auto screen = sys::Screen::open();
   if (!screen) return failed(failure_from(screen.error()));
@@ -57,7 +59,7 @@ Outcome watch_on_screen(std::chrono::nanoseconds interval, const Look& look) {
       return {.exit_code = exit_code::signal_base + event.signal,
               .interrupted_by_user = event.from_terminal && event.signal == SIGINT};
     }
-    auto next = look({sys::Screen::columns(), true, [&screen] { return screen->has_news(); }});
+    auto next = look({sys::columns_of(STDOUT_FILENO), true, [&screen] { return screen->has_news(); }});
     if (!screen->has_news()) seen = std::move(next);  // else it may be half of one
   }
 }

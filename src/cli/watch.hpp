@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "cli/failure.hpp"
+#include "core/inspect.hpp"
 
 namespace grex::cli {
 
@@ -15,7 +16,7 @@ namespace grex::cli {
 struct Viewer {
   std::optional<std::size_t> columns = {};  ///< of the terminal
   bool on_screen = false;                   ///< live, so that nothing else may be written there
-  std::function<bool()> gives_up = [] { return false; };
+  core::GivesUp gives_up = core::never;
 };
 using Look = std::function<std::variant<std::string, Failure>(const Viewer& viewer)>;
 

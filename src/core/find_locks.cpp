@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/text.hpp"
 #include "core/kernel_view.hpp"
 #include "core/target.hpp"
 #include "sys/proc.hpp"
@@ -144,9 +145,7 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
       .on_file =
           [&](const std::string& parent, std::string_view name) {
             if (!may_be_lock_file(name)) return;
-            std::string path = parent;
-            if (!path.ends_with('/')) path += '/';
-            path += name;
+            std::string path = path_in(parent, name);
             if (auto place = place_of(path)) files.push_back({std::move(*place), std::move(path)});
           },
       .on_unreadable = observer.on_unreadable,

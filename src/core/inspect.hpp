@@ -54,6 +54,10 @@ struct FileReport {
   RecordState record = RecordState::none;
 };
 
+/// Asked now and then by what takes long: whether nobody waits for it any more.
+using GivesUp = std::function<bool()>;
+inline bool never() { return false; }
+
 /// How far to search for holders.
 struct HolderSearch {
   enum class Extent {
@@ -61,9 +65,7 @@ struct HolderSearch {
     takers,    ///< whoever took it, and others only where those are gone
   };
   Extent extent = Extent::everyone;
-  /// Asked now and then: whether nobody wants to know any more. What was found
-  /// until then is reported.
-  std::function<bool()> gives_up = [] { return false; };
+  GivesUp gives_up = never;  ///< then what was found so far is reported
 };
 
 /// Looks at lock files as they are, from the kernel's list first. Only where

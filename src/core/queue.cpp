@@ -26,19 +26,27 @@ std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<Kern
   return std::nullopt;
 }
 
-// The locks on a file where this process waits for one, whatever number the
-// kernel's list has for its device.
-std::vector<KernelLock> locks_at(sys::FileId file, pid_t self, const KernelView& view) {
+// Where this process waits, by the kernel's numbers.
+std::vector<sys::FileId> waits_of(pid_t self, const KernelView& view) {
+  std::vector<sys::FileId> waits;
   for (const KernelLock& lock : view.all()) {
-    if (lock.pid == self && lock.file.ino == file.ino && !is_holder(lock)) return view.on(lock.file);
+    if (lock.pid == self && !is_holder(lock)) waits.push_back(lock.file);
   }
-  return view.on(file);
+  return waits;
+}
+
+// The locks on a file, whatever number the kernel's list has for the device of one
+// for which this process waits.
+std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId>& waits, const KernelView& view) {
+  const auto is_it = [file](sys::FileId wait) { return wait.ino == file.ino; };
+  const auto wait = std::find_if(waits.begin(), waits.end(), is_it);
+  return view.on(wait == waits.end() ? file : *wait);
 }
 
 Ahead look_once(const Queue& queue) {
-  // What is listed will do: a lock that is missing is told a second later.
   const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::torn);
   const pid_t self = sys::own_pid();
+  const auto waits = waits_of(self, view);
   Ahead ahead;
   std::set<pid_t> waiters;
   const auto count = [&](const std::vector<KernelLock>& locks) {
@@ -52,13 +60,13 @@ Ahead look_once(const Queue& queue) {
     const auto file = regular_file(path);
     if (!file) continue;
     ahead.written.push_back(file->modified);
-    const auto locks = locks_at(file->id, self, view);
+    const auto locks = locks_at(file->id, waits, view);
     std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), is_holder);
     count(locks);
   }
   // Who holds the line's file is the first of those who want a permit.
   const auto line = regular_file(queue.line);
-  if (line && count(locks_at(line->id, self, view))) ++*ahead.waiters;
+  if (line && count(locks_at(line->id, waits, view))) ++*ahead.waiters;
   return ahead;
 }
 

@@ -5,12 +5,10 @@
 #include <string_view>
 #include <tuple>
 
+#include "base/text.hpp"
+
 namespace grex::core {
 namespace {
-
-std::string join(const std::string& directory, const std::string& name) {
-  return directory.ends_with('/') ? directory + name : directory + "/" + name;
-}
 
 struct Split {
   std::string parent;
@@ -60,7 +58,7 @@ Result<Destination> find_destination(const LockRequest& request) {
 // The nearest directory, from this one upwards, that has `.grex/`.
 Result<sys::Directory> find_meta_directory(const std::string& from) {
   for (std::string directory = from;; directory = split(directory).parent) {
-    const auto mark = sys::status_of(join(directory, ".grex"));
+    const auto mark = sys::status_of(path_in(directory, ".grex"));
     if (mark && mark->type == sys::FileType::directory) return sys::open_directory(directory);
     if (directory == "/") return Error{ErrorKind::not_found, find_meta, from, ENOENT};
   }
@@ -69,14 +67,14 @@ Result<sys::Directory> find_meta_directory(const std::string& from) {
 Result<Target> resolve_outside(const LockRequest& request) {
   auto destination = find_destination(request);
   if (!destination) return destination.error();
-  const std::string path = join(destination->parent.path, destination->leaf);
+  const std::string path = path_in(destination->parent.path, destination->leaf);
   if (request.layout == Layout::flat) {
     return Target{
         request, path, std::move(destination->parent), {lock_name(request.layout, request.tier, destination->leaf, 0)}};
   }
   auto meta = find_meta_directory(destination->parent.path);
   if (!meta) return at_path(meta.error(), path);
-  const std::string child = path.substr(join(meta->path, "").size());
+  const std::string child = path.substr(path_in(meta->path, "").size());
   return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
 }
 
@@ -96,18 +94,18 @@ bool is_mark_of_grex(const std::string& directory, const std::string& name) {
   const bool is_lock = name == lock_name(Layout::flat, Tier::workspace_sync, {}, 0) ||
                        name == lock_name(Layout::flat, Tier::per_pack, {}, 0) || slot_number(name).has_value();
   if (!is_lock && name != ".grex") return false;
-  const auto status = sys::status_of(join(directory, name));
+  const auto status = sys::status_of(path_in(directory, name));
   return status && status->type == (is_lock ? sys::FileType::regular : sys::FileType::directory);
 }
 
 }  // namespace
 
-std::string Target::lock_path(std::size_t index) const { return join(directory.path, names.at(index)); }
+std::string Target::lock_path(std::size_t index) const { return path_in(directory.path, names.at(index)); }
 
 std::vector<std::string> Target::lock_paths() const {
   std::vector<std::string> paths;
   paths.reserve(names.size());
-  for (const std::string& name : names) paths.push_back(join(directory.path, name));
+  for (const std::string& name : names) paths.push_back(path_in(directory.path, name));
   return paths;
 }
 
@@ -151,11 +149,11 @@ std::optional<std::string> enclosing_path() {
 }
 
 std::string slot_path(const Target& target, unsigned slot) {
-  return join(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
+  return path_in(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
 }
 
 std::string queue_path(const Target& target, unsigned slots) {
-  return join(target.directory.path, queue_name(target.request.layout, slots));
+  return path_in(target.directory.path, queue_name(target.request.layout, slots));
 }
 
 Result<Slots> existing_slots(const Target& target) {

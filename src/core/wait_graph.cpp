@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "core/deadlock.hpp"
 #include "core/kernel_view.hpp"

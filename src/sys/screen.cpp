@@ -1,7 +1,6 @@
 #include "sys/screen.hpp"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -89,9 +88,10 @@ void Screen::leave() {
   ::sigprocmask(SIG_SETMASK, &old, nullptr);
 }
 
+int Screen::keys() const { return reads_keys_ && old_keys_ ? STDIN_FILENO : -1; }
+
 bool Screen::has_news() const {
-  std::array<pollfd, 2> news = {
-      {{signals_.get(), POLLIN, 0}, {reads_keys_ && old_keys_ ? STDIN_FILENO : -1, POLLIN, 0}}};
+  std::array<pollfd, 2> news = {{{signals_.get(), POLLIN, 0}, {keys(), POLLIN, 0}}};
   return ::poll(news.data(), news.size(), 0) > 0;
 }
 
@@ -104,18 +104,10 @@ void Screen::stop() {
   enter();
 }
 
-std::size_t Screen::columns() { return columns_of(STDOUT_FILENO); }
-
-std::size_t Screen::rows() {
-  constexpr std::size_t usual = 24;
-  winsize size{};
-  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : usual;
-}
-
 Result<void> Screen::show(std::string_view text) const {
   std::string drawn(to_start);
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  const std::size_t room = rows();
+  const std::size_t room = rows_of(STDOUT_FILENO);
   for (std::size_t row = 0; row < std::min(lines, room); ++row) {
     if (row > 0) drawn += "\r\n";
     const auto end = text.find('\n');
@@ -149,8 +141,7 @@ std::optional<Screen::Event> Screen::next_key() {
 Screen::Event Screen::pause(std::chrono::nanoseconds time) {
   const Deadline end = std::chrono::steady_clock::now() + time;
   for (;;) {
-    const int keys = reads_keys_ && old_keys_ ? STDIN_FILENO : -1;
-    std::array<pollfd, 2> news = {{{signals_.get(), POLLIN, 0}, {keys, POLLIN, 0}}};
+    std::array<pollfd, 2> news = {{{signals_.get(), POLLIN, 0}, {keys(), POLLIN, 0}}};
     const int count = ::poll(news.data(), news.size(), milliseconds_left(end));
     if (count == 0) return {};
     std::optional<Event> event;

@@ -27,10 +27,6 @@ class Screen {
   Screen& operator=(const Screen&) = delete;
   ~Screen();
 
-  /// As it is now.
-  [[nodiscard]] static std::size_t columns();
-  [[nodiscard]] static std::size_t rows();
-
   /// Replaces what is on it by so much of this text as there is room for; by less
   /// if a signal comes meanwhile. Errors: io.
   Result<void> show(std::string_view text) const;
@@ -56,6 +52,8 @@ class Screen {
   void stop();
   std::optional<Event> next_signal();
   std::optional<Event> next_key();
+  /// Readable when a key was typed; -1 where none are read; borrowed.
+  [[nodiscard]] int keys() const;
 
   UniqueFd signals_;  // a signalfd; closed in what was moved from
   sigset_t old_mask_;

@@ -17,6 +17,12 @@ unsigned columns_of(int terminal) {
   return ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
 }
 
+unsigned rows_of(int terminal) {
+  constexpr unsigned usual = 24;
+  winsize size{};
+  return ::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : usual;
+}
+
 bool is_in_foreground_of(int terminal) { return ::tcgetpgrp(terminal) == ::getpgrp(); }
 
 void die_of(int signal) {

@@ -6,8 +6,9 @@ namespace grex::sys {
 
 bool is_terminal(int fd);
 
-/// How many columns a terminal has; 80 where it does not say.
+/// How many columns and rows a terminal has; 80 and 24 where it does not say.
 unsigned columns_of(int terminal);
+unsigned rows_of(int terminal);
 
 /// Whether this process is in the foreground of a terminal, and so may write to
 /// it where the cursor is.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/file.hpp"
 
@@ -68,9 +69,7 @@ class Walk {
     if (!is_directory(directory, entry)) {
       visitor_.on_file(path, name);
     } else if (visitor_.enters(name)) {
-      std::string child = path;
-      if (!child.ends_with('/')) child += '/';
-      left_.push_back(child.append(name));
+      left_.push_back(path_in(path, name));
     }
   }
 

@@ -12,16 +12,6 @@
 
 using namespace grex::test;
 
-namespace {
-
-Setup as_nobody() {
-  return {.before_exec = [] {
-    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
-  }};
-}
-
-}  // namespace
-
 TEST_CASE("a symlink in the lock file's place is refused, whichever way it points") {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / ".grex-lock");

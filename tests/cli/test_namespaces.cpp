@@ -69,10 +69,7 @@ TEST_CASE("a lock that cannot be tried inside a namespace is unknown") {
   // Not even readable for the user who looks.
   REQUIRE(::chmod((dir / ".grex-lock").c_str(), 0) == 0);
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
-  const Setup nobody = {.before_exec = [] {
-    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
-  }};
-  const json lock = pack_lock(finish(in_namespace(status_command(dir)), nobody).out);
+  const json lock = pack_lock(finish(in_namespace(status_command(dir)), as_nobody()).out);
   CHECK(lock["state"] == "unknown");
   CHECK(lock["evidence"] == "none");
 }

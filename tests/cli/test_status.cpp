@@ -394,9 +394,8 @@ TEST_CASE("a path in brackets is one path") {
 
 TEST_CASE("permits in a directory that cannot be listed are unknown rather than absent, and held where that is known") {
   const TempDir dir;
-  const Setup nobody = {.environment = {{"GREX_PARALLEL", "2"}}, .before_exec = [] {
-                          if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
-                        }};
+  Setup nobody = as_nobody();
+  nobody.environment = {{"GREX_PARALLEL", "2"}};
   REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
   CHECK(lock_at("semaphore", dir.path(), nobody)["state"] == "unknown");
   const grex::UniqueFd lock = lock_as_grex(dir / ".grex.slot-1.lock");

@@ -26,12 +26,6 @@ bool contains(const std::vector<std::string>& paths, const std::string& path) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
-Setup as_nobody() {
-  return {.before_exec = [] {
-    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
-  }};
-}
-
 }  // namespace
 
 TEST_CASE("-r finds the lock files of every tier and layout below a directory") {

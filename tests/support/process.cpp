@@ -218,6 +218,12 @@ Words bash(const std::string& script) { return {"bash", "-c", script}; }
 
 Setup in(const std::string& directory) { return {.environment = {{"LOCK", grex_lock()}}, .directory = directory}; }
 
+Setup as_nobody() {
+  return {.before_exec = [] {
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(2);
+  }};
+}
+
 void reap(pid_t pid, int how) {
   if (how != 0) ::kill(pid, how);
   // It is left to us only when its parent has ended.

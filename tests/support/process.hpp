@@ -101,6 +101,9 @@ Finished run_tool(std::initializer_list<std::string> words, const Setup& setup =
 Words bash(const std::string& script);
 Setup in(const std::string& directory);
 
+/// As a user who is not root, if we are.
+Setup as_nobody();
+
 /// Waits until a process that was left to us, as by `hold --detach`, has ended;
 /// kills it first where `how` is not 0.
 void reap(pid_t pid, int how = 0);
