@@ -85,6 +85,8 @@ start() {
 # The same, up to where it waits for a lock: its grex-lock is told to be verbose.
 start_and_wait() {
   local note
+  # A wait before this one, if it lasted, was told of more than once.
+  while read -r -t 0 -u "$notes"; do read -r -u "$notes"; done
   BASH_ENV=~/verbose start
   read -r -t "$patience" note <&"$notes" || fail 'it did not wait'
   [[ $note == 'grex-lock: waiting for '* ]] || fail "it did not wait: $note"
