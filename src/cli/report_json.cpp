@@ -144,7 +144,7 @@ std::string status_document(const StatusReport& report) {
   }
   if (report.unseen) {
     document["unnamed"] = report.unseen->files;
-    document["complete"] = report.unseen->files == 0 && !report.unseen->other_namespaces;
+    document["complete"] = report.unseen->is_nothing();
   }
   return line_of(document);
 }

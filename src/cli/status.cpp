@@ -107,7 +107,7 @@ std::optional<Failure> find(const StatusOptions& options, const Viewer& viewer, 
   if (options.all) {
     core::LocksInUse in_use = core::locks_in_use();
     found.locks = std::move(in_use.locks);
-    found.unseen = {in_use.unnamed, !in_use.is_everything};
+    found.unseen = {in_use.unnamed, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
     return std::nullopt;
   }
   std::vector<std::string> paths = options.paths;
@@ -146,8 +146,7 @@ StatusReport report_of(const Found& found, const StatusOptions& options, const V
 }
 
 std::string nothing_to_tell(const StatusOptions& options, const StatusReport& report) {
-  const bool is_unsure = report.unseen && (report.unseen->files > 0 || report.unseen->other_namespaces);
-  if (is_unsure) return "no lock of grex that can be seen from here is held\n";
+  if (report.unseen && !report.unseen->is_nothing()) return "no lock of grex that can be seen from here is held\n";
   if (options.held || options.all) return "no lock is held or waited for\n";
   return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
 }
@@ -160,6 +159,7 @@ std::string unseen_text(const StatusReport& report) {
     text += fmt::format("not told: {} locked by processes that may not be looked at; root sees all\n",
                         report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files));
   }
+  if (report.unseen->more_files) text += "not told: what was missed while the kernel's list of locks kept changing\n";
   if (report.unseen->other_namespaces) text += "not told: what processes of other PID namespaces hold\n";
   return text;
 }

@@ -13,7 +13,10 @@ namespace grex::cli {
 /// What a search of the whole machine could not see.
 struct Unseen {
   std::size_t files = 0;          ///< that are locked, but could not be named
+  bool more_files = false;        ///< for which the same may be true
   bool other_namespaces = false;  ///< and what processes there hold
+
+  [[nodiscard]] bool is_nothing() const { return files == 0 && !more_files && !other_namespaces; }
 };
 
 /// What `status` tells.

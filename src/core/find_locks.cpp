@@ -106,11 +106,9 @@ std::string reachable_name(const sys::OpenDescriptor& open) {
   return {};
 }
 
-// Files that are locked now, and were when `before` was taken, but that no process
-// was seen to have open. Of the kernel's numbers only the inode's is everywhere
-// that of stat(2).
-std::size_t count_unnamed(const KernelView& before, const std::set<std::uint64_t>& seen_inodes) {
-  const KernelView now = KernelView::take();
+// Files that are locked now, and were before, but that no process was seen to
+// have open. Of the kernel's numbers only the inode's is everywhere that of stat(2).
+std::size_t count_unnamed(const KernelView& before, const KernelView& now, const std::set<std::uint64_t>& seen_inodes) {
   std::set<sys::FileId> unseen;
   for (const KernelLock& lock : now.all()) {
     if (!seen_inodes.contains(lock.file.ino) && !before.on(lock.file).empty()) unseen.insert(lock.file);
@@ -155,12 +153,16 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
 }
 
 LocksInUse locks_in_use() {
-  const KernelView view = KernelView::take();
+  const KernelView before = KernelView::take_steady();
   std::map<sys::FileId, std::string> names;  // one a file, whatever it is called elsewhere
   std::set<std::uint64_t> seen_inodes;
+  bool saw_every_process = true;
   for (const pid_t pid : sys::processes()) {
     const auto descriptors = sys::descriptors_of(pid);
-    if (!descriptors) continue;
+    if (!descriptors) {
+      saw_every_process = false;
+      continue;
+    }
     for (const sys::OpenDescriptor& open : *descriptors) {
       seen_inodes.insert(open.file.ino);
       if (!open.is_regular || names.contains(open.file)) continue;
@@ -170,7 +172,10 @@ LocksInUse locks_in_use() {
   std::vector<PlacedFile> files;
   files.reserve(names.size());
   for (const auto& [id, name] : names) files.push_back({*place_of(name), name});
-  return {gathered(std::move(files)), count_unnamed(view, seen_inodes), view.sees_every_process()};
+  const KernelView now = KernelView::take_steady();
+  const bool is_torn = before.is_torn() || now.is_torn();
+  return {gathered(std::move(files)), count_unnamed(before, now, seen_inodes), is_torn && !saw_every_process,
+          !now.sees_every_process()};
 }
 
 }  // namespace grex::core

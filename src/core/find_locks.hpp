@@ -48,9 +48,11 @@ struct LocksInUse {
   /// Files that are locked, grex's or others', and can't be named, since the
   /// processes that have them open may not be looked at.
   std::size_t unnamed = 0;
-  /// Whether there is no lock but those: else processes of other PID namespaces
-  /// may have some.
-  bool is_everything = false;
+  /// Whether more may be locked, and can't be named: the kernel's list changed
+  /// whenever it was read.
+  bool may_lack_unnamed = false;
+  /// Whether processes of other PID namespaces may have more.
+  bool may_lack_namespaces = false;
 };
 LocksInUse locks_in_use();
 

@@ -9,13 +9,31 @@ namespace {
 
 bool has_lesser_file(const KernelLock& a, const KernelLock& b) { return a.file < b.file; }
 
+KernelView::Scope scope_of(bool is_whole_list) {
+  if (!sys::in_initial_pid_namespace()) return KernelView::Scope::namespaced;
+  return is_whole_list ? KernelView::Scope::everything : KernelView::Scope::torn;
+}
+
 }  // namespace
 
 KernelView KernelView::take() {
   const sys::LockTableText table = sys::lock_table_text();
-  Scope scope = Scope::namespaced;
-  if (sys::in_initial_pid_namespace()) scope = table.in_one_piece ? Scope::everything : Scope::torn;
-  return {parse_lock_table(table.text), parse_local_devices(sys::mount_table_text()), scope};
+  return {parse_lock_table(table.text), parse_local_devices(sys::mount_table_text()), scope_of(table.in_one_piece)};
+}
+
+KernelView KernelView::take_steady() {
+  constexpr int looks = 8;
+  std::vector<KernelLock> locks;
+  std::string last;
+  bool is_steady = false;
+  for (int i = 0; i < looks && !is_steady; ++i) {
+    sys::LockTableText table = sys::lock_table_text();
+    is_steady = table.in_one_piece || table.text == last;
+    const auto listed = parse_lock_table(table.text);
+    locks.insert(locks.end(), listed.begin(), listed.end());
+    last = std::move(table.text);
+  }
+  return {std::move(locks), parse_local_devices(sys::mount_table_text()), scope_of(is_steady)};
 }
 
 KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)

@@ -13,6 +13,10 @@ class KernelView {
   /// Reads /proc; an unreadable /proc gives a view that knows nothing.
   static KernelView take();
 
+  /// Looks again, some times at most, where the list changed meanwhile, and has
+  /// what any of the looks showed.
+  static KernelView take_steady();
+
   enum class Scope {
     everything,  ///< no lock of this machine can be missing
     torn,        ///< locks that came or went meanwhile may have hidden others
@@ -32,6 +36,9 @@ class KernelView {
 
   /// Whether the process ids in the view are those of every process.
   [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
+
+  /// Whether a lock that stood all along may be missing.
+  [[nodiscard]] bool is_torn() const { return scope_ == Scope::torn; }
 
   /// Whether another look might show a lock on this file that this one missed.
   [[nodiscard]] bool is_torn_for(sys::FileId file) const;

@@ -331,22 +331,7 @@ TEST_CASE("a held lock is never told as free, though the kernel's list changes w
   // Locks that come and go all the time, few or many among locks that stay: the
   // list ends near a page's end, or has several pages.
   for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(60, 3), std::pair(68, 3)}) {
-    const auto open_files = [&dir](const char* name, int count) {
-      return "[os.open('" + (dir / name) + "%d' % i, os.O_RDWR | os.O_CREAT) for i in range(" + std::to_string(count) +
-             ")]";
-    };
-    Process churn({"python3", "-c",
-                   "import fcntl, os\n"
-                   "for f in " +
-                       open_files("staying-", staying) +
-                       ": fcntl.flock(f, fcntl.LOCK_EX)\n"
-                       "files = " +
-                       open_files("coming-", coming) +
-                       "\nprint('ready', flush=True)\n"
-                       "while True:\n"
-                       "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
-                       "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n"});
-    CHECK(churn.line() == "ready");
+    const Process churn = churning_locks(dir.path(), staying, coming);
     for (int i = 0; i < 100; ++i) REQUIRE(pack_lock(dir)["state"] == "held");
   }
 }

@@ -265,6 +265,23 @@ UniqueFd lock_as_grex(const std::string& path) {
   return fd;
 }
 
+Process churning_locks(const std::string& directory, int staying, int coming) {
+  Process churn(
+      {"python3", "-c",
+       "import fcntl, os, sys\n"
+       "def opened(name, count):\n"
+       "    return [os.open(f'{sys.argv[1]}/{name}-{i}', os.O_RDWR | os.O_CREAT) for i in range(int(count))]\n"
+       "for f in opened('staying', sys.argv[2]): fcntl.flock(f, fcntl.LOCK_EX)\n"
+       "files = opened('coming', sys.argv[3])\n"
+       "print('ready', flush=True)\n"
+       "while True:\n"
+       "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
+       "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n",
+       directory, std::to_string(staying), std::to_string(coming)});
+  churn.line();
+  return churn;
+}
+
 Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"}; }
 
 Words signal_teller(int status) { return {SIGNAL_TELLER, std::to_string(status)}; }

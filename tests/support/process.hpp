@@ -121,6 +121,10 @@ bool is_locked(const std::string& path);
 /// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
 UniqueFd lock_as_grex(const std::string& path);
 
+/// A process with so many locks in the directory that stay, while the others come
+/// and go all the time.
+Process churning_locks(const std::string& directory, int staying, int coming);
+
 /// A command that says "ready" and lives until its input is closed.
 Words until_input_closes();
 
