@@ -1,0 +1,233 @@
+// The command that the chaos test runs under its locks, and by which overlaps
+// are counted without asking grex-lock or flock(2). For each of its locks it
+// makes a file that says who is in, and removes it when it is done: a claim.
+//
+// usage: claimant EVENTS JOB STATUS MICROSECONDS HOLDER CLAIM...
+//
+// EVENTS is a descriptor for lines about what happens; MICROSECONDS is how long
+// to stay in, half of it on the processor. HOLDER is the process that has the
+// locks, 0 for this one. A CLAIM is DIRECTORY:N, of which N may be in at a time,
+// or DIRECTORY:shared, of which any number may while no other is.
+//
+// A claim can outlive whoever made it, since SIGKILL gives no time to remove it.
+// So it names its process, by number and start time, and counts only while that
+// one lives. The kernel frees a lock while its holder ends, a moment before that
+// one is a zombie; but what ends has PF_EXITING in its flags before any of its
+// descriptors is closed (do_exit in kernel/exit.c: exit_signals, exit_files). So
+// whoever lives and is not exiting has all its locks, for it and its heirs can't
+// have closed them: a claim of such a one beside ours is an overlap.
+//
+// Claims are looked at and made under a lock of another kind, fcntl(2)'s, which
+// the kernel frees too. So of N claims that are found alive one after the other,
+// all were alive when the first was looked at, and ours makes N + 1.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int bad_usage = 64;
+constexpr int holder_gone = 3;    // there was nobody to claim for
+constexpr int overlap_found = 4;  // and so is what else is wrong here
+
+struct Identity {
+  int pid = 0;
+  unsigned long long start_time = 0;
+  bool operator==(const Identity&) const = default;
+};
+
+struct Job {
+  int events = -1;
+  std::string name;
+  Identity holder;
+};
+
+struct Claim {
+  std::string directory;
+  int permits = 0;  // 0: shared
+  std::string file = {};
+};
+
+std::string content_of(const std::string& path) {
+  std::array<char, 1024> text;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t size = ::read(fd, text.data(), text.size());
+  ::close(fd);
+  return {text.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+struct Life {
+  unsigned long long start_time = 0;
+  bool has_locks = false;
+};
+
+Life life_of(int pid) {
+  constexpr unsigned pf_exiting = 4;  // include/linux/sched.h
+  const std::string stat = content_of("/proc/" + std::to_string(pid) + "/stat");
+  const auto name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return {};
+  char state = 0;
+  unsigned flags = 0;
+  Life life;
+  // proc(5): state is field 3, flags 9, starttime 22.
+  const int read = std::sscanf(stat.c_str() + name_end + 1,
+                               " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                               &state, &flags, &life.start_time);
+  life.has_locks = read == 3 && state != 'Z' && state != 'X' && (flags & pf_exiting) == 0;
+  return life;
+}
+
+bool has_locks(const Identity& process) {
+  const Life life = life_of(process.pid);
+  return life.has_locks && life.start_time == process.start_time;
+}
+
+// One write of less than PIPE_BUF: lines of several processes do not mix.
+void tell(const Job& job, const char* what, const std::string& more = {}) {
+  const std::string line = std::string(what) + " " + job.name + " " + more + "\n";
+  if (::write(job.events, line.data(), line.size()) < 0) std::perror("claimant: events");
+}
+
+[[noreturn]] void fail(const Job& job, const std::string& why) {
+  tell(job, "wrong", why);
+  std::_Exit(overlap_found);
+}
+
+// Whose claim a file is, if it counts; a file that does not is removed.
+std::string live_claim(const std::string& path) {
+  const std::string text = content_of(path);
+  Identity owner;
+  std::array<char, 64> name{};
+  if (std::sscanf(text.c_str(), "%d %llu %63s", &owner.pid, &owner.start_time, name.data()) == 3 && has_locks(owner)) {
+    return name.data();
+  }
+  ::unlink(path.c_str());  // what was there can't come back: nobody else is in here
+  return {};
+}
+
+std::vector<std::string> sharers_in(const std::string& directory) {
+  std::vector<std::string> files;
+  DIR* const dir = ::opendir(directory.c_str());
+  while (const dirent* entry = dir != nullptr ? ::readdir(dir) : nullptr) {
+    const std::string name = entry->d_name;
+    if (name.starts_with("shared.")) files.push_back(directory + "/" + name);
+  }
+  if (dir != nullptr) ::closedir(dir);
+  return files;
+}
+
+// While it lives, nobody else looks at the claims of a directory, or changes them.
+class Alone {
+ public:
+  Alone(const Job& job, const std::string& directory)
+      : fd_(::open((directory + "/alone").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    int failed = 0;
+    while ((failed = ::fcntl(fd_, F_SETLKW, &whole)) != 0 && errno == EINTR) {
+    }
+    if (failed != 0) fail(job, "cannot lock the claims of " + directory);
+  }
+  ~Alone() { ::close(fd_); }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+
+ private:
+  int fd_;
+};
+
+std::string text_of_claim(const Job& job) {
+  return std::to_string(job.holder.pid) + " " + std::to_string(job.holder.start_time) + " " + job.name + "\n";
+}
+
+bool make_file(const Job& job, const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  const std::string text = text_of_claim(job);
+  // Who is killed between these two leaves an empty claim, which does not count.
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(fd);
+  return written;
+}
+
+void make(const Job& job, Claim& claim) {
+  const Alone alone(job, claim.directory);
+  std::string others;
+  const auto look_at = [&others](const std::string& path) {
+    const std::string owner = live_claim(path);
+    if (!owner.empty()) others += " " + owner;
+    return !owner.empty();
+  };
+  bool full = true;
+  for (int i = 0; i < std::max(claim.permits, 1); ++i) {
+    const std::string path = claim.directory + "/" + std::to_string(i);
+    if (look_at(path)) continue;
+    full = false;
+    claim.file = path;
+  }
+  if (claim.permits == 0) claim.file = claim.directory + "/shared." + job.name;
+  if (claim.permits == 1) {
+    for (const std::string& path : sharers_in(claim.directory)) full = look_at(path) || full;
+  }
+  if (full) {
+    // A holder that is killed in between has lost its locks to those.
+    if (!has_locks(job.holder)) std::_Exit(holder_gone);
+    fail(job, "is in " + claim.directory + " together with" + others);
+  }
+  if (!make_file(job, claim.file)) fail(job, "cannot make " + claim.file);
+}
+
+void remove(const Job& job, const Claim& claim) {
+  const Alone alone(job, claim.directory);
+  if (content_of(claim.file) == text_of_claim(job)) {
+    ::unlink(claim.file.c_str());
+  } else if (has_locks(job.holder)) {
+    fail(job, "lost " + claim.file);
+  }
+}
+
+// A random pause, as load.
+void spend(std::chrono::microseconds time) {
+  using std::chrono::steady_clock;
+  ::usleep(static_cast<useconds_t>(time.count() / 2));
+  const auto until = steady_clock::now() + time / 2;
+  while (steady_clock::now() < until) {
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 6) return bad_usage;
+  Job job{std::atoi(argv[1]), argv[2], {std::atoi(argv[5]), 0}};
+  if (job.holder.pid == 0) job.holder.pid = ::getpid();
+  const Life life = life_of(job.holder.pid);
+  if (!life.has_locks) return holder_gone;
+  job.holder.start_time = life.start_time;
+
+  std::vector<Claim> claims;
+  for (int i = 6; i < argc; ++i) {
+    const std::string text = argv[i];
+    const auto colon = text.rfind(':');
+    claims.push_back({text.substr(0, colon), std::atoi(text.c_str() + colon + 1)});
+  }
+  for (Claim& claim : claims) make(job, claim);
+  tell(job, "in", std::to_string(::getpid()));
+  spend(std::chrono::microseconds(std::atoi(argv[4])));
+  for (const Claim& claim : claims) remove(job, claim);
+  tell(job, "out");
+  return std::atoi(argv[3]);
+}
