@@ -108,7 +108,10 @@ Result<FileStatus> status_of(const std::string& path) {
 
 Result<FileStatus> status_of(int fd) {
   struct stat st;
-  if (::fstat(fd, &st) != 0) return Error{ErrorKind::io, "fstat", {}, errno};
+  if (::fstat(fd, &st) != 0) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "fstat", {}, err};
+  }
   return from_stat(st);
 }
 
@@ -144,7 +147,10 @@ void reserve_standard_streams() {
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 Result<Directory> open_directory(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd;
+  do {
+    fd.reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  } while (!fd.is_open() && errno == EINTR);
   if (!fd.is_open()) {
     const int err = errno;
     return Error{kind_of_lookup(err), "open", path, err};
@@ -158,8 +164,10 @@ Result<void> make_directories(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error) return {};
-  const bool blocked = error.value() == ENOTDIR || error.value() == EEXIST;
-  return Error{blocked ? ErrorKind::not_found : ErrorKind::create, "mkdir", path, error.value()};
+  const int err = error.value();
+  const bool blocked = err == ENOTDIR || err == EEXIST;
+  const ErrorKind refused = err == ENOMEM ? ErrorKind::system : ErrorKind::create;
+  return Error{blocked ? ErrorKind::not_found : refused, "mkdir", path, err};
 }
 
 std::string working_directory() {

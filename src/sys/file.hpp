@@ -38,7 +38,7 @@ ErrorKind kind_of_lookup(int err);
 /// symlinks, too long a name), permission, system, io.
 Result<FileStatus> status_of(const std::string& path);
 
-/// fstat(2) of a borrowed descriptor. Errors: io.
+/// fstat(2) of a borrowed descriptor. Errors: io, system.
 Result<FileStatus> status_of(int fd);
 
 /// What a descriptor that this process was given is open for.
@@ -71,7 +71,7 @@ struct Directory {
 /// Errors: not-found (missing, or not a directory), permission, system, io.
 Result<Directory> open_directory(const std::string& path);
 
-/// mkdir -p with the caller's umask. Errors: create, not-found (a file stands
+/// mkdir -p with the caller's umask. Errors: create, system, not-found (a file stands
 /// in the way).
 Result<void> make_directories(const std::string& path);
 
