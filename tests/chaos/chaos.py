@@ -3,8 +3,8 @@
 
 usage: chaos.py GREX-LOCK CLAIMANT [--seconds S] [--seed N] [--unlocked ONE_IN] [--preload LIBRARY] [--overlaps]
 
-`grex-lock run` and `hold --detach`, flock(1) and Python's fcntl.flock take the
-same locks, with a command (claimant.cpp) that counts overlaps by files of its
+`grex-lock run`, `hold --detach` and `fd`, flock(1) and Python's fcntl.flock take
+the same locks, with a command (claimant.cpp) that counts overlaps by files of its
 own. Meanwhile whoever runs, waits or holds is killed, told to end, stopped and
 continued. What has to hold:
 
@@ -287,6 +287,14 @@ class Chaos:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         self.adopt(job, pid, "self", f"fcntl.flock {file} " + " ".join(argv))
 
+    def start_fd(self):
+        """A script that locks its own descriptor, and becomes the command."""
+        job = self.new_job("fd", self.choose_locks(1))
+        options = self.waiting_options(job)
+        file = self.random.choice(job.locks[0].files)
+        script = f'exec 9>>"$1"; shift; {self.tool} fd {" ".join(options)} 9 || exit; exec "$@"'
+        self.spawn(job, ["/bin/sh", "-c", script, "sh", file, *self.command(job)])
+
     def start_unlocked(self):
         job = self.new_job("unlocked", self.choose_locks(1))
         self.spawn(job, self.command(job))
@@ -312,7 +320,8 @@ class Chaos:
             self.start_run: 50,
             self.start_hold: 15,
             self.start_flock: 12,
-            self.start_python: 12,
+            self.start_python: 8,
+            self.start_fd: 8,
             self.start_wait: 6,
             self.start_look: 5,
         }
@@ -340,13 +349,14 @@ class Chaos:
         victims = []
         for pid, (job, role) in self.processes.items():
             if role in ("self", "holder") and job.kind != "keeper":
-                victims.append((job, role, pid, start_time(pid)))
+                victims.append((job, role, pid, None))
         for job in self.jobs.values():
             if job.inside and job.kind != "keeper" and job.inside != job.pid and not job.is_out:
                 victims.append((job, "inside", job.inside, job.inside_start))
         if not victims:
             return
         job, role, pid, started = self.random.choice(victims)
+        started = started or start_time(pid)  # a child of ours that is not reaped
         numbers = [signal.SIGSTOP, signal.SIGSTOP, signal.SIGKILL, signal.SIGTERM]
         if role == "holder":
             # Who is told to end lets go while it is claimed for; and release
@@ -641,9 +651,8 @@ class Chaos:
 
     def told(self, seconds):
         count = self.count
-        starts = ", ".join(
-            f"{count[kind]} {kind}" for kind in ("run", "hold", "flock", "python", "wait", "probe", "status", "release")
-        )
+        kinds = ("run", "hold", "fd", "flock", "python", "wait", "probe", "status", "release")
+        starts = ", ".join(f"{count[kind]} {kind}" for kind in kinds)
         signals = ", ".join(f"{count[name]} {name}" for name in ("SIGKILL", "SIGTERM", "SIGSTOP"))
         harm = count["SIGKILL"] + count["SIGTERM"] + count["SIGSTOP"]
         return (
