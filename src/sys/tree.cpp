@@ -28,7 +28,10 @@ class Walk {
 
   // Reads one directory; those in it are left to be read.
   Result<void> visit(const std::string& path) {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd;
+    do {
+      fd.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    } while (!fd.is_open() && errno == EINTR);
     if (!fd.is_open()) return failed("open", path, errno);
     const auto status = status_of(fd.get());
     if (!status) return at_path(status.error(), path);
