@@ -31,10 +31,18 @@ struct Found {
   bool is_held = false;
 };
 
+// What can't be looked at counts too: it may be held.
+std::vector<std::string> files_of(const core::Target& target) {
+  if (target.tier() != core::Tier::semaphore) return target.lock_paths();
+  std::vector<std::string> files;
+  for (core::ExistingFile& file : core::existing_files(target)) files.push_back(std::move(file.path));
+  return files;
+}
+
 Found look_at(const std::vector<core::Target>& targets) {
   std::vector<std::string> files;
   for (const core::Target& target : targets) {
-    for (core::ExistingFile& file : core::existing_files(target)) files.push_back(std::move(file.path));
+    for (std::string& file : files_of(target)) files.push_back(std::move(file));
   }
   Found found;
   for (core::FileReport& report : core::inspect(files)) {
@@ -65,6 +73,7 @@ std::string manner_of(const std::vector<core::Party>& holders) {
   const auto told = std::find_if(holders.begin(), holders.end(),
                                  [](const core::Party& party) { return party.verb && !party.verb->empty(); });
   if (told == holders.end()) return "and no record says that it is a 'grex-lock hold'";
+  if (*told->verb == "hold") return "whose process could not be made sure of";
   return fmt::format("by 'grex-lock {}', not by 'grex-lock hold'", *told->verb);
 }
 

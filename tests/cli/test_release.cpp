@@ -189,7 +189,19 @@ TEST_CASE("a number that means another process in the /proc at hand gets nobody 
              in(dir.path()));
   CAPTURE(finished.err);
   CHECK(finished.out == "69\nalive\n");
+  CHECK(finished.err.find("whose process could not be made sure of") != std::string::npos);
   CHECK(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a lock that may not be looked at is not called nobody's") {
+  if (::geteuid() != 0) return;  // only root can become two users
+  const TempDir dir;             // which its owner alone may look into
+  Hold hold({dir.path()});
+  const Finished refused = run_tool({"release", dir.path()}, {.before_exec = [] {
+                                      if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(2);
+                                    }});
+  check_refused(refused, "can't be seen from here");
+  CHECK(refused.err.find("nobody") == std::string::npos);
 }
 
 TEST_CASE("of several holds of permits none is picked, and a single one is ended") {
