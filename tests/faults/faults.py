@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every system call of grex-lock that can fail is made to fail, once.
 
-usage: faults.py GREX-LOCK [--seconds S] [--only TEXT] [--sanitized] [-v]
+usage: faults.py GREX-LOCK [--seconds S [--seed N]] [--only TEXT] [--sanitized] [-v]
 
 For each scenario below a first run under strace(1) shows the calls that
 grex-lock makes. Then there is one more run for each of these calls and each
@@ -23,8 +23,8 @@ also the n-th of its parent. Where that would hit the loader, calls of a child
 can be told only by their file (-P): so they are injected for the lock files, and
 for the command. The command itself is not traced (-b execve).
 
---seconds takes, of all these runs, as many as fit, spread evenly; each call of
-each scenario is then tried in its turn. --sanitized leaves out the calls that a
+--seconds takes, of all these runs, as many as fit, chosen at random by a seed that
+is printed. --sanitized leaves out the calls that a
 sanitizer's own work makes. 77 is the exit status where strace may not trace.
 """
 
@@ -33,8 +33,8 @@ import ctypes
 import fcntl
 import itertools
 import json
-import math
 import os
+import random
 import re
 import select
 import shutil
@@ -114,6 +114,7 @@ NEVER_FAIL = set(
     " timer_delete timer_settime uname".split()
 )
 MEMORY = {"mmap", "mprotect"}
+AT_LEAST = 4  # faults of a scenario whose calls have been found
 ALIKE = 3  # of calls that differ in numbers only, so many are tried
 CHILD_FILES = {"openat", "flock", "ftruncate", "pwrite64", "newfstatat"}
 
@@ -756,6 +757,8 @@ class Faults:
                 main = main or pid
                 seen[pid, call] += 1
                 number = seen[pid, call]
+                if pid == main and call == "execve":
+                    number -= 1  # that of grex-lock itself is before strace counts
                 if pid == main and not begun:
                     begun = call == "fcntl" and arguments.startswith("0, F_GETFD")
                     if not begun:
@@ -824,6 +827,8 @@ class Faults:
         with open(f"{self.sandbox}/trace", encoding="utf-8", errors="replace") as log:
             if "(INJECTED)" not in log.read():
                 self.count["not reached"] += 1  # this time it took another way
+                if self.options.verbose:
+                    print("    not reached", flush=True)
         if as_normal:
             self.count["overcome"] += 1
             return
@@ -851,33 +856,52 @@ class Faults:
             raise Wrong(f"ended with {status}, and wrote {output!r}")
         self.count[f"status {status}"] += 1
 
+    def try_one(self, fault):
+        self.count["tried"] += 1
+        if self.options.verbose:
+            print(fault.told(), flush=True)
+        try:
+            self.judge(fault)
+        except Wrong as wrong:
+            self.wrong.append(f"{fault.told()}\n    {wrong}")
+            print(f"faults: WRONG: {self.wrong[-1]}", flush=True)
+
+    def run_all(self, scenarios):
+        for fault in itertools.chain.from_iterable(self.faults_of(scenario) for scenario in scenarios):
+            self.try_one(fault)
+        return len(scenarios)
+
+    def run_some(self, scenarios, end):
+        """Scenarios in random order, of each as many random faults as its share of the time has room for."""
+        order = random.Random(self.options.seed)
+        order.shuffle(scenarios)
+        for done, scenario in enumerate(scenarios):
+            if time.monotonic() >= end:
+                return done
+            faults = self.faults_of(scenario)
+            order.shuffle(faults)
+            share = time.monotonic() + (end - time.monotonic()) / (len(scenarios) - done)
+            for tried, fault in enumerate(faults):
+                if tried >= AT_LEAST and time.monotonic() >= share:
+                    break
+                self.try_one(fault)
+        return len(scenarios)
+
     def run(self):
         started = time.monotonic()
         wanted = [s for s in SCENARIOS if not self.options.only or re.search(self.options.only, s.__name__)]
-        faults = list(itertools.chain.from_iterable(self.faults_of(scenario) for scenario in wanted))
-        chosen = faults
         if self.options.seconds:
-            # A step that has no divisor in common with their number meets each once, far apart.
-            step = max(1, int(len(faults) * 0.618))
-            while math.gcd(len(faults), step) != 1:
-                step += 1
-            chosen = [faults[i * step % len(faults)] for i in range(len(faults))]
-        for fault in chosen:
-            if self.options.seconds and time.monotonic() - started > self.options.seconds:
-                break
-            self.count["tried"] += 1
-            if self.options.verbose:
-                print(fault.told(), flush=True)
-            try:
-                self.judge(fault)
-            except Wrong as wrong:
-                self.wrong.append(f"{fault.told()}\n    {wrong}")
-                print(f"faults: WRONG: {self.wrong[-1]}", flush=True)
+            print(f"faults: seed {self.options.seed}", flush=True)
+            done = self.run_some(wanted, started + self.options.seconds)
+        else:
+            done = self.run_all(wanted)
         told = ", ".join(f"{number} {what}" for what, number in sorted(self.count.items()) if what != "tried")
         print(
-            f"faults: {self.count['tried']} of {len(faults)} faults in {len(wanted)} scenarios,"
+            f"faults: {self.count['tried']} faults in {done} of {len(SCENARIOS)} scenarios,"
             f" {time.monotonic() - started:.0f} s: {told}; {len(self.wrong)} wrong"
         )
+        if self.count["tried"] == 0:
+            raise Wrong("nothing was tried")
 
     def clean_up(self):
         self.kill_everyone()
@@ -900,6 +924,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tool")
     parser.add_argument("--seconds", type=float, help="at most so long, a part of all; default: all")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--only", metavar="TEXT", help="scenarios whose names have it, a regular expression")
     parser.add_argument("--sanitized", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
