@@ -226,7 +226,7 @@ Outcome unlock(OpenFile open, const FdOptions& options) {
   const bool had_record = has_record(open);
   core::HeldLock held(std::move(open.file), open.name.tier, open.name.path, sys::Mode::exclusive);
   if (had_record) held.adopt_record();
-  held.release();
+  if (const auto unlocked = held.unlock(); !unlocked) return failed(failure_from(unlocked.error(), held.tier()));
   return answer(stack, {}, options);
 }
 

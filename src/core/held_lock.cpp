@@ -24,8 +24,8 @@ Result<void> HeldLock::write_record(const Record& record) {
   return {};
 }
 
-void HeldLock::release() {
-  if (!file_.fd.is_open()) return;
+Result<void> HeldLock::unlock() {
+  if (!file_.fd.is_open()) return {};
   // Not ours any more, if a process that inherited it has unlocked it and another
   // took it: then the record is that one's. A record that stays behind is shown
   // as stale, so a failure loses nothing.
@@ -33,8 +33,10 @@ void HeldLock::release() {
     const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
     if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
   }
-  sys::unlock(file_.fd.get());
+  auto unlocked = sys::unlock(file_.fd.get());
   file_.fd.reset();
+  if (!unlocked) return at_path(unlocked.error(), path_);
+  return {};
 }
 
 StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }

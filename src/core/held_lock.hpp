@@ -31,7 +31,11 @@ class HeldLock {
   void adopt_record() { has_record_ = true; }
 
   /// Empties the record and unlocks, for every process that inherited the lock.
-  void release();
+  /// Where that fails, our copy is closed all the same. Errors: those of flock(2).
+  Result<void> unlock();
+
+  /// The same, where nobody else has a copy, or there is nothing to be done.
+  void release() { (void)unlock(); }
 
   /// Lets go of our copy only: the lock stays while another process has it open.
   void abandon() { file_.fd.reset(); }

@@ -171,9 +171,12 @@ Result<Acquire> try_lock(int fd, Mode mode) {
   return Acquire::held;
 }
 
-void unlock(int fd) {
-  while (::flock(fd, LOCK_UN) != 0 && errno == EINTR) {
+Result<void> unlock(int fd) {
+  while (::flock(fd, LOCK_UN) != 0) {
+    const int err = errno;
+    if (err != EINTR) return flock_error(err);
   }
+  return {};
 }
 
 }  // namespace grex::sys

@@ -49,8 +49,9 @@ enum class Acquire { held, busy, timed_out, cancelled, suspended };
 /// system, io.
 Result<Acquire> try_lock(int fd, Mode mode);
 
-/// Frees the lock for every copy of `fd`.
-void unlock(int fd);
+/// Frees the lock for every copy of `fd`. Errors as for try_lock: not from a
+/// local file, but a server may fail, and then the last copy to be closed frees it.
+Result<void> unlock(int fd);
 
 /// The Error of a flock(2) call that failed with `err`.
 Error flock_error(int err);

@@ -153,7 +153,7 @@ Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline) {
   }
   Interruptions::stop_listening();
   if (caught_signal == 0) return end;
-  if (end.outcome == Acquire::held) unlock(fd);
+  if (end.outcome == Acquire::held) (void)unlock(fd);
   return WaitEnd{Acquire::cancelled, caught_signal, caught_from_terminal != 0};
 }
 

@@ -54,7 +54,7 @@ void* wait_at_one(void* argument) {
   while (!self.race->over) {
     if (::flock(self.fd, self.race->operation) == 0) {
       int expected = none;
-      if (!self.race->winner.compare_exchange_strong(expected, self.index)) unlock(self.fd);
+      if (!self.race->winner.compare_exchange_strong(expected, self.index)) (void)unlock(self.fd);
       break;
     }
     const int err = errno;
@@ -189,7 +189,7 @@ Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadl
   const int winner = race.winner;
   const bool may_keep = end && (end->outcome == Acquire::held || end->outcome == Acquire::timed_out);
   if (winner != none && may_keep) return AnyEnd{{Acquire::held}, static_cast<std::size_t>(winner)};
-  if (winner != none) unlock(fds[static_cast<std::size_t>(winner)]);
+  if (winner != none) (void)unlock(fds[static_cast<std::size_t>(winner)]);
   if (!end) return end.error();
   if (end->outcome == Acquire::held) return flock_error(race.flock_failure);
   return AnyEnd{*end};
