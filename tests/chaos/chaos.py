@@ -239,8 +239,11 @@ class Chaos:
 
     def start_hold(self):
         job = self.new_job("hold", self.choose_locks(3))
-        # Of permits there may be several holds, which release leaves to kill(1).
-        endings = ["term", "kill", "watched"] + ([] if job.locks[-1] is self.permits else ["release"])
+        endings = ["term", "kill", "watched"]
+        # Of permits there may be several holds, and of everything where locks don't
+        # work: release leaves those to kill(1).
+        if job.locks[-1] is not self.permits and not self.options.overlaps:
+            endings.append("release")
         job.ending = self.random.choice(endings)
         options = self.waiting_options(job)
         if job.ending == "watched":
