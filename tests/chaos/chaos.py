@@ -466,7 +466,7 @@ class Chaos:
 
     def judge_command(self, job, code):
         """A command whose parent has gone."""
-        killed = {-number for number in job.sent_inside | job.sent if number != signal.SIGKILL or number in job.sent_inside}
+        killed = {-number for number in job.sent_inside | job.sent - {signal.SIGKILL}}
         self.expect(job, code, killed | ({job.code} if job.is_out else set()), "an orphaned command")
 
     def judge_holder(self, job, code):
@@ -611,7 +611,8 @@ class Chaos:
             if time.monotonic() >= hung:
                 with open("/proc/locks", encoding="utf-8") as locks:
                     table = locks.read()
-                self.fail(f"still there after {PATIENCE} s: {sorted(self.has_children())}\n{table}", *self.jobs.values())
+                left = sorted(self.has_children())
+                self.fail(f"still there after {PATIENCE} s: {left}\n{table}", *self.jobs.values())
 
     def has_children(self):
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as children:

@@ -108,8 +108,8 @@ ERRNOS_OF = {
 # With right arguments these don't fail, or nobody could do anything about it.
 # brk(2) does fail, but not as strace does it: the kernel returns the old end.
 NEVER_FAIL = set(
-    "access brk clock_gettime clock_nanosleep exit exit_group futex geteuid getpgid getpgrp getpid getppid getrandom getsid"
-    " gettid getuid ioctl lseek madvise munmap prctl prlimit64 restart_syscall rseq rt_sigaction rt_sigpending"
+    "access brk clock_gettime clock_nanosleep exit exit_group futex geteuid getpgid getpgrp getpid getppid getrandom"
+    " getsid gettid getuid ioctl lseek madvise munmap prctl prlimit64 restart_syscall rseq rt_sigaction rt_sigpending"
     " rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield set_robust_list setsid sigaltstack tgkill"
     " timer_delete timer_settime uname".split()
 )
@@ -664,7 +664,8 @@ class Fault:
         return [*self.filters, "-e", f"trace={self.call}", "-e", inject]
 
     def told(self):
-        return f"{self.scenario.__name__}: {self.errno} from {self.call} number {self.number}, {self.call}({self.arguments}"
+        call = f"{self.call} number {self.number}, {self.call}({self.arguments}"
+        return f"{self.scenario.__name__}: {self.errno} from {call}"
 
 
 class Faults:
