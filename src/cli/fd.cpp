@@ -83,7 +83,7 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
   auto copy = sys::duplicate(number);
   if (!copy) return failure_from(copy.error());
   const auto named_tier = core::tier_of_lock_file(path);
-  return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading},
+  return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading || status->names > 1},
                   {named_tier.value_or(tier), shown},
                   path,
                   named_tier.has_value()};
@@ -99,7 +99,7 @@ std::optional<core::KernelLock> lock_of(int number) {
 
 // Whether the file has a record that `fd` wrote, which nobody but `fd` will empty.
 bool has_record(const OpenFile& open) {
-  if (!open.is_grex_lock || open.file.read_only) return false;
+  if (!open.is_grex_lock || open.file.is_left_alone) return false;
   // By its path, since the shell may have opened it only for writing.
   const auto file = sys::open_lock_file(open.path, sys::OpenFor::reading);
   if (!file || file->id != open.file.id) return false;

@@ -16,7 +16,7 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
 }
 
 Result<void> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.read_only) return {};
+  if (mode_ == sys::Mode::shared || file_.is_left_alone) return {};
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }

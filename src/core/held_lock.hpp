@@ -22,8 +22,8 @@ class HeldLock {
   HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
-  /// Writes who we are into the lock file. A shared holder, and one that may
-  /// only read the file, has nowhere to write: that is no Error. Errors: io.
+  /// Writes who we are into the lock file. A shared holder, and one whose
+  /// file is left alone, has nowhere to write: that is no Error. Errors: io.
   Result<void> write_record(const Record& record);
 
   /// Makes the record that another process wrote for this lock ours, to be

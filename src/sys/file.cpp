@@ -24,7 +24,7 @@ FileStatus from_stat(const struct stat& st) {
   if (S_ISREG(st.st_mode)) type = FileType::regular;
   if (S_ISDIR(st.st_mode)) type = FileType::directory;
   const auto modified = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
-  return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), modified};
+  return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), st.st_nlink, modified};
 }
 
 bool leads_to(const std::string& name, int fd) {

@@ -27,6 +27,7 @@ struct FileStatus {
   FileType type = FileType::absent;
   FileId id;
   std::uint64_t size = 0;                  ///< bytes
+  std::uint64_t names = 0;                 ///< hard links
   std::chrono::nanoseconds modified = {};  ///< since the epoch
 };
 

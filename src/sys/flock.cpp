@@ -33,17 +33,18 @@ UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
   while (!parents.empty()) {
     const int above = parent.is_open() ? parent.get() : directory;
     const std::string name(take_until(parents, '/'));
-    constexpr int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    constexpr int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;  // of a symlink, itself
     UniqueFd below(::openat(above, name.c_str(), flags));
     if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
       if (::mkdirat(above, name.c_str(), directory_mode) != 0 && errno != EEXIST) return {};
       below.reset(::openat(above, name.c_str(), flags));
     }
     struct stat st;
-    const bool is_link = !below.is_open() && errno == ENOTDIR &&
-                         ::fstatat(above, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
-    if (is_link) errno = ELOOP;
-    if (!below.is_open()) return {};
+    if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {};
+    if (!S_ISDIR(st.st_mode)) {
+      errno = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+      return {};
+    }
     parent = std::move(below);
   }
   return parent;
@@ -115,7 +116,7 @@ Result<LockFile> checked(Opened opened) {
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
-  return LockFile{std::move(opened.fd), status->id, opened.read_only};
+  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1};
 }
 
 }  // namespace

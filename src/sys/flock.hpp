@@ -15,11 +15,13 @@ enum class Mode { exclusive, shared };
 std::string_view name_of(Mode mode);
 std::optional<Mode> mode_named(std::string_view name);
 
-/// An open lock file. It is open for writing unless `read_only`.
+/// An open lock file.
 struct LockFile {
   UniqueFd fd;
   FileId id;
-  bool read_only = false;
+  /// Nothing may be written into it: it is open for reading only, or it has
+  /// another name, and so may be any file that somebody put in a lock file's place.
+  bool is_left_alone = false;
 };
 
 /// What a lock file is opened for.

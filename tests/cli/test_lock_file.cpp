@@ -1,16 +1,29 @@
 // The lock file as found on disk.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
+
+namespace {
+
+// Exchanges two names, all the time.
+std::jthread exchanging(const std::string& one, const std::string& other) {
+  return std::jthread([one, other](const std::stop_token& stop) {
+    while (!stop.stop_requested()) ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+  });
+}
+
+}  // namespace
 
 TEST_CASE("a symlink in the lock file's place is refused, whichever way it points") {
   const TempDir dir;
@@ -40,6 +53,47 @@ TEST_CASE("a symlink in the place of .grex leads nowhere") {
     CHECK(finished.err.starts_with("grex-lock: unsafe lock file: "));
   }
   CHECK(finish({"ls", "-A", elsewhere}).out.empty());
+}
+
+TEST_CASE("a symlink that takes the lock file's place at any moment leads nowhere") {
+  const TempDir dir;
+  dir.make("pack");
+  write_file(dir / "victim", "precious");
+  write_file(dir / "pack/.grex-lock", "");
+  REQUIRE(::symlink("../victim", (dir / "pack/link").c_str()) == 0);
+  const std::jthread attacker = exchanging(dir / "pack/.grex-lock", dir / "pack/link");
+  int locked = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Finished finished = run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"});
+    const bool is_refused = finished.ended == exited(77);
+    REQUIRE((is_refused || finished.ended == exited(0)));
+    locked += is_refused ? 0 : 1;
+  }
+  MESSAGE(locked << " of 100 got the lock");
+  CHECK(content_of(dir / "victim") == "precious");
+}
+
+TEST_CASE("a symlink that takes the place of .grex at any moment leads nowhere") {
+  const TempDir dir;
+  const std::string elsewhere = dir.make("elsewhere");
+  dir.make("pack/.grex");
+  REQUIRE(::symlink(elsewhere.c_str(), (dir / "pack/link").c_str()) == 0);
+  const std::jthread attacker = exchanging(dir / "pack/.grex", dir / "pack/link");
+  for (int i = 0; i < 100; ++i) {
+    const Finished finished = run_tool({"run", "--layout", "nested", dir / "pack", "--", "true"});
+    REQUIRE((finished.ended == exited(77) || finished.ended == exited(0)));
+  }
+  CHECK(finish({"ls", "-A", elsewhere}).out.empty());
+}
+
+TEST_CASE("a lock file that is another file, too, is locked and its content left alone") {
+  const TempDir dir;
+  write_file(dir / "victim", "precious");
+  dir.make("pack");
+  std::filesystem::create_hard_link(dir / "victim", dir / "pack/.grex-lock");
+  CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
+  CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
+  CHECK(content_of(dir / "victim") == "precious");
 }
 
 TEST_CASE("a FIFO in the lock file's place is refused and does not block") {
