@@ -63,13 +63,13 @@ TEST_CASE("a symlink that takes the lock file's place at any moment leads nowher
   REQUIRE(::symlink("../victim", (dir / "pack/link").c_str()) == 0);
   const std::jthread attacker = exchanging(dir / "pack/.grex-lock", dir / "pack/link");
   int locked = 0;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < tries(100); ++i) {
     const Finished finished = run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"});
     const bool is_refused = finished.ended == exited(77);
     REQUIRE((is_refused || finished.ended == exited(0)));
     locked += is_refused ? 0 : 1;
   }
-  MESSAGE(locked << " of 100 got the lock");
+  MESSAGE(locked << " of " << tries(100) << " got the lock");
   CHECK(content_of(dir / "victim") == "precious");
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("a symlink that takes the place of .grex at any moment leads nowhere")
   dir.make("pack/.grex");
   REQUIRE(::symlink(elsewhere.c_str(), (dir / "pack/link").c_str()) == 0);
   const std::jthread attacker = exchanging(dir / "pack/.grex", dir / "pack/link");
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < tries(100); ++i) {
     const Finished finished = run_tool({"run", "--layout", "nested", dir / "pack", "--", "true"});
     REQUIRE((finished.ended == exited(77) || finished.ended == exited(0)));
   }

@@ -168,7 +168,7 @@ TEST_CASE("--all never says that nothing is held while the kernel's list changes
   const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(68, 3)}) {
     const Process churn = churning_locks(dir.path(), staying, coming);
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < tries(30); ++i) {
       const std::string text = run_tool({"status", "--all"}, as_nobody()).out;
       REQUIRE(text.find("no lock is held") == std::string::npos);
       REQUIRE(text.find("not told: ") != std::string::npos);

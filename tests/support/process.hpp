@@ -121,6 +121,16 @@ bool is_locked(const std::string& path);
 /// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
 UniqueFd lock_as_grex(const std::string& path);
 
+/// How often to try what shows itself only by chance, of so many times where the
+/// tool is not made slow by sanitizers.
+constexpr int tries(int times) {
+#ifdef TOOL_IS_SANITIZED
+  return times / 5;
+#else
+  return times;
+#endif
+}
+
 /// A process with so many locks in the directory that stay, while the others come
 /// and go all the time.
 Process churning_locks(const std::string& directory, int staying, int coming);
