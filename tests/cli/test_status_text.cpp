@@ -138,3 +138,24 @@ TEST_CASE("on a narrow terminal lines are cut, a path at its start, and in a pip
   CHECK(std::count(lines[1].begin(), lines[1].end(), '\xa6') == 1);  // the mark's last byte: cut once
   CHECK(run_tool({"status", pack}).out.find("'a word that is longer than a line'") != std::string::npos);
 }
+
+TEST_CASE("in the graph a command is a label, whatever is in it") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line", "\"]; evil [label=\"\\", "\x1b[2J"}));
+  tool.line();
+  const std::string dot = run_tool({"status", "--graph", dir.path()}).out;
+  CHECK(dot.find("evil") != std::string::npos);
+  CHECK(dot.find('\x1b') == std::string::npos);
+  // Without what is escaped, no quote is left but a pair for each string.
+  std::string plain;
+  for (std::size_t i = 0; i < dot.size(); ++i) {
+    if (dot[i] == '\\') {
+      ++i;
+    } else {
+      plain += dot[i];
+    }
+  }
+  const std::size_t begin = plain.find("evil");
+  CHECK(std::count(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(begin), '"') % 2 == 1);
+  CHECK(std::count(plain.begin(), plain.end(), '"') % 2 == 0);
+}
