@@ -23,7 +23,8 @@ class HelpFormatter : public CLI::Formatter {
     std::string names = option->get_name(false, true);
     // Of a flag that may have a value, the one that it has without is in braces.
     if (const auto brace = names.find('{'); brace != std::string::npos) {
-      names = names.substr(0, brace) + "[=" + option->get_type_name() + "]";
+      names.resize(brace);
+      names += "[=" + option->get_type_name() + "]";
     }
     const auto comma = names.find(',');
     return comma == std::string::npos ? names : names.replace(comma, 1, ", ");

@@ -157,7 +157,7 @@ class Program {
 };
 
 // Ends the locks as the options say, and tells.
-void give_back(Taken& taken, const RunOptions& options, Events& events, int exit_code) {
+void give_back(Taken& taken, const RunOptions& options, const Events& events, int exit_code) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(taken.locks);
   if (!unlock) {
@@ -170,7 +170,7 @@ void give_back(Taken& taken, const RunOptions& options, Events& events, int exit
   }
 }
 
-Outcome run_under(Taken& taken, const Program& program, const RunOptions& options, Events& events) {
+Outcome run_under(Taken& taken, const Program& program, const RunOptions& options, const Events& events) {
   std::vector<int> fds;
   if (options.inherit == Inherit::lock) {
     for (const core::HeldLock& lock : taken.locks) fds.push_back(lock.fd());
