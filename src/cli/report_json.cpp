@@ -125,6 +125,8 @@ std::string status_document(const StatusReport& report) {
         {"holders", parties_json(lock.file.holders, report.taken_at)},
         {"waiters", parties_json(lock.file.waiters, report.taken_at)},
         {"record", core::name_of(lock.file.record)},
+        {"file_system", lock.file_system ? json(lock.file_system->type) : json(nullptr)},
+        {"weakness", lock.file_system ? json(core::name_of(lock.file_system->weakness)) : json(nullptr)},
     };
     if (lock.tier == core::Tier::semaphore) {
       document["slots"] = lock.slots;

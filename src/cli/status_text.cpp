@@ -7,6 +7,7 @@
 #include <set>
 
 #include "cli/printable.hpp"
+#include "cli/weakness_line.hpp"
 
 namespace grex::cli {
 namespace {
@@ -171,8 +172,21 @@ std::string state_of(const LockReport& lock) {
   return text;
 }
 
-void add_lock(const LockReport& lock, const std::vector<Row>& rows, const Widths& widths, const TextStyle& style,
-              std::string& text) {
+// What is not to be relied on where its file lies.
+std::string weakness_of(const LockReport& lock) {
+  return lock.file_system ? printable(weakness_line(*lock.file_system)) : std::string();
+}
+
+std::string evidence_of(const LockReport& lock) {
+  std::string known =
+      fmt::format("evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
+  if (lock.file_system) known += ", file system: " + printable(lock.file_system->type);
+  if (!lock.file.why_unknown.empty()) known += fmt::format("; {}", lock.file.why_unknown);
+  return known;
+}
+
+void add_lock(const LockReport& lock, const std::string& weakness, const std::vector<Row>& rows, const Widths& widths,
+              const TextStyle& style, std::string& text) {
   Line line(style);
   line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
   line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), look_of(lock.file.state));
@@ -180,11 +194,13 @@ void add_lock(const LockReport& lock, const std::vector<Row>& rows, const Widths
   text += line.ended();
   if (style.telling == Telling::everything && lock.file.state != LockState::absent) {
     Line more(style);
-    std::string known =
-        fmt::format("  evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
-    if (!lock.file.why_unknown.empty()) known += fmt::format("; {}", lock.file.why_unknown);
-    more.add(known, fmt::emphasis::faint);
+    more.add("  " + evidence_of(lock), fmt::emphasis::faint);
     text += more.ended();
+  }
+  if (!weakness.empty()) {
+    Line warning(style);
+    warning.add("  " + weakness, fmt::fg(terminal_color::yellow));
+    text += warning.ended();
   }
   for (const Row& row : rows) {
     Line told(style);
@@ -244,7 +260,12 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);
   }
-  for (std::size_t i = 0; i < locks.size(); ++i) add_lock(*locks[i], rows[i], widths, style, text);
+  std::string told;  // once for all that follow each other on one file system
+  for (std::size_t i = 0; i < locks.size(); ++i) {
+    const std::string weakness = weakness_of(*locks[i]);
+    add_lock(*locks[i], weakness != told ? weakness : std::string(), rows[i], widths, style, text);
+    told = weakness;
+  }
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/file_system.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {
@@ -18,7 +19,8 @@ KernelView::Scope scope_of(bool is_whole_list) {
 
 KernelView KernelView::take() {
   const sys::LockTableText table = sys::lock_table_text();
-  return {parse_lock_table(table.text), parse_local_devices(sys::mount_table_text()), scope_of(table.in_one_piece)};
+  return {parse_lock_table(table.text), local_devices(parse_mounts(sys::mount_table_text())),
+          scope_of(table.in_one_piece)};
 }
 
 KernelView KernelView::take_steady() {
@@ -33,7 +35,7 @@ KernelView KernelView::take_steady() {
     locks.insert(locks.end(), listed.begin(), listed.end());
     last = std::move(table.text);
   }
-  return {std::move(locks), parse_local_devices(sys::mount_table_text()), scope_of(is_steady)};
+  return {std::move(locks), local_devices(parse_mounts(sys::mount_table_text())), scope_of(is_steady)};
 }
 
 KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)

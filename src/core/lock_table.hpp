@@ -30,9 +30,4 @@ inline bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::
 /// not understood, are passed over.
 std::vector<KernelLock> parse_lock_table(std::string_view text);
 
-/// The devices of /proc/self/mountinfo whose file systems keep all their locks
-/// in this kernel, and number their files as stat(2) does: the ones for which
-/// /proc/locks can be trusted to be complete.
-std::vector<std::uint64_t> parse_local_devices(std::string_view mountinfo);
-
 }  // namespace grex::core

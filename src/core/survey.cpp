@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "sys/proc.hpp"
+
 namespace grex::core {
 namespace {
 
@@ -50,6 +52,7 @@ std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slo
   std::vector<std::string> files;
   for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
   std::vector<FileReport> looked_at = inspect(files, search);
+  const std::vector<Mount> mounts = parse_mounts(sys::mount_table_text());
   std::vector<LockReport> reports;
   reports.reserve(locks.size());
   std::size_t next = 0;
@@ -62,6 +65,7 @@ std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slo
       report.file = std::move(looked_at[next]);
     }
     next += lock.files.size();
+    if (const auto place = sys::place_of(lock.path)) report.file_system = file_system_at(*place, mounts);
     reports.push_back(std::move(report));
   }
   return reports;

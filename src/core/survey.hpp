@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/file_system.hpp"
 #include "core/find_locks.hpp"
 #include "core/inspect.hpp"
 
@@ -11,11 +13,12 @@ namespace grex::core {
 /// One lock as it is, whatever number of files it has.
 struct LockReport {
   Tier tier = Tier::per_pack;
-  std::string target;  ///< canonical path
-  std::string path;    ///< of the lock file; at tier semaphore a permit's
-  FileReport file;     ///< at tier semaphore, what is to be said of all of them
-  unsigned slots = 0;  ///< at tier semaphore: permits, 0 is unbounded
-  unsigned used = 0;   ///< and how many of them are held
+  std::string target;                          ///< canonical path
+  std::string path;                            ///< of the lock file; at tier semaphore a permit's
+  FileReport file;                             ///< at tier semaphore, what is to be said of all of them
+  unsigned slots = 0;                          ///< at tier semaphore: permits, 0 is unbounded
+  unsigned used = 0;                           ///< and how many of them are held
+  std::optional<FileSystem> file_system = {};  ///< where its file lies, or would
 };
 
 /// Looks at all of them at once, as `inspect` does. One report a lock, in their

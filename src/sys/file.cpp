@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,21 @@ bool leads_to(const std::string& name, int fd) {
   const auto named = status_of(name);
   const auto opened = status_of(fd);
   return named && opened && named->id == opened->id;
+}
+
+// What is known already will do: a server may not answer.
+Result<Place> place_at(int directory, const std::string& path, int flags) {
+  struct statx st;
+  if (::statx(directory, path.c_str(), flags | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "statx", path, err};
+  }
+  const bool has_mount = (st.stx_mask & STATX_MNT_ID) != 0;
+  return Place{has_mount ? st.stx_mnt_id : 0, makedev(st.stx_dev_major, st.stx_dev_minor)};
+}
+
+bool is_missing(const Result<Place>& place) {
+  return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
 }
 
 // The kernel's own name for an open directory. Without /proc, and for a
@@ -113,6 +129,17 @@ Result<FileStatus> status_of(int fd) {
     return Error{kind_of_lookup(err), "fstat", {}, err};
   }
   return from_stat(st);
+}
+
+Result<Place> place_of(int fd) { return place_at(fd, "", AT_EMPTY_PATH); }
+
+Result<Place> place_of(const std::string& path) {
+  auto place = place_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+  for (std::filesystem::path nearest = path; is_missing(place) && nearest.has_relative_path();) {
+    nearest = nearest.parent_path();
+    place = place_at(AT_FDCWD, nearest, 0);
+  }
+  return place;
 }
 
 Access access_of(int fd) {

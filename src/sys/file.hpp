@@ -42,6 +42,19 @@ Result<FileStatus> status_of(const std::string& path);
 /// fstat(2) of a borrowed descriptor. Errors: io, system.
 Result<FileStatus> status_of(int fd);
 
+/// Where a file lies.
+struct Place {
+  std::uint64_t mount = 0;   ///< its number in /proc/self/mountinfo; 0 before Linux 5.8
+  std::uint64_t device = 0;  ///< st_dev
+};
+
+/// That of a borrowed descriptor. No server is asked. Errors: io.
+Result<Place> place_of(int fd);
+
+/// That of an absolute path, whose end may be a symlink that is not followed; where
+/// there is nothing yet, of the nearest directory above. Errors: permission, system, io.
+Result<Place> place_of(const std::string& path);
+
 /// What a descriptor that this process was given is open for.
 enum class Access { closed, reading, writing };
 Access access_of(int fd);

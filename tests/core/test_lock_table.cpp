@@ -45,16 +45,3 @@ TEST_CASE("lines that are not understood are passed over") {
     CHECK(core::parse_lock_table(line).empty());
   }
 }
-
-TEST_CASE("only file systems that keep their locks in this kernel count as local") {
-  const auto devices = core::parse_local_devices(
-      "22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n"
-      "28 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
-      "30 28 0:40 / /mnt/nfs rw - nfs4 host:/x rw\n"
-      "31 28 0:41 / /mnt/fuse rw - fuse.sshfs x rw\n"
-      "32 28 0:42 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n"
-      "33 28 0:43 / /mnt/with\\040-\\040space rw - tmpfs tmpfs rw\n"
-      "garbage\n"
-      "34 28 0:44 / /mnt rw no separator\n");
-  CHECK(devices == std::vector<std::uint64_t>{makedev(254, 0), makedev(0, 43)});
-}

@@ -58,3 +58,20 @@ TEST_CASE("a full device is an error, not a loss") {
   CHECK(written.error().kind == ErrorKind::io);
   CHECK(written.error().err == ENOSPC);
 }
+
+TEST_CASE("the place of a file that is missing is that of the nearest directory above") {
+  const TempDir dir;
+  test::write_file(dir / "file", "");
+  std::filesystem::create_symlink("/proc/self", dir / "link");
+  const auto here = sys::place_of(dir.path());
+  REQUIRE(here);
+  const UniqueFd fd(::open((dir / "file").c_str(), O_RDONLY | O_CLOEXEC));
+  for (const auto& place : {sys::place_of(dir / "file"), sys::place_of(dir / "none/below/that"),
+                            sys::place_of(dir / "file/below"), sys::place_of(dir / "link"), sys::place_of(fd.get())}) {
+    REQUIRE(place);
+    CHECK(place->mount == here->mount);
+    CHECK(place->device == here->device);
+  }
+  CHECK(sys::place_of("/proc/self")->device != here->device);
+  CHECK(sys::place_of(-1).error().err == EBADF);
+}

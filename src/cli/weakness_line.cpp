@@ -1,0 +1,45 @@
+#include "cli/weakness_line.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/output.hpp"
+#include "sys/file.hpp"
+#include "sys/proc.hpp"
+
+namespace grex::cli {
+namespace {
+
+std::string_view consequence_of(core::Weakness weakness) {
+  switch (weakness) {
+    case core::Weakness::none:
+      break;
+    case core::Weakness::remote:
+      return "the server keeps the locks, and may lose them; holders on other hosts are known by their records only";
+    case core::Weakness::mandatory:
+      return "others may be unable to read a file while it is locked, and so the record of its holder";
+    case core::Weakness::host_only:
+      return "locks keep out nobody on another host";
+    case core::Weakness::unsure:
+      return "locks may keep out only those who use the same mount";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string weakness_line(const core::FileSystem& file_system) {
+  const std::string_view consequence = consequence_of(file_system.weakness);
+  if (consequence.empty()) return {};
+  if (file_system.because.empty()) return fmt::format("on {}: {}", file_system.type, consequence);
+  return fmt::format("on {} with {}: {}", file_system.type, file_system.because, consequence);
+}
+
+void note_weakness(int fd, const std::string& path) {
+  const auto place = sys::place_of(fd);
+  if (!place) return;
+  const auto file_system = core::file_system_at(*place, core::parse_mounts(sys::mount_table_text()));
+  const std::string line = file_system ? weakness_line(*file_system) : std::string();
+  if (!line.empty()) note(fmt::format("{}: {}", path, line));
+}
+
+}  // namespace grex::cli

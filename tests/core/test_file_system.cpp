@@ -1,0 +1,116 @@
+#include <doctest/doctest.h>
+#include <sys/sysmacros.h>
+
+#include <string>
+
+#include "core/file_system.hpp"
+
+using namespace grex;
+using core::Weakness;
+
+namespace {
+
+core::FileSystem judged(const std::string& type, const std::string& options = "rw") {
+  return core::file_system_of({.type = type, .options = options});
+}
+
+}  // namespace
+
+TEST_CASE("the lines of mountinfo are read, whatever optional fields they have, and others are passed over") {
+  const auto mounts = core::parse_mounts(
+      "28 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard\n"
+      "30 28 0:40 / /mnt/nfs rw shared:1 master:2 - nfs4 host:/x rw,vers=4.2,local_lock=none\n"
+      "33 28 0:43 / /mnt/with\\040-\\040space rw - fuse.sshfs ada@host: rw,user_id=0\n"
+      "garbage\n"
+      "x 28 0:44 / /mnt rw - tmpfs tmpfs rw\n"
+      "35 28 0 / /mnt rw - tmpfs tmpfs rw\n"
+      "34 28 0:44 / /mnt rw no separator\n");
+  REQUIRE(mounts.size() == 3);
+  CHECK(mounts[0].id == 28);
+  CHECK(mounts[0].device == makedev(254, 0));
+  CHECK(mounts[0].type == "ext4");
+  CHECK(mounts[0].options == "rw,discard");
+  CHECK(mounts[1].type == "nfs4");
+  CHECK(mounts[1].options == "rw,vers=4.2,local_lock=none");
+  CHECK(mounts[2].type == "fuse.sshfs");
+}
+
+TEST_CASE("only file systems that keep their locks in this kernel count as local") {
+  const auto devices =
+      core::local_devices(core::parse_mounts("22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n"
+                                             "28 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+                                             "30 28 0:40 / /mnt/nfs rw - nfs4 host:/x rw\n"
+                                             "31 28 0:41 / /mnt/fuse rw - fuse.sshfs x rw\n"
+                                             "32 28 0:42 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n"
+                                             "33 28 0:43 / /mnt/with\\040-\\040space rw - tmpfs tmpfs rw\n"));
+  CHECK(devices == std::vector<std::uint64_t>{makedev(254, 0), makedev(0, 43)});
+}
+
+TEST_CASE("nothing is said against the file systems of this machine, nor against unknown ones") {
+  for (const char* const type : {"ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "somefs"}) {
+    CAPTURE(type);
+    CHECK(judged(type).type == type);
+    CHECK(judged(type).weakness == Weakness::none);
+  }
+}
+
+TEST_CASE("a lock that a server keeps is a remote one, and one that stays in this kernel is not") {
+  for (const char* const type : {"nfs", "nfs4"}) {
+    CAPTURE(type);
+    CHECK(judged(type, "rw,vers=3,local_lock=none,addr=10.0.0.1").weakness == Weakness::remote);
+    CHECK(judged(type, "rw,local_lock=posix").weakness == Weakness::remote);
+    CHECK(judged(type, "rw,local_lock=flock").weakness == Weakness::host_only);
+    const auto local = judged(type, "rw,nolock,local_lock=all,addr=10.0.0.1");
+    CHECK(local.weakness == Weakness::host_only);
+    CHECK(local.because == "local_lock=all");
+  }
+  CHECK(judged("ceph").weakness == Weakness::remote);
+  CHECK(judged("lustre", "rw,flock").weakness == Weakness::remote);
+  CHECK(judged("lustre", "rw,localflock").weakness == Weakness::host_only);
+  CHECK(judged("afs").weakness == Weakness::remote);
+  CHECK(judged("afs", "rw,flock=local").weakness == Weakness::host_only);
+}
+
+TEST_CASE("a lock on CIFS is mandatory, and with nobrl one of this host only") {
+  for (const char* const type : {"cifs", "smb3"}) {
+    CAPTURE(type);
+    CHECK(judged(type, "rw,vers=3.1.1,nobrlx").weakness == Weakness::mandatory);
+    CHECK(judged(type, "rw,nobrl,vers=3.1.1").weakness == Weakness::host_only);
+  }
+}
+
+TEST_CASE("a cluster's file system is as good as a disk, unless its locks are made local") {
+  for (const char* const type : {"gfs2", "ocfs2"}) {
+    CAPTURE(type);
+    CHECK(judged(type).weakness == Weakness::none);
+    CHECK(judged(type, "rw,localflocks").weakness == Weakness::host_only);
+  }
+}
+
+TEST_CASE("what a lock is worth on FUSE and on a guest's share is up to who serves it") {
+  for (const char* const type : {"fuse", "fuse.sshfs", "virtiofs", "9p"}) {
+    CAPTURE(type);
+    CHECK(judged(type).type == type);
+    CHECK(judged(type).weakness == Weakness::unsure);
+  }
+  CHECK(judged("vboxsf").weakness == Weakness::host_only);
+}
+
+TEST_CASE("the mount of a file is found by its number, on older kernels by its device, or not at all") {
+  const auto mounts = core::parse_mounts(
+      "28 1 254:0 / / rw - ext4 /dev/vda rw\n"
+      "30 28 0:40 / /a rw - btrfs /dev/vdb rw\n"
+      "31 28 0:41 / /b rw - tmpfs tmpfs rw\n");
+  CHECK(core::file_system_at({30, makedev(0, 99)}, mounts)->type == "btrfs");
+  CHECK(core::file_system_at({0, makedev(0, 41)}, mounts)->type == "tmpfs");
+  CHECK_FALSE(core::file_system_at({0, makedev(0, 99)}, mounts));
+  CHECK_FALSE(core::file_system_at({77, makedev(0, 99)}, mounts));
+}
+
+TEST_CASE("each weakness has the name that JSON gives it") {
+  CHECK(core::name_of(Weakness::none) == "none");
+  CHECK(core::name_of(Weakness::remote) == "remote");
+  CHECK(core::name_of(Weakness::mandatory) == "mandatory");
+  CHECK(core::name_of(Weakness::host_only) == "host-only");
+  CHECK(core::name_of(Weakness::unsure) == "unsure");
+}
