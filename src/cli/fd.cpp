@@ -14,6 +14,7 @@
 #include "cli/output.hpp"
 #include "cli/parser.hpp"
 #include "cli/report_json.hpp"
+#include "cli/weakness_line.hpp"
 #include "core/lock_table.hpp"
 #include "core/process_text.hpp"
 #include "sys/file.hpp"
@@ -178,6 +179,7 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
   taken.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
   if (replaced) return failed(std::move(*replaced));
 
+  if (options.lock.verbosity == Verbosity::verbose) note_weakness(taken.locks.front().fd(), taken.locks.front().path());
   taken.stack.push_back(taken.locks.front().stack_entry());
   // What runs under the lock is the shell that has the descriptor.
   if (is_grex_lock) {

@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/printable.hpp"
 #include "cli/waiting_line.hpp"
+#include "cli/weakness_line.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::cli {
@@ -202,6 +203,7 @@ Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& g
   events.acquired(taken.waited);
   if (options.verbosity == Verbosity::verbose && !taken.locks.empty()) {
     note(fmt::format("locked {} after {}", paths_of(taken.locks), core::to_text(taken.waited)));
+    for (const core::HeldLock& lock : taken.locks) note_weakness(lock.fd(), lock.path());
   }
   return taken;
 }
