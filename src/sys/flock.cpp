@@ -154,8 +154,10 @@ Error flock_error(int err) {
     case EACCES:
     case EPERM:
       return {ErrorKind::permission, "flock", {}, err};
-    case ENOLCK:
+    case ENOLCK:  // the server's lock service cannot be reached (NFS)
     case ENOMEM:
+    case ENOSYS:  // the file system has no locks (Lustre without -o flock; a FUSE daemon)
+    case EOPNOTSUPP:
       return {ErrorKind::system, "flock", {}, err};
     default:
       return {ErrorKind::io, "flock", {}, err};

@@ -48,7 +48,7 @@ enum class Acquire { held, busy, timed_out, cancelled, suspended };
 /// The lock belongs to the open file description: it lasts until every copy of
 /// `fd`, children's included, is closed or one is unlocked (flock(2)).
 /// Errors: permission (NFS wants a writable descriptor for an exclusive lock),
-/// system, io.
+/// system (also where the file system has no locks), io.
 Result<Acquire> try_lock(int fd, Mode mode);
 
 /// Frees the lock for every copy of `fd`. Errors as for try_lock: not from a

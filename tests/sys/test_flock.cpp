@@ -135,5 +135,7 @@ TEST_CASE("the errors of flock have their documented kinds") {
   CHECK(sys::flock_error(EBADF).kind == ErrorKind::permission);
   CHECK(sys::flock_error(ENOLCK).kind == ErrorKind::system);
   CHECK(sys::flock_error(ENOMEM).kind == ErrorKind::system);
+  CHECK(sys::flock_error(EOPNOTSUPP).kind == ErrorKind::system);
+  CHECK(sys::flock_error(ENOSYS).kind == ErrorKind::system);
   CHECK(sys::flock_error(EIO).kind == ErrorKind::io);
 }
