@@ -286,6 +286,11 @@ Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"
 
 Words signal_teller(int status) { return {SIGNAL_TELLER, std::to_string(status)}; }
 
+Words on_fuse(const std::string& directory, int flock_error, const std::string& script) {
+  return {"unshare", "--user", "--map-root-user", "--mount", FUSE_MOUNT, directory, std::to_string(flock_error), "sh",
+          "-c",      script};
+}
+
 bool process_exists(pid_t pid) { return ::kill(pid, 0) == 0 || errno == EPERM; }
 
 char state_of(pid_t pid) {

@@ -142,6 +142,11 @@ Words until_input_closes();
 /// it comes, and exits with the status at the end of its input.
 Words signal_teller(int status);
 
+/// A shell that runs a script with a file system of FUSE upon the directory, in
+/// namespaces of its own, in which flock(2) fails with that error; 0: it works.
+/// It exits with 77 where that may not be mounted.
+Words on_fuse(const std::string& directory, int flock_error, const std::string& script);
+
 bool process_exists(pid_t pid);
 
 /// As in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is none.

@@ -1,0 +1,254 @@
+// Locks on other file systems than the disk's, and through other mounts.
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/status_text.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex;
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+constexpr int cannot_mount = 77;
+
+// Runs a script where it may mount what nobody else sees; `$1` is the tool.
+Words with_mounts(const std::string& script) {
+  return {"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", grex_lock()};
+}
+
+// The same as a container is made: it has its own processes and names too.
+Words in_container(const std::string& script) {
+  return {"unshare", "--user",       "--map-root-user", "--mount", "--pid", "--uts",
+          "--fork",  "--kill-child", "--mount-proc",    "sh",      "-c",    script,
+          "sh",      grex_lock()};
+}
+
+// A line each: whether flock(1) is kept out by the other path's lock (1: it is),
+// whether we are by flock(1)'s (75), and whether nothing is left of either (0).
+std::string exclusion(const std::string& pack, const std::string& other) {
+  return "\"$1\" run " + pack + " -- flock -n " + other + "/.grex-lock true; echo $?;" +  //
+         "flock " + pack + "/.grex-lock \"$1\" run -n -q " + other + " -- true; echo $?;" + "\"$1\" run -n " + other +
+         " -- true; echo $?;";
+}
+constexpr auto excludes = "1\n75\n0\n";
+
+json lock_at(const std::string& text, const std::string& tier = "per-pack") {
+  const json document = json::parse(text);
+  for (const json& lock : document["locks"]) {
+    if (lock["tier"] == tier) return lock;
+  }
+  return {};
+}
+
+// Whether that could not be tried here; what it would have shown is then open.
+bool is_skipped(const Finished& finished) {
+  if (finished.ended != exited(cannot_mount)) return false;
+  MESSAGE("not tried: this may not be mounted here");
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("locks on a tmpfs exclude, and status tells where they lie, also before there is a file") {
+  const TempDir dir;
+  const std::string mounted = "mount -t tmpfs none " + dir.path() + " && ";
+  CHECK(finish(with_mounts(mounted + exclusion(dir.path(), dir.path()))).out == excludes);
+
+  const std::string absent = finish(with_mounts(mounted + "\"$1\" status --json " + dir.path())).out;
+  for (const char* const tier : {"per-pack", "manifest"}) {
+    CAPTURE(tier);
+    CHECK(lock_at(absent, tier)["state"] == "absent");
+    CHECK(lock_at(absent, tier)["file_system"] == "tmpfs");
+  }
+  const json held =
+      lock_at(finish(with_mounts(mounted + "\"$1\" run " + dir.path() + " -- \"$1\" status --json " + dir.path())).out);
+  CHECK(held["state"] == "held");
+  CHECK(held["evidence"] == "kernel");
+  CHECK(held["file_system"] == "tmpfs");
+  CHECK(held["weakness"] == "none");
+}
+
+TEST_CASE("locks through an overlay exclude, also on a file that is copied up from the layer below") {
+  const TempDir dir;
+  write_file(dir.make("lower/pack") + "/.grex-lock", "");
+  write_file(dir.make("lower/other") + "/.grex-lock", "");
+  const std::string merged = dir.make("merged");
+  const std::string mounted =
+      "cd " + dir.path() + " && mkdir top && mount -t tmpfs none top && mkdir top/upper top/work " +
+      "&& mount -t overlay overlay -o lowerdir=lower,upperdir=top/upper,workdir=top/work merged " + "|| exit 77; ";
+  const Finished finished = finish(with_mounts(
+      mounted + exclusion("merged/pack", "merged/pack") +
+      "\"$1\" run merged/pack -- \"$1\" status --json merged/pack;" +
+      // Locked before there is a copy, by a descriptor that may only read.
+      "exec 9<merged/other/.grex-lock; flock 9; \"$1\" run -n -q merged/other -- true; echo $?; exec 9>&-;" +
+      // The file of the layer itself is another one.
+      "flock lower/pack/.grex-lock \"$1\" run -n -q merged/pack -- true; echo $?"));
+  if (is_skipped(finished)) return;
+  REQUIRE(finished.out.starts_with(excludes));
+  CHECK(finished.out.ends_with("\n75\n0\n"));
+  const auto at = finished.out.find('{');
+  const json lock = lock_at(finished.out.substr(at, finished.out.find('\n', at) - at));
+  CHECK(lock["state"] == "held");
+  REQUIRE(lock["holders"].size() > 0);
+  CHECK(lock["holders"][0]["verb"] == "run");
+  CHECK(lock["holders"][0]["pid"].is_number());
+  CHECK(lock["file_system"] == "overlay");
+  CHECK(lock["weakness"] == "none");
+}
+
+TEST_CASE("a directory, or the lock file alone, that is also mounted elsewhere has the same lock") {
+  const TempDir dir;
+  const std::string pack = dir.make("pack");
+  const std::string elsewhere = dir.make("elsewhere");
+  const std::string alone = dir.make("alone");
+  write_file(pack + "/.grex-lock", "");
+  write_file(alone + "/.grex-lock", "");
+  for (const std::string& mount : {"mount --bind " + pack + " " + elsewhere + " && ",
+                                   "mount --bind " + pack + "/.grex-lock " + alone + "/.grex-lock && "}) {
+    CAPTURE(mount);
+    const std::string& other = mount.find("alone") == std::string::npos ? elsewhere : alone;
+    CHECK(finish(with_mounts(mount + exclusion(pack, other))).out == excludes);
+    CHECK(finish(with_mounts(mount + exclusion(other, pack))).out == excludes);
+    const json lock = lock_at(
+        finish(with_mounts(mount + "\"$1\" run --note nightly " + pack + " -- \"$1\" status --json " + other)).out);
+    CHECK(lock["state"] == "held");
+    CHECK(lock["holders"][0]["note"] == "nightly");
+    CHECK(lock["file_system"].is_string());
+  }
+}
+
+TEST_CASE("a holder in another user namespace is told with its number and user") {
+  const TempDir dir;
+  Process inside({"unshare", "--user", "--map-root-user", grex_lock(), "run", dir.path(), "--", "sh", "-c",
+                  "echo ready; read line"});
+  CHECK(inside.line() == "ready");
+  const json lock = lock_at(run_tool({"status", "--json", dir.path()}).out);
+  CHECK(lock["record"] == "valid");
+  CHECK(lock["holders"][0]["pid"] == inside.pid());
+  CHECK(lock["holders"][0]["uid"] == ::getuid());
+  CHECK(run_tool({"run", "-n", "-q", dir.path(), "--", "true"}).ended == exited(75));
+}
+
+TEST_CASE("a holder outside of a user namespace is told inside it") {
+  const TempDir dir;
+  Process outside(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
+  CHECK(outside.line() == "ready");
+  const json lock = lock_at(finish(with_mounts("\"$1\" status --json " + dir.path())).out);
+  CHECK(lock["state"] == "held");
+  CHECK(lock["holders"][0]["pid"] == outside.pid());
+}
+
+TEST_CASE("a container's lock in a directory that it shares by another name excludes outside, and is told there") {
+  const TempDir dir;
+  const std::string pack = dir.make("pack");
+  const std::string shared = "hostname box; mount -t tmpfs none " + dir.make("root") + " && mkdir " +
+                             dir / "root/pack" + " && mount --bind " + pack + " " + dir / "root/pack" + " && ";
+  Process inside(in_container(shared + "exec \"$1\" run --note nightly " + dir / "root/pack" +
+                              " -- sh -c 'echo ready; read line'"));
+  CHECK(inside.line() == "ready");
+  CHECK(run_tool({"run", "-n", "-q", pack, "--", "true"}).ended == exited(75));
+  const json lock = lock_at(run_tool({"status", "--json", pack}).out);
+  CHECK(lock["state"] == "held");
+  CHECK(lock["holders"][0]["note"] == "nightly");
+  CHECK(lock["holders"][0]["alive"] == true);
+  CHECK(process_exists(lock["holders"][0]["pid"].get<pid_t>()));
+  inside.write("\n");
+  CHECK(inside.wait() == exited(0));
+
+  Process outside(grex_lock({"run", "--note", "nightly", pack, "--", "sh", "-c", "echo ready; read line"}));
+  CHECK(outside.line() == "ready");
+  const std::string container_pack = dir / "root/pack";
+  const Finished finished = finish(in_container(shared + "\"$1\" run -n -q " + container_pack + " -- true; echo $?;" +
+                                                "\"$1\" status --json " + container_pack));
+  REQUIRE(finished.out.starts_with("75\n"));
+  const json seen = lock_at(finished.out.substr(3));
+  CHECK(seen["state"] == "held");
+  CHECK(seen["evidence"] == "probe");
+  CHECK(seen["holders"][0]["note"] == "nightly");
+  // Its number is one of that host, and whether it lives cannot be known here.
+  CHECK(seen["holders"][0]["host"].is_string());
+  CHECK(seen["holders"][0]["host"] != "box");
+  CHECK(seen["holders"][0]["alive"].is_null());
+}
+
+TEST_CASE("on FUSE locks exclude within the mount, which status and -v say may be all") {
+  const TempDir dir;
+  const std::string tool = grex_lock();
+  const std::string script = "set -- sh " + tool + "; shift; cd /; " + exclusion(dir.path(), dir.path()) + tool +
+                             " status --json " + dir.path() + "; " + tool + " status " + dir.path() + "; " + tool +
+                             " run " + dir.path() + " -- true; echo now >&2; " + tool + " run -v " + dir.path() +
+                             " -- true; exec 9>>" + dir / ".grex-lock" + "; " + tool + " fd -v 9";
+  const Finished finished = finish(on_fuse(dir.path(), 0, script));
+  if (is_skipped(finished)) return;
+  CAPTURE(finished.out);
+  CHECK(finished.ended == exited(0));
+  const std::string line = "on fuse.test: locks may keep out only those who use the same mount\n";
+  REQUIRE(finished.out.starts_with(excludes));
+  const auto at = finished.out.find('{');
+  const json lock = lock_at(finished.out.substr(at, finished.out.find('\n', at) - at));
+  CHECK(lock["file_system"] == "fuse.test");
+  CHECK(lock["weakness"] == "unsure");
+  CHECK(finished.out.ends_with("per-pack  free  " + dir / ".grex-lock" + "\n  " + line));
+
+  // Without -v nothing is said, and with it once a command.
+  const std::string note = "grex-lock: " + dir / ".grex-lock" + ": " + line;
+  REQUIRE(finished.err.starts_with("now\ngrex-lock: locked "));
+  const auto first = finished.err.find(note);
+  REQUIRE(first != std::string::npos);
+  const auto second = finished.err.find(note, first + 1);
+  REQUIRE(second != std::string::npos);
+  CHECK(finished.err.find(note, second + 1) == std::string::npos);
+}
+
+TEST_CASE("a file system that has no locks is an error that says so, and is not run on without") {
+  const TempDir dir;
+  for (const int error : {ENOLCK, EOPNOTSUPP}) {
+    CAPTURE(error);
+    const Finished finished = finish(on_fuse(dir.path(), error, grex_lock() + " run " + dir.path() + " -- echo ran"));
+    if (is_skipped(finished)) return;
+    CHECK(finished.ended == exited(71));
+    CHECK(finished.out.empty());
+    CHECK(finished.err.starts_with("grex-lock: the system refused: " + dir / ".grex-lock" + ": "));
+    CHECK(finished.err.find("\ngrex-lock: its file system has no locks, or cannot reach") != std::string::npos);
+  }
+}
+
+TEST_CASE("status -v names the file system of each lock that has a file") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  const std::string type = lock_at(run_tool({"status", "--json", dir.path()}).out)["file_system"];
+  CHECK(run_tool({"status", "-v", dir.path()}).out.find(", record: none, file system: " + type + "\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("what is weak is told once for locks that follow each other on one file system, and by its mount option") {
+  cli::StatusReport report;
+  const auto add = [&report](const std::string& path, const core::FileSystem& file_system) {
+    core::LockReport lock;
+    lock.path = path;
+    lock.file_system = file_system;
+    lock.file.state = core::LockState::free;
+    report.locks.push_back(lock);
+  };
+  add("/nfs/a", {"nfs4", core::Weakness::remote});
+  add("/nfs/b", {"nfs4", core::Weakness::remote});
+  add("/local/c", {"ext4"});
+  add("/nfs/d", {"nfs", core::Weakness::host_only, "local_lock=all"});
+  add("/cifs/e", {"cifs", core::Weakness::mandatory});
+  CHECK(cli::status_text(report, {}) ==
+        "per-pack  free  /nfs/a\n"
+        "  on nfs4: the server keeps the locks, and may lose them; holders on other hosts are known by their records "
+        "only\n"
+        "per-pack  free  /nfs/b\n"
+        "per-pack  free  /local/c\n"
+        "per-pack  free  /nfs/d\n"
+        "  on nfs with local_lock=all: locks keep out nobody on another host\n"
+        "per-pack  free  /cifs/e\n"
+        "  on cifs: others may be unable to read a file while it is locked, and so the record of its holder\n");
+}
