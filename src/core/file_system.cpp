@@ -126,14 +126,12 @@ FileSystem file_system_of(const Mount& mount) {
 }
 
 std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts) {
-  auto mount =
-      std::find_if(mounts.begin(), mounts.end(), [&](const Mount& candidate) { return candidate.id == place.mount; });
-  if (mount == mounts.end()) {
-    mount = std::find_if(mounts.begin(), mounts.end(),
-                         [&](const Mount& candidate) { return candidate.device == place.device; });
-  }
-  if (mount == mounts.end()) return std::nullopt;
-  return file_system_of(*mount);
+  const auto is_mount = [&place](const Mount& mount) { return mount.id == place.mount; };
+  const auto is_device = [&place](const Mount& mount) { return mount.device == place.device; };
+  auto found = std::find_if(mounts.begin(), mounts.end(), is_mount);
+  if (found == mounts.end()) found = std::find_if(mounts.begin(), mounts.end(), is_device);
+  if (found == mounts.end()) return std::nullopt;
+  return file_system_of(*found);
 }
 
 }  // namespace grex::core

@@ -48,7 +48,8 @@ struct FileSystem {
 };
 FileSystem file_system_of(const Mount& mount);
 
-/// That of the mount in which this place is. nullopt where that is not among them.
+/// That of the mount in which this place is, or else of one of its device, as where
+/// it is in another mount namespace. nullopt where neither is among them.
 std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts);
 
 }  // namespace grex::core

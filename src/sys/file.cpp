@@ -41,8 +41,9 @@ Result<Place> place_at(int directory, const std::string& path, int flags) {
     const int err = errno;
     return Error{kind_of_lookup(err), "statx", path, err};
   }
-  const bool has_mount = (st.stx_mask & STATX_MNT_ID) != 0;
-  return Place{has_mount ? st.stx_mnt_id : 0, makedev(st.stx_dev_major, st.stx_dev_minor)};
+  Place place{{}, makedev(st.stx_dev_major, st.stx_dev_minor)};
+  if ((st.stx_mask & STATX_MNT_ID) != 0) place.mount = st.stx_mnt_id;
+  return place;
 }
 
 bool is_missing(const Result<Place>& place) {

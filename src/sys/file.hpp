@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,8 +45,8 @@ Result<FileStatus> status_of(int fd);
 
 /// Where a file lies.
 struct Place {
-  std::uint64_t mount = 0;   ///< its number in /proc/self/mountinfo; 0 before Linux 5.8
-  std::uint64_t device = 0;  ///< st_dev
+  std::optional<std::uint64_t> mount;  ///< its number in /proc/self/mountinfo; none before Linux 5.8
+  std::uint64_t device = 0;            ///< st_dev
 };
 
 /// That of a borrowed descriptor. No server is asked. Errors: io.

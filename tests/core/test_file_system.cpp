@@ -96,14 +96,16 @@ TEST_CASE("what a lock is worth on FUSE and on a guest's share is up to who serv
   CHECK(judged("vboxsf").weakness == Weakness::host_only);
 }
 
-TEST_CASE("the mount of a file is found by its number, on older kernels by its device, or not at all") {
+TEST_CASE("the mount of a file is found by its number, or by its device where it has none here, or not at all") {
   const auto mounts = core::parse_mounts(
-      "28 1 254:0 / / rw - ext4 /dev/vda rw\n"
+      "0 0 0:1 / / rw - rootfs rootfs rw\n"
+      "28 0 254:0 / / rw - ext4 /dev/vda rw\n"
       "30 28 0:40 / /a rw - btrfs /dev/vdb rw\n"
       "31 28 0:41 / /b rw - tmpfs tmpfs rw\n");
   CHECK(core::file_system_at({30, makedev(0, 99)}, mounts)->type == "btrfs");
-  CHECK(core::file_system_at({0, makedev(0, 41)}, mounts)->type == "tmpfs");
-  CHECK_FALSE(core::file_system_at({0, makedev(0, 99)}, mounts));
+  CHECK(core::file_system_at({{}, makedev(0, 41)}, mounts)->type == "tmpfs");
+  CHECK_FALSE(core::file_system_at({{}, makedev(0, 99)}, mounts));
+  CHECK(core::file_system_at({77, makedev(0, 41)}, mounts)->type == "tmpfs");
   CHECK_FALSE(core::file_system_at({77, makedev(0, 99)}, mounts));
 }
 
