@@ -72,6 +72,7 @@ void look_at_file(Subject& subject, const KernelView& view) {
   for (int i = 0; i < looks && view.is_torn_for(subject.file) && held_by_nobody_listed(); ++i) {
     look_at_lock(subject, KernelView::take());
   }
+  subject.report.device = status->id.dev;
   if (status->size > 0) read_record(subject);
 }
 

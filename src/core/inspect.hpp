@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -52,6 +53,7 @@ struct FileReport {
   std::vector<Party> holders;  ///< those that took it first, then those that have it open
   std::vector<Party> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
+  std::optional<std::uint64_t> device;  ///< st_dev of the file, where there is one
 };
 
 /// Asked now and then by what takes long: whether nobody waits for it any more.

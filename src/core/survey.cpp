@@ -46,6 +46,15 @@ void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport&
   report.file = std::move(merged);
 }
 
+// A device has one file system: where many lie on it, one look will do.
+void find_file_system(LockReport& report, const std::vector<LockReport>& before, const std::vector<Mount>& mounts) {
+  if (!before.empty() && report.file.device && report.file.device == before.back().file.device) {
+    report.file_system = before.back().file_system;
+  } else if (const auto place = sys::place_of(report.path)) {
+    report.file_system = file_system_at(*place, mounts);
+  }
+}
+
 }  // namespace
 
 std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
@@ -65,7 +74,7 @@ std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slo
       report.file = std::move(looked_at[next]);
     }
     next += lock.files.size();
-    if (const auto place = sys::place_of(lock.path)) report.file_system = file_system_at(*place, mounts);
+    find_file_system(report, reports, mounts);
     reports.push_back(std::move(report));
   }
   return reports;
