@@ -75,7 +75,8 @@ struct Found {
 // No permission tells more than what else may have failed beside it.
 int exit_code_of(const Error& error, int so_far) {
   if (error.kind == ErrorKind::permission) return exit_code::permission;
-  return so_far == 0 ? exit_code::io : so_far;
+  if (so_far != 0) return so_far;
+  return error.kind == ErrorKind::system ? exit_code::system : exit_code::io;
 }
 
 std::optional<Failure> find_below(const std::vector<std::string>& paths, const Viewer& viewer, Found& found) {
