@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace grex::core {
 
@@ -49,7 +50,10 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   if (text.empty() || text.find_first_not_of("0123456789.") == 0) return std::nullopt;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, amount, std::chars_format::fixed);
-  if (error == std::errc::result_out_of_range) amount = longest.count();
+  // Too big or too small for a double, which leaves it as it was.
+  if (error == std::errc::result_out_of_range && text.find_first_of("123456789") < text.find('.')) {
+    amount = std::numeric_limits<double>::infinity();
+  }
   if (error != std::errc() && error != std::errc::result_out_of_range) return std::nullopt;
 
   const std::string_view unit(end, static_cast<std::size_t>(last - end));

@@ -27,6 +27,13 @@ TEST_CASE("what is no duration is refused") {
 TEST_CASE("a duration beyond all patience is a hundred years") {
   CHECK(parse_duration("99999999999h") == parse_duration("876000h"));
   CHECK(parse_duration(std::string(400, '9')) == 876000h);
+  CHECK(parse_duration(std::string(400, '9') + "ms") == 876000h);
+}
+
+TEST_CASE("a duration too small to count is none") {
+  CHECK(parse_duration("0.0000000001") == 0s);
+  CHECK(parse_duration("0." + std::string(400, '0') + "1") == 0s);
+  CHECK(parse_duration("." + std::string(400, '0') + "1h") == 0s);
 }
 
 TEST_CASE("times are RFC 3339 in UTC with milliseconds, both ways") {
