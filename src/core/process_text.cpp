@@ -64,8 +64,10 @@ std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
 
 std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name) {
   while (!environ.empty()) {
-    std::string_view value = take_until(environ, '\0');
-    if (take_until(value, '=') == name) return value;
+    std::string_view variable = take_until(environ, '\0');
+    if (!variable.starts_with(name)) continue;
+    variable.remove_prefix(name.size());
+    if (variable.starts_with('=')) return variable.substr(1);
   }
   return std::nullopt;
 }

@@ -36,7 +36,7 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status);
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
 
 /// The value of a variable in /proc/PID/environ, as it was when the process's
-/// program began.
+/// program began, and as getenv(3) finds it there.
 std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name);
 
 /// The name of a user in /etc/passwd's text.

@@ -38,6 +38,15 @@ TEST_CASE("a command line is cut at its NULs and keeps empty arguments") {
   CHECK(parse_command_line("").empty());
 }
 
+TEST_CASE("a variable is the first of its name that has a value") {
+  using std::string_literals::operator""s;
+  CHECK(parse_variable("A=1\0STACK=x=y\0STACK=z\0"s, "STACK") == "x=y");
+  CHECK(parse_variable("STACK\0STACK_2=a\0STACK=b"s, "STACK") == "b");
+  CHECK(parse_variable("STACK=\0"s, "STACK") == "");
+  CHECK_FALSE(parse_variable("STACK\0ASTACK=x\0"s, "STACK"));
+  CHECK_FALSE(parse_variable("", "STACK"));
+}
+
 TEST_CASE("the innermost process id is the last of NSpid") {
   CHECK(parse_innermost_pid("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == 7);
   CHECK(parse_innermost_pid("Name:\tx\nNSpid:\t1234\n") == 1234);
