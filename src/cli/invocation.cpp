@@ -28,7 +28,7 @@ Invocation parse_invocation(int argc, char* const* argv) {
       }
       break;
     }
-    if (word == "--json") invocation.json = true;
+    if (word == "--json" || word.starts_with("--json=")) invocation.json = true;
     if (invocation.verb.empty() && !is_value && !word.starts_with('-') && !word.empty()) {
       invocation.verb = word;
       continue;

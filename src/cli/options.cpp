@@ -29,7 +29,8 @@ std::string refuse_empty_path(const std::string& path) { return path.empty() ? "
 void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.set_help_flag("-h,--help", "show this help and exit")->group("General");
   app.set_version_flag("--version", "grex-lock " GREX_LOCK_VERSION, "show the version and exit")->group("General");
-  app.add_flag("--json", options.json, "say it as JSON")->group("General");
+  // With no value that says no: parse_invocation, which comes first, looks at none.
+  app.add_flag("--json", options.json, "say it as JSON")->disable_flag_override()->group("General");
   add_parsed(app, "--color", options.color, color_form, "auto, always or never")->type_name("WHEN")->group("General");
   add_parsed(app, "--layout", options.layouts, layout_form, "lock files of grex: flat (default), nested, both")
       ->type_name("LAYOUT")

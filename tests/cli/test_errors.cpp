@@ -148,6 +148,9 @@ TEST_CASE("with --json errors of run are one line on stderr and those of others 
   CHECK(json::parse(run_tool({"probe", "--json", "-w"}).out)["error"]["kind"] == "usage");
   CHECK(json::parse(run_tool({"--json", "lock"}).out)["verb"] == "lock");
   CHECK(json::parse(run_tool({"--json"}).out)["error"]["kind"] == "usage");
+  CHECK(json::parse(run_tool({"probe", "--json=true", dir / "none"}).out)["error"]["kind"] == "not-found");
+  CHECK(json::parse(run_tool({"probe", "--json=", dir / "none"}).out)["error"]["kind"] == "not-found");
+  CHECK(json::parse(run_tool({"probe", "--json=no", dir / "none"}).out)["error"]["kind"] == "usage");
 }
 
 TEST_CASE("every kind of error that can be brought about has its name and code") {
