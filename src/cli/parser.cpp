@@ -6,6 +6,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <utility>
 
 #include "cli/output.hpp"
 
@@ -56,19 +57,56 @@ std::string unexpected_words(const std::vector<std::string>& words) {
   return fmt::format("'{}' is one word too many", words.front());
 }
 
-// Whether the value of an option that this word names, or ends with, is the next.
-bool takes_next_word(const CLI::App& app, const std::string& word) {
-  if (word.size() < 2 || word.front() != '-') return false;
-  const CLI::Option* const option =
-      app.get_option_no_throw(word.starts_with("--") ? word : std::string("-") + word.back());
-  return option != nullptr && option->get_items_expected_max() > 0;
+bool has_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
+
+// Where the short options of a word such as -nw5 end. The value of the last one, if
+// it has one, is the rest of the word, or else the next word.
+struct ShortOptions {
+  std::size_t end = 1;
+  bool have_value = false;
+};
+
+ShortOptions short_options_of(const CLI::App& app, const std::string& word) {
+  ShortOptions options;
+  if (!word.starts_with('-') || word.starts_with("--")) return options;
+  while (options.end < word.size() && !options.have_value) {
+    const CLI::Option* const option = app.get_option_no_throw(std::string("-") + word[options.end]);
+    if (option == nullptr) break;
+    options.have_value = has_value(*option);
+    ++options.end;
+  }
+  return options;
 }
 
-// CLI11 takes a PATH in brackets for a list of several.
-std::vector<std::string> with_plain_brackets(const CLI::App& app, std::vector<std::string> words) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const bool is_value = i > 0 && takes_next_word(app, words[i - 1]);
-    if (words[i].starts_with('[') && !is_value) words[i].insert(0, "./");
+bool takes_next_word(const CLI::App& app, const std::string& word) {
+  if (word.starts_with("--")) {
+    const CLI::Option* const option = app.get_option_no_throw(word);
+    return option != nullptr && has_value(*option);
+  }
+  const ShortOptions options = short_options_of(app, word);
+  return options.have_value && options.end == word.size();
+}
+
+// What CLI11 would take for a PATH behind short options in one word, since no
+// option begins like that.
+bool ends_like_path(const CLI::App& app, const std::string& word) {
+  constexpr std::string_view never_first = "-! \n0123456789";
+  const ShortOptions options = short_options_of(app, word);
+  const bool is_behind_flags = options.end > 1 && options.end < word.size() && !options.have_value;
+  return is_behind_flags && never_first.find(word[options.end]) != std::string_view::npos;
+}
+
+// The words as they are meant. CLI11 takes a PATH in brackets for a list of several.
+std::vector<std::string> as_meant(const CLI::App& app, std::vector<std::string> words) {
+  bool is_value = false;
+  bool may_be_option = true;
+  for (std::string& word : words) {
+    if (!std::exchange(is_value, false)) {
+      if (word == "--") may_be_option = false;
+      if (may_be_option && ends_like_path(app, word)) throw CLI::ValidationError("unknown option " + word);
+      is_value = may_be_option && takes_next_word(app, word);
+      if (word.starts_with('[')) word.insert(0, "./");
+    }
   }
   return words;
 }
@@ -83,7 +121,7 @@ void set_help(CLI::App& app, const std::string& usage, const std::string& exampl
 std::optional<Outcome> parse(CLI::App& app, const Invocation& invocation) {
   const std::string help_command = "grex-lock " + (invocation.verb.empty() ? "" : invocation.verb + " ") + "--help";
   try {
-    std::vector<std::string> words = with_plain_brackets(app, invocation.arguments);
+    std::vector<std::string> words = as_meant(app, invocation.arguments);
     std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
     app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {

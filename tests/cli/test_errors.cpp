@@ -62,6 +62,10 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   check_usage(run_tool({"lock"}), "'lock' is no command\n");
   check_usage(run_tool({"run", "-z", d, "--", "true"}), "unknown option -z\n");
   check_usage(run_tool({"run", "-z", d}), "unknown option -z\n");
+  check_usage(run_tool({"run", "-n " + d, "--", "true"}), "unknown option -n " + d + "\n");
+  check_usage(run_tool({"probe", "-sx-", d}), "unknown option -sx-\n");
+  check_usage(run_tool({"probe", "-s5", d}), "unknown option -s5\n");
+  check_usage(run_tool({"probe", "-sE", "-n ", d}), "--conflict-exit-code: '-n ' is not a number from 0 to 255");
   check_usage(run_tool({"run", "-t", "pack", d, "--", "true"}), "--tier: 'pack' is not workspace-sync, semaphore");
   check_usage(run_tool({"run", "-w", "soon", d, "--", "true"}), "--timeout: 'soon' is not a duration such as 5");
   check_usage(run_tool({"run", "-w", "-1", d, "--", "true"}), "--timeout: '-1' is not a duration");
