@@ -1,0 +1,92 @@
+// The words of a command line: where they are cut, and the options in them. No
+// command is run.
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+
+#include "cli/invocation.hpp"
+#include "cli/options.hpp"
+#include "cli/parser.hpp"
+#include "fuzz.hpp"
+
+using namespace grex;
+using cli::Invocation;
+using fuzz::require;
+
+namespace {
+
+// What was cut is all there, in its order, and nothing else.
+void check_cut(const Invocation& invocation, const std::vector<char*>& argv) {
+  auto argument = invocation.arguments.begin();
+  bool is_verb_seen = invocation.verb.empty();
+  auto word = argv.begin() + 1;
+  for (; *word != nullptr; ++word) {
+    if (invocation.wrapped != nullptr && *word == std::string_view("--")) break;
+    if (argument != invocation.arguments.end() && *argument == *word) {
+      ++argument;
+      continue;
+    }
+    require(!is_verb_seen && invocation.verb == *word);
+    is_verb_seen = true;
+  }
+  require(argument == invocation.arguments.end() && is_verb_seen);
+  require(!invocation.verb.starts_with('-'));
+  if (invocation.wrapped != nullptr) require(invocation.verb == "run" && invocation.wrapped == &*word + 1);
+}
+
+bool ends_one_of(const std::vector<std::string>& words, const std::string& text) {
+  return std::any_of(words.begin(), words.end(), [&text](const std::string& word) { return word.ends_with(text); });
+}
+
+// Every value is a word, or the end of one, as it was given.
+void check_texts(const cli::LockOptions& options, const std::vector<std::string>& words) {
+  for (const std::string& path : options.paths) {
+    const bool is_marked = path.starts_with("./[");
+    require(!path.empty() && (ends_one_of(words, path) || (is_marked && ends_one_of(words, path.substr(2)))));
+  }
+  for (const cli::NamedLock& lock : options.locks) {
+    require(!lock.path.empty());
+    require(ends_one_of(words, std::string(core::name_of(lock.tier)) + ":" + lock.path));
+  }
+  require(ends_one_of(words, options.note) || options.note.empty());
+}
+
+void check_limits(const cli::LockOptions& options) {
+  require(options.slots.value_or(0) <= 4096);
+  require(options.conflict_exit_code.value_or(0) >= 0 && options.conflict_exit_code.value_or(0) <= 255);
+  require(options.status_fd.value_or(0) >= 0);
+  require(options.timeout.value_or(std::chrono::nanoseconds(0)) >= std::chrono::nanoseconds(0));
+  require(!options.nonblock || !options.timeout);
+}
+
+void check_options(const Invocation& invocation) {
+  cli::GlobalOptions global;
+  cli::LockOptions options;
+  CLI::App app("Takes locks.", "grex-lock run");
+  cli::add_global_options(app, global);
+  cli::add_lock_options(app, options);
+  if (const auto outcome = cli::parse(app, invocation)) {
+    require(outcome->failure.has_value() == (outcome->exit_code != 0));
+    require(!outcome->failure || (outcome->failure->kind == ErrorKind::usage && !outcome->failure->why.empty()));
+    return;
+  }
+  require(!global.json || invocation.json);
+  check_texts(options, invocation.arguments);
+  check_limits(options);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::vector<std::string> words = fuzz::split(fuzz::text_of(data, size), '\0');
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  if (argv.empty()) return 0;
+  argv.push_back(nullptr);
+  const Invocation invocation = cli::parse_invocation(static_cast<int>(words.size()), argv.data());
+  check_cut(invocation, argv);
+  check_options(invocation);
+  return 0;
+}

@@ -1,0 +1,66 @@
+// The holder record, read from a file that others may write to; and written, of
+// a command, a directory and a note that may be anything.
+
+#include "core/record.hpp"
+
+#include "fuzz.hpp"
+
+using namespace grex;
+using fuzz::require;
+
+namespace {
+
+bool is_same(const core::Record& a, const core::Record& b) {
+  return a.writer.pid == b.writer.pid && a.writer.start_time == b.writer.start_time &&
+         a.writer.boot_id == b.writer.boot_id && a.writer.pid_ns == b.writer.pid_ns && a.writer.host == b.writer.host &&
+         a.uid == b.uid && a.command == b.command && a.cwd == b.cwd && a.tier == b.tier && a.since == b.since &&
+         a.note == b.note && a.verb == b.verb;
+}
+
+bool is_one_line(const std::string& line) { return line.find('\n') == line.size() - 1; }
+
+void check_reading(std::string_view text) {
+  const auto record = core::parse_record(text);
+  if (!record) return;
+  require(text.size() <= core::record_limit && record->writer.pid > 0);
+  const std::string line = core::to_line(*record);
+  require(is_one_line(line));
+  if (line.size() > core::record_limit) return;  // of what is never long, such as the host, nothing is cut
+  const auto again = core::parse_record(line);
+  require(again.has_value());
+  // It was as long, or longer by the newline and by being written another way.
+  if (text.size() < core::record_limit / 2) require(is_same(*again, *record));
+}
+
+// So often that a short input makes a record that has to be cut.
+std::string repeated(std::string_view text) {
+  std::string all(text);
+  while (!text.empty() && all.size() <= core::record_limit) all += text;
+  return all;
+}
+
+void check_writing(const std::string& command, const std::string& cwd, const std::string& note) {
+  core::Record record;
+  record.writer = {42, 987654, "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "pid:[4026531836]", "host"};
+  record.command = fuzz::split(command, '\0');
+  record.cwd = cwd;
+  record.note = note;
+  record.verb = "run";
+  const std::string line = core::to_line(record);
+  require(line.size() <= core::record_limit && is_one_line(line));
+  const auto read = core::parse_record(line);
+  require(read && read->writer.pid == record.writer.pid && read->verb == record.verb);
+  require(read->command.size() <= record.command.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = fuzz::text_of(data, size);
+  check_reading(text);
+  const std::string once(text);
+  const std::string often = repeated(text);
+  check_writing(often, once, once);
+  check_writing(once, often, often);
+  return 0;
+}

@@ -1,0 +1,110 @@
+// What is told of locks, of names, notes and commands that may be anything: as
+// text no terminal obeys any of it, and as JSON it is one line.
+
+#include "cli/status_text.hpp"
+
+#include <algorithm>
+
+#include "cli/failure.hpp"
+#include "cli/holder_line.hpp"
+#include "cli/printable.hpp"
+#include "cli/report_json.hpp"
+#include "fuzz.hpp"
+#include "shown_text.hpp"
+
+using namespace grex;
+using fuzz::require;
+
+namespace {
+
+// The texts of an input, one after the other, and empty ones behind the last.
+class Texts {
+ public:
+  explicit Texts(std::string_view rest) : rest_(rest) {}
+  [[nodiscard]] bool is_at_end() const { return rest_.empty(); }
+  std::string next() { return std::string(take_until(rest_, '\0')); }
+  // A number below `end`, by the length of the next.
+  unsigned below(std::size_t end) { return static_cast<unsigned>(next().size() % end); }
+
+ private:
+  std::string_view rest_;
+};
+
+core::Party next_party(Texts& texts, core::UtcTime now) {
+  core::Party party;
+  party.user = texts.next();
+  party.note = texts.next();
+  party.cwd = texts.next();
+  party.host = texts.next();
+  party.verb = texts.next();
+  for (unsigned i = texts.below(4); i > 0; --i) party.command.push_back(texts.next());
+  if (const unsigned age = texts.below(40); age > 0) party.since = now - std::chrono::hours(age * age * age);
+  if (const unsigned alive = texts.below(3); alive > 0) party.alive = alive == 1;
+  return party;
+}
+
+// Each a child of the one before, as far as it is one at all.
+std::vector<core::Party> next_parties(Texts& texts, core::UtcTime now) {
+  std::vector<core::Party> parties;
+  for (unsigned i = texts.below(4); i > 0; --i) {
+    parties.push_back(next_party(texts, now));
+    if (parties.size() > 1 && texts.below(2) == 1) parties.back().parent = parties[parties.size() - 2].pid;
+    parties.back().pid = static_cast<pid_t>(parties.size() * 1000);
+  }
+  return parties;
+}
+
+cli::StatusReport report_of(std::string_view text) {
+  Texts texts(text);
+  cli::StatusReport report;
+  report.taken_at = *core::parse_utc("2026-11-23T16:11:54.821Z");
+  report.host = texts.next();
+  while (!texts.is_at_end()) {
+    core::LockReport lock;
+    lock.tier = core::all_tiers.at(texts.below(core::all_tiers.size()));
+    lock.file.state = static_cast<core::LockState>(texts.below(4));
+    lock.path = texts.next();
+    lock.target = texts.next();
+    lock.file_system = core::FileSystem{texts.next(), static_cast<core::Weakness>(texts.below(5))};
+    lock.file.holders = next_parties(texts, report.taken_at);
+    lock.file.waiters = next_parties(texts, report.taken_at);
+    core::DeadlockReport deadlock;
+    for (const core::Party& waiter : lock.file.waiters) deadlock.push_back({waiter, lock.path});
+    if (!deadlock.empty() && texts.below(2) == 1) report.deadlocks.push_back(std::move(deadlock));
+    report.locks.push_back(std::move(lock));
+  }
+  return report;
+}
+
+void check_lines(const std::string& text, std::size_t columns) {
+  require(text.empty() || text.ends_with('\n'));
+  for (const std::string& line : fuzz::split(text, '\n')) {
+    require(fuzz::is_one_harmless_line(line) && cli::width_of(line) <= columns);
+  }
+}
+
+void check_failure(const core::LockReport& lock, const cli::StatusReport& report) {
+  cli::Failure failure = cli::usage_failure(lock.target, report.host);
+  failure.path = lock.path;
+  failure.holders = lock.file.holders;
+  const std::string text = cli::to_text(failure);
+  check_lines(text, std::string::npos);
+  require(std::count(text.begin(), text.end(), '\n') == (failure.hint.empty() ? 1 : 2));
+  require(fuzz::is_json_line(cli::error_document(report.host, failure)));
+  for (const cli::Detail detail : {cli::Detail::all, cli::Detail::no_date, cli::Detail::brief}) {
+    require(fuzz::is_one_harmless_line(cli::holder_line(lock.file.holders, report.taken_at, detail)));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const cli::StatusReport report = report_of(fuzz::text_of(data, size));
+  const std::size_t columns = 1 + size % 120;
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::briefly}), std::string::npos);
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::everything}), std::string::npos);
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::everything, columns}), columns);
+  require(fuzz::is_json_line(cli::status_document(report)));
+  for (const core::LockReport& lock : report.locks) check_failure(lock, report);
+  return 0;
+}

@@ -1,0 +1,61 @@
+// The values of options, on the command line and in the environment.
+
+#include "cli/values.hpp"
+
+#include <algorithm>
+
+#include "fuzz.hpp"
+
+using namespace grex;
+using fuzz::require;
+
+namespace {
+
+// The text of a number is its own, but for zeros in front.
+template <class Number>
+void check_number(std::string_view text, std::optional<Number> value, Number most) {
+  if (!value) return;
+  require(*value >= 0 && *value <= most);
+  const bool is_minus_zero = text.starts_with('-') && *value == 0;
+  text.remove_prefix(is_minus_zero ? 1 : 0);
+  text.remove_prefix(std::min(text.find_first_not_of('0'), text.size() - 1));
+  require(std::to_string(*value) == text);
+}
+
+void check_names(std::string_view text) {
+  const auto tier = cli::tier_form.parse(text);
+  require(!tier || core::name_of(*tier) == text);
+  const auto layouts = cli::layout_form.parse(text);
+  require(!layouts || layouts->size() == (text == "both" ? 2U : 1U));
+  // A description names what it takes.
+  require(!tier || cli::tier_form.description.find(text) != std::string_view::npos);
+  require(!layouts || cli::layout_form.description.find(text) != std::string_view::npos);
+  require(!cli::tier_check_form.parse(text) || cli::tier_check_form.description.find(text) != std::string_view::npos);
+  require(!cli::color_form.parse(text) || cli::color_form.description.find(text) != std::string_view::npos);
+}
+
+void check_lock(std::string_view text) {
+  const auto lock = cli::lock_form.parse(text);
+  if (lock) {
+    require(!lock->path.empty());
+    require(std::string(core::name_of(lock->tier)) + ":" + lock->path == text);
+  }
+  if (text.empty()) return;
+  // Any PATH may be named.
+  const auto backend = cli::lock_form.parse("backend:" + std::string(text));
+  require(backend && backend->tier == core::Tier::backend && backend->path == text);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = fuzz::text_of(data, size);
+  check_number(text, cli::exit_code_form.parse(text), 255);
+  check_number(text, cli::natural_form.parse(text), std::numeric_limits<int>::max());
+  check_number(text, cli::slots_form.parse(text), 4096U);
+  const auto interval = cli::interval_form.parse(text);
+  require(!interval || (*interval >= std::chrono::milliseconds(100) && interval == cli::duration_form.parse(text)));
+  check_names(text);
+  check_lock(text);
+  return 0;
+}
