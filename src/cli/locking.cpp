@@ -189,8 +189,13 @@ Outcome not_taken(const core::Attempt& attempt, const std::vector<core::Target>&
 Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& global, Events& events) {
   const auto start = steady_clock::now();
   events.about(prepared.targets, options.mode);
-  core::Attempt attempt = core::acquire(prepared.targets, options.mode, patience_of(options, global, events, start));
   Taken taken;
+  core::Patience patience = patience_of(options, global, events, start);
+  patience.on_wait = [&taken, &options, tell = std::move(patience.on_wait)](const core::Target& target) {
+    if (options.record) taken.writer = core::own_identity();
+    return tell(target);
+  };
+  core::Attempt attempt = core::acquire(prepared.targets, options.mode, patience);
   taken.stack = std::move(prepared.stack);
   taken.waited = since(start);
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
@@ -218,7 +223,7 @@ void write_records(Taken& taken, const LockOptions& options, const std::string& 
                    const std::vector<std::string>& command) {
   if (!options.record || taken.locks.empty()) return;
   core::Record record;
-  record.writer = core::own_identity();
+  record.writer = taken.writer ? *taken.writer : core::own_identity();
   record.uid = sys::own_uid();
   record.command = command;
   record.cwd = sys::working_directory();

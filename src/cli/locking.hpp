@@ -62,7 +62,8 @@ struct Taken {
   std::vector<core::HeldLock> locks;  ///< none where ancestors have them, or permits are unbounded
   core::TierStack stack;              ///< what descendants are to know
   std::chrono::milliseconds waited{0};
-  std::optional<Outcome> failed = {};  ///< then nothing is held
+  std::optional<core::ProcessIdentity> writer = {};  ///< of the records; found while there was time, in a wait
+  std::optional<Outcome> failed = {};                ///< then nothing is held
 };
 
 /// Takes all of the locks, or none, and tells about it as the options say.

@@ -25,7 +25,7 @@ namespace grex::cli {
 namespace {
 
 // Who was found at a lock.
-struct Found {
+struct LookedAt {
   std::vector<core::Hold> holds;     // one a process
   std::vector<core::Party> holders;  // all of them
   bool is_held = false;
@@ -39,12 +39,12 @@ std::vector<std::string> files_of(const core::Target& target) {
   return files;
 }
 
-Found look_at(const std::vector<core::Target>& targets) {
+LookedAt look_at(const std::vector<core::Target>& targets) {
   std::vector<std::string> files;
   for (const core::Target& target : targets) {
     for (std::string& file : files_of(target)) files.push_back(std::move(file));
   }
-  Found found;
+  LookedAt found;
   for (core::FileReport& report : core::inspect(files)) {
     found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
     for (core::Hold& hold : core::find_holds(report)) {
@@ -56,7 +56,7 @@ Found look_at(const std::vector<core::Target>& targets) {
   return found;
 }
 
-Failure refusal(const LockName& lock, Found& found, std::string why, ErrorKind kind) {
+Failure refusal(const LockName& lock, LookedAt& found, std::string why, ErrorKind kind) {
   Failure failure;
   failure.kind = kind;
   failure.what = "not released";
@@ -78,7 +78,7 @@ std::string manner_of(const std::vector<core::Party>& holders) {
 }
 
 // Why none of those who were found may be ended; nothing, if just one may.
-std::optional<Failure> refuse(const LockName& lock, Found& found) {
+std::optional<Failure> refuse(const LockName& lock, LookedAt& found) {
   if (found.holds.size() == 1) {
     const pid_t pid = found.holds.front().pid;
     const auto owner = sys::owner_of(pid);
@@ -143,7 +143,7 @@ Outcome release(const Invocation& invocation) {
   if (const auto* failure = std::get_if<Failure>(&targets)) return failed(*failure);
   const auto& wanted = std::get<std::vector<core::Target>>(targets);
   const LockName lock = name_of(wanted.front());
-  Found found = look_at(wanted);
+  LookedAt found = look_at(wanted);
   if (auto failure = refuse(lock, found)) return failed(*failure);
   const core::Hold& hold = found.holds.front();
   if (auto ended = end(hold); !ended) return failed(failure_from(ended.error(), tier));

@@ -50,21 +50,18 @@ bool is_missing(const Result<Place>& place) {
   return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
 }
 
-// The kernel's own name for an open directory. Without /proc, and for a
-// directory that has lost its name, what realpath(3) makes of the path.
+// What realpath(3) makes of the path, which is quicker than to ask /proc; where
+// that fails, or the path leads elsewhere by now, the kernel's own name.
 Result<std::string> canonical_path(int fd, const std::string& path) {
+  std::array<char, PATH_MAX> buffer;
+  const bool is_resolved = ::realpath(path.c_str(), buffer.data()) != nullptr;
+  const int err = is_resolved ? ENOENT : errno;
+  if (is_resolved && leads_to(buffer.data(), fd)) return std::string(buffer.data());
   std::string linked = path_of(fd);
   if (!linked.empty() && leads_to(linked, fd)) return linked;
-  std::array<char, PATH_MAX> buffer;
-  if (::realpath(path.c_str(), buffer.data()) == nullptr) {
-    const int err = errno;
-    return Error{kind_of_lookup(err), "realpath", path, err};
-  }
   // A directory that something else is mounted upon has no name any more: by
   // the one it had, nobody else would find its lock file.
-  std::string name(buffer.data());
-  if (!leads_to(name, fd)) return Error{ErrorKind::not_found, "realpath", path, ENOENT};
-  return name;
+  return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
 }
 
 // Keeps a signal that our own write may raise from killing us while this lives:
