@@ -34,8 +34,10 @@ struct LookedAt {
 // What can't be looked at counts too: it may be held.
 std::vector<std::string> files_of(const core::Target& target) {
   if (target.tier() != core::Tier::semaphore) return target.lock_paths();
+  const auto slots = core::existing_slots(target);
+  if (!slots) return target.lock_paths();
   std::vector<std::string> files;
-  for (core::ExistingFile& file : core::existing_files(target)) files.push_back(std::move(file.path));
+  for (const unsigned slot : slots->numbers) files.push_back(core::slot_path(target, slot));
   return files;
 }
 

@@ -3,6 +3,20 @@
 #include "sys/proc.hpp"
 
 namespace grex::core {
+namespace {
+
+// Whether nothing is lost where the content is replaced: there is none, or a record.
+// Of any other file, the lock file's name may be a hard link that somebody made.
+bool may_be_replaced(int fd) {
+  const auto status = sys::status_of(fd);
+  if (!status || status->size == 0) return static_cast<bool>(status);
+  auto text = sys::read_start(fd, record_limit + 1);
+  // It may be open for writing only.
+  if (!text) text = sys::read_file("/proc/self/fd/" + std::to_string(fd), record_limit + 1);
+  return text && parse_record(*text);
+}
+
+}  // namespace
 
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   if (this == &other) return *this;
@@ -16,7 +30,7 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
 }
 
 Result<void> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.is_left_alone) return {};
+  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_.fd.get())) return {};
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }

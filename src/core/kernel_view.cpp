@@ -30,6 +30,7 @@ KernelView KernelView::take_steady() {
   bool is_steady = false;
   for (int i = 0; i < looks && !is_steady; ++i) {
     sys::LockTableText table = sys::lock_table_text();
+    // That a list changed in the same way twice is not to be expected.
     is_steady = table.in_one_piece || table.text == last;
     const auto listed = parse_lock_table(table.text);
     locks.insert(locks.end(), listed.begin(), listed.end());

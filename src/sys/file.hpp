@@ -49,7 +49,7 @@ struct Place {
   std::uint64_t device = 0;            ///< st_dev
 };
 
-/// That of a borrowed descriptor. No server is asked. Errors: io.
+/// That of a borrowed descriptor. No server is asked. Errors: permission, system, io.
 Result<Place> place_of(int fd);
 
 /// That of an absolute path, whose end may be a symlink that is not followed; where

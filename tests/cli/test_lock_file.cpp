@@ -18,8 +18,12 @@ namespace {
 
 // Exchanges two names, all the time.
 std::jthread exchanging(const std::string& one, const std::string& other) {
-  return std::jthread([one, other](const std::stop_token& stop) {
-    while (!stop.stop_requested()) ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+  const auto exchange = [one, other] {
+    return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+  };
+  REQUIRE(exchange() == 0);
+  return std::jthread([exchange](const std::stop_token& stop) {
+    while (!stop.stop_requested()) exchange();
   });
 }
 
@@ -94,6 +98,22 @@ TEST_CASE("a lock file that is another file, too, is locked and its content left
   CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
   CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
   CHECK(content_of(dir / "victim") == "precious");
+}
+
+TEST_CASE("a hard link that comes and goes at any moment does not get its file emptied") {
+  const TempDir dir;
+  dir.make("pack");
+  write_file(dir / "victim", "precious");
+  const std::jthread attacker([victim = dir / "victim", lock = dir / "pack/.grex-lock"](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      ::link(victim.c_str(), lock.c_str());
+      ::unlink(lock.c_str());
+    }
+  });
+  for (int i = 0; i < tries(200); ++i) {
+    REQUIRE(run_tool({"run", dir / "pack", "--", "true"}).ended == exited(0));
+    REQUIRE(content_of(dir / "victim") == "precious");
+  }
 }
 
 TEST_CASE("a FIFO in the lock file's place is refused and does not block") {

@@ -162,7 +162,7 @@ TEST_CASE("a working directory that something is mounted upon is not found, and 
   const std::string over = dir.make("over");
   const Finished finished =
       finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-              "cd " + over + " && mount -t tmpfs none " + over + " && exec " + grex_lock() + " run -n . -- true"});
+              "cd " + over + " && mount -t tmpfs none " + over + " && exec " + grex_lock() + " run . -- true"});
   CHECK(finished.ended == exited(66));
   CHECK_FALSE(exists(over + "/.grex-lock"));
 }

@@ -197,11 +197,16 @@ TEST_CASE("a lock that may not be looked at is not called nobody's") {
   if (::geteuid() != 0) return;  // only root can become two users
   const TempDir dir;             // which its owner alone may look into
   Hold hold({dir.path()});
-  const Finished refused = run_tool({"release", dir.path()}, {.before_exec = [] {
-                                      if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(2);
-                                    }});
-  check_refused(refused, "can't be seen from here");
-  CHECK(refused.err.find("nobody") == std::string::npos);
+  Hold permit({"-t", "semaphore", "--slots", "2", dir.path()});
+  const Setup other = {.before_exec = [] {
+    if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(2);
+  }};
+  for (const char* const tier : {"per-pack", "semaphore"}) {
+    CAPTURE(tier);
+    const Finished refused = run_tool({"release", "-t", tier, dir.path()}, other);
+    check_refused(refused, "can't be seen from here");
+    CHECK(refused.err.find("nobody") == std::string::npos);
+  }
 }
 
 TEST_CASE("of several holds of permits none is picked, and a single one is ended") {

@@ -195,6 +195,7 @@ TEST_CASE("a path too long to be looked at is told by -r, as one that may not be
   const Finished finished = run_tool({"status", "--json", "-r", dir.path()});
   REQUIRE(finish({"rm", "-r", "--", dir / (std::string(199, '0') + "1")}).ended == exited(0));
   CHECK(finished.ended == exited(74));
+  CHECK(finished.err.find(": File name too long") != std::string::npos);
   CHECK(json::parse(finished.out)["locks"].size() == 1);
 }
 
