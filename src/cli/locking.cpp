@@ -233,8 +233,11 @@ void write_records(Taken& taken, const LockOptions& options, const std::string& 
   for (core::HeldLock& lock : taken.locks) {
     record.tier = lock.tier();
     const auto written = lock.write_record(record);
-    if (!written && options.verbosity == Verbosity::verbose) {
+    if (options.verbosity != Verbosity::verbose) continue;
+    if (!written) {
       note("no record written: " + failure_from(written.error()).why);
+    } else if (!*written && lock.mode() == sys::Mode::exclusive) {
+      note(fmt::format("no record written: {} may only be read, has a second name, or has other content", lock.path()));
     }
   }
 }

@@ -29,13 +29,13 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   return *this;
 }
 
-Result<void> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_.fd.get())) return {};
+Result<bool> HeldLock::write_record(const Record& record) {
+  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_.fd.get())) return false;
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }
   has_record_ = true;
-  return {};
+  return true;
 }
 
 Result<void> HeldLock::unlock() {

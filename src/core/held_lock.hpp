@@ -23,8 +23,8 @@ class HeldLock {
   ~HeldLock() { release(); }
 
   /// Writes who we are into the lock file. A shared holder, and one whose
-  /// file is left alone or has other content, has nowhere to write: that is no Error. Errors: io.
-  Result<void> write_record(const Record& record);
+  /// file is left alone or has other content, has nowhere to write: false. Errors: io.
+  Result<bool> write_record(const Record& record);
 
   /// Makes the record that another process wrote for this lock ours, to be
   /// emptied when it is released.

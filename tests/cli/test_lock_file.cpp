@@ -96,6 +96,10 @@ TEST_CASE("a lock file that is another file, too, is locked and its content left
   dir.make("pack");
   std::filesystem::create_hard_link(dir / "victim", dir / "pack/.grex-lock");
   CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
+  write_file(dir / ".grex-lock", "mine");
+  const Finished told = run_tool({"run", "-v", dir.path(), "--", "true"});
+  CHECK(told.err.find("no record written: " + (dir / ".grex-lock") + " may only be read") != std::string::npos);
+  CHECK(content_of(dir / ".grex-lock") == "mine");
   CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
   CHECK(content_of(dir / "victim") == "precious");
 }

@@ -113,7 +113,7 @@ TEST_CASE("a dropped lock is released, its record emptied") {
   {
     const auto attempt = try_lock(pack);
     core::HeldLock& lock = const_cast<core::HeldLock&>(*attempt.lock);
-    REQUIRE(lock.write_record(record()));
+    REQUIRE(*lock.write_record(record()));
     CHECK(core::parse_record(test::content_of(dir / ".grex-lock")));
   }
   CHECK(test::content_of(dir / ".grex-lock").empty());
@@ -145,7 +145,7 @@ TEST_CASE("a shared holder writes no record and leaves the one that is there") {
   const TempDir dir;
   test::write_file(dir / ".grex-lock", "stale");
   auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
-  CHECK(attempt.lock->write_record(record()));
+  CHECK_FALSE(*attempt.lock->write_record(record()));
   attempt.lock->release();
   CHECK(test::content_of(dir / ".grex-lock") == "stale");
 }
