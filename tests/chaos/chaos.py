@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Random SIGKILL, SIGTERM, SIGSTOP and SIGCONT for everyone around a few locks.
 
 usage: chaos.py GREX-LOCK CLAIMANT [--seconds S] [--seed N] [--unlocked ONE_IN] [--preload LIBRARY] [--overlaps]
@@ -22,7 +22,6 @@ the success.
 """
 
 import argparse
-import ctypes
 import fcntl
 import json
 import os
@@ -36,11 +35,13 @@ import tempfile
 import time
 from collections import Counter
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
+import adopted  # noqa: E402
+
 PATIENCE = 60  # seconds; what takes longer to end hangs
 BUSY = 75
 HOLDER_GONE, OVERLAP_FOUND = 3, 4  # what the claimant says
 CONCURRENT = 12
-PR_SET_CHILD_SUBREAPER = 36
 
 
 class Wrong(Exception):
@@ -605,18 +606,14 @@ class Chaos:
     def settle(self):
         """Nothing new: everyone has to end."""
         hung = time.monotonic() + PATIENCE
-        while self.processes or any(self.has_children()):
+        while self.processes or any(adopted.children()):
             self.continue_stopped(everyone=True)
             self.hear(min(hung, time.monotonic() + 1))
             if time.monotonic() >= hung:
                 with open("/proc/locks", encoding="utf-8") as locks:
                     table = locks.read()
-                left = sorted(self.has_children())
+                left = sorted(adopted.children())
                 self.fail(f"still there after {PATIENCE} s: {left}\n{table}", *self.jobs.values())
-
-    def has_children(self):
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as children:
-            return [int(pid) for pid in children.read().split()]
 
     def check_rest(self):
         # Whoever had that pipe is gone, adopted or not.
@@ -640,17 +637,7 @@ class Chaos:
             raise Wrong(f"status says in the end: {said.returncode} {said.stdout} {said.stderr}")
 
     def clean_up(self):
-        """Kills whoever is left, and those who then become our children."""
-        while True:
-            for pid in self.has_children():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                break
+        adopted.kill_all()
         shutil.rmtree(self.sandbox, ignore_errors=True)
 
     def told(self, seconds):
@@ -687,7 +674,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, interrupt)
     # Orphans become ours, so that none is lost sight of.
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopted.adopt()
     signal.alarm(int(options.seconds) + 2 * PATIENCE)  # should the test itself hang
     chaos = Chaos(options)
     start = time.monotonic()

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Every system call of grex-lock that can fail is made to fail, once.
 
 usage: faults.py GREX-LOCK [--seconds S [--seed N]] [--only TEXT] [--sanitized] [-v]
@@ -29,7 +29,6 @@ sanitizer's own work makes. 77 is the exit status where strace may not trace.
 """
 
 import argparse
-import ctypes
 import fcntl
 import itertools
 import json
@@ -45,9 +44,11 @@ import tempfile
 import time
 from collections import Counter
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
+import adopted  # noqa: E402
+
 HANG = 20  # seconds
 SKIP = 77
-PR_SET_CHILD_SUBREAPER = 36
 
 DESCRIPTORS = ["EMFILE", "ENFILE"]
 # What each call may say, from its man page in section 2, where the arguments are
@@ -449,8 +450,7 @@ class ProbeFree(Scenario):
         place.let_go()
 
 
-class ProbeHeld(Scenario):
-    words = ("probe", "WS/a")
+class FindsHeld(Scenario):
     normal = BUSY
 
     def before(self, place):
@@ -458,8 +458,12 @@ class ProbeHeld(Scenario):
 
     def check(self, run, place):
         if run.wait() == 0:
-            raise Wrong("probe called a held lock free")
+            raise Wrong(f"{self.words[0]} found a held lock free")
         return run.wait() == BUSY
+
+
+class ProbeHeld(FindsHeld):
+    words = ("probe", "WS/a")
 
 
 class Status(Scenario):
@@ -563,17 +567,8 @@ class Wait(Scenario):
         run.hand_over()
 
 
-class WaitTimesOut(Scenario):
+class WaitTimesOut(FindsHeld):
     words = ("wait", "-w", "30ms", "WS/a")
-    normal = BUSY
-
-    def before(self, place):
-        place.take(place.lock)
-
-    def check(self, run, place):
-        if run.wait() == 0:
-            raise Wrong("wait ended while the lock was held")
-        return run.wait() == BUSY
 
 
 class Fd(Scenario):
@@ -706,15 +701,11 @@ class Faults:
             place.let_go()
             if run:
                 run.close()
-            self.kill_everyone()
-
-    def children(self):
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as children:
-            return [int(pid) for pid in children.read().split()]
+            adopted.kill_all()
 
     def await_everyone(self):
         """The tracer, and background holders, which have been told to end."""
-        for pid in self.children():
+        for pid in adopted.children():
             handle = os.pidfd_open(pid)
             try:
                 if not select.select([handle], [], [], HANG)[0]:
@@ -723,20 +714,8 @@ class Faults:
                 os.waitpid(pid, 0)
             finally:
                 os.close(handle)
-        if self.children():
+        if adopted.children():
             self.await_everyone()
-
-    def kill_everyone(self):
-        while self.children():
-            for pid in self.children():
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                pass
 
     def calls_of(self, scenario, filters):
         """The calls after main()'s beginning, and those of children: (call, n, arguments, in_main, made_by)."""
@@ -905,7 +884,7 @@ class Faults:
             raise Wrong("nothing was tried")
 
     def clean_up(self):
-        self.kill_everyone()
+        adopted.kill_all()
         shutil.rmtree(self.sandbox, ignore_errors=True)
 
 
@@ -937,7 +916,7 @@ def main():
         return SKIP
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, interrupt)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopted.adopt()
     test = Faults(options)
     try:
         test.run()
