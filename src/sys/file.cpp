@@ -112,6 +112,14 @@ ErrorKind kind_of_lookup(int err) {
   }
 }
 
+UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode) {
+  int fd = -1;
+  do {
+    fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  return UniqueFd(fd);
+}
+
 Result<FileStatus> status_of(const std::string& path) {
   struct stat st;
   if (::lstat(path.c_str(), &st) == 0) return from_stat(st);
@@ -172,10 +180,7 @@ void reserve_standard_streams() {
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 Result<Directory> open_directory(const std::string& path) {
-  UniqueFd fd;
-  do {
-    fd.reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  } while (!fd.is_open() && errno == EINTR);
+  UniqueFd fd = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
   if (!fd.is_open()) {
     const int err = errno;
     return Error{kind_of_lookup(err), "open", path, err};

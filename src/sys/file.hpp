@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <compare>
 #include <cstddef>
@@ -34,6 +36,10 @@ struct FileStatus {
 
 /// What it means that a file could not be opened or looked up.
 ErrorKind kind_of_lookup(int err);
+
+/// openat(2), close-on-exec, begun again where a signal interrupts it. If none is
+/// returned, errno says why.
+UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode = 0);
 
 /// lstat(2): a symlink is `other`. A missing file, or a missing directory on
 /// the way to it, is `absent`, not an Error. Errors: not-found (a loop of

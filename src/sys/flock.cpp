@@ -11,17 +11,9 @@
 namespace grex::sys {
 namespace {
 
-constexpr int file_flags = O_NONBLOCK | O_NOCTTY;  // whatever stands there
+constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // whatever stands there
 constexpr mode_t lock_file_mode = 0666;
 constexpr mode_t directory_mode = 0777;
-
-UniqueFd open_at(int directory, const std::string& name, int flags) {
-  int fd = -1;
-  do {
-    fd = ::openat(directory, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, lock_file_mode);
-  } while (fd < 0 && errno == EINTR);
-  return UniqueFd(fd);
-}
 
 bool make_directory(int above, const std::string& name) {
   int made = -1;
@@ -41,10 +33,10 @@ UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
   while (!parents.empty()) {
     const int above = parent.is_open() ? parent.get() : directory;
     const std::string name(take_until(parents, '/'));
-    UniqueFd below = open_at(above, name, O_PATH);  // of a symlink, itself
+    UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // of a symlink, itself
     if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
       if (!make_directory(above, name)) return {};
-      below = open_at(above, name, O_PATH);
+      below = open_at(above, name, O_PATH | O_NOFOLLOW);
     }
     struct stat st;
     if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {};
@@ -67,7 +59,7 @@ struct Opened {
 Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
   if (purpose == OpenFor::locking) {
-    opened.fd = open_at(directory, name, O_RDWR | O_CREAT | file_flags);
+    opened.fd = open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode);
     if (opened.fd.is_open()) return opened;
     opened.create_error = errno;
     // fs.protected_regular (proc(5)) refuses O_CREAT even on a file that is
@@ -77,9 +69,9 @@ Opened open_any(int directory, const std::string& name, OpenFor purpose) {
       return opened;
     }
   }
-  if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR | file_flags);
+  if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR | safe_flags);
   if (!opened.fd.is_open() && (purpose == OpenFor::reading || is_refusal(errno))) {
-    opened.fd = open_at(directory, name, O_RDONLY | file_flags);
+    opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
     opened.read_only = true;
   }
   if (!opened.fd.is_open()) opened.open_error = errno;

@@ -28,10 +28,7 @@ class Walk {
 
   // Reads one directory; those in it are left to be read.
   Result<void> visit(const std::string& path) {
-    UniqueFd fd;
-    do {
-      fd.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    } while (!fd.is_open() && errno == EINTR);
+    const UniqueFd fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd.is_open()) return failed("open", path, errno);
     const auto status = status_of(fd.get());
     if (!status) return at_path(status.error(), path);
