@@ -32,19 +32,10 @@ struct LookedAt {
 };
 
 // What can't be looked at counts too: it may be held.
-std::vector<std::string> files_of(const core::Target& target) {
-  if (target.tier() != core::Tier::semaphore) return target.lock_paths();
-  const auto slots = core::existing_slots(target);
-  if (!slots) return target.lock_paths();
-  std::vector<std::string> files;
-  for (const unsigned slot : slots->numbers) files.push_back(core::slot_path(target, slot));
-  return files;
-}
-
 LookedAt look_at(const std::vector<core::Target>& targets) {
   std::vector<std::string> files;
   for (const core::Target& target : targets) {
-    for (std::string& file : files_of(target)) files.push_back(std::move(file));
+    for (std::string& file : core::files_to_look_at(target)) files.push_back(std::move(file));
   }
   LookedAt found;
   for (core::FileReport& report : core::inspect(files)) {

@@ -170,16 +170,19 @@ Result<Slots> existing_slots(const Target& target) {
   return slots;
 }
 
-std::vector<ExistingFile> existing_files(const Target& target) {
+std::vector<std::string> files_to_look_at(const Target& target) {
   std::vector<std::string> paths = target.lock_paths();
-  if (target.tier() == Tier::semaphore && !paths.empty()) {
-    if (const auto slots = existing_slots(target)) {
-      paths.clear();
-      for (const unsigned slot : slots->numbers) paths.push_back(slot_path(target, slot));
-    }
+  if (target.tier() != Tier::semaphore || paths.empty()) return paths;
+  if (const auto slots = existing_slots(target)) {
+    paths.clear();
+    for (const unsigned slot : slots->numbers) paths.push_back(slot_path(target, slot));
   }
+  return paths;
+}
+
+std::vector<ExistingFile> existing_files(const Target& target) {
   std::vector<ExistingFile> files;
-  for (std::string& path : paths) {
+  for (std::string& path : files_to_look_at(target)) {
     const auto status = sys::status_of(path);
     if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
   }

@@ -79,14 +79,18 @@ Result<Slots> existing_slots(const Target& target);
 std::string slot_path(const Target& target, unsigned slot);
 std::string queue_path(const Target& target, unsigned slots);
 
+/// The paths of a target's lock files; at tier semaphore those of all permits that
+/// are there, since any of them is one, or of those that are meant where that can't
+/// be known.
+std::vector<std::string> files_to_look_at(const Target& target);
+
 /// A lock file that exists.
 struct ExistingFile {
   std::string path;
   sys::FileId id;
 };
 
-/// Those of a target; at tier semaphore all permits that are there, since any of
-/// them is one.
+/// Those of files_to_look_at that are there.
 std::vector<ExistingFile> existing_files(const Target& target);
 
 /// What they are, whatever they are called.
