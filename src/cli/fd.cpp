@@ -101,11 +101,7 @@ std::optional<core::KernelLock> lock_of(int number) {
 // Whether the file has a record that `fd` wrote, which nobody but `fd` will empty.
 bool has_record(const OpenFile& open) {
   if (!open.is_grex_lock || open.file.is_left_alone) return false;
-  // By its path, since the shell may have opened it only for writing.
-  const auto file = sys::open_lock_file(open.path, sys::OpenFor::reading);
-  if (!file || file->id != open.file.id) return false;
-  const auto text = sys::read_start(file->fd.get(), core::record_limit + 1);
-  const auto record = core::parse_record(text ? *text : "");
+  const auto record = core::record_in(open.file, open.path);
   return record && record->verb == "fd";
 }
 
@@ -179,7 +175,7 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
   taken.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
   if (replaced) return failed(std::move(*replaced));
 
-  if (options.lock.verbosity == Verbosity::verbose) note_weakness(taken.locks.front().fd(), taken.locks.front().path());
+  if (options.lock.verbosity == Verbosity::verbose) note_weaknesses(taken.locks);
   taken.stack.push_back(taken.locks.front().stack_entry());
   // What runs under the lock is the shell that has the descriptor.
   if (is_grex_lock) {

@@ -208,7 +208,7 @@ Taken take(Prepared prepared, const LockOptions& options, const GlobalOptions& g
   events.acquired(taken.waited);
   if (options.verbosity == Verbosity::verbose && !taken.locks.empty()) {
     note(fmt::format("locked {} after {}", paths_of(taken.locks), core::to_text(taken.waited)));
-    for (const core::HeldLock& lock : taken.locks) note_weakness(lock.fd(), lock.path());
+    note_weaknesses(taken.locks);
   }
   return taken;
 }

@@ -34,12 +34,14 @@ std::string weakness_line(const core::FileSystem& file_system) {
   return fmt::format("on {} with {}: {}", file_system.type, file_system.because, consequence);
 }
 
-void note_weakness(int fd, const std::string& path) {
-  const auto place = sys::place_of(fd);
-  if (!place) return;
-  const auto file_system = core::file_system_at(*place, core::parse_mounts(sys::mount_table_text()));
-  const std::string line = file_system ? weakness_line(*file_system) : std::string();
-  if (!line.empty()) note(fmt::format("{}: {}", path, line));
+void note_weaknesses(const std::vector<core::HeldLock>& locks) {
+  const std::vector<core::Mount> mounts = core::parse_mounts(sys::mount_table_text());
+  for (const core::HeldLock& lock : locks) {
+    const auto place = sys::place_of(lock.fd());
+    const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
+    const std::string line = file_system ? weakness_line(*file_system) : std::string();
+    if (!line.empty()) note(fmt::format("{}: {}", lock.path(), line));
+  }
 }
 
 }  // namespace grex::cli

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/file_system.hpp"
+#include "core/held_lock.hpp"
 
 namespace grex::cli {
 
@@ -10,7 +12,7 @@ namespace grex::cli {
 /// the newline. Empty where they are as good as on a disk of this machine.
 std::string weakness_line(const core::FileSystem& file_system);
 
-/// Notes that line of the lock's file, where there is one. `fd` is borrowed.
-void note_weakness(int fd, const std::string& path);
+/// Notes that line, where there is one, for the file of each of the locks.
+void note_weaknesses(const std::vector<core::HeldLock>& locks);
 
 }  // namespace grex::cli

@@ -7,16 +7,23 @@ namespace {
 
 // Whether nothing is lost where the content is replaced: there is none, or a record.
 // Of any other file, the lock file's name may be a hard link that somebody made.
-bool may_be_replaced(int fd) {
-  const auto status = sys::status_of(fd);
-  if (!status || status->size == 0) return static_cast<bool>(status);
-  auto text = sys::read_start(fd, record_limit + 1);
-  // It may be open for writing only.
-  if (!text) text = sys::read_file("/proc/self/fd/" + std::to_string(fd), record_limit + 1);
-  return text && parse_record(*text);
+bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
+  const auto status = sys::status_of(file.fd.get());
+  return status && (status->size == 0 || record_in(file, path));
 }
 
 }  // namespace
+
+std::optional<Record> record_in(const sys::LockFile& file, const std::string& path) {
+  // Where locks are mandatory (CIFS), only through the descriptor that has it.
+  auto text = sys::read_start(file.fd.get(), record_limit + 1);
+  if (!text) {
+    const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
+    if (!readable || readable->id != file.id) return std::nullopt;
+    text = sys::read_start(readable->fd.get(), record_limit + 1);
+  }
+  return text ? parse_record(*text) : std::nullopt;
+}
 
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   if (this == &other) return *this;
@@ -30,7 +37,7 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
 }
 
 Result<bool> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_.fd.get())) return false;
+  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_, path_)) return false;
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,10 @@
 #include "sys/flock.hpp"
 
 namespace grex::core {
+
+/// The record in a lock file, if there is one. A file that is open for writing
+/// only is read by its path.
+std::optional<Record> record_in(const sys::LockFile& file, const std::string& path);
 
 /// A lock that is held, until it is released, abandoned or dropped (which
 /// releases it).
