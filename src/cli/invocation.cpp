@@ -11,8 +11,9 @@ bool takes_next_word(std::string_view option) { return option == "--color" || op
 
 }  // namespace
 
-bool Invocation::may_have_options() const {
-  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& word) { return word.starts_with('-'); });
+bool Invocation::has_only_paths() const {
+  return std::all_of(arguments.begin(), arguments.end(),
+                     [](const std::string& word) { return !word.empty() && !word.starts_with('-'); });
 }
 
 Invocation parse_invocation(int argc, char* const* argv) {

@@ -14,9 +14,9 @@ struct Invocation {
   char* const* wrapped = nullptr;
   bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
 
-  /// Whether any word may name an option. Where none does, a command need not
-  /// define its own, which takes more time than all else that it does.
-  [[nodiscard]] bool may_have_options() const;
+  /// Whether every word is a PATH as it stands, so that there is nothing to parse:
+  /// to define the options for it would take longer than all else that a command does.
+  [[nodiscard]] bool has_only_paths() const;
 };
 
 Invocation parse_invocation(int argc, char* const* argv);

@@ -11,7 +11,14 @@
 namespace grex::cli {
 namespace {
 
-void add_probe_options(CLI::App& app, GlobalOptions& global, LockOptions& lock) {
+std::optional<Outcome> parse_probe(const Invocation& invocation, GlobalOptions& global, LockOptions& lock) {
+  if (invocation.has_only_paths() && invocation.arguments.size() <= 1) {
+    lock.paths = invocation.arguments;
+    return std::nullopt;
+  }
+  CLI::App app("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.", "grex-lock probe");
+  std::string path;
+  add_path(app, path);
   add_global_options(app, global);
   add_choice_options(app, lock);
   add_slots_option(app, lock);
@@ -19,6 +26,9 @@ void add_probe_options(CLI::App& app, GlobalOptions& global, LockOptions& lock) 
            "Examples:\n"
            "  grex-lock probe -q ~/ws/app && echo free\n"
            "  grex-lock probe --json -t backend ~/ws/app");
+  auto outcome = parse(app, invocation);
+  if (!path.empty()) lock.paths = {path};
+  return outcome;
 }
 
 enum class Answer { free, ours };
@@ -37,13 +47,8 @@ Outcome answer(const LockName& name, const std::string& path, Answer answer, con
 Outcome probe(const Invocation& invocation) {
   GlobalOptions global;
   LockOptions lock;
-  std::string path;
-  CLI::App app("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.", "grex-lock probe");
-  add_path(app, path);
-  if (invocation.may_have_options()) add_probe_options(app, global, lock);
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse_probe(invocation, global, lock)) return *outcome;
   lock.nonblock = true;
-  if (!path.empty()) lock.paths = {path};
   if (auto failure = complete(global, lock)) return failed(*failure);
 
   const auto prepared = prepare(lock, global);

@@ -91,22 +91,25 @@ Start find_command(const std::vector<std::string>& words, std::vector<std::strin
 }
 
 std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
-  CLI::App app("Take the locks, run CMD, release the locks, and exit as CMD did.", "grex-lock run");
-  if (invocation.may_have_options()) {
-    define(app, options);
-  } else {
-    add_paths(app, options.lock.paths);
-  }
-  // What could be a command is left over rather than refused, to be pointed at.
   const bool may_have_command = invocation.wrapped == nullptr;
-  if (may_have_command) app.allow_extras();
-  if (auto outcome = parse(app, invocation)) return outcome;
+  std::vector<std::string> extras;
+  if (invocation.has_only_paths()) {
+    options.lock.paths = invocation.arguments;
+  } else {
+    CLI::App app("Take the locks, run CMD, release the locks, and exit as CMD did.", "grex-lock run");
+    define(app, options);
+    // What could be a command is left over rather than refused, to be pointed at.
+    if (may_have_command) app.allow_extras();
+    if (auto outcome = parse(app, invocation)) return outcome;
+    extras = app.remaining();
+  }
 
   const bool paths_may_be_missing = options.shell_command || options.lock.create == core::CreateTarget::yes ||
                                     options.lock.tier == core::Tier::backend;
   const auto& words = invocation.arguments;
-  const Start start = may_have_command ? find_command(words, options.lock.paths, app.remaining(), paths_may_be_missing)
-                                       : Start{words.size()};
+  const Start start = may_have_command
+                          ? find_command(words, options.lock.paths, std::move(extras), paths_may_be_missing)
+                          : Start{words.size()};
   if (start.is_option) {
     return failed(usage_failure(fmt::format("unknown option {}", words[start.at]), "see 'grex-lock run --help'"));
   }

@@ -185,7 +185,13 @@ void tell_notes(const std::vector<std::string>& notes, const Viewer& viewer, std
   }
 }
 
-void add_status_options(CLI::App& app, StatusOptions& options) {
+std::optional<Outcome> parse_status(const Invocation& invocation, StatusOptions& options) {
+  if (invocation.has_only_paths()) {
+    options.paths = invocation.arguments;
+    return std::nullopt;
+  }
+  CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
+  add_paths(app, options.paths);
   add_global_options(app, options.global);
   auto* const recursive = app.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
   app.add_flag("--all", options.all, "every lock that is held on this machine")
@@ -202,6 +208,7 @@ void add_status_options(CLI::App& app, StatusOptions& options) {
            "Examples:\n"
            "  grex-lock status -r --held ~/ws\n"
            "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
+  return parse(app, invocation);
 }
 
 std::optional<Failure> complete_choice(StatusOptions& options) {
@@ -218,10 +225,7 @@ std::optional<Failure> complete_choice(StatusOptions& options) {
 
 Outcome status(const Invocation& invocation) {
   StatusOptions options;
-  CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
-  add_paths(app, options.paths);
-  if (invocation.may_have_options()) add_status_options(app, options);
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse_status(invocation, options)) return *outcome;
   if (auto failure = complete(options.global)) return failed(*failure);
   if (auto failure = apply_default(options.slots)) return failed(*failure);
   if (auto failure = complete_choice(options)) return failed(*failure);
