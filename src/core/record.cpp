@@ -15,20 +15,19 @@ using json = nlohmann::ordered_json;
 constexpr std::string_view cut_mark = "…";
 
 std::string dump(const Record& record) {
-  const json document = {
-      {"pid", record.writer.pid},
-      {"start_time", record.writer.start_time},
-      {"boot_id", record.writer.boot_id},
-      {"pid_ns", record.writer.pid_ns},
-      {"host", record.writer.host},
-      {"uid", record.uid},
-      {"command", record.command},
-      {"cwd", record.cwd},
-      {"tier", name_of(record.tier)},
-      {"since", to_text(record.since)},
-      {"note", record.note},
-      {"verb", record.verb},
-  };
+  json document;
+  document["pid"] = record.writer.pid;
+  document["start_time"] = record.writer.start_time;
+  document["boot_id"] = record.writer.boot_id;
+  document["pid_ns"] = record.writer.pid_ns;
+  document["host"] = record.writer.host;
+  document["uid"] = record.uid;
+  document["command"] = record.command;
+  document["cwd"] = record.cwd;
+  document["tier"] = name_of(record.tier);
+  document["since"] = to_text(record.since);
+  document["note"] = record.note;
+  document["verb"] = record.verb;
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

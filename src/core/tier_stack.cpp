@@ -52,8 +52,14 @@ Result<TierStack> parse_tier_stack(std::string_view text) {
 }
 
 json to_json(const StackEntry& entry) {
-  return {{"tier", name_of(entry.tier)}, {"path", entry.path}, {"dev", entry.file.dev},
-          {"ino", entry.file.ino},       {"pid", entry.pid},   {"mode", sys::name_of(entry.mode)}};
+  json document;
+  document["tier"] = name_of(entry.tier);
+  document["path"] = entry.path;
+  document["dev"] = entry.file.dev;
+  document["ino"] = entry.file.ino;
+  document["pid"] = entry.pid;
+  document["mode"] = sys::name_of(entry.mode);
+  return document;
 }
 
 std::string to_text(const TierStack& stack) {
