@@ -93,7 +93,7 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   bool still_held = false;
   using Extent = core::HolderSearch::Extent;
   const auto extent = readers == HoldersFor::people ? Extent::takers : Extent::everyone;
-  for (core::FileReport& report : core::inspect(files, {extent, gives_up})) {
+  for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, gives_up})) {
     still_held = still_held || report.state == core::LockState::held;
     for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
   }

@@ -38,7 +38,7 @@ LookedAt look_at(const std::vector<core::Target>& targets) {
     for (std::string& file : core::files_to_look_at(target)) files.push_back(std::move(file));
   }
   LookedAt found;
-  for (core::FileReport& report : core::inspect(files)) {
+  for (core::FileReport& report : core::inspect(files, core::visible_mounts())) {
     found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
     for (core::Hold& hold : core::find_holds(report)) {
       const auto is_it = [&hold](const core::Hold& other) { return other.pid == hold.pid; };

@@ -4,7 +4,6 @@
 
 #include "cli/output.hpp"
 #include "sys/file.hpp"
-#include "sys/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -35,7 +34,7 @@ std::string weakness_line(const core::FileSystem& file_system) {
 }
 
 void note_weaknesses(const std::vector<core::HeldLock>& locks) {
-  const std::vector<core::Mount> mounts = core::parse_mounts(sys::mount_table_text());
+  const std::vector<core::Mount> mounts = core::visible_mounts();
   for (const core::HeldLock& lock : locks) {
     const auto place = sys::place_of(lock.fd());
     const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;

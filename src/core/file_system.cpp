@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "sys/proc.hpp"
 
 namespace grex::core {
 namespace {
@@ -101,6 +102,8 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
   }
   return mounts;
 }
+
+std::vector<Mount> visible_mounts() { return parse_mounts(sys::mount_table_text()); }
 
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts) {
   std::vector<std::uint64_t> devices;

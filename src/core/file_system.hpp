@@ -22,6 +22,9 @@ struct Mount {
 /// Lines that are not understood are passed over.
 std::vector<Mount> parse_mounts(std::string_view mountinfo);
 
+/// All of them; none where /proc can't be read.
+std::vector<Mount> visible_mounts();
+
 /// MAJOR:MINOR, in that base.
 std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 

@@ -53,7 +53,7 @@ void look_at_lock(Subject& subject, const KernelView& view) {
   }
 }
 
-void look_at_file(Subject& subject, const KernelView& view) {
+void look_at_file(Subject& subject, const KernelView& view, const std::vector<Mount>& mounts) {
   const auto status = sys::status_of(subject.path);
   if (!status) return;
   if (status->type == sys::FileType::absent) subject.report.state = LockState::absent;
@@ -70,7 +70,7 @@ void look_at_file(Subject& subject, const KernelView& view) {
     return subject.report.state == LockState::held && subject.report.evidence == Evidence::probe;
   };
   for (int i = 0; i < looks && view.is_torn_for(subject.file) && held_by_nobody_listed(); ++i) {
-    look_at_lock(subject, KernelView::take());
+    look_at_lock(subject, KernelView::take(mounts));
   }
   subject.report.device = status->id.dev;
   if (status->size > 0) read_record(subject);
@@ -160,12 +160,13 @@ std::string_view name_of(Role role) {
   return names.at(static_cast<std::size_t>(role));
 }
 
-std::vector<FileReport> inspect(const std::vector<std::string>& paths, const HolderSearch& search) {
-  const KernelView view = KernelView::take();
+std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
+                                const HolderSearch& search) {
+  const KernelView view = KernelView::take(mounts);
   std::vector<Subject> subjects(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
     subjects[i].path = paths[i];
-    look_at_file(subjects[i], view);
+    look_at_file(subjects[i], view, mounts);
   }
   std::vector<Subject*> held;
   for (Subject& subject : subjects) {

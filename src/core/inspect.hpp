@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/file_system.hpp"
 #include "core/record.hpp"
 #include "core/tier.hpp"
 #include "sys/flock.hpp"
@@ -72,7 +73,9 @@ struct HolderSearch {
 
 /// Looks at lock files as they are, from the kernel's list first. Only where
 /// that may be incomplete the lock is tried, for an instant. Never `free` where
-/// it is not known. Changes nothing. One report a path, in their order.
-std::vector<FileReport> inspect(const std::vector<std::string>& paths, const HolderSearch& search = {});
+/// it is not known. Changes nothing. One report a path, in their order. `mounts`
+/// are those that can be seen now.
+std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
+                                const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/file_system.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {
@@ -17,10 +16,9 @@ KernelView::Scope scope_of(bool is_whole_list) {
 
 }  // namespace
 
-KernelView KernelView::take() {
+KernelView KernelView::take(const std::vector<Mount>& mounts) {
   const sys::LockTableText table = sys::lock_table_text();
-  return {parse_lock_table(table.text), local_devices(parse_mounts(sys::mount_table_text())),
-          scope_of(table.in_one_piece)};
+  return {parse_lock_table(table.text), local_devices(mounts), scope_of(table.in_one_piece)};
 }
 
 KernelView KernelView::take_steady() {
@@ -36,7 +34,7 @@ KernelView KernelView::take_steady() {
     locks.insert(locks.end(), listed.begin(), listed.end());
     last = std::move(table.text);
   }
-  return {std::move(locks), local_devices(parse_mounts(sys::mount_table_text())), scope_of(is_steady)};
+  return {std::move(locks), {}, scope_of(is_steady)};
 }
 
 KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)

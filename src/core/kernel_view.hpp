@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/file_system.hpp"
 #include "core/lock_table.hpp"
 
 namespace grex::core {
@@ -10,8 +11,9 @@ namespace grex::core {
 /// The machine's flock(2) locks as the kernel listed them at one moment.
 class KernelView {
  public:
-  /// Reads /proc; an unreadable /proc gives a view that knows nothing.
-  static KernelView take();
+  /// Reads /proc; an unreadable /proc gives a view that knows nothing. Where the
+  /// view is complete, it can tell of files on these mounts.
+  static KernelView take(const std::vector<Mount>& mounts = {});
 
   /// Looks again, some times at most, where the list changed meanwhile, and has
   /// what any of the looks showed.

@@ -45,7 +45,7 @@ Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
 std::vector<VerifiedEntry> verify(const TierStack& stack) {
   std::vector<VerifiedEntry> verified;
   if (stack.empty()) return verified;
-  const KernelView view = KernelView::take();
+  const KernelView view = KernelView::take(visible_mounts());
   for (const StackEntry& entry : stack) verified.push_back({entry, liveness_of(entry, view)});
   return verified;
 }

@@ -60,8 +60,8 @@ void find_file_system(LockReport& report, const std::vector<LockReport>& before,
 std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
   std::vector<std::string> files;
   for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
-  std::vector<FileReport> looked_at = inspect(files, search);
-  const std::vector<Mount> mounts = parse_mounts(sys::mount_table_text());
+  const std::vector<Mount> mounts = visible_mounts();
+  std::vector<FileReport> looked_at = inspect(files, mounts, search);
   std::vector<LockReport> reports;
   reports.reserve(locks.size());
   std::size_t next = 0;
