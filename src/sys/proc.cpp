@@ -33,6 +33,18 @@ std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
   return std::move(*text);
 }
 
+// The size of /proc/PID/fd is the number of descriptors, since Linux 6.2 (fs/proc/fd.c,
+// proc_readfd_count); before, it is 0, also that of ours. To ask for it is quicker than
+// to list them, and most of a machine's processes may be the kernel's, which have none.
+bool has_no_descriptor(const std::string& directory) {
+  const auto size_of = [](const std::string& path) {
+    struct stat st;
+    return ::stat(path.c_str(), &st) == 0 ? st.st_size : -1;
+  };
+  static const bool is_told = size_of("/proc/self/fd") > 0;
+  return is_told && size_of(directory) == 0;
+}
+
 }  // namespace
 
 LockTableText lock_table_text() {
@@ -99,7 +111,9 @@ std::optional<uid_t> owner_of(pid_t pid) {
 }
 
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(process_path(pid, "fd").c_str()), ::closedir);
+  const std::string directory = process_path(pid, "fd");
+  if (has_no_descriptor(directory)) return std::vector<OpenDescriptor>();
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
   if (dir == nullptr) return std::nullopt;
   std::vector<OpenDescriptor> found;
   while (const dirent* entry = ::readdir(dir.get())) {
