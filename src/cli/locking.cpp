@@ -90,7 +90,6 @@ std::variant<core::TierStack, Failure> live_stack(const LockOptions& options) {
 
 std::variant<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
                                             const core::TierStack& stack, const LockOptions& options) {
-  if (stack.empty()) return false;
   const core::Verdict verdict = core::judge(stack, lock.tier, files, options.mode, options.reentrant);
   switch (verdict.kind) {
     case core::Verdict::Kind::take:
@@ -119,7 +118,12 @@ std::variant<Prepared, Failure> prepare(const LockOptions& options, const Global
   if (auto* failure = std::get_if<Failure>(&found)) return *failure;
 
   Prepared prepared{{}, std::get<core::TierStack>(std::move(stack)), {}};
-  for (core::Target& target : std::get<std::vector<core::Target>>(found)) {
+  auto& targets = std::get<std::vector<core::Target>>(found);
+  if (prepared.stack.empty()) {
+    prepared.targets = std::move(targets);
+    return prepared;
+  }
+  for (core::Target& target : targets) {
     const auto ours =
         is_already_ours(name_of(target), core::ids_of(core::existing_files(target)), prepared.stack, options);
     if (const auto* failure = std::get_if<Failure>(&ours)) return *failure;

@@ -53,10 +53,10 @@ bool is_missing(const Result<Place>& place) {
 // What realpath(3) makes of the path, which is quicker than to ask /proc; where
 // that fails, or the path leads elsewhere by now, the kernel's own name.
 Result<std::string> canonical_path(int fd, const std::string& path) {
-  std::array<char, PATH_MAX> buffer;
-  const bool is_resolved = ::realpath(path.c_str(), buffer.data()) != nullptr;
+  const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), ::free);
+  const bool is_resolved = resolved != nullptr;
   const int err = is_resolved ? ENOENT : errno;
-  if (is_resolved && leads_to(buffer.data(), fd)) return std::string(buffer.data());
+  if (is_resolved && leads_to(resolved.get(), fd)) return std::string(resolved.get());
   std::string linked = path_of(fd);
   if (!linked.empty() && leads_to(linked, fd)) return linked;
   // A directory that something else is mounted upon has no name any more: by
@@ -229,7 +229,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 }
 
 Result<std::string> read_start(int fd, std::size_t limit) {
-  std::array<char, 16384> piece;
+  std::array<char, 4096> piece;  // more than a page of a file in /proc is never read at once
   std::string text;
   while (text.size() < limit) {
     const std::size_t want = std::min(limit - text.size(), piece.size());
