@@ -28,6 +28,8 @@ FileStatus from_stat(const struct stat& st) {
   return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), st.st_nlink, modified};
 }
 
+std::string link_to(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
 bool leads_to(const std::string& name, int fd) {
   const auto named = status_of(name);
   const auto opened = status_of(fd);
@@ -45,6 +47,13 @@ Result<Place> place_at(int directory, const std::string& path, int flags) {
   if ((st.stx_mask & STATX_MNT_ID) != 0) place.mount = st.stx_mnt_id;
   return place;
 }
+
+// What is written into a file that was truncated goes to the disk with the next close,
+// of whichever opening, lest a crash leave the file empty (fs/ext4/file.c,
+// ext4_release_file; fs/xfs/xfs_file.c, xfs_file_release; fs/btrfs/file.c,
+// btrfs_release_file). What will be worth nothing after a crash may stay in memory:
+// for it, a close comes before it is written.
+void spare_the_disk(int truncated) { (void)open_at(AT_FDCWD, link_to(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY); }
 
 bool is_missing(const Result<Place>& place) {
   return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
@@ -156,8 +165,7 @@ Access access_of(int fd) {
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> buffer;
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
-  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  const ssize_t n = ::readlink(link_to(fd).c_str(), buffer.data(), buffer.size());
   if (n <= 0 || static_cast<std::size_t>(n) == buffer.size()) return {};
   return {buffer.data(), static_cast<std::size_t>(n)};
 }
@@ -279,6 +287,7 @@ Result<void> replace_content(int fd, std::string_view bytes) {
   const auto status = status_of(fd);
   const bool is_empty = status && status->size == 0;
   if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+  if (!is_empty && !bytes.empty()) spare_the_disk(fd);
   off_t offset = 0;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);

@@ -121,8 +121,8 @@ Result<void> write_all(int fd, std::string_view bytes, int unless = -1);
 /// Whether a write to this descriptor would be taken at once.
 bool has_room(int fd);
 
-/// Makes `bytes` the whole content of a borrowed, writable descriptor's file.
-/// On failure the file is left empty. Errors: io.
+/// Makes `bytes` the whole content of a borrowed, writable descriptor's file, for
+/// as long as the machine is up. On failure the file is left empty. Errors: io.
 Result<void> replace_content(int fd, std::string_view bytes);
 
 }  // namespace grex::sys
