@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <array>
@@ -32,11 +31,8 @@ constexpr std::array<Entry, 9> commands = {{
     {"tiers", tiers, "show the tiers of locks and their files"},
 }};
 
-// grex-lock without a command: --help and --version, or a mistake.
-Outcome no_command(const Invocation& invocation) {
-  CLI::App app("Take, probe and show the locks of grex, as flock(1) does for plain files.", "grex-lock");
-  GlobalOptions global;
-  add_global_options(app, global);
+void define_no_command(Parser& parser, GlobalOptions& options) {
+  add_global_options(parser, options);
   std::string footer = "Commands:\n";
   for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
   footer +=
@@ -44,8 +40,14 @@ Outcome no_command(const Invocation& invocation) {
       "\nExamples:\n"
       "  grex-lock run ~/ws/app -- git pull   # while nobody else works on it\n"
       "  grex-lock status ~/ws/app            # who holds its locks?";
-  set_help(app, "grex-lock [OPTIONS] COMMAND ...", footer);
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  parser.set_help("Take, probe and show the locks of grex, as flock(1) does for plain files.",
+                  "grex-lock [OPTIONS] COMMAND ...", footer);
+}
+
+// grex-lock without a command: --help and --version, or a mistake.
+Outcome no_command(const Invocation& invocation) {
+  GlobalOptions global;
+  if (auto outcome = parse(invocation, global, define_no_command)) return *outcome;
   return failed(usage_failure("no command is named", "see 'grex-lock --help'"));
 }
 

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
 #include <optional>
 #include <string>
 #include <variant>
@@ -32,21 +31,21 @@ struct FdOptions {
   bool print_export = false;
 };
 
-void define(CLI::App& app, FdOptions& options) {
-  add_global_options(app, options.global);
-  add_number(app, "N", options.number, "N", "the descriptor")->required();
-  app.add_flag("-u,--unlock", options.unlock, "unlock it instead")->group("Lock");
-  add_choice_options(app, options.lock);
-  add_waiting_options(app, options.lock);
-  add_record_options(app, options.lock);
-  app.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
+void define(Parser& parser, FdOptions& options) {
+  add_global_options(parser, options.global);
+  add_number(parser, "N", options.number, "N", "the descriptor")->required();
+  auto* const unlock = parser.add_flag("-u,--unlock", options.unlock, "unlock it instead")->group("Lock");
+  add_choice_options(parser, options.lock);
+  add_waiting_options(parser, options.lock);
+  add_record_options(parser, options.lock);
+  parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
   for (const char* const other : {"--shared", "--exclusive", "--nonblock", "--timeout", "--reentrant"}) {
-    app.get_option("--unlock")->excludes(app.get_option(other));
+    if (CLI::Option* const option = parser.get_option_no_throw(other)) Parser::exclude(unlock, option);
   }
-  set_help(app, "grex-lock fd [OPTIONS] N",
-           "Examples:\n"
-           "  exec 9>>~/ws/app/.grex-lock && grex-lock fd -w 2m 9   # till the script ends\n"
-           "  grex-lock fd -u 9");
+  parser.set_help("Lock the file that descriptor N of the calling shell has open.", "grex-lock fd [OPTIONS] N",
+                  "Examples:\n"
+                  "  exec 9>>~/ws/app/.grex-lock && grex-lock fd -w 2m 9   # till the script ends\n"
+                  "  grex-lock fd -u 9");
 }
 
 // The file behind a descriptor that the caller has open, with a descriptor of
@@ -232,9 +231,7 @@ Outcome unlock(OpenFile open, const FdOptions& options) {
 
 Outcome fd(const Invocation& invocation) {
   FdOptions options;
-  CLI::App app("Lock the file that descriptor N of the calling shell has open.", "grex-lock fd");
-  define(app, options);
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse(invocation, options, define)) return *outcome;
   if (options.print_export && options.global.json) {
     return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock fd --help'"));
   }

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
 #include <cerrno>
 #include <optional>
 #include <string>
@@ -35,21 +34,22 @@ struct HoldOptions {
   std::optional<std::chrono::nanoseconds> duration;
 };
 
-void define(CLI::App& app, HoldOptions& options) {
-  add_global_options(app, options.global);
-  add_lock_options(app, options.lock);
+void define(Parser& parser, HoldOptions& options) {
+  add_global_options(parser, options.global);
+  add_lock_options(parser, options.lock);
   auto* const detach =
-      app.add_flag("--detach", options.detach, "return once locked; a background holder stays")->group("Holding");
-  add_number(app, "--while-pid", options.while_pid, "PID", "until that process ends")->group("Holding");
-  add_duration(app, "--for", options.duration, "until so much time has passed")->group("Holding");
-  app.add_flag("--stdin", options.until_input_ends, "until the end of standard input")
-      ->excludes(detach)
-      ->group("Holding");
-  app.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
-  set_help(app, "grex-lock hold [OPTIONS] [PATH...]",
-           "Examples:\n"
-           "  grex-lock hold --detach --while-pid $$ ~/ws/app   # the rest of a script\n"
-           "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
+      parser.add_flag("--detach", options.detach, "return once locked; a background holder stays")->group("Holding");
+  add_number(parser, "--while-pid", options.while_pid, "PID", "until that process ends")->group("Holding");
+  add_duration(parser, "--for", options.duration, "until so much time has passed")->group("Holding");
+  auto* const until_input_ends =
+      parser.add_flag("--stdin", options.until_input_ends, "until the end of standard input")->group("Holding");
+  Parser::exclude(until_input_ends, detach);
+  parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
+  parser.set_help("Take the locks and keep them, without a command, until told to stop.",
+                  "grex-lock hold [OPTIONS] [PATH...]",
+                  "Examples:\n"
+                  "  grex-lock hold --detach --while-pid $$ ~/ws/app   # the rest of a script\n"
+                  "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
 }
 
 // What status shows as the command: our own line, since nothing else runs.
@@ -158,9 +158,7 @@ Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
 
 Outcome hold(const Invocation& invocation) {
   HoldOptions options;
-  CLI::App app("Take the locks and keep them, without a command, until told to stop.", "grex-lock hold");
-  define(app, options);
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse(invocation, options, define)) return *outcome;
   if (options.print_export && options.global.json) {
     return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'"));
   }

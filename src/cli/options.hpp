@@ -11,11 +11,12 @@
 #include "sys/flock.hpp"
 
 namespace CLI {
-class App;
 class Option;
-}  // namespace CLI
+}
 
 namespace grex::cli {
+
+class Parser;
 
 enum class Verbosity { quiet, normal, verbose };
 
@@ -23,6 +24,7 @@ struct GlobalOptions {
   bool json = false;
   Color color = Color::when_terminal;
   std::optional<core::Layouts> layouts;
+  bool operator==(const GlobalOptions&) const = default;
 };
 
 /// What the commands that take locks let the user choose.
@@ -42,45 +44,46 @@ struct LockOptions {
   bool record = true;
   std::optional<int> status_fd;  ///< borrowed, for events
   Verbosity verbosity = Verbosity::normal;
+  bool operator==(const LockOptions&) const = default;
 };
 
-void add_global_options(CLI::App& app, GlobalOptions& options);
+void add_global_options(Parser& parser, GlobalOptions& options);
 
 /// One PATH at most; or any number. None may be an empty word, most often a
 /// variable that was never set.
-void add_path(CLI::App& app, std::string& path);
-void add_paths(CLI::App& app, std::vector<std::string>& paths);
+void add_path(Parser& parser, std::string& path);
+void add_paths(Parser& parser, std::vector<std::string>& paths);
 
 /// Any number of PATHs, and -l.
-void add_locks(CLI::App& app, LockOptions& options);
+void add_locks(Parser& parser, LockOptions& options);
 
 /// -t.
-void add_tier_option(CLI::App& app, core::Tier& tier);
+void add_tier_option(Parser& parser, core::Tier& tier);
 
 /// -t, -s, -x, --reentrant, --tier-check, -E, -q, -v.
-void add_choice_options(CLI::App& app, LockOptions& options);
+void add_choice_options(Parser& parser, LockOptions& options);
 
 /// --slots.
-void add_slots_option(CLI::App& app, LockOptions& options);
+void add_slots_option(Parser& parser, LockOptions& options);
 
 /// --create.
-void add_create_option(CLI::App& app, LockOptions& options);
+void add_create_option(Parser& parser, LockOptions& options);
 
 /// -n, -w, --json-status-fd.
-void add_waiting_options(CLI::App& app, LockOptions& options);
+void add_waiting_options(Parser& parser, LockOptions& options);
 
 /// --note, --no-record.
-void add_record_options(CLI::App& app, LockOptions& options);
+void add_record_options(Parser& parser, LockOptions& options);
 
 /// All of these, for the commands that keep their locks for a while.
-void add_lock_options(CLI::App& app, LockOptions& options);
+void add_lock_options(Parser& parser, LockOptions& options);
 
 /// An option whose value is a duration.
-CLI::Option* add_duration(CLI::App& app, const std::string& names, std::optional<std::chrono::nanoseconds>& duration,
+CLI::Option* add_duration(Parser& parser, const std::string& names, std::optional<std::chrono::nanoseconds>& duration,
                           const std::string& description);
 
 /// A descriptor's number, or a process's, as `type` (FD, PID): not negative.
-CLI::Option* add_number(CLI::App& app, const std::string& names, std::optional<int>& number, const std::string& type,
+CLI::Option* add_number(Parser& parser, const std::string& names, std::optional<int>& number, const std::string& type,
                         const std::string& description);
 
 }  // namespace grex::cli

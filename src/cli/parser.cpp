@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <utility>
 
+#include "base/text.hpp"
 #include "cli/output.hpp"
 
 namespace grex::cli {
@@ -111,25 +111,72 @@ std::vector<std::string> as_meant(const CLI::App& app, std::vector<std::string> 
   return words;
 }
 
-}  // namespace
-
-void set_help(CLI::App& app, const std::string& usage, const std::string& examples) {
-  app.formatter(std::make_shared<HelpFormatter>("Usage: " + usage));
-  app.footer(examples);
+// Whether a word may give the option of this name. Short ones may share a word.
+bool may_name(std::string_view word, std::string_view name) {
+  if (name.starts_with("--")) return take_until(word, '=') == name;
+  return word.starts_with('-') && !word.starts_with("--") && word.find(name.back()) != std::string_view::npos;
 }
 
-std::optional<Outcome> parse(CLI::App& app, const Invocation& invocation) {
+}  // namespace
+
+Parser::Parser(const Invocation& invocation, Makes makes) : makes_(makes), words_(invocation.arguments) {}
+
+void Parser::set_help(const std::string& summary, const std::string& usage, const std::string& examples) {
+  if (makes_ != Makes::all_options) return;
+  description(summary);
+  formatter(std::make_shared<HelpFormatter>("Usage: " + usage));
+  footer(examples);
+}
+
+void Parser::read() {
+  std::vector<std::string> words = as_meant(*this, words_);
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  App::parse(std::move(words));
+}
+
+void Parser::exclude(CLI::Option* option, CLI::Option* other) {
+  if (option != other) option->excludes(other);
+}
+
+CLI::Option* Parser::set_help_flag(const std::string& names, const std::string& description) {
+  return is_made(names) ? App::set_help_flag(names, description) : never_given_;
+}
+
+CLI::Option* Parser::set_version_flag(const std::string& names, const std::string& version,
+                                      const std::string& description) {
+  return is_made(names) ? App::set_version_flag(names, version, description) : never_given_;
+}
+
+bool Parser::is_made(std::string_view names) const {
+  if (makes_ == Makes::all_options || !names.starts_with('-')) return true;  // a positional is always given
+  while (!names.empty()) {
+    std::string_view name = take_until(names, ',');
+    name = take_until(name, '{');
+    const auto may_be_it = [name](const std::string& word) { return may_name(word, name); };
+    if (std::any_of(words_.begin(), words_.end(), may_be_it)) return true;
+  }
+  return false;
+}
+
+std::optional<Outcome> parse(const Invocation& invocation, const std::function<void(Parser&)>& define) {
+  try {
+    Parser parser(invocation, Parser::Makes::named_options);
+    define(parser);
+    parser.read();
+    return std::nullopt;
+  } catch (const CLI::ParseError&) {  // told by one that knows all options
+  }
+  Parser parser(invocation, Parser::Makes::all_options);
+  define(parser);
   const std::string help_command = "grex-lock " + (invocation.verb.empty() ? "" : invocation.verb + " ") + "--help";
   try {
-    std::vector<std::string> words = as_meant(app, invocation.arguments);
-    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
-    app.parse(std::move(words));
+    parser.read();
   } catch (const CLI::CallForHelp&) {
-    return print(app.help());
+    return print(parser.help());
   } catch (const CLI::CallForVersion& version) {
     return print(std::string(version.what()) + "\n");
   } catch (const CLI::ExtrasError&) {
-    return failed(usage_failure(unexpected_words(app.remaining()), "see '" + help_command + "'"));
+    return failed(usage_failure(unexpected_words(parser.remaining()), "see '" + help_command + "'"));
   } catch (const CLI::ParseError& error) {
     return failed(usage_failure(error.what(), "see '" + help_command + "'"));
   }

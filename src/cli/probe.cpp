@@ -1,5 +1,3 @@
-#include <CLI/App.hpp>
-
 #include "cli/commands.hpp"
 #include "cli/defaults.hpp"
 #include "cli/locking.hpp"
@@ -11,24 +9,28 @@
 namespace grex::cli {
 namespace {
 
-std::optional<Outcome> parse_probe(const Invocation& invocation, GlobalOptions& global, LockOptions& lock) {
-  if (invocation.has_only_paths() && invocation.arguments.size() <= 1) {
-    lock.paths = invocation.arguments;
-    return std::nullopt;
-  }
-  CLI::App app("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.", "grex-lock probe");
+struct ProbeOptions {
+  GlobalOptions global;
+  LockOptions lock;
   std::string path;
-  add_path(app, path);
-  add_global_options(app, global);
-  add_choice_options(app, lock);
-  add_slots_option(app, lock);
-  set_help(app, "grex-lock probe [OPTIONS] [PATH]",
-           "Examples:\n"
-           "  grex-lock probe -q ~/ws/app && echo free\n"
-           "  grex-lock probe --json -t backend ~/ws/app");
-  auto outcome = parse(app, invocation);
-  if (!path.empty()) lock.paths = {path};
-  return outcome;
+};
+
+void define(Parser& parser, ProbeOptions& options) {
+  add_path(parser, options.path);
+  add_global_options(parser, options.global);
+  add_choice_options(parser, options.lock);
+  add_slots_option(parser, options.lock);
+  parser.set_help("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.",
+                  "grex-lock probe [OPTIONS] [PATH]",
+                  "Examples:\n"
+                  "  grex-lock probe -q ~/ws/app && echo free\n"
+                  "  grex-lock probe --json -t backend ~/ws/app");
+}
+
+std::optional<Outcome> parse_probe(const Invocation& invocation, ProbeOptions& options) {
+  if (!invocation.has_only_paths() || invocation.arguments.size() > 1) return parse(invocation, options, define);
+  if (!invocation.arguments.empty()) options.path = invocation.arguments.front();
+  return std::nullopt;
 }
 
 enum class Answer { free, ours };
@@ -45,10 +47,11 @@ Outcome answer(const LockName& name, const std::string& path, Answer answer, con
 }  // namespace
 
 Outcome probe(const Invocation& invocation) {
-  GlobalOptions global;
-  LockOptions lock;
-  if (auto outcome = parse_probe(invocation, global, lock)) return *outcome;
+  ProbeOptions options;
+  if (auto outcome = parse_probe(invocation, options)) return *outcome;
+  auto& [global, lock, path] = options;
   lock.nonblock = true;
+  if (!path.empty()) lock.paths = {path};
   if (auto failure = complete(global, lock)) return failed(*failure);
 
   const auto prepared = prepare(lock, global);

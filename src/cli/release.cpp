@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <CLI/App.hpp>
 #include <algorithm>
 #include <string>
 #include <variant>
@@ -114,21 +113,29 @@ Result<void> end(const core::Hold& hold) {
   return {};
 }
 
-}  // namespace
-
-Outcome release(const Invocation& invocation) {
+struct ReleaseOptions {
   GlobalOptions global;
   core::Tier tier = core::Tier::per_pack;
   std::string path;
-  CLI::App app("End the 'grex-lock hold' that holds the lock of PATH, with all its locks.", "grex-lock release");
-  add_global_options(app, global);
-  add_path(app, path);
-  add_tier_option(app, tier);
-  set_help(app, "grex-lock release [OPTIONS] PATH",
-           "Examples:\n"
-           "  grex-lock release ~/ws/app\n"
-           "  grex-lock release -t workspace-sync ~/ws");
-  if (auto outcome = parse(app, invocation)) return *outcome;
+};
+
+void define(Parser& parser, ReleaseOptions& options) {
+  add_global_options(parser, options.global);
+  add_path(parser, options.path);
+  add_tier_option(parser, options.tier);
+  parser.set_help("End the 'grex-lock hold' that holds the lock of PATH, with all its locks.",
+                  "grex-lock release [OPTIONS] PATH",
+                  "Examples:\n"
+                  "  grex-lock release ~/ws/app\n"
+                  "  grex-lock release -t workspace-sync ~/ws");
+}
+
+}  // namespace
+
+Outcome release(const Invocation& invocation) {
+  ReleaseOptions options;
+  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  auto& [global, tier, path] = options;
   if (auto failure = complete(global)) return failed(*failure);
   if (path.empty()) return failed(usage_failure("PATH is missing", "'.' is the working directory itself"));
 

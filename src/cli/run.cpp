@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <CLI/App.hpp>
 #include <algorithm>
 #include <array>
 #include <string>
@@ -34,26 +33,28 @@ struct RunOptions {
   bool new_scope = false;
 };
 
-void define(CLI::App& app, RunOptions& options) {
-  add_global_options(app, options.global);
-  add_lock_options(app, options.lock);
-  app.add_option("-c,--command", options.shell_command, "run STRING by $SHELL instead of CMD")
+void define(Parser& parser, RunOptions& options) {
+  add_global_options(parser, options.global);
+  add_lock_options(parser, options.lock);
+  parser.add_option("-c,--command", options.shell_command, "run STRING by $SHELL instead of CMD")
       ->type_name("STRING")
       ->group("Command");
-  auto* const close = app.add_flag_callback(
+  auto* const close = parser.add_flag_callback(
       "-o,--close", [&options] { options.inherit = Inherit::nothing; }, "CMD does not inherit the lock");
-  auto* const no_fork = app.add_flag("-F,--no-fork", options.in_place, "become CMD instead of waiting for it");
-  auto* const linger = app.add_flag_callback(
+  auto* const no_fork = parser.add_flag("-F,--no-fork", options.in_place, "become CMD instead of waiting for it");
+  auto* const linger = parser.add_flag_callback(
       "--linger", [&options] { options.at_end = AtEnd::leave_to_inheritors; },
       "stay locked until all that CMD left behind is gone");
-  close->group("Command")->excludes(no_fork)->excludes(linger);
-  no_fork->group("Command");
-  linger->group("Command");
-  app.add_flag("--new-scope", options.new_scope, "CMD starts with an empty tier stack")->group("Command");
-  set_help(app, "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING",
-           "Examples:\n"
-           "  grex-lock run ~/ws/app -- git pull\n"
-           "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
+  for (CLI::Option* const option : {close, no_fork, linger}) option->group("Command");
+  Parser::exclude(close, no_fork);
+  Parser::exclude(close, linger);
+  parser.add_flag("--new-scope", options.new_scope, "CMD starts with an empty tier stack")->group("Command");
+  parser.set_help(
+      "Take the locks, run CMD, release the locks, and exit as CMD did.",
+      "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING",
+      "Examples:\n"
+      "  grex-lock run ~/ws/app -- git pull\n"
+      "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
 }
 
 // The line as it should have been: what is at `first`, and all behind it, is the
@@ -96,12 +97,13 @@ std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& optio
   if (invocation.has_only_paths()) {
     options.lock.paths = invocation.arguments;
   } else {
-    CLI::App app("Take the locks, run CMD, release the locks, and exit as CMD did.", "grex-lock run");
-    define(app, options);
-    // What could be a command is left over rather than refused, to be pointed at.
-    if (may_have_command) app.allow_extras();
-    if (auto outcome = parse(app, invocation)) return outcome;
-    extras = app.remaining();
+    auto outcome = parse(invocation, [&](Parser& parser) {
+      options = RunOptions{};
+      define(parser, options);
+      // What could be a command is left over rather than refused, to be pointed at.
+      if (may_have_command) parser.allow_extras()->callback([&] { extras = parser.remaining(); });
+    });
+    if (outcome) return outcome;
   }
 
   const bool paths_may_be_missing = options.shell_command || options.lock.create == core::CreateTarget::yes ||

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-
 #include "cli/commands.hpp"
 #include "cli/locking.hpp"
 #include "cli/options.hpp"
@@ -23,17 +21,20 @@ std::string text_of(const std::vector<core::VerifiedEntry>& stack) {
   return text;
 }
 
+void define(Parser& parser, GlobalOptions& options) {
+  add_global_options(parser, options);
+  parser.set_help("Show the locks that the ancestors of this process hold, outermost first.",
+                  "grex-lock stack [OPTIONS]",
+                  "Examples:\n"
+                  "  grex-lock run ~/ws/app -- grex-lock stack\n"
+                  "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
+}
+
 }  // namespace
 
 Outcome stack(const Invocation& invocation) {
   GlobalOptions global;
-  CLI::App app("Show the locks that the ancestors of this process hold, outermost first.", "grex-lock stack");
-  add_global_options(app, global);
-  set_help(app, "grex-lock stack [OPTIONS]",
-           "Examples:\n"
-           "  grex-lock run ~/ws/app -- grex-lock stack\n"
-           "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  if (auto outcome = parse(invocation, global, define)) return *outcome;
 
   const auto inherited = inherited_stack();
   if (const auto* failure = std::get_if<Failure>(&inherited)) return failed(*failure);

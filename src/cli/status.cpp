@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/App.hpp>
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -185,30 +184,32 @@ void tell_notes(const std::vector<std::string>& notes, const Viewer& viewer, std
   }
 }
 
-std::optional<Outcome> parse_status(const Invocation& invocation, StatusOptions& options) {
-  if (invocation.has_only_paths()) {
-    options.paths = invocation.arguments;
-    return std::nullopt;
-  }
-  CLI::App app("Tell who holds the locks of each PATH, and who waits. Changes nothing.", "grex-lock status");
-  add_paths(app, options.paths);
-  add_global_options(app, options.global);
-  auto* const recursive = app.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
-  app.add_flag("--all", options.all, "every lock that is held on this machine")
-      ->excludes(recursive)
-      ->group("Which locks");
+void define(Parser& parser, StatusOptions& options) {
+  add_paths(parser, options.paths);
+  add_global_options(parser, options.global);
+  auto* const recursive = parser.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
+  auto* const all = parser.add_flag("--all", options.all, "every lock that is held on this machine");
   recursive->group("Which locks");
-  app.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
+  all->group("Which locks");
+  Parser::exclude(all, recursive);
+  parser.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
   // A flag, and so its value has to follow in the same word.
-  auto* const watch = app.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
+  auto* const watch = parser.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
   watch->type_name("SECONDS")->group("How");
-  app.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->excludes(watch)->group("How");
-  app.add_flag("-v,--verbose", options.verbose, "also what is absent, and all that is known")->group("How");
-  set_help(app, "grex-lock status [OPTIONS] [PATH...]",
-           "Examples:\n"
-           "  grex-lock status -r --held ~/ws\n"
-           "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
-  return parse(app, invocation);
+  auto* const graph = parser.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->group("How");
+  Parser::exclude(graph, watch);
+  parser.add_flag("-v,--verbose", options.verbose, "also what is absent, and all that is known")->group("How");
+  parser.set_help("Tell who holds the locks of each PATH, and who waits. Changes nothing.",
+                  "grex-lock status [OPTIONS] [PATH...]",
+                  "Examples:\n"
+                  "  grex-lock status -r --held ~/ws\n"
+                  "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
+}
+
+std::optional<Outcome> parse_status(const Invocation& invocation, StatusOptions& options) {
+  if (!invocation.has_only_paths()) return parse(invocation, options, define);
+  options.paths = invocation.arguments;
+  return std::nullopt;
 }
 
 std::optional<Failure> complete_choice(StatusOptions& options) {

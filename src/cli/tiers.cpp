@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
 #include <variant>
 
 #include "cli/commands.hpp"
@@ -83,19 +82,27 @@ std::string table(const std::vector<TierRow>& rows) {
   return text;
 }
 
+struct TiersOptions {
+  GlobalOptions global;
+  std::string path;
+};
+
+void define(Parser& parser, TiersOptions& options) {
+  add_global_options(parser, options.global);
+  add_path(parser, options.path);
+  parser.set_help("Show the tiers of locks, in the order of taking them, and their files.",
+                  "grex-lock tiers [OPTIONS] [PATH]",
+                  "Examples:\n"
+                  "  grex-lock tiers\n"
+                  "  grex-lock tiers --layout both ~/ws/app");
+}
+
 }  // namespace
 
 Outcome tiers(const Invocation& invocation) {
-  GlobalOptions global;
-  std::string path;
-  CLI::App app("Show the tiers of locks, in the order of taking them, and their files.", "grex-lock tiers");
-  add_global_options(app, global);
-  add_path(app, path);
-  set_help(app, "grex-lock tiers [OPTIONS] [PATH]",
-           "Examples:\n"
-           "  grex-lock tiers\n"
-           "  grex-lock tiers --layout both ~/ws/app");
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  TiersOptions options;
+  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  auto& [global, path] = options;
   if (auto failure = complete(global)) return failed(*failure);
 
   std::string canonical;

@@ -18,6 +18,7 @@ enum class TierCheck { enforce, warn, off };
 struct NamedLock {
   core::Tier tier = core::Tier::per_pack;
   std::string path;
+  bool operator==(const NamedLock&) const = default;
 };
 
 /// The form of a value, on the command line or in the environment: how its text

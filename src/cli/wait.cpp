@@ -1,4 +1,3 @@
-#include <CLI/App.hpp>
 #include <chrono>
 #include <optional>
 #include <variant>
@@ -51,22 +50,29 @@ Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options,
   return global.json ? print(wait_document(since(start))) : Outcome{};
 }
 
+struct WaitOptions {
+  GlobalOptions global;
+  LockOptions lock;
+};
+
+void define(Parser& parser, WaitOptions& options) {
+  add_global_options(parser, options.global);
+  add_locks(parser, options.lock);
+  add_choice_options(parser, options.lock);
+  add_slots_option(parser, options.lock);
+  add_waiting_options(parser, options.lock);
+  parser.set_help("Wait until the locks are free, and keep nothing.", "grex-lock wait [OPTIONS] [PATH...]",
+                  "Examples:\n"
+                  "  grex-lock wait ~/ws/app ~/ws/lib && echo both are free\n"
+                  "  grex-lock wait -w 2m -s ~/ws/app || grex-lock status ~/ws/app");
+}
+
 }  // namespace
 
 Outcome wait(const Invocation& invocation) {
-  GlobalOptions global;
-  LockOptions lock;
-  CLI::App app("Wait until the locks are free, and keep nothing.", "grex-lock wait");
-  add_global_options(app, global);
-  add_locks(app, lock);
-  add_choice_options(app, lock);
-  add_slots_option(app, lock);
-  add_waiting_options(app, lock);
-  set_help(app, "grex-lock wait [OPTIONS] [PATH...]",
-           "Examples:\n"
-           "  grex-lock wait ~/ws/app ~/ws/lib && echo both are free\n"
-           "  grex-lock wait -w 2m -s ~/ws/app || grex-lock status ~/ws/app");
-  if (auto outcome = parse(app, invocation)) return *outcome;
+  WaitOptions options;
+  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  auto& [global, lock] = options;
   if (auto failure = complete(global, lock)) return failed(*failure);
   Events events(lock.status_fd);
   auto prepared = prepare(lock, global);

@@ -1,7 +1,6 @@
 // The words of a command line: where they are cut, and the options in them. No
 // command is run.
 
-#include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
@@ -61,20 +60,53 @@ void check_limits(const cli::LockOptions& options) {
   require(!options.nonblock || !options.timeout);
 }
 
-void check_options(const Invocation& invocation) {
+struct Options {
   cli::GlobalOptions global;
-  cli::LockOptions options;
-  CLI::App app("Takes locks.", "grex-lock run");
-  cli::add_global_options(app, global);
-  cli::add_lock_options(app, options);
-  if (const auto outcome = cli::parse(app, invocation)) {
+  cli::LockOptions lock;
+  bool operator==(const Options&) const = default;
+};
+
+void define(cli::Parser& parser, Options& options) {
+  cli::add_global_options(parser, options.global);
+  cli::add_lock_options(parser, options.lock);
+  parser.set_help("Takes locks.", "grex-lock run", "");
+}
+
+// Of CLI11's own, a word in brackets would be a list.
+std::vector<std::string> as_meant(std::vector<std::string> paths) {
+  for (std::string& path : paths) {
+    if (path.starts_with('[')) path.insert(0, "./");
+  }
+  return paths;
+}
+
+// What a parser that has all options makes of the words; nullopt where it refuses them.
+std::optional<Options> parsed_with_all(const Invocation& invocation) {
+  Options options;
+  cli::Parser parser(invocation, cli::Parser::Makes::all_options);
+  define(parser, options);
+  try {
+    parser.read();
+  } catch (const CLI::ParseError&) {
+    return std::nullopt;
+  }
+  return options;
+}
+
+void check_options(const Invocation& invocation) {
+  Options options;
+  const auto with_all = parsed_with_all(invocation);
+  if (const auto outcome = cli::parse(invocation, options, define)) {
+    require(!with_all);
     require(outcome->failure.has_value() == (outcome->exit_code != 0));
     require(!outcome->failure || (outcome->failure->kind == ErrorKind::usage && !outcome->failure->why.empty()));
     return;
   }
-  require(!global.json || invocation.json);
-  check_texts(options, invocation.arguments);
-  check_limits(options);
+  require(with_all == options);
+  require(!options.global.json || invocation.json);
+  check_texts(options.lock, invocation.arguments);
+  check_limits(options.lock);
+  if (invocation.has_only_paths()) require(options == Options{{}, {.paths = as_meant(invocation.arguments)}});
 }
 
 }  // namespace
