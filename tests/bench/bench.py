@@ -74,28 +74,36 @@ def whole_processes(stage, table, rounds):
     file = str(stage.directory / "file")
     in_place, _ = stage.pack("in-place")
     tool = stage.tool
+    floor = str(stage.programs / "floor")
     contestants = {
         "nothing": [COMMAND],
-        "floor": [str(stage.programs / "floor"), file, COMMAND],
+        "floor": [floor, file, COMMAND],
+        "floor -F": [floor, "-F", file, COMMAND],
         "flock": ["flock", file, COMMAND],
         "flock -F": ["flock", "-F", file, COMMAND],
         "flock -n": ["flock", "-n", file, COMMAND],
         "run": [tool, "run", pack, "--", COMMAND],
+        "run -n": [tool, "run", "-n", pack, "--", COMMAND],
         "run -F": [tool, "run", "--no-fork", in_place, "--", COMMAND],
         "probe": [tool, "probe", pack],
     }
     cost = stage.each(rounds, contestants)
-    count = {name: stage.instructions(contestants[name]) for name in ("floor", "flock", "flock -n", "run", "probe")}
+    counted = ("floor", "flock", "flock -n", "run", "run -n", "probe")
+    count = {name: stage.instructions(contestants[name]) for name in counted}
     table.compare("run", cost["run"].time, "flock FILE", cost["flock"].time, 0.75)
     table.compare("run", cost["run"].time, "the floor", cost["floor"].time, 1.15)
+    table.compare("run -n", cost["run -n"].time, "flock -n FILE", cost["flock -n"].time)
     table.compare("run --no-fork", cost["run -F"].time, "flock -F", cost["flock -F"].time, 0.75)
     table.compare("probe", cost["probe"].time, "flock -n FILE true", cost["flock -n"].time, 0.45)
+    table.compare("the floor", cost["floor"].time, "flock FILE", cost["flock"].time)
+    table.compare("the floor, in place", cost["floor -F"].time, "flock -F", cost["flock -F"].time)
     table.compare("the command alone", cost["nothing"].time, "the floor", cost["floor"].time)
     table.compare("processor time of run and its command", cost["run"].processor, "flock FILE", cost["flock"].processor)
     table.compare("processor time of run and its command", cost["run"].processor, "the floor", cost["floor"].processor)
     table.compare("processor time of probe", cost["probe"].processor, "flock -n FILE true", cost["flock -n"].processor)
     table.count("instructions of run", count["run"], "flock FILE", count["flock"], 1.0)
     table.count("instructions of run", count["run"], "the floor", count["floor"])
+    table.count("instructions of run -n", count["run -n"], "flock -n FILE", count["flock -n"])
     table.count("instructions of probe", count["probe"], "flock -n FILE true", count["flock -n"])
     table.count("peak memory of run", cost["run"].memory, "flock FILE", cost["flock"].memory, 1.5, size)
     table.count("page faults of run and its command", cost["run"].faults, "flock FILE", cost["flock"].faults)
