@@ -8,22 +8,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int main(int argc, char** argv) {
-  const int in_place = argc > 1 && strcmp(argv[1], "-F") == 0;
-  if (argc < 3 + in_place) return 64;
-  char** const command = argv + 2 + in_place;
-  const int fd = open(command[-1], O_RDWR | O_CREAT | (in_place ? 0 : O_CLOEXEC), 0666);
-  if (fd < 0 || flock(fd, LOCK_EX) != 0) return 74;
-  if (in_place) {
-    execvp(command[0], command);
-    return 127;
-  }
+static int lock(const char* file, int flags) {
+  const int fd = open(file, O_RDWR | O_CREAT | flags, 0666);
+  return fd >= 0 && flock(fd, LOCK_EX) == 0;
+}
+
+static int run(char** words) {
+  if (!lock(words[0], O_CLOEXEC)) return 74;
   const pid_t pid = vfork();
   if (pid == 0) {
-    execvp(command[0], command);
+    execvp(words[1], words + 1);
     _exit(127);
   }
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid) return 71;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int become(char** words) {
+  if (!lock(words[0], 0)) return 74;
+  execvp(words[1], words + 1);
+  return 127;
+}
+
+int main(int argc, char** argv) {
+  const int in_place = argc > 1 && strcmp(argv[1], "-F") == 0;
+  if (argc < 3 + in_place) return 64;
+  return in_place ? become(argv + 2) : run(argv + 1);
 }
