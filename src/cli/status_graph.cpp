@@ -38,7 +38,7 @@ class Graph {
       for (std::size_t i = 0; i < deadlock.size(); ++i) {
         const Party& next = deadlock[(i + 1) % deadlock.size()].party;
         add_process(deadlock[i].party);
-        const auto place = core::place_of(deadlock[i].waits_for);
+        const auto place = core::lock_place_of(deadlock[i].waits_for);
         add_lock(deadlock[i].waits_for, place ? core::name_of(place->tier) : "flock");
         red_.insert({id_of(deadlock[i].party), deadlock[i].waits_for});
         red_.insert({deadlock[i].waits_for, id_of(next)});

@@ -98,7 +98,7 @@ std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + s
 // as when it was removed, or is not grex's.
 std::string reachable_name(const sys::OpenDescriptor& open) {
   const std::string name = sys::path_of(open);
-  if (!place_of(name)) return {};
+  if (!lock_place_of(name)) return {};
   for (const std::string& path : {name, in_root_of(open.pid, name)}) {
     const auto status = sys::status_of(path);
     if (status && status->type == sys::FileType::regular && status->id == open.file) return path;
@@ -144,7 +144,7 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
           [&](const std::string& parent, std::string_view name) {
             if (!may_be_lock_file(name)) return;
             std::string path = path_in(parent, name);
-            if (auto place = place_of(path)) files.push_back({std::move(*place), std::move(path)});
+            if (auto place = lock_place_of(path)) files.push_back({std::move(*place), std::move(path)});
           },
       .on_unreadable = observer.on_unreadable,
   };
@@ -171,7 +171,7 @@ LocksInUse locks_in_use() {
   }
   std::vector<PlacedFile> files;
   files.reserve(names.size());
-  for (const auto& [id, name] : names) files.push_back({*place_of(name), name});
+  for (const auto& [id, name] : names) files.push_back({*lock_place_of(name), name});
   const KernelView now = KernelView::take_steady();
   const bool is_torn = before.is_torn() || now.is_torn();
   return {gathered(std::move(files)), count_unnamed(before, now, seen_inodes), is_torn && !saw_every_process,

@@ -98,7 +98,7 @@ std::optional<unsigned> slot_number(std::string_view name) { return number_betwe
 
 std::optional<unsigned> queue_number(std::string_view name) { return number_between(queue_prefix, name); }
 
-std::optional<LockPlace> place_of(std::string_view path) {
+std::optional<LockPlace> lock_place_of(std::string_view path) {
   const auto slash = path.rfind('/');
   const std::string_view directory = slash == std::string_view::npos ? "" : path.substr(0, slash);
   const std::string_view name = path.substr(slash + 1);  // npos + 1 is 0
@@ -119,7 +119,7 @@ std::optional<LockPlace> place_of(std::string_view path) {
 bool may_be_lock_file(std::string_view name) { return name.ends_with(slot_suffix) || name == pack_name; }
 
 std::optional<Tier> tier_of_lock_file(std::string_view path) {
-  const auto place = place_of(path);
+  const auto place = lock_place_of(path);
   const bool is_queue = place && place->tier == Tier::semaphore && !place->slot;
   return place && !is_queue ? std::optional(place->tier) : std::nullopt;
 }

@@ -51,7 +51,7 @@ struct LockPlace {
 
 /// The inverse of lock_name and queue_name, in any layout; nullopt for another's
 /// file.
-std::optional<LockPlace> place_of(std::string_view path);
+std::optional<LockPlace> lock_place_of(std::string_view path);
 
 /// Whether a file of this name, without directories, can be a lock file.
 bool may_be_lock_file(std::string_view name);

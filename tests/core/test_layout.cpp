@@ -47,7 +47,7 @@ TEST_CASE("every lock file's name tells its tier, and no other file's does") {
 TEST_CASE("a lock file's path tells what it guards, and in which layout") {
   const auto check = [](const std::string& path, Tier tier, Layout layout, const std::string& target) {
     CAPTURE(path);
-    const auto place = place_of(path);
+    const auto place = lock_place_of(path);
     REQUIRE(place);
     CHECK(place->tier == tier);
     CHECK(place->layout == layout);
@@ -67,8 +67,8 @@ TEST_CASE("a lock file's path tells what it guards, and in which layout") {
   check("/.grex/.grex.lock", Tier::manifest, Layout::flat, "/");
   check("/app.grex-backend.lock", Tier::backend, Layout::flat, "/app");
   check("/.grex/locks/a/b.backend.lock", Tier::backend, Layout::nested, "/a/b");
-  CHECK(place_of("/ws/.grex.slot-7.lock")->slot == 7);
-  CHECK_FALSE(place_of("/ws/.grex.slot-queue-7.lock")->slot);
+  CHECK(lock_place_of("/ws/.grex.slot-7.lock")->slot == 7);
+  CHECK_FALSE(lock_place_of("/ws/.grex.slot-queue-7.lock")->slot);
 }
 
 TEST_CASE("the queue for permits is no permit") {

@@ -12,7 +12,7 @@ namespace {
 
 // A place is told of nothing but what has the name of that place's lock.
 void check_path(std::string_view path) {
-  const auto place = core::place_of(path);
+  const auto place = core::lock_place_of(path);
   const auto tier = core::tier_of_lock_file(path);
   require(!tier || (place && place->tier == *tier));
   if (!place) return;
@@ -35,19 +35,19 @@ void check_names(const std::string& target, unsigned number) {
   for (const Layout layout : {Layout::flat, Layout::nested}) {
     for (const Tier tier : core::all_tiers) {
       if (core::lies_outside_target(tier) == core::Outside::yes) continue;
-      const auto place = core::place_of(path_in(target, core::lock_name(layout, tier, {}, number)));
+      const auto place = core::lock_place_of(path_in(target, core::lock_name(layout, tier, {}, number)));
       require(place && place->tier == tier && place->target == target);
       require(place->slot == (tier == Tier::semaphore ? std::optional(number) : std::nullopt));
     }
-    const auto queue = core::place_of(path_in(target, core::queue_name(layout, number)));
+    const auto queue = core::lock_place_of(path_in(target, core::queue_name(layout, number)));
     require(queue && queue->tier == Tier::semaphore && queue->target == target && !queue->slot);
   }
 }
 
 void check_clone(const std::string& child) {
-  const auto flat = core::place_of("/ws/" + core::lock_name(Layout::flat, Tier::backend, child, 0));
+  const auto flat = core::lock_place_of("/ws/" + core::lock_name(Layout::flat, Tier::backend, child, 0));
   require(flat && flat->tier == Tier::backend && flat->target == "/ws/" + child);
-  const auto nested = core::place_of("/ws/" + core::lock_name(Layout::nested, Tier::backend, child, 0));
+  const auto nested = core::lock_place_of("/ws/" + core::lock_name(Layout::nested, Tier::backend, child, 0));
   require(nested && nested->tier == Tier::backend && nested->target == "/ws/" + child);
 }
 
