@@ -4,6 +4,7 @@
 
 #include "cli/output.hpp"
 #include "cli/report_json.hpp"
+#include "sys/content.hpp"
 #include "sys/file.hpp"
 
 namespace grex::cli {

@@ -16,6 +16,7 @@
 #include "cli/weakness_line.hpp"
 #include "core/lock_table.hpp"
 #include "core/process_text.hpp"
+#include "sys/content.hpp"
 #include "sys/file.hpp"
 #include "sys/held_back_signals.hpp"
 #include "sys/proc.hpp"

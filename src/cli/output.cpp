@@ -5,7 +5,7 @@
 
 #include "cli/printable.hpp"
 #include "cli/report_json.hpp"
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/terminal.hpp"
 
 namespace grex::cli {

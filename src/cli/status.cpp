@@ -19,7 +19,7 @@
 #include "cli/status_text.hpp"
 #include "cli/watch.hpp"
 #include "core/target.hpp"
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/proc.hpp"
 #include "sys/terminal.hpp"
 

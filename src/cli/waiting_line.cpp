@@ -7,7 +7,7 @@
 
 #include "cli/output.hpp"
 #include "cli/printable.hpp"
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/terminal.hpp"
 
 namespace grex::cli {

@@ -1,5 +1,6 @@
 #include "core/held_lock.hpp"
 
+#include "sys/content.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {

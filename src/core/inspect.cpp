@@ -7,6 +7,7 @@
 #include "core/kernel_view.hpp"
 #include "core/parties.hpp"
 #include "core/process_text.hpp"
+#include "sys/content.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/process_text.hpp"
+#include "sys/content.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::core {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/exit_code.hpp"
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/signals.hpp"
 
 namespace grex::sys {

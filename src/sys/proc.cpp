@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "base/text.hpp"
+#include "sys/content.hpp"
 
 namespace grex::sys {
 namespace {

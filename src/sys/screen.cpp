@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/signals.hpp"
 #include "sys/terminal.hpp"
 #include "sys/wait.hpp"

@@ -17,6 +17,7 @@
 #include <stdexcept>
 
 #include "core/lock_table.hpp"
+#include "sys/content.hpp"
 #include "sys/file.hpp"
 #include "sys/proc.hpp"
 

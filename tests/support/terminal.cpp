@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "sys/file.hpp"
+#include "sys/content.hpp"
 #include "sys/proc.hpp"
 
 namespace grex::test {
