@@ -41,7 +41,7 @@ void define(Parser& parser, FdOptions& options) {
   add_record_options(parser, options.lock);
   parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
   for (const char* const other : {"--shared", "--exclusive", "--nonblock", "--timeout", "--reentrant"}) {
-    if (CLI::Option* const option = parser.get_option_no_throw(other)) Parser::exclude(unlock, option);
+    if (CLI::Option* const made = parser.get_option_no_throw(other)) Parser::exclude(unlock, made);
   }
   parser.set_help("Lock the file that descriptor N of the calling shell has open.", "grex-lock fd [OPTIONS] N",
                   "Examples:\n"

@@ -42,7 +42,7 @@ void add_global_options(Parser& parser, GlobalOptions& options) {
 void add_path(Parser& parser, std::string& path) { parser.add_option("PATH", path)->check(refuse_empty_path); }
 
 void add_paths(Parser& parser, std::vector<std::string>& paths) {
-  parser.add_option("PATH", paths)->check(refuse_empty_path);
+  parser.add_words("PATH", paths)->check(refuse_empty_path);
 }
 
 void add_locks(Parser& parser, LockOptions& options) {

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <utility>
 
@@ -96,19 +94,12 @@ bool ends_like_path(const CLI::App& app, const std::string& word) {
   return is_behind_flags && never_first.find(word[options.end]) != std::string_view::npos;
 }
 
-// The words as they are meant. CLI11 takes a PATH in brackets for a list of several.
-std::vector<std::string> as_meant(const CLI::App& app, std::vector<std::string> words) {
-  bool is_value = false;
-  bool may_be_option = true;
-  for (std::string& word : words) {
-    if (!std::exchange(is_value, false)) {
-      if (word == "--") may_be_option = false;
-      if (may_be_option && ends_like_path(app, word)) throw CLI::ValidationError("unknown option " + word);
-      is_value = may_be_option && takes_next_word(app, word);
-      if (word.starts_with('[')) word.insert(0, "./");
-    }
-  }
-  return words;
+// Before a word in brackets, of which CLI11 would make several. No word has it.
+constexpr char bracket_mark = '\0';
+
+std::string without_mark(std::string word) {
+  if (word.starts_with(bracket_mark)) word.erase(0, 1);
+  return word;
 }
 
 // Whether a word may give the option of this name. Short ones may share a word.
@@ -129,9 +120,28 @@ void Parser::set_help(const std::string& summary, const std::string& usage, cons
 }
 
 void Parser::read() {
-  std::vector<std::string> words = as_meant(*this, words_);
+  std::vector<std::string> words = as_meant();
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   App::parse(std::move(words));
+}
+
+std::vector<std::string> Parser::as_meant() const {
+  std::vector<std::string> words = words_;
+  bool is_value = false;
+  bool may_be_option = true;
+  for (std::string& word : words) {
+    if (std::exchange(is_value, false)) continue;
+    if (word == "--") may_be_option = false;
+    if (may_be_option && ends_like_path(*this, word)) throw CLI::ValidationError("unknown option " + word);
+    is_value = may_be_option && takes_next_word(*this, word);
+    if (takes_words_ && word.starts_with('[')) word.insert(word.begin(), bracket_mark);
+  }
+  return words;
+}
+
+CLI::Option* Parser::add_words(const std::string& name, std::vector<std::string>& words) {
+  takes_words_ = true;
+  return App::add_option(name, words)->transform(without_mark);
 }
 
 void Parser::exclude(CLI::Option* option, CLI::Option* other) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,8 +18,16 @@ namespace grex::cli {
 /// CLI11's parser for the words of one command line. It can leave out the options
 /// that no word may name: to make the two dozen of a command takes many times as long
 /// as to parse with them. Their part is played by one that is never given.
-class Parser : public CLI::App {
+class Parser : private CLI::App {
  public:
+  using App::allow_extras;
+  using App::callback;
+  using App::get_help_ptr;
+  using App::get_option_no_throw;
+  using App::get_options;
+  using App::help;
+  using App::remaining;
+
   enum class Makes { named_options, all_options };
   Parser(const Invocation& invocation, Makes makes);
 
@@ -29,8 +39,12 @@ class Parser : public CLI::App {
   /// mistake, and where --help or --version is given.
   void read();
 
-  /// The two may not be given together. Use this instead of CLI::Option::excludes.
+  /// The two may not be given together; either may have been left out. CLI::Option::excludes
+  /// would refuse two that were.
   static void exclude(CLI::Option* option, CLI::Option* other);
+
+  /// Any number of words, whatever they are.
+  CLI::Option* add_words(const std::string& name, std::vector<std::string>& words);
 
   // As those of CLI::App.
   template <class... Rest>
@@ -54,9 +68,11 @@ class Parser : public CLI::App {
 
  private:
   [[nodiscard]] bool is_made(std::string_view names) const;
+  [[nodiscard]] std::vector<std::string> as_meant() const;
 
   Makes makes_;
   std::vector<std::string> words_;
+  bool takes_words_ = false;
   CLI::App nowhere_;
   CLI::Option* never_given_ = nowhere_.get_help_ptr();
 };

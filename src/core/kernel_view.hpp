@@ -11,12 +11,12 @@ namespace grex::core {
 /// The machine's flock(2) locks as the kernel listed them at one moment.
 class KernelView {
  public:
-  /// Reads /proc; an unreadable /proc gives a view that knows nothing. Where the
-  /// view is complete, it can tell of files on these mounts.
-  static KernelView take(const std::vector<Mount>& mounts = {});
+  /// Reads /proc; an unreadable /proc gives a view that knows nothing. It may be
+  /// complete for files on these mounts, and is for no others.
+  static KernelView take(const std::vector<Mount>& mounts);
 
   /// Looks again, some times at most, where the list changed meanwhile, and has
-  /// what any of the looks showed.
+  /// what any of the looks showed. It is complete for no file.
   static KernelView take_steady();
 
   enum class Scope {

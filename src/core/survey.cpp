@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "sys/proc.hpp"
+#include "sys/file.hpp"
 
 namespace grex::core {
 namespace {

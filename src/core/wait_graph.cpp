@@ -62,7 +62,7 @@ bool only_waits(const WaitingProcess& process) {
 }
 
 Look look() {
-  const KernelView view = KernelView::take();
+  const KernelView view = KernelView::take({});
   std::map<pid_t, WaitingProcess> waiting;
   for (const KernelLock& lock : view.all()) {
     if (is_holder(lock) || lock.pid <= 0) continue;

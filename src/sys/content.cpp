@@ -45,7 +45,7 @@ class HeldBack {
 // of whichever opening, lest a crash leave the file empty (fs/ext4/file.c,
 // ext4_release_file; fs/xfs/xfs_file.c, xfs_file_release; fs/btrfs/file.c,
 // btrfs_release_file). What will be worth nothing after a crash may stay in memory:
-// for it, a close comes before it is written.
+// for it, a close comes before it is written. Other file systems lose an open by it.
 void spare_the_disk(int truncated) {
   (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
@@ -61,7 +61,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 }
 
 Result<std::string> read_start(int fd, std::size_t limit) {
-  std::array<char, 4096> piece;  // more than a page of a file in /proc is never read at once
+  std::array<char, 4096> piece;  // most such files are shorter, and every page of the stack costs
   std::string text;
   while (text.size() < limit) {
     const std::size_t want = std::min(limit - text.size(), piece.size());

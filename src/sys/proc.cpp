@@ -37,6 +37,7 @@ std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
 // The size of /proc/PID/fd is the number of descriptors, since Linux 6.2 (fs/proc/fd.c,
 // proc_readfd_count); before, it is 0, also that of ours. To ask for it is quicker than
 // to list them, and most of a machine's processes may be the kernel's, which have none.
+// A process whose main thread has ended shows none either, nor does its list.
 bool has_no_descriptor(const std::string& directory) {
   const auto size_of = [](const std::string& path) {
     struct stat st;

@@ -75,8 +75,8 @@ struct OpenDescriptor {
   bool is_regular = false;  ///< a regular file
 };
 
-/// A process's descriptors; nullopt where they may not be looked at (another
-/// user's process).
+/// A process's descriptors, as its main thread has them; nullopt where they may not
+/// be looked at (another user's process).
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid);
 
 /// The path of the file behind a descriptor, as path_of(int) in sys/file.hpp.

@@ -2,9 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-
 #include "cli/options.hpp"
 
 using namespace grex;
@@ -14,14 +11,18 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// The options, beside --help, that are made for these words.
+// The options that are made for these words, beside the --help that CLI11 always makes.
 Words made_for(const Words& words) {
+  cli::GlobalOptions global;
   cli::LockOptions options;
+  std::string every;
   Parser parser({"run", words}, Parser::Makes::named_options);
   cli::add_lock_options(parser, options);
+  parser.add_flag("--every{2}", every, "");
+  cli::add_global_options(parser, global);
   Words names;
   for (const CLI::Option* const option : parser.get_options()) {
-    if (option != parser.get_help_ptr()) names.push_back(option->get_name());
+    if (option->get_description() != "Print this help message and exit") names.push_back(option->get_name());
   }
   return names;
 }
@@ -34,6 +35,9 @@ TEST_CASE("a parser makes the options that a word may name, and no others") {
   CHECK(made_for({"--timeout=5", "--times"}) == Words{"PATH", "--timeout"});
   CHECK(made_for({"-nw5"}) == Words{"PATH", "--nonblock", "--timeout"});
   CHECK(made_for({"-w", "-s"}) == Words{"PATH", "--shared", "--timeout"});
+  CHECK(made_for({"--every=5"}) == Words{"PATH", "--every"});
+  CHECK(made_for({"-nh"}) == Words{"PATH", "--nonblock", "--help"});
+  CHECK(made_for({"--version", "--json"}) == Words{"PATH", "--version", "--json"});
 }
 
 TEST_CASE("options that exclude each other do so wherever the words name both") {

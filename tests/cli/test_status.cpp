@@ -373,8 +373,17 @@ TEST_CASE("a path in brackets is one path") {
     const json document = json::parse(finish(words, {.directory = dir.path()}).out);
     CHECK(document["locks"][0]["target"] == dir / "[a,b]");
   }
-  CHECK(run_tool({"run", "[a,b]", "--", "test", "-e", "[a,b]/.grex-lock"}, {.directory = dir.path()}).ended ==
-        exited(0));
+  for (const auto& words : {grex_lock({"run", "[a,b]"}), grex_lock({"run", "-n", "[a,b]"})}) {
+    const auto with_command = [&words](Words command) {
+      command.insert(command.begin(), words.begin(), words.end());
+      return command;
+    };
+    CHECK(finish(with_command({"--", "test", "-e", "[a,b]/.grex-lock"}), {.directory = dir.path()}).ended == exited(0));
+    const auto missing = finish(with_command({"[none]", "--", "true"}), {.directory = dir.path()});
+    CHECK(missing.err.starts_with("grex-lock: not found: [none]: "));
+    const auto forgotten = finish(with_command({"[none]"}), {.directory = dir.path()});
+    CHECK(forgotten.err.find("[a,b]' -- '[none]'\n") != std::string::npos);
+  }
 }
 
 TEST_CASE("permits in a directory that cannot be listed are unknown rather than absent, and held where that is known") {

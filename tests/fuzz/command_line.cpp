@@ -1,8 +1,6 @@
 // The words of a command line: where they are cut, and the options in them. No
 // command is run.
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 
 #include "cli/invocation.hpp"
@@ -42,8 +40,7 @@ bool ends_one_of(const std::vector<std::string>& words, const std::string& text)
 // Every value is a word, or the end of one, as it was given.
 void check_texts(const cli::LockOptions& options, const std::vector<std::string>& words) {
   for (const std::string& path : options.paths) {
-    const bool is_marked = path.starts_with("./[");
-    require(!path.empty() && (ends_one_of(words, path) || (is_marked && ends_one_of(words, path.substr(2)))));
+    require(!path.empty() && ends_one_of(words, path));
   }
   for (const cli::NamedLock& lock : options.locks) {
     require(!lock.path.empty());
@@ -72,18 +69,10 @@ void define(cli::Parser& parser, Options& options) {
   parser.set_help("Takes locks.", "grex-lock run", "");
 }
 
-// Of CLI11's own, a word in brackets would be a list.
-std::vector<std::string> as_meant(std::vector<std::string> paths) {
-  for (std::string& path : paths) {
-    if (path.starts_with('[')) path.insert(0, "./");
-  }
-  return paths;
-}
-
-// What a parser that has all options makes of the words; nullopt where it refuses them.
-std::optional<Options> parsed_with_all(const Invocation& invocation) {
+// What a parser makes of the words; nullopt where it refuses them.
+std::optional<Options> parsed(const Invocation& invocation, cli::Parser::Makes makes) {
   Options options;
-  cli::Parser parser(invocation, cli::Parser::Makes::all_options);
+  cli::Parser parser(invocation, makes);
   define(parser, options);
   try {
     parser.read();
@@ -95,7 +84,8 @@ std::optional<Options> parsed_with_all(const Invocation& invocation) {
 
 void check_options(const Invocation& invocation) {
   Options options;
-  const auto with_all = parsed_with_all(invocation);
+  const auto with_all = parsed(invocation, cli::Parser::Makes::all_options);
+  require(parsed(invocation, cli::Parser::Makes::named_options) == with_all);
   if (const auto outcome = cli::parse(invocation, options, define)) {
     require(!with_all);
     require(outcome->failure.has_value() == (outcome->exit_code != 0));
@@ -106,7 +96,7 @@ void check_options(const Invocation& invocation) {
   require(!options.global.json || invocation.json);
   check_texts(options.lock, invocation.arguments);
   check_limits(options.lock);
-  if (invocation.has_only_paths()) require(options == Options{{}, {.paths = as_meant(invocation.arguments)}});
+  if (invocation.has_only_paths()) require(options == Options{{}, {.paths = invocation.arguments}});
 }
 
 }  // namespace

@@ -2,9 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 #include "support/temp_dir.hpp"
@@ -22,6 +27,35 @@ TEST_CASE("content is replaced as a whole and the start of it read") {
   CHECK(*sys::read_start(fd.get(), 200) == "new");
   CHECK(sys::replace_content(fd.get(), ""));
   CHECK(test::content_of(dir / "file").empty());
+}
+
+namespace {
+
+// What inotify(7) told of one file, without a word twice in a row.
+std::vector<std::uint32_t> told(int inotify) {
+  alignas(inotify_event) std::array<char, 4096> buffer;
+  const ssize_t size = ::read(inotify, buffer.data(), buffer.size());
+  std::vector<std::uint32_t> events;
+  for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(sizeof(inotify_event))) {
+    const std::uint32_t mask = reinterpret_cast<const inotify_event*>(buffer.data() + at)->mask;
+    if (events.empty() || events.back() != mask) events.push_back(mask);
+  }
+  return events;
+}
+
+}  // namespace
+
+TEST_CASE("between the truncation and what is written then a close keeps the disk out of it") {
+  const TempDir dir;
+  test::write_file(dir / "file", "old");
+  const UniqueFd fd(::open((dir / "file").c_str(), O_RDWR | O_CLOEXEC));
+  const UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  ::inotify_add_watch(inotify.get(), (dir / "file").c_str(), IN_MODIFY | IN_CLOSE);
+  CHECK(sys::replace_content(fd.get(), "new"));
+  CHECK(told(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY, IN_CLOSE_NOWRITE, IN_MODIFY});
+  CHECK(sys::replace_content(fd.get(), ""));
+  CHECK(sys::replace_content(fd.get(), "new"));
+  CHECK(told(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY});
 }
 
 TEST_CASE("a long file is read up to the limit") {
