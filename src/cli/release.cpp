@@ -104,11 +104,13 @@ std::variant<std::vector<core::Target>, Failure> find_targets(const std::string&
   return targets;
 }
 
-// Ends the hold, and comes back when its locks are free: they are before a
-// process is seen to have ended.
+// Ends the hold, which may be stopped, and comes back when its locks are free: they are
+// before a process is seen to have ended. SIGTERM comes last, so that nothing disturbs
+// the end: a SIGCONT takes back the SIGSTOP by which a debugger, or LeakSanitizer,
+// attaches to it, and that waits for ever.
 Result<void> end(const core::Hold& hold) {
-  if (auto told = sys::signal_process(hold.process.get(), SIGTERM); !told) return told;
   if (auto woken = sys::signal_process(hold.process.get(), SIGCONT); !woken) return woken;
+  if (auto told = sys::signal_process(hold.process.get(), SIGTERM); !told) return told;
   sys::wait_for_end(hold.process.get());
   return {};
 }
