@@ -22,7 +22,6 @@ class Parser : private CLI::App {
  public:
   using App::allow_extras;
   using App::callback;
-  using App::get_help_ptr;
   using App::get_option_no_throw;
   using App::get_options;
   using App::help;

@@ -21,9 +21,17 @@ TriedLock try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? TriedLock::free : TriedLock::held;
 }
 
+// Whether the very lock is listed, which needs no list of mounts to be believed.
+bool shows_lock_of(const StackEntry& entry, const KernelView& view) {
+  const auto locks = view.on(entry.file);
+  const auto is_its = [&entry](const KernelLock& lock) { return is_holder(lock) && lock.pid == entry.pid; };
+  return std::any_of(locks.begin(), locks.end(), is_its);
+}
+
 }  // namespace
 
 Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
+  if (shows_lock_of(entry, view)) return Liveness::live;
   auto locks = view.on(entry.file);
   std::erase_if(locks, std::not_fn(is_holder));
   if (locks.empty()) {
@@ -33,8 +41,7 @@ Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
     const bool not_listed = tried == TriedLock::unknown && view.is_complete_for(entry.file);
     return tried == TriedLock::free || not_listed ? Liveness::dropped : Liveness::live;
   }
-  const auto is_its = [&entry](const KernelLock& lock) { return lock.pid == entry.pid; };
-  if (!view.sees_every_process() || std::any_of(locks.begin(), locks.end(), is_its)) return Liveness::live;
+  if (!view.sees_every_process()) return Liveness::live;
   // Whoever holds it exclusively holds it alone; beside a sharer, the entry's
   // process may be one that the list missed.
   const bool nobody_missed = locks.front().mode == sys::Mode::exclusive || view.is_complete_for(entry.file);
@@ -45,15 +52,10 @@ Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
 std::vector<VerifiedEntry> verify(const TierStack& stack) {
   std::vector<VerifiedEntry> verified;
   if (stack.empty()) return verified;
-  // Most often each entry's own lock is listed: what is seen needs no list of mounts,
-  // which takes longer to read, to be believed.
+  // The mounts take longer to read than the locks, and most often there is no need.
   const KernelView list = KernelView::take({});
-  const auto is_listed = [&list](const StackEntry& entry) {
-    const auto locks = list.on(entry.file);
-    const auto is_its = [&entry](const KernelLock& lock) { return is_holder(lock) && lock.pid == entry.pid; };
-    return std::any_of(locks.begin(), locks.end(), is_its);
-  };
-  const bool is_enough = std::all_of(stack.begin(), stack.end(), is_listed);
+  const auto is_shown = [&list](const StackEntry& entry) { return shows_lock_of(entry, list); };
+  const bool is_enough = std::all_of(stack.begin(), stack.end(), is_shown);
   const KernelView view = is_enough ? list : KernelView::take(visible_mounts());
   for (const StackEntry& entry : stack) verified.push_back({entry, liveness_of(entry, view)});
   return verified;
