@@ -5,11 +5,11 @@
 #include <new>
 
 #include "base/exit_code.hpp"
-#include "cli/commands.hpp"
-#include "cli/invocation.hpp"
-#include "cli/output.hpp"
-#include "sys/file.hpp"
-#include "sys/terminal.hpp"
+#include "cli/args/command_line.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/report/output.hpp"
+#include "sys/file/file.hpp"
+#include "sys/terminal/terminal.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/status_text.hpp"
+#include "cli/commands/status_text.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 

@@ -1,8 +1,8 @@
-#include "cli/parser.hpp"
+#include "cli/args/parser.hpp"
 
 #include <doctest/doctest.h>
 
-#include "cli/options.hpp"
+#include "cli/args/options.hpp"
 
 using namespace grex;
 using cli::Parser;

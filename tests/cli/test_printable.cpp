@@ -1,4 +1,4 @@
-#include "cli/printable.hpp"
+#include "cli/report/printable.hpp"
 
 #include <doctest/doctest.h>
 

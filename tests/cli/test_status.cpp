@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/record.hpp"
+#include "core/lock/record.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 

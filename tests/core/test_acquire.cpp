@@ -1,4 +1,4 @@
-#include "core/acquire.hpp"
+#include "core/lock/acquire.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>

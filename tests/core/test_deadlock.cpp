@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "core/deadlock.hpp"
+#include "core/inspect/deadlock.hpp"
 
 using namespace grex::core;
 using grex::sys::FileId;

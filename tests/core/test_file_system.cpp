@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/file_system.hpp"
+#include "core/inspect/file_system.hpp"
 
 using namespace grex;
 using core::Weakness;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "core/layout.hpp"
+#include "core/lock/layout.hpp"
 
 using namespace grex::core;
 

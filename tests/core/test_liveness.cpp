@@ -1,11 +1,11 @@
-#include "core/liveness.hpp"
+#include "core/inspect/liveness.hpp"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
-#include "sys/file.hpp"
+#include "sys/file/file.hpp"
 
 using namespace grex;
 using core::KernelLock;

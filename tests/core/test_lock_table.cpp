@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 #include <sys/sysmacros.h>
 
-#include "core/lock_table.hpp"
+#include "core/inspect/proc_locks.hpp"
 
 using namespace grex;
 using core::KernelLock;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "core/process_text.hpp"
+#include "sys/process/proc_text.hpp"
 
 using namespace grex::core;
 

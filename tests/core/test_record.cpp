@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/record.hpp"
+#include "core/lock/record.hpp"
 
 using namespace grex::core;
 

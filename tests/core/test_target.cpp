@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "core/target.hpp"
+#include "core/lock/target.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex;

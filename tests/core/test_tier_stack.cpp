@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "core/tier_stack.hpp"
+#include "core/lock/tier_stack.hpp"
 
 using namespace grex;
 using core::Reentrant;

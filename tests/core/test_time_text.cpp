@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "core/time_text.hpp"
+#include "base/time_text.hpp"
 
 using namespace grex::core;
 using namespace std::chrono_literals;

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "cli/invocation.hpp"
-#include "cli/options.hpp"
-#include "cli/parser.hpp"
+#include "cli/args/command_line.hpp"
+#include "cli/args/options.hpp"
+#include "cli/args/parser.hpp"
 #include "fuzz.hpp"
 
 using namespace grex;

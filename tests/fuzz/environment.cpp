@@ -1,8 +1,8 @@
 // /proc/PID/environ, in which the tier stack of another process is looked for.
 
-#include "core/process_text.hpp"
-#include "core/tier_stack.hpp"
+#include "core/lock/tier_stack.hpp"
 #include "fuzz.hpp"
+#include "sys/process/proc_text.hpp"
 
 using namespace grex;
 using fuzz::require;

@@ -1,6 +1,6 @@
 // Names of files, any of which may look like a lock file's.
 
-#include "core/layout.hpp"
+#include "core/lock/layout.hpp"
 #include "fuzz.hpp"
 
 using namespace grex;

@@ -1,6 +1,6 @@
 // /proc/locks, and the lock: lines of /proc/PID/fdinfo/N.
 
-#include "core/lock_table.hpp"
+#include "core/inspect/proc_locks.hpp"
 
 #include <sys/sysmacros.h>
 
@@ -8,7 +8,7 @@
 #include <array>
 #include <cstdio>
 
-#include "core/kernel_view.hpp"
+#include "core/inspect/kernel_view.hpp"
 #include "fuzz.hpp"
 
 using namespace grex;

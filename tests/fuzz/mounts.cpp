@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/file_system.hpp"
+#include "core/inspect/file_system.hpp"
 #include "fuzz.hpp"
 
 using namespace grex;

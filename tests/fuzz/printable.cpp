@@ -1,6 +1,6 @@
 // Text from outside on its way to a terminal, or to a shell that it is pasted in.
 
-#include "cli/printable.hpp"
+#include "cli/report/printable.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // /proc/PID/stat, cmdline, status, fdinfo, and /etc/passwd: what other users'
 // processes are called and say of themselves.
 
-#include "core/process_text.hpp"
+#include "sys/process/proc_text.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // The holder record, read from a file that others may write to; and written, of
 // a command, a directory and a note that may be anything.
 
-#include "core/record.hpp"
+#include "core/lock/record.hpp"
 
 #include "fuzz.hpp"
 

@@ -1,14 +1,14 @@
 // What is told of locks, of names, notes and commands that may be anything: as
 // text no terminal obeys any of it, and as JSON it is one line.
 
-#include "cli/status_text.hpp"
+#include "cli/commands/status_text.hpp"
 
 #include <algorithm>
 
-#include "cli/failure.hpp"
-#include "cli/holder_line.hpp"
-#include "cli/printable.hpp"
-#include "cli/report_json.hpp"
+#include "cli/report/failure.hpp"
+#include "cli/report/holder_text.hpp"
+#include "cli/report/json.hpp"
+#include "cli/report/printable.hpp"
 #include "fuzz.hpp"
 #include "shown_text.hpp"
 

@@ -1,6 +1,6 @@
 // GREX_LOCK_STACK, which anyone may have written.
 
-#include "core/tier_stack.hpp"
+#include "core/lock/tier_stack.hpp"
 
 #include <algorithm>
 

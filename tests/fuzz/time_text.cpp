@@ -1,6 +1,6 @@
 // Durations as users write them, and the times in holder records.
 
-#include "core/time_text.hpp"
+#include "base/time_text.hpp"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // The values of options, on the command line and in the environment.
 
-#include "cli/values.hpp"
+#include "cli/args/option_values.hpp"
 
 #include <algorithm>
 

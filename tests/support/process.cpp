@@ -16,10 +16,10 @@
 #include <ostream>
 #include <stdexcept>
 
-#include "core/lock_table.hpp"
-#include "sys/content.hpp"
-#include "sys/file.hpp"
-#include "sys/proc.hpp"
+#include "core/inspect/proc_locks.hpp"
+#include "sys/file/file.hpp"
+#include "sys/file/io.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::test {
 namespace {

@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "sys/content.hpp"
-#include "sys/proc.hpp"
+#include "sys/file/io.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::test {
 namespace {

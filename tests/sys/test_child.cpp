@@ -1,4 +1,4 @@
-#include "sys/child.hpp"
+#include "sys/process/child.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

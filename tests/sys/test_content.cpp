@@ -1,4 +1,4 @@
-#include "sys/content.hpp"
+#include "sys/file/io.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "sys/file.hpp"
+#include "sys/file/file.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "sys/flock.hpp"
+#include "sys/lock/flock.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

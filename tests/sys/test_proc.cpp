@@ -1,4 +1,4 @@
-#include "sys/proc.hpp"
+#include "sys/process/proc.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

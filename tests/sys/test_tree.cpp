@@ -6,7 +6,7 @@
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
-#include "sys/tree.hpp"
+#include "sys/file/walk.hpp"
 
 using namespace grex::test;
 using grex::sys::walk_tree;

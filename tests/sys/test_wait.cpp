@@ -1,4 +1,4 @@
-#include "sys/wait.hpp"
+#include "sys/lock/flock_wait.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "sys/wait_any.hpp"
+#include "sys/lock/flock_wait_any.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

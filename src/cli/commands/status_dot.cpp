@@ -1,0 +1,102 @@
+#include "cli/commands/status_dot.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "cli/report/printable.hpp"
+#include "core/lock/layout.hpp"
+
+namespace grex::cli {
+namespace {
+
+using core::Party;
+
+// A string of DOT: only the quote and the backslash are special in it, but a
+// backslash and n begin a line of a label.
+std::string dot_string(std::string_view text) {
+  std::string dot = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') dot += '\\';
+    dot += c;
+  }
+  return dot + "\"";
+}
+
+std::string label(std::string_view first, std::string_view second) {
+  std::string both = dot_string(first);
+  both.pop_back();
+  return both + "\\n" + dot_string(second).substr(1);
+}
+
+class Graph {
+ public:
+  explicit Graph(const StatusReport& report) {
+    for (const core::DeadlockReport& deadlock : report.deadlocks) {
+      for (std::size_t i = 0; i < deadlock.size(); ++i) {
+        const Party& next = deadlock[(i + 1) % deadlock.size()].party;
+        add_process(deadlock[i].party);
+        const auto place = core::lock_place_of(deadlock[i].waits_for);
+        add_lock(deadlock[i].waits_for, place ? core::name_of(place->tier) : "flock");
+        red_.insert({id_of(deadlock[i].party), deadlock[i].waits_for});
+        red_.insert({deadlock[i].waits_for, id_of(next)});
+      }
+    }
+    edges_ = red_;
+    for (const core::LockReport& lock : report.locks) {
+      if (lock.file.holders.empty() && lock.file.waiters.empty()) continue;
+      add_lock(lock.path, core::name_of(lock.tier));
+      for (const Party& party : lock.file.waiters) edges_.insert({add_process(party), lock.path});
+      for (const Party& party : lock.file.holders) {
+        if (party.alive != false) edges_.insert({lock.path, add_process(party)});
+      }
+    }
+  }
+
+  [[nodiscard]] std::string text() const {
+    std::string dot = "digraph \"grex-lock\" {\n  rankdir=LR;\n";
+    for (const auto& [path, tier] : locks_) {
+      const std::string name = path.empty() ? "a lock" : printable(path);
+      dot += fmt::format("  {} [shape=box, label={}];\n", dot_string(printable(path)), label(tier, name));
+    }
+    for (const auto& [id, party] : processes_) {
+      const std::string user = party.user ? " " + printable(*party.user) : "";
+      constexpr std::size_t longest = 60;
+      dot += fmt::format("  {} [label={}];\n", dot_string(id),
+                         label(id + user, cut_to(shell_line(party.command), longest)));
+    }
+    for (const auto& edge : edges_) {
+      const bool is_wait = processes_.contains(edge.first);
+      dot += fmt::format("  {} -> {} [label=\"{}\"{}{}];\n", dot_string(printable(edge.first)),
+                         dot_string(printable(edge.second)), is_wait ? "waits for" : "held by",
+                         is_wait ? ", style=dashed" : "", red_.contains(edge) ? ", color=red" : "");
+    }
+    return dot + "}\n";
+  }
+
+ private:
+  // A path begins with '/', so no process is taken for a lock.
+  static std::string id_of(const Party& party) { return party.pid ? std::to_string(*party.pid) : "?"; }
+
+  std::string add_process(const Party& party) {
+    std::string id = id_of(party);
+    if (!party.pid) id += std::to_string(++unknown_);  // whoever has no number here is somebody else each time
+    processes_.emplace(id, party);
+    return id;
+  }
+  void add_lock(const std::string& path, std::string_view tier) { locks_.emplace(path, tier); }
+
+  std::map<std::string, std::string> locks_;  // by path, the tier
+  std::map<std::string, Party> processes_;
+  unsigned unknown_ = 0;
+  std::set<std::pair<std::string, std::string>> edges_;
+  std::set<std::pair<std::string, std::string>> red_;
+};
+
+}  // namespace
+
+std::string status_graph(const StatusReport& report) { return Graph(report).text(); }
+
+}  // namespace grex::cli

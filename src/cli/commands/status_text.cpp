@@ -1,0 +1,272 @@
+#include "cli/commands/status_text.hpp"
+
+#include <fmt/color.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "cli/report/caveats.hpp"
+#include "cli/report/printable.hpp"
+
+namespace grex::cli {
+namespace {
+
+using core::LockReport;
+using core::LockState;
+using core::Party;
+using fmt::terminal_color;
+
+// A line in the making: pieces, each in one style, cut as a whole.
+class Line {
+ public:
+  explicit Line(const TextStyle& style) : style_(style) {}
+
+  void add(std::string_view piece, fmt::text_style look = {}) {
+    if (is_cut_) return;
+    std::string shown(piece);
+    if (style_.columns) shown = cut_to(std::move(shown), left_columns());
+    is_cut_ = shown != piece;
+    width_ += width_of(shown);
+    text_ += style_.colored == Colored::yes ? fmt::format(look, "{}", shown) : shown;
+  }
+  // Its end tells most: the start gives way where there is too little room, for
+  // what is to follow too.
+  void add_path(std::string_view path, std::string_view following = {}) {
+    constexpr std::size_t shortest = 12;
+    const std::size_t reserved = std::min(width_of(following), left_columns());
+    const std::size_t room = std::max(left_columns() - reserved, std::min(shortest, left_columns()));
+    add(style_.columns ? cut_front_to(path, room) : std::string(path));
+    add(following);
+  }
+  [[nodiscard]] std::string ended() const {
+    const auto end = text_.find_last_not_of(' ');
+    return text_.substr(0, end == std::string::npos ? 0 : end + 1) + "\n";
+  }
+
+ private:
+  [[nodiscard]] std::size_t left_columns() const {
+    const std::size_t all = style_.columns.value_or(std::string::npos);
+    return all - std::min(all, width_);
+  }
+
+  const TextStyle& style_;
+  std::string text_;
+  std::size_t width_ = 0;
+  bool is_cut_ = false;
+};
+
+// One process below its lock, in words.
+struct Row {
+  std::string label;
+  std::string pid;
+  std::string user;
+  std::string time;
+  std::string command;  // with its note, and where it stands in its tree
+  std::string details;  // for those who want everything
+  bool is_stuck = false;
+};
+
+struct Widths {
+  std::size_t tier = 0;
+  std::size_t state = 0;
+  std::size_t label = 0;
+  std::size_t pid = 0;
+  std::size_t user = 0;
+  std::size_t time = 0;
+
+  void fit(const Row& row) {
+    label = std::max(label, width_of(row.label));
+    pid = std::max(pid, width_of(row.pid));
+    user = std::max(user, width_of(row.user));
+    time = std::max(time, width_of(row.time));
+  }
+};
+
+std::string pid_of(const Party& party) { return party.pid ? std::to_string(*party.pid) : "?"; }
+
+std::string command_of(const Party& party) {
+  std::string text;
+  if (party.alive == false) text += "(gone) ";
+  if (party.note && !party.note->empty()) text += fmt::format("[{}] ", printable(*party.note));
+  text += shell_line(party.command);
+  return text;
+}
+
+std::string details_of(const Party& party) {
+  std::vector<std::string> known;
+  if (!party.cwd.empty()) known.push_back("in " + printable(party.cwd));
+  if (party.since) known.push_back("since " + core::to_text(*party.since));
+  if (party.verb && !party.verb->empty()) known.push_back(fmt::format("by 'grex-lock {}'", printable(*party.verb)));
+  if (party.mode == sys::Mode::shared) known.emplace_back("shared");
+  return fmt::format("{}", fmt::join(known, ", "));
+}
+
+Row row_of(const Party& party, const StatusReport& report, const std::string& indent) {
+  const core::UtcTime now = report.taken_at;
+  Row row;
+  row.pid = pid_of(party);
+  // Here, that number would mean somebody else.
+  if (!party.host.empty() && party.host != report.host) row.pid += "@" + printable(party.host);
+  row.user = printable(party.user ? *party.user : party.uid ? std::to_string(*party.uid) : "");
+  if (party.since) row.time = core::to_text(now - *party.since);
+  row.command = indent + command_of(party);
+  row.details = details_of(party);
+  return row;
+}
+
+// The holders of one file, each followed by those of its children that have it too.
+void add_tree(const std::vector<Party>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
+              std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
+  const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
+  for (const Party& party : holders) {
+    if (party.parent != parent || party.slot != slot) continue;
+    rows.push_back(row_of(party, report, indent));
+    if (party.pid && party.alive == true) add_tree(holders, party.pid, slot, depth + 1, report, rows);
+  }
+}
+
+std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
+  std::vector<Row> rows;
+  std::set<std::optional<unsigned>> slots;
+  for (const Party& party : lock.file.holders) slots.insert(party.slot);
+  for (const auto slot : slots) {
+    const std::size_t first = rows.size();
+    add_tree(lock.file.holders, std::nullopt, slot, 0, report, rows);
+    if (first < rows.size()) rows[first].label = slot ? fmt::format("slot {}", *slot) : "held by";
+  }
+  if (lock.file.state == LockState::held && rows.empty()) {
+    rows.emplace_back();
+    rows.back().label = "held by";
+    rows.back().command = "a process that can't be seen from here";
+  }
+  for (const Party& party : lock.file.waiters) {
+    rows.push_back(row_of(party, report, ""));
+    rows.back().label = "waiting";
+    rows.back().is_stuck = party.pid && stuck.contains(*party.pid);
+  }
+  return rows;
+}
+
+fmt::text_style look_of(LockState state) {
+  switch (state) {
+    case LockState::held:
+      return fmt::fg(terminal_color::yellow);
+    case LockState::free:
+      return fmt::fg(terminal_color::green);
+    case LockState::absent:
+      return fmt::emphasis::faint;
+    case LockState::unknown:
+      break;
+  }
+  return fmt::fg(terminal_color::red);
+}
+
+std::string state_of(const LockReport& lock) {
+  const bool is_held = lock.file.state == LockState::held;
+  if (is_held && lock.file.mode == sys::Mode::shared) return "shared";
+  std::string text(core::name_of(lock.file.state));
+  if (is_held && lock.tier == core::Tier::semaphore) {
+    text += lock.slots == 0 ? fmt::format(" {}", lock.used) : fmt::format(" {}/{}", lock.used, lock.slots);
+  }
+  return text;
+}
+
+// What is not to be relied on where its file lies.
+std::string weakness_of(const LockReport& lock) {
+  return lock.file_system ? printable(weakness_line(*lock.file_system)) : std::string();
+}
+
+std::string evidence_of(const LockReport& lock) {
+  std::string known =
+      fmt::format("evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
+  if (lock.file_system) known += ", file system: " + printable(lock.file_system->type);
+  if (!lock.file.why_unknown.empty()) known += fmt::format("; {}", lock.file.why_unknown);
+  return known;
+}
+
+void add_lock(const LockReport& lock, const std::string& weakness, const std::vector<Row>& rows, const Widths& widths,
+              const TextStyle& style, std::string& text) {
+  Line line(style);
+  line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
+  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), look_of(lock.file.state));
+  line.add_path(printable(lock.path));
+  text += line.ended();
+  if (style.telling == Telling::everything && lock.file.state != LockState::absent) {
+    Line more(style);
+    more.add("  " + evidence_of(lock), fmt::emphasis::faint);
+    text += more.ended();
+  }
+  if (!weakness.empty()) {
+    Line warning(style);
+    warning.add("  " + weakness, fmt::fg(terminal_color::yellow));
+    text += warning.ended();
+  }
+  for (const Row& row : rows) {
+    Line told(style);
+    told.add(fmt::format("  {:<{}}  ", row.label, widths.label));
+    told.add(fmt::format("{:>{}}  ", row.pid, widths.pid),
+             row.is_stuck ? fmt::fg(terminal_color::red) : fmt::text_style(fmt::emphasis::bold));
+    if (widths.user > 0) told.add(fmt::format("{:<{}}  ", row.user, widths.user));
+    if (widths.time > 0) told.add(fmt::format("{:>{}}  ", row.time, widths.time));
+    told.add(row.command);
+    text += told.ended();
+    if (style.telling == Telling::briefly || row.details.empty()) continue;
+    Line details(style);
+    details.add(fmt::format("  {:<{}}  {}", "", widths.label, row.details), fmt::emphasis::faint);
+    text += details.ended();
+  }
+}
+
+void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
+  Line title(style);
+  title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
+  title.add(deadlock.size() == 1 ? "this process waits for a lock that it has itself, until it gives up"
+                                 : "each waits for a lock that the next one has, until one of them gives up");
+  text += title.ended();
+  for (std::size_t i = 0; i < deadlock.size(); ++i) {
+    const auto& [party, lock] = deadlock[i];
+    Line line(style);
+    line.add("  ");
+    line.add(pid_of(party), fmt::fg(terminal_color::red));
+    line.add("  " + command_of(party));
+    text += line.ended();
+    Line wait(style);
+    wait.add("    waits for ");
+    const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].party);
+    wait.add_path(lock.empty() ? "a lock" : printable(lock), fmt::format(", which {} has", holder));
+    text += wait.ended();
+  }
+  text += "\n";
+}
+
+}  // namespace
+
+std::string status_text(const StatusReport& report, const TextStyle& style) {
+  std::set<pid_t> stuck;
+  std::string text;
+  for (const core::DeadlockReport& deadlock : report.deadlocks) {
+    add_deadlock(deadlock, style, text);
+    for (const core::StuckProcess& process : deadlock) stuck.insert(process.party.pid.value_or(0));
+  }
+  Widths widths;
+  std::vector<const LockReport*> locks;
+  std::vector<std::vector<Row>> rows;
+  for (const LockReport& lock : report.locks) {
+    if (style.telling == Telling::briefly && lock.file.state == LockState::absent) continue;
+    locks.push_back(&lock);
+    rows.push_back(rows_of(lock, report, stuck));
+    widths.tier = std::max(widths.tier, core::name_of(lock.tier).size());
+    widths.state = std::max(widths.state, state_of(lock).size());
+    for (const Row& row : rows.back()) widths.fit(row);
+  }
+  std::string told;  // once for all that follow each other on one file system
+  for (std::size_t i = 0; i < locks.size(); ++i) {
+    const std::string weakness = weakness_of(*locks[i]);
+    add_lock(*locks[i], weakness != told ? weakness : std::string(), rows[i], widths, style, text);
+    told = weakness;
+  }
+  return text;
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,89 @@
+#include "cli/locking/wait_progress.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
+#include "sys/file/io.hpp"
+#include "sys/terminal/terminal.hpp"
+
+namespace grex::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds before_the_first(1);
+constexpr std::chrono::seconds between_drawings(1);
+constexpr std::chrono::seconds between_lines(30);
+
+// It is redrawn every second, which a tenth would only make restless.
+std::string in_whole_seconds(std::chrono::milliseconds duration) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
+  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : core::to_text(duration);
+}
+
+bool have_changed(const core::Ahead& before, const core::Ahead& now) {
+  return before.holders != now.holders || before.written != now.written;
+}
+
+}  // namespace
+
+WaitingLine::WaitingLine(core::Queue queue, FindBusy busy)
+    : queue_(std::move(queue)), find_busy_(std::move(busy)), start_(steady_clock::now()) {
+  // Without a thread nothing is told; the wait itself goes on.
+  (void)thread_.start([this](int over) { tell_until(over); });
+}
+
+void WaitingLine::tell_until(int over) {
+  std::chrono::seconds pause = before_the_first;
+  while (!sys::is_over(over, pause)) {
+    tell(over);
+    pause = sys::is_terminal(STDERR_FILENO) ? between_drawings : between_lines;
+  }
+  if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase_line);
+}
+
+void WaitingLine::tell(int over) {
+  const bool draws = can_redraw_on_stderr();
+  const auto now = steady_clock::now();
+  if (!draws && noted_ && now - *noted_ < between_lines) return;
+  core::Ahead ahead = core::look_ahead(queue_);
+  if (!ahead_ || have_changed(*ahead_, ahead)) {
+    busy_ = find_busy_([over] { return sys::is_over(over, std::chrono::milliseconds(0)); });
+    if (sys::is_over(over, std::chrono::milliseconds(0))) return;
+  }
+  ahead_ = std::move(ahead);
+  std::string line;
+  if (draws) {
+    line = std::string(erase_line) + text_within(sys::columns_of(STDERR_FILENO) - 1);
+  } else {
+    line = text(printable(busy_.path), Detail::no_date) + "\n";
+    noted_ = now;
+  }
+  is_drawn_ = draws;
+  (void)sys::write_all(STDERR_FILENO, line, over);
+}
+
+std::string WaitingLine::text(const std::string& path, Detail detail) const {
+  std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(since(start_)), path);
+  if (ahead_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *ahead_->waiters);
+  if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
+  return text + ": " + holder_line(busy_.holders, core::utc_now(), detail);
+}
+
+// Where there is little room, less is told of the holder, and of the path its
+// end, which tells most.
+std::string WaitingLine::text_within(std::size_t columns) const {
+  constexpr std::size_t shortest_path = 20;
+  const std::string path = printable(busy_.path);
+  std::string whole = text(path, Detail::no_date);
+  if (width_of(whole) <= columns) return whole;
+  const std::size_t rest = width_of(text({}, Detail::brief));
+  const std::size_t left = columns - std::min(columns, rest);
+  return cut_to(text(cut_front_to(path, std::max(shortest_path, left)), Detail::brief), columns);
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,113 @@
+#include "cli/report/failure.hpp"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <cerrno>
+
+#include "base/exit_code.hpp"
+#include "cli/report/printable.hpp"
+#include "core/lock/target.hpp"
+
+namespace grex::cli {
+namespace {
+
+std::string_view what_of(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::not_found:
+      return "not found";
+    case ErrorKind::permission:
+      return "no permission";
+    case ErrorKind::unsafe_file:
+      return "unsafe lock file";
+    case ErrorKind::create:
+      return "cannot create";
+    case ErrorKind::io:
+      return "I/O error";
+    case ErrorKind::system:
+      return "the system refused";
+    case ErrorKind::exec:
+      return error.err == ENOENT ? "command not found" : "cannot run";
+    default:
+      return "internal error";
+  }
+}
+
+std::string why_of(const Error& error) {
+  if (error.kind == ErrorKind::unsafe_file) {
+    return error.err == ELOOP ? "it is a symbolic link" : "it is not a regular file";
+  }
+  if (error.kind == ErrorKind::permission && error.op == "flock") {
+    return "an exclusive lock needs permission to write here";
+  }
+  if (error.op == core::find_meta) return "no directory above it has .grex/, which keeps its lock in layout nested";
+  const char* const description = ::strerrordesc_np(error.err);
+  std::string why = description != nullptr ? description : "unknown error";
+  if (error.kind == ErrorKind::io || error.kind == ErrorKind::system) why += fmt::format(" ({})", error.op);
+  return why;
+}
+
+std::string hint_of(const Error& error) {
+  if (error.kind == ErrorKind::unsafe_file)
+    return "remove it if it does not belong there: grex-lock makes the file itself";
+  if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {
+    return "its file system has no locks, or cannot reach whoever keeps them: see how it is mounted";
+  }
+  if (error.op == core::find_meta) return "give a destination below a meta directory, or --layout flat";
+  return {};
+}
+
+}  // namespace
+
+Outcome failed(Failure failure) {
+  Outcome outcome;
+  outcome.exit_code = failure.exit_code;
+  outcome.failure = std::move(failure);
+  return outcome;
+}
+
+Outcome outcome_of(const sys::ChildEnd& end) {
+  Outcome outcome;
+  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
+  outcome.interrupted_by_user = end.from_terminal;
+  return outcome;
+}
+
+Failure failure_from(const Error& error) {
+  Failure failure;
+  failure.kind = error.kind;
+  failure.what = what_of(error);
+  failure.path = error.path;
+  failure.why = why_of(error);
+  failure.hint = hint_of(error);
+  failure.err = error.err;
+  failure.exit_code = exit_code_of(error.kind, error.err);
+  return failure;
+}
+
+Failure failure_from(const Error& error, core::Tier tier) {
+  Failure failure = failure_from(error);
+  failure.tier = tier;
+  return failure;
+}
+
+Failure usage_failure(std::string why, std::string hint) {
+  Failure failure;
+  failure.kind = ErrorKind::usage;
+  failure.what = "usage";
+  failure.why = std::move(why);
+  failure.hint = std::move(hint);
+  failure.exit_code = exit_code::usage;
+  return failure;
+}
+
+std::string to_text(const Failure& failure) {
+  std::string line = "grex-lock: " + failure.what;
+  if (!failure.path.empty()) line += ": " + printable(failure.path);
+  if (!failure.why.empty()) line += ": " + printable(failure.why);
+  line += "\n";
+  if (!failure.hint.empty()) line += "grex-lock: " + printable(failure.hint) + "\n";
+  return line;
+}
+
+}  // namespace grex::cli

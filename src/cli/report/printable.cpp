@@ -1,0 +1,145 @@
+#include "cli/report/printable.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace grex::cli {
+namespace {
+
+// Marks of direction, separators of lines, and what is not seen at all could make
+// a line read other than it is (Unicode: Bidi_Control, Default_Ignorable).
+bool misleads(std::uint32_t code) {
+  struct Range {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  constexpr std::array<Range, 7> ranges = {{{0xad, 0xad},
+                                            {0x61c, 0x61c},
+                                            {0x200b, 0x200f},
+                                            {0x2028, 0x202e},
+                                            {0x2060, 0x206f},
+                                            {0xfeff, 0xfeff},
+                                            {0xe0000, 0xe0fff}}};
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [code](const Range& range) { return code >= range.first && code <= range.last; });
+}
+
+// The length of the UTF-8 character at the start of the text; 0 if there is
+// none that may be shown. C1 controls (U+0080 to U+009F) may not: some
+// terminals obey them.
+std::size_t shown_character(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  std::uint32_t code = first & (0x7fU >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) return 0;
+    code = code << 6U | (byte(i) & 0x3fU);
+  }
+  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  return overlong || surrogate || misleads(code) || code < 0xa0 || code > 0x10ffff ? 0 : length;
+}
+
+// Whether a byte of UTF-8 belongs to the character that an earlier one began.
+bool continues_character(char byte) { return (static_cast<std::uint8_t>(byte) & 0xc0U) == 0x80; }
+
+// Each one's bytes.
+std::vector<std::string_view> characters_of(std::string_view text) {
+  std::vector<std::string_view> characters;
+  while (!text.empty()) {
+    std::size_t length = 1;
+    while (length < text.size() && continues_character(text[length])) ++length;
+    characters.push_back(text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  return characters;
+}
+
+bool needs_quotes(std::string_view word) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  return word.empty() || word.find_first_not_of(plain) != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string in_quotes(std::string_view word) {
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    if (const std::size_t length = shown_character(text)) {
+      shown += text.substr(0, length);
+      text.remove_prefix(length);
+      continue;
+    }
+    switch (text.front()) {
+      case '\n':
+        shown += "\\n";
+        break;
+      case '\t':
+        shown += "\\t";
+        break;
+      case '\r':
+        shown += "\\r";
+        break;
+      default:
+        shown += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text.front()));
+    }
+    text.remove_prefix(1);
+  }
+  return shown;
+}
+
+// By the columns that fmt pads to; no text has more of them than bytes.
+std::size_t width_of(std::string_view text) {
+  const std::size_t wide = text.size();
+  return wide - (fmt::formatted_size("{:<{}}", text, wide) - text.size());
+}
+
+std::string cut_to(std::string text, std::size_t columns) {
+  if (columns == 0) return {};
+  const auto characters = characters_of(text);
+  std::size_t width = 0;
+  std::size_t fits = 0;  // bytes that leave room for the mark
+  for (const std::string_view character : characters) {
+    width += width_of(character);
+    if (width > columns) return text.substr(0, fits) + "…";
+    if (width < columns) fits += character.size();
+  }
+  return text;
+}
+
+std::string cut_front_to(std::string_view text, std::size_t columns) {
+  if (columns == 0) return {};
+  auto characters = characters_of(text);
+  std::reverse(characters.begin(), characters.end());
+  std::size_t width = 0;
+  std::size_t fits = 0;
+  for (const std::string_view character : characters) {
+    width += width_of(character);
+    if (width > columns) return "…" + std::string(text.substr(text.size() - fits));
+    if (width < columns) fits += character.size();
+  }
+  return std::string(text);
+}
+
+std::string shell_line(const std::vector<std::string>& command) {
+  std::string line;
+  for (const std::string& word : command) {
+    if (!line.empty()) line += ' ';
+    line += needs_quotes(word) ? in_quotes(word) : word;
+  }
+  return printable(line);
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,156 @@
+#include "core/inspect/deadlock.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+
+namespace grex::core {
+namespace {
+
+using Index = std::size_t;
+using Indices = std::vector<Index>;
+using Flags = std::vector<bool>;
+
+// One side of the graph of processes and locks: what leads from one to others.
+struct Edges {
+  std::vector<Indices> of_process;  // the locks
+  std::vector<Indices> of_lock;     // the processes
+
+  void add(Index process, Index lock) {
+    of_process[process].push_back(lock);
+    of_lock[lock].push_back(process);
+  }
+};
+
+// Processes and locks by their place in a list; the processes by ascending pid.
+struct Graph {
+  std::vector<const WaitingProcess*> processes;
+  std::vector<sys::FileId> locks;
+  Edges waits;
+  Edges holds;
+
+  explicit Graph(const std::vector<WaitingProcess>& given) {
+    for (const WaitingProcess& process : given) processes.push_back(&process);
+    std::sort(processes.begin(), processes.end(), [](const auto* a, const auto* b) { return a->pid < b->pid; });
+    std::map<sys::FileId, Index> places;
+    const auto place_of = [&](sys::FileId lock) {
+      const auto [at, is_new] = places.emplace(lock, locks.size());
+      if (is_new) {
+        locks.push_back(lock);
+        waits.of_lock.emplace_back();
+        holds.of_lock.emplace_back();
+      }
+      return at->second;
+    };
+    waits.of_process.resize(given.size());
+    holds.of_process.resize(given.size());
+    for (Index process = 0; process < processes.size(); ++process) {
+      for (const sys::FileId lock : processes[process]->waits_for) waits.add(process, place_of(lock));
+      for (const sys::FileId lock : processes[process]->holds) holds.add(process, place_of(lock));
+    }
+  }
+};
+
+enum class Needs { any_lock, every_lock };
+
+// Takes those from `left` who do not have, at any of their locks (or at every one)
+// on the `near` side, a process that is left on the `far` side; again and again,
+// since each that is taken may be what kept another.
+void trim(Flags& left, const Edges& near, const Edges& far, Needs needs) {
+  std::vector<Index> others(far.of_lock.size());  // at each lock, those that are left
+  for (Index lock = 0; lock < others.size(); ++lock) {
+    const auto& processes = far.of_lock[lock];
+    others[lock] = static_cast<Index>(
+        std::count_if(processes.begin(), processes.end(), [&left](Index process) { return left[process]; }));
+  }
+  const auto is_to_go = [&](Index process) {
+    const auto& locks = near.of_process[process];
+    const auto is_kept_at = [&others](Index lock) { return others[lock] > 0; };
+    return needs == Needs::any_lock ? std::none_of(locks.begin(), locks.end(), is_kept_at)
+                                    : !std::all_of(locks.begin(), locks.end(), is_kept_at);
+  };
+  Indices going;
+  const auto look_at = [&](Index process) {
+    if (!left[process] || !is_to_go(process)) return;
+    left[process] = false;
+    going.push_back(process);
+  };
+  for (Index process = 0; process < left.size(); ++process) look_at(process);
+  while (!going.empty()) {
+    const Index gone = going.back();
+    going.pop_back();
+    for (const Index lock : far.of_process[gone]) {
+      if (--others[lock] > 0) continue;
+      for (const Index process : near.of_lock[lock]) look_at(process);
+    }
+  }
+}
+
+// Who was reached by whom, and over which lock.
+struct Step {
+  Index from = 0;
+  Index lock = 0;
+};
+using Steps = std::vector<std::optional<Step>>;
+
+// The shortest ways from one process over locks to all others that are allowed,
+// and back to itself.
+Steps ways_from(Index start, const Edges& out, const Edges& in, const Flags& allowed) {
+  Steps steps(allowed.size());
+  Flags passed(out.of_lock.size());
+  Indices next = {start};
+  for (Index at = 0; at < next.size(); ++at) {
+    for (const Index lock : out.of_process[next[at]]) {
+      if (passed[lock]) continue;
+      passed[lock] = true;
+      for (const Index process : in.of_lock[lock]) {
+        if (!allowed[process] || steps[process]) continue;
+        steps[process] = Step{next[at], lock};
+        if (process != start) next.push_back(process);
+      }
+    }
+  }
+  return steps;
+}
+
+Circle circle_back_to(Index start, const Steps& steps, const Graph& graph) {
+  Circle circle;
+  Index at = start;
+  do {
+    const Step& step = steps[at].value();
+    circle.push_back({graph.processes[step.from]->pid, graph.locks[step.lock]});
+    at = step.from;
+  } while (at != start);
+  std::reverse(circle.begin(), circle.end());
+  return circle;
+}
+
+}  // namespace
+
+std::vector<Deadlock> find_deadlocks(const std::vector<WaitingProcess>& processes) {
+  const Graph graph(processes);
+  Flags stuck(processes.size(), true);
+  trim(stuck, graph.waits, graph.holds, Needs::every_lock);
+  // Those for whom nobody waits are in no circle.
+  Flags left = stuck;
+  trim(left, graph.holds, graph.waits, Needs::any_lock);
+
+  std::vector<Deadlock> deadlocks;
+  for (Index start = 0; start < left.size(); ++start) {
+    if (!left[start]) continue;
+    const Steps ahead = ways_from(start, graph.waits, graph.holds, stuck);
+    left[start] = false;
+    if (!ahead[start]) continue;
+    Deadlock& deadlock = deadlocks.emplace_back(Deadlock{circle_back_to(start, ahead, graph), {}});
+    const Steps behind = ways_from(start, graph.holds, graph.waits, stuck);
+    for (Index process = 0; process < behind.size(); ++process) {
+      if (!behind[process]) continue;
+      deadlock.stuck.push_back(graph.processes[process]->pid);
+      if (ahead[process]) left[process] = false;  // in a circle with it
+    }
+  }
+  return deadlocks;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,140 @@
+#include "core/inspect/file_system.hpp"
+
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.hpp"
+#include "sys/process/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+// 36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/vda rw
+std::optional<Mount> parse_mount(std::string_view line) {
+  const auto id = parse_number<std::uint64_t>(take_word(line));
+  take_word(line);  // its parent's
+  const auto device = parse_device(take_word(line), 10);
+  const auto separator = line.find(" - ");
+  if (!id || !device || separator == std::string_view::npos) return std::nullopt;
+  line.remove_prefix(separator + 3);
+  const std::string_view type = take_word(line);
+  take_word(line);  // what is mounted
+  return Mount{*id, *device, std::string(type), std::string(take_word(line))};
+}
+
+// File systems that keep all their locks in this kernel and number their files
+// as stat(2) does. Others may ask another machine or a process for their locks
+// (nfs, cifs, fuse, virtiofs, …), or show other numbers (overlay).
+bool keeps_locks_here(std::string_view type) {
+  constexpr std::array<std::string_view, 20> local = {
+      "ext2", "ext3",     "ext4", "xfs",   "btrfs", "f2fs", "bcachefs", "zfs",    "tmpfs", "ramfs",
+      "jfs",  "reiserfs", "vfat", "exfat", "ntfs3", "udf",  "iso9660",  "nilfs2", "erofs", "squashfs"};
+  return std::find(local.begin(), local.end(), type) != local.end();
+}
+
+// What flock(2) does on a type of file system, with a mount option or, where that
+// is empty, with any.
+struct Rule {
+  std::string_view type;  // "fuse.sshfs" is a "fuse" too
+  std::string_view option;
+  Weakness weakness;
+};
+
+// The first that applies is meant.
+constexpr std::array rules = {
+    // A byte-range lock on the server, since Linux 2.6.12; `nolock` shows as
+    // local_lock=all (flock(2), nfs(5); fs/nfs/super.c, nfs_show_mount_options).
+    Rule{"nfs", "local_lock=all", Weakness::host_only},
+    Rule{"nfs", "local_lock=flock", Weakness::host_only},
+    Rule{"nfs", "", Weakness::remote},
+    Rule{"nfs4", "local_lock=all", Weakness::host_only},
+    Rule{"nfs4", "local_lock=flock", Weakness::host_only},
+    Rule{"nfs4", "", Weakness::remote},
+    // A mandatory byte-range lock on the server, since Linux 5.5 (flock(2); fs/smb/client/cifsfs.c,
+    // cifs_file_nobrl_ops).
+    Rule{"cifs", "nobrl", Weakness::host_only},
+    Rule{"cifs", "", Weakness::mandatory},
+    Rule{"smb3", "nobrl", Weakness::host_only},
+    Rule{"smb3", "", Weakness::mandatory},
+    // fs/ceph/locks.c, ceph_flock; mount.lustre(8); fs/afs/flock.c, where OpenAFS does the same.
+    Rule{"ceph", "", Weakness::remote},
+    Rule{"lustre", "localflock", Weakness::host_only},
+    Rule{"lustre", "", Weakness::remote},
+    Rule{"afs", "flock=local", Weakness::host_only},
+    Rule{"afs", "", Weakness::remote},
+    // Else the cluster's members keep it together (gfs2(5); fs/ocfs2/locks.c, ocfs2_flock).
+    Rule{"gfs2", "localflocks", Weakness::host_only},
+    Rule{"ocfs2", "localflocks", Weakness::host_only},
+    // Kept by the kernel of the guest alone (fs/vboxsf/file.c has no flock).
+    Rule{"vboxsf", "", Weakness::host_only},
+    // In this kernel, for this mount, unless the daemon asks to be asked (fs/fuse/file.c,
+    // fuse_file_flock): virtiofsd does not by default.
+    Rule{"fuse", "", Weakness::unsure},
+    Rule{"virtiofs", "", Weakness::unsure},
+    // In this kernel, and then whatever the server answers (fs/9p/vfs_file.c, v9fs_file_do_lock).
+    Rule{"9p", "", Weakness::unsure},
+};
+
+bool has_option(std::string_view options, std::string_view wanted) {
+  while (!options.empty()) {
+    if (take_until(options, ',') == wanted) return true;
+  }
+  return wanted.empty();
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_device(std::string_view text, int base) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto major_number = parse_number<unsigned>(text.substr(0, colon), base);
+  const auto minor_number = parse_number<unsigned>(text.substr(colon + 1), base);
+  if (!major_number || !minor_number) return std::nullopt;
+  return makedev(*major_number, *minor_number);
+}
+
+std::vector<Mount> parse_mounts(std::string_view mountinfo) {
+  std::vector<Mount> mounts;
+  while (!mountinfo.empty()) {
+    if (auto mount = parse_mount(take_until(mountinfo, '\n'))) mounts.push_back(std::move(*mount));
+  }
+  return mounts;
+}
+
+std::vector<Mount> visible_mounts() { return parse_mounts(sys::mount_table_text()); }
+
+std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts) {
+  std::vector<std::uint64_t> devices;
+  for (const Mount& mount : mounts) {
+    if (keeps_locks_here(mount.type)) devices.push_back(mount.device);
+  }
+  return devices;
+}
+
+std::string_view name_of(Weakness weakness) {
+  constexpr std::array<std::string_view, 5> names = {"none", "remote", "mandatory", "host-only", "unsure"};
+  return names.at(static_cast<std::size_t>(weakness));
+}
+
+FileSystem file_system_of(const Mount& mount) {
+  std::string_view type = mount.type;
+  type = take_until(type, '.');
+  const auto rule = std::find_if(rules.begin(), rules.end(), [&](const Rule& candidate) {
+    return candidate.type == type && has_option(mount.options, candidate.option);
+  });
+  if (rule == rules.end()) return {mount.type};
+  return {mount.type, rule->weakness, rule->option};
+}
+
+std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts) {
+  const auto is_mount = [&place](const Mount& mount) { return mount.id == place.mount; };
+  const auto is_device = [&place](const Mount& mount) { return mount.device == place.device; };
+  auto found = std::find_if(mounts.begin(), mounts.end(), is_mount);
+  if (found == mounts.end()) found = std::find_if(mounts.begin(), mounts.end(), is_device);
+  if (found == mounts.end()) return std::nullopt;
+  return file_system_of(*found);
+}
+
+}  // namespace grex::core

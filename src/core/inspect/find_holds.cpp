@@ -1,0 +1,43 @@
+#include "core/inspect/find_holds.hpp"
+
+#include <string>
+
+#include "sys/process/pidfd.hpp"
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
+
+namespace grex::core {
+namespace {
+
+bool claims_to_hold(const Party& party) {
+  return party.role == Role::acquirer && party.pid && party.alive == true && party.verb == "hold" && party.identity;
+}
+
+// Whether the process that was opened is the one that wrote the record. /proc may
+// be that of another PID namespace, where the same number is somebody else's: so
+// the number has to be the same in both. And the writer is older than our look at
+// its record: nobody who got its number later has its start time too.
+bool is_writer(const ProcessIdentity& writer, pid_t pid, int pidfd) {
+  const auto opened =
+      parse_opened_pid(sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));
+  const auto stat = sys::process_file(pid, "stat");
+  return opened == pid && stat && parse_start_time(*stat) == writer.start_time && writer.boot_id == sys::boot_id() &&
+         !has_ended(*stat);
+}
+
+}  // namespace
+
+std::vector<Hold> find_holds(const FileReport& report) {
+  std::vector<Hold> holds;
+  if (report.record != RecordState::valid) return holds;
+  for (const Party& party : report.holders) {
+    if (!claims_to_hold(party)) continue;
+    auto process = sys::open_process(*party.pid);
+    if (process && is_writer(*party.identity, *party.pid, process->get())) {
+      holds.push_back({*party.pid, std::move(*process)});
+    }
+  }
+  return holds;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,181 @@
+#include "core/inspect/find_locks.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/text.hpp"
+#include "core/inspect/kernel_view.hpp"
+#include "core/lock/target.hpp"
+#include "sys/file/walk.hpp"
+#include "sys/process/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+// The permits that are there; where they can't be listed, those that are meant.
+void find_slots(FoundLock& lock, const Target& target, unsigned slots) {
+  const auto existing = existing_slots(target);
+  lock.is_complete = static_cast<bool>(existing);
+  if (existing) {
+    lock.slots = existing->numbers;
+  } else {
+    for (unsigned slot = 0; slot < slots; ++slot) lock.slots.push_back(slot);
+  }
+  for (const unsigned slot : lock.slots) lock.files.push_back(slot_path(target, slot));
+  for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
+    lock.files.push_back(queue_path(target, queue));
+  }
+}
+
+FoundLock lock_at(const Target& target, unsigned slots) {
+  FoundLock lock{target.tier(), target.request.layout, target.path, target.lock_path(0), {}, {}};
+  if (target.tier() == Tier::semaphore) {
+    find_slots(lock, target, slots);
+  } else {
+    lock.files = {lock.path};
+  }
+  return lock;
+}
+
+// "/" has no backend lock, nor in the nested layout what has no meta directory
+// above it.
+Result<std::vector<Target>> find_targets(const std::string& path, const Layouts& layouts) {
+  std::vector<Target> targets;
+  for (const Tier tier : all_tiers) {
+    for (const Layout layout : layouts) {
+      // One name is enough to know the directory; the permits are listed there.
+      auto target = resolve({tier, path, 1, CreateTarget::no, layout});
+      if (target) {
+        targets.push_back(std::move(*target));
+      } else if (target.error().err != ENOENT) {
+        return target.error();
+      }
+    }
+  }
+  put_in_order(targets);
+  return targets;
+}
+
+struct PlacedFile {
+  LockPlace place;
+  std::string path;
+};
+
+auto lock_of(const PlacedFile& file) {
+  return std::tuple(std::string_view(file.place.target), ordinal_of(file.place.tier), file.place.layout);
+}
+
+// The queues after the permits.
+bool comes_before(const PlacedFile& a, const PlacedFile& b) {
+  const auto whole = [](const PlacedFile& file) {
+    return std::tuple(lock_of(file), !file.place.slot, file.place.slot.value_or(0), std::string_view(file.path));
+  };
+  return whole(a) < whole(b);
+}
+
+// Files of one lock become that lock.
+std::vector<FoundLock> gathered(std::vector<PlacedFile> files) {
+  std::sort(files.begin(), files.end(), comes_before);
+  std::vector<FoundLock> locks;
+  const PlacedFile* last = nullptr;
+  for (const PlacedFile& file : files) {
+    if (last == nullptr || lock_of(*last) != lock_of(file)) {
+      locks.push_back({file.place.tier, file.place.layout, file.place.target, file.path, {}, {}});
+    }
+    locks.back().files.push_back(file.path);
+    if (file.place.slot) locks.back().slots.push_back(*file.place.slot);
+    last = &file;
+  }
+  return locks;
+}
+
+std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + std::to_string(pid) + "/root" + path; }
+
+// The name by which an open file is reached from here; empty where it has none,
+// as when it was removed, or is not grex's.
+std::string reachable_name(const sys::OpenDescriptor& open) {
+  const std::string name = sys::path_of(open);
+  if (!lock_place_of(name)) return {};
+  for (const std::string& path : {name, in_root_of(open.pid, name)}) {
+    const auto status = sys::status_of(path);
+    if (status && status->type == sys::FileType::regular && status->id == open.file) return path;
+  }
+  return {};
+}
+
+// Files that are locked now, and were before, but that no process was seen to
+// have open. Of the kernel's numbers only the inode's is everywhere that of stat(2).
+std::size_t count_unnamed(const KernelView& before, const KernelView& now, const std::set<std::uint64_t>& seen_inodes) {
+  std::set<sys::FileId> unseen;
+  for (const KernelLock& lock : now.all()) {
+    if (!seen_inodes.contains(lock.file.ino) && !before.on(lock.file).empty()) unseen.insert(lock.file);
+  }
+  return unseen.size();
+}
+
+}  // namespace
+
+Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& layouts, unsigned slots) {
+  const auto itself = sys::open_directory(path);
+  const bool is_missing = !itself && itself.error().err == ENOENT;
+  if (!itself && !is_missing) return itself.error();
+  const auto targets = find_targets(path, layouts);
+  if (!targets) return targets.error();
+  std::vector<FoundLock> locks;
+  for (const Target& target : *targets) {
+    if (!is_missing || !existing_files(target).empty()) locks.push_back(lock_at(target, slots));
+  }
+  if (locks.empty()) return itself.error();  // for the root, too, has some
+  return locks;
+}
+
+Result<std::vector<FoundLock>> locks_below(const std::string& directory, const SearchObserver& observer) {
+  const auto top = sys::open_directory(directory);
+  if (!top) return top.error();
+  std::vector<PlacedFile> files;
+  std::size_t directories = 0;
+  const sys::TreeVisitor visitor = {
+      .enters = [](std::string_view name) { return name != ".git"; },
+      .on_directory = [&](const std::string&) { return observer.on_progress(++directories, files.size()); },
+      .on_file =
+          [&](const std::string& parent, std::string_view name) {
+            if (!may_be_lock_file(name)) return;
+            std::string path = path_in(parent, name);
+            if (auto place = lock_place_of(path)) files.push_back({std::move(*place), std::move(path)});
+          },
+      .on_unreadable = observer.on_unreadable,
+  };
+  if (auto walked = sys::walk_tree(top->path, visitor); !walked) return walked.error();
+  return gathered(std::move(files));
+}
+
+LocksInUse locks_in_use() {
+  const KernelView before = KernelView::take_steady();
+  std::map<sys::FileId, std::string> names;  // one a file, whatever it is called elsewhere
+  std::set<std::uint64_t> seen_inodes;
+  bool saw_every_process = true;
+  for (const pid_t pid : sys::processes()) {
+    const auto descriptors = sys::descriptors_of(pid);
+    if (!descriptors) {
+      saw_every_process = false;
+      continue;
+    }
+    for (const sys::OpenDescriptor& open : *descriptors) {
+      seen_inodes.insert(open.file.ino);
+      if (!open.is_regular || names.contains(open.file)) continue;
+      if (std::string name = reachable_name(open); !name.empty()) names.emplace(open.file, std::move(name));
+    }
+  }
+  std::vector<PlacedFile> files;
+  files.reserve(names.size());
+  for (const auto& [id, name] : names) files.push_back({*lock_place_of(name), name});
+  const KernelView now = KernelView::take_steady();
+  const bool is_torn = before.is_torn() || now.is_torn();
+  return {gathered(std::move(files)), count_unnamed(before, now, seen_inodes), is_torn && !saw_every_process,
+          !now.sees_every_process()};
+}
+
+}  // namespace grex::core

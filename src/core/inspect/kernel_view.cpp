@@ -1,0 +1,63 @@
+#include "core/inspect/kernel_view.hpp"
+
+#include <algorithm>
+
+#include "sys/process/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+bool has_lesser_file(const KernelLock& a, const KernelLock& b) { return a.file < b.file; }
+
+KernelView::Scope scope_of(bool is_whole_list) {
+  if (!sys::in_initial_pid_namespace()) return KernelView::Scope::namespaced;
+  return is_whole_list ? KernelView::Scope::everything : KernelView::Scope::torn;
+}
+
+}  // namespace
+
+KernelView KernelView::take(const std::vector<Mount>& mounts) {
+  const sys::LockTableText table = sys::lock_table_text();
+  return {parse_lock_table(table.text), local_devices(mounts), scope_of(table.in_one_piece)};
+}
+
+KernelView KernelView::take_steady() {
+  constexpr int looks = 8;
+  std::vector<KernelLock> locks;
+  std::string last;
+  bool is_steady = false;
+  for (int i = 0; i < looks && !is_steady; ++i) {
+    sys::LockTableText table = sys::lock_table_text();
+    // That a list changed in the same way twice is not to be expected.
+    is_steady = table.in_one_piece || table.text == last;
+    const auto listed = parse_lock_table(table.text);
+    locks.insert(locks.end(), listed.begin(), listed.end());
+    last = std::move(table.text);
+  }
+  return {std::move(locks), {}, scope_of(is_steady)};
+}
+
+KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
+    : locks_(std::move(locks)), local_devices_(std::move(local_devices)), scope_(scope) {
+  std::stable_sort(locks_.begin(), locks_.end(), has_lesser_file);
+}
+
+std::vector<KernelLock> KernelView::on(sys::FileId file) const {
+  const auto [first, last] = std::equal_range(locks_.begin(), locks_.end(), KernelLock{.file = file}, has_lesser_file);
+  std::vector<KernelLock> found;
+  std::copy_if(first, last, std::back_inserter(found), [&found](const KernelLock& lock) {
+    // A list that changed while it was read may have a lock twice.
+    return std::find(found.begin(), found.end(), lock) == found.end();
+  });
+  return found;
+}
+
+bool KernelView::is_local(sys::FileId file) const {
+  return std::find(local_devices_.begin(), local_devices_.end(), file.dev) != local_devices_.end();
+}
+
+bool KernelView::is_complete_for(sys::FileId file) const { return scope_ == Scope::everything && is_local(file); }
+
+bool KernelView::is_torn_for(sys::FileId file) const { return scope_ == Scope::torn && is_local(file); }
+
+}  // namespace grex::core

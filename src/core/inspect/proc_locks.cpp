@@ -1,0 +1,57 @@
+#include "core/inspect/proc_locks.hpp"
+
+#include <optional>
+
+#include "base/text.hpp"
+#include "core/inspect/file_system.hpp"
+
+namespace grex::core {
+namespace {
+
+// 08:02:131079, the device in hexadecimal
+std::optional<sys::FileId> parse_file(std::string_view word) {
+  const auto colon = word.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto device = parse_device(word.substr(0, colon), 16);
+  const auto inode = parse_number<std::uint64_t>(word.substr(colon + 1), 10);
+  if (!device || !inode) return std::nullopt;
+  return sys::FileId{*device, *inode};
+}
+
+// 1: FLOCK  ADVISORY  WRITE 1234 08:02:131079 0 EOF
+// 1:  -> FLOCK  ADVISORY  READ 1240 08:02:131079 0 EOF
+std::optional<KernelLock> parse_lock(std::string_view line) {
+  std::string_view word = take_word(line);
+  if (word == "lock:") word = take_word(line);
+  if (word.empty() || word.back() != ':') return std::nullopt;
+
+  KernelLock lock;
+  word = take_word(line);
+  if (word == "->") {
+    lock.role = KernelLock::Role::waiter;
+    word = take_word(line);
+  }
+  if (word != "FLOCK") return std::nullopt;
+  take_word(line);  // ADVISORY
+  word = take_word(line);
+  if (word != "WRITE" && word != "READ") return std::nullopt;
+  lock.mode = word == "WRITE" ? sys::Mode::exclusive : sys::Mode::shared;
+  const auto pid = parse_number<pid_t>(take_word(line), 10);
+  const auto file = parse_file(take_word(line));
+  if (!pid || !file) return std::nullopt;
+  lock.pid = *pid;
+  lock.file = *file;
+  return lock;
+}
+
+}  // namespace
+
+std::vector<KernelLock> parse_lock_table(std::string_view text) {
+  std::vector<KernelLock> locks;
+  while (!text.empty()) {
+    if (const auto lock = parse_lock(take_until(text, '\n'))) locks.push_back(*lock);
+  }
+  return locks;
+}
+
+}  // namespace grex::core

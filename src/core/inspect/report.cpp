@@ -1,0 +1,83 @@
+#include "core/inspect/report.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "sys/file/file.hpp"
+
+namespace grex::core {
+namespace {
+
+// Who waits for any permit waits at several of them.
+void add_waiters(std::vector<Party>& waiters, const FileReport& report, std::optional<unsigned> slot) {
+  for (Party party : report.waiters) {
+    const auto is_it = [&party](const Party& other) { return party.pid && other.pid == party.pid; };
+    if (std::any_of(waiters.begin(), waiters.end(), is_it)) continue;
+    party.slot = slot;
+    waiters.push_back(std::move(party));
+  }
+}
+
+// One report made of those of the permits, and the queues behind them.
+void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport& report) {
+  FileReport merged;
+  bool any_file = false;
+  bool any_unknown = !lock.is_complete;
+  for (std::size_t i = 0; i < lock.slots.size(); ++i) {
+    const FileReport& file = files[i];
+    any_file = any_file || file.state != LockState::absent;
+    any_unknown = any_unknown || file.state == LockState::unknown;
+    if (file.record == RecordState::stale || merged.record == RecordState::none) merged.record = file.record;
+    if (report.used == 0) merged.evidence = file.evidence;
+    add_waiters(merged.waiters, file, lock.slots[i]);
+    if (file.state != LockState::held) continue;
+    merged.evidence = file.evidence;
+    if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
+    ++report.used;
+    for (Party party : file.holders) {
+      party.slot = lock.slots[i];
+      merged.holders.push_back(std::move(party));
+    }
+  }
+  for (std::size_t i = lock.slots.size(); i < lock.files.size(); ++i) add_waiters(merged.waiters, files[i], {});
+  merged.state = any_file ? LockState::free : LockState::absent;
+  if (any_unknown) merged.state = LockState::unknown;
+  if (report.used > 0) merged.state = LockState::held;
+  report.file = std::move(merged);
+}
+
+// A device has one file system: where many lie on it, one look will do.
+void find_file_system(LockReport& report, const std::vector<LockReport>& before, const std::vector<Mount>& mounts) {
+  if (!before.empty() && report.file.device && report.file.device == before.back().file.device) {
+    report.file_system = before.back().file_system;
+  } else if (const auto place = sys::place_of(report.path)) {
+    report.file_system = file_system_at(*place, mounts);
+  }
+}
+
+}  // namespace
+
+std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
+  std::vector<std::string> files;
+  for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
+  const std::vector<Mount> mounts = visible_mounts();
+  std::vector<FileReport> looked_at = inspect(files, mounts, search);
+  std::vector<LockReport> reports;
+  reports.reserve(locks.size());
+  std::size_t next = 0;
+  for (const FoundLock& lock : locks) {
+    LockReport report{lock.tier, lock.target, lock.path, {}};
+    if (lock.tier == Tier::semaphore) {
+      report.slots = slots;
+      merge(lock, std::span(looked_at).subspan(next, lock.files.size()), report);
+    } else {
+      report.file = std::move(looked_at[next]);
+    }
+    next += lock.files.size();
+    find_file_system(report, reports, mounts);
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace grex::core

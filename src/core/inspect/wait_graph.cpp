@@ -1,0 +1,144 @@
+#include "core/inspect/wait_graph.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "core/inspect/deadlock.hpp"
+#include "core/inspect/holders.hpp"
+#include "core/inspect/kernel_view.hpp"
+#include "core/lock/tier_stack.hpp"
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
+
+namespace grex::core {
+namespace {
+
+struct Look {
+  std::vector<WaitingProcess> processes;
+  std::map<Link, std::string> names;  // of what is waited for
+};
+
+// The locks that a process's ancestors have taken for it, by its environment's
+// word and the kernel's, whose numbers for devices may be others.
+void add_inherited(WaitingProcess& process, const KernelView& view) {
+  const std::string environment = sys::process_environment(process.pid).value_or("");
+  const auto stack = parse_tier_stack(parse_variable(environment, stack_variable).value_or(""));
+  if (!stack) return;
+  for (const StackEntry& entry : *stack) {
+    for (const KernelLock& lock : view.all()) {
+      const bool is_it = lock.file.ino == entry.file.ino && lock.pid == entry.pid;
+      if (is_it && is_holder(lock)) process.holds.push_back(lock.file);
+    }
+  }
+}
+
+// What it has open: the locks that it holds, and the names of those that it
+// waits for. Whoever is said to have taken a lock may have closed it since, or be
+// another by now, so that counts only where the descriptors may not be looked at.
+void look_at_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names) {
+  const auto descriptors = sys::descriptors_of(process.pid);
+  if (!descriptors) {
+    for (const KernelLock& lock : view.all()) {
+      if (is_holder(lock) && lock.pid == process.pid) process.holds.push_back(lock.file);
+    }
+    return;
+  }
+  for (const sys::OpenDescriptor& open : *descriptors) {
+    for (const KernelLock& lock : parse_lock_table(sys::descriptor_info(open).value_or(""))) {
+      process.holds.push_back(lock.file);
+    }
+    for (const sys::FileId lock : process.waits_for) {
+      if (lock.ino == open.file.ino) names.emplace(Link{process.pid, lock}, sys::path_of(open));
+    }
+  }
+}
+
+// Whether no thread of it is at work that could let a lock go. Of grex-lock's
+// threads those that do not wait for a lock look on.
+bool only_waits(const WaitingProcess& process) {
+  const auto threads = sys::thread_count(process.pid);
+  if (threads && *threads <= process.waits_for.size()) return true;
+  return parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
+}
+
+Look look() {
+  const KernelView view = KernelView::take({});
+  std::map<pid_t, WaitingProcess> waiting;
+  for (const KernelLock& lock : view.all()) {
+    if (is_holder(lock) || lock.pid <= 0) continue;
+    WaitingProcess& process = waiting[lock.pid];
+    process.pid = lock.pid;
+    process.waits_for.push_back(lock.file);
+  }
+  Look seen;
+  for (auto& [pid, process] : waiting) {
+    if (!only_waits(process)) continue;
+    look_at_descriptors(process, view, seen.names);
+    add_inherited(process, view);
+    seen.processes.push_back(std::move(process));
+  }
+  return seen;
+}
+
+// How often each process of a circle was given the processor, or took it. Who
+// waits all the time is not.
+std::vector<std::string> runs_of(const Circle& circle) {
+  std::vector<std::string> runs;
+  for (const Link& link : circle) {
+    const std::string status = sys::process_file(link.pid, "status").value_or("");
+    const auto counts = status.find("voluntary_ctxt_switches:");
+    runs.push_back(counts == std::string::npos ? "" : status.substr(counts));
+  }
+  return runs;
+}
+
+// A deadlock that was seen once, and how often its processes had run.
+struct Suspicion {
+  Circle circle;
+  std::vector<std::string> runs;
+};
+
+std::vector<Suspicion> suspect() {
+  std::vector<Suspicion> suspicions;
+  for (Deadlock& deadlock : find_deadlocks(look().processes)) {
+    std::vector<std::string> runs = runs_of(deadlock.circle);
+    suspicions.push_back({std::move(deadlock.circle), std::move(runs)});
+  }
+  return suspicions;
+}
+
+bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
+  return std::any_of(pids.begin(), pids.end(), [&deadlock](pid_t pid) {
+    return std::binary_search(deadlock.stuck.begin(), deadlock.stuck.end(), pid);
+  });
+}
+
+}  // namespace
+
+std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned) {
+  std::vector<DeadlockReport> reports;
+  const std::vector<Suspicion> suspicions = suspect();
+  if (suspicions.empty()) return reports;
+  const Look again = look();
+  for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
+    // A look takes its time. If none of them has run since, it was as one moment.
+    const auto is_confirmed = [&deadlock, runs = runs_of(deadlock.circle)](const Suspicion& suspicion) {
+      return suspicion.circle == deadlock.circle && suspicion.runs == runs;
+    };
+    if (std::none_of(suspicions.begin(), suspicions.end(), is_confirmed) || !concerns(deadlock, concerned)) continue;
+    DeadlockReport report;
+    for (const Link& link : deadlock.circle) {
+      const auto name = again.names.find(link);
+      report.push_back({waiting_party(link.pid), name == again.names.end() ? "" : name->second});
+    }
+    reports.push_back(std::move(report));
+  }
+  std::vector<Party*> parties;
+  for (DeadlockReport& report : reports) {
+    for (StuckProcess& process : report) parties.push_back(&process.party);
+  }
+  name_users(parties);
+  return reports;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,70 @@
+#include "core/lock/held_lock.hpp"
+
+#include "sys/file/io.hpp"
+#include "sys/process/proc.hpp"
+
+namespace grex::core {
+namespace {
+
+// Whether nothing is lost where the content is replaced: there is none, or a record.
+// Of any other file, the lock file's name may be a hard link that somebody made.
+bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
+  const auto status = sys::status_of(file.fd.get());
+  return status && (status->size == 0 || record_in(file, path));
+}
+
+}  // namespace
+
+std::optional<Record> record_in(const sys::LockFile& file, const std::string& path) {
+  // Where locks are mandatory (CIFS), only through the descriptor that has it.
+  auto text = sys::read_start(file.fd.get(), record_limit + 1);
+  if (!text) {
+    const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
+    if (!readable || readable->id != file.id) return std::nullopt;
+    text = sys::read_start(readable->fd.get(), record_limit + 1);
+  }
+  return text ? parse_record(*text) : std::nullopt;
+}
+
+HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  file_ = std::move(other.file_);
+  tier_ = other.tier_;
+  path_ = std::move(other.path_);
+  mode_ = other.mode_;
+  has_record_ = other.has_record_;
+  return *this;
+}
+
+Result<bool> HeldLock::write_record(const Record& record) {
+  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_, path_)) return false;
+  if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
+    return at_path(written.error(), path_);
+  }
+  has_record_ = true;
+  return true;
+}
+
+Result<void> HeldLock::unlock() {
+  if (!file_.fd.is_open()) return {};
+  // Not ours any more, if a process that inherited it has unlocked it and another
+  // took it: then the record is that one's. A record that stays behind is shown
+  // as stale, so a failure loses nothing.
+  if (has_record_) {
+    const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
+    if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
+  }
+  auto unlocked = sys::unlock(file_.fd.get());
+  file_.fd.reset();
+  if (!unlocked) return at_path(unlocked.error(), path_);
+  return {};
+}
+
+StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
+
+void release_all(std::vector<HeldLock>& locks) {
+  while (!locks.empty()) locks.pop_back();
+}
+
+}  // namespace grex::core

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/lock/record.hpp"
+#include "core/lock/tier_stack.hpp"
+#include "sys/lock/flock.hpp"
+
+namespace grex::core {
+
+/// The record in a lock file, if there is one. A file that is open for writing
+/// only is read by its path.
+std::optional<Record> record_in(const sys::LockFile& file, const std::string& path);
+
+/// A lock that is held, until it is released, abandoned or dropped (which
+/// releases it).
+class HeldLock {
+ public:
+  HeldLock(sys::LockFile file, Tier tier, std::string path, sys::Mode mode)
+      : file_(std::move(file)), tier_(tier), path_(std::move(path)), mode_(mode) {}
+  HeldLock(HeldLock&&) = default;
+  HeldLock& operator=(HeldLock&& other) noexcept;
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+  ~HeldLock() { release(); }
+
+  /// Writes who we are into the lock file. A shared holder, and one whose
+  /// file is left alone or has other content, has nowhere to write: false. Errors: io.
+  Result<bool> write_record(const Record& record);
+
+  /// Makes the record that another process wrote for this lock ours, to be
+  /// emptied when it is released.
+  void adopt_record() { has_record_ = true; }
+
+  /// Empties the record and unlocks, for every process that inherited the lock.
+  /// Where that fails, our copy is closed all the same. Errors: those of flock(2).
+  Result<void> unlock();
+
+  /// The same, where nobody else has a copy, or there is nothing to be done.
+  void release() { (void)unlock(); }
+
+  /// Lets go of our copy only: the lock stays while another process has it open.
+  void abandon() { file_.fd.reset(); }
+
+  /// Borrowed.
+  [[nodiscard]] int fd() const { return file_.fd.get(); }
+  [[nodiscard]] sys::FileId file() const { return file_.id; }
+  [[nodiscard]] Tier tier() const { return tier_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] sys::Mode mode() const { return mode_; }
+
+  /// The entry that says so to descendants.
+  [[nodiscard]] StackEntry stack_entry() const;
+
+ private:
+  sys::LockFile file_;
+  Tier tier_;
+  std::string path_;
+  sys::Mode mode_;
+  bool has_record_ = false;
+};
+
+/// Releases locks, the last one first.
+void release_all(std::vector<HeldLock>& locks);
+
+}  // namespace grex::core

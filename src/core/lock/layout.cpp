@@ -1,0 +1,127 @@
+#include "core/lock/layout.hpp"
+
+#include "base/text.hpp"
+
+namespace grex::core {
+namespace {
+
+constexpr std::string_view sync_name = ".grex.sync.lock";
+constexpr std::string_view slot_prefix = ".grex.slot-";
+constexpr std::string_view queue_prefix = ".grex.slot-queue-";
+constexpr std::string_view slot_suffix = ".lock";
+constexpr std::string_view pack_name = ".grex-lock";
+constexpr std::string_view flat_backend_suffix = ".grex-backend.lock";
+constexpr std::string_view nested_backend_directory = ".grex/locks/";
+constexpr std::string_view nested_backend_suffix = ".backend.lock";
+constexpr std::string_view manifest_name = ".grex/.grex.lock";
+
+std::string in_layout(Layout layout, std::string_view name) {
+  return (layout == Layout::nested ? ".grex/" : "") + std::string(name);
+}
+
+std::string numbered(std::string_view prefix, unsigned number) {
+  return std::string(prefix) + std::to_string(number) + std::string(slot_suffix);
+}
+
+// The number K of a name PREFIX K .lock.
+std::optional<unsigned> number_between(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix) || !name.ends_with(slot_suffix)) return std::nullopt;
+  if (name.size() <= prefix.size() + slot_suffix.size()) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  name.remove_suffix(slot_suffix.size());
+  const auto number = parse_number<unsigned>(name);
+  // "07" is a number, but nobody's.
+  return number && std::to_string(*number) == name ? number : std::nullopt;
+}
+
+constexpr std::string_view nested_directory = "/.grex";
+
+// What a path is without such an end; nothing where it has another, or only that.
+std::optional<std::string_view> without_end(std::string_view path, std::string_view end) {
+  if (path.size() <= end.size() || !path.ends_with(end)) return std::nullopt;
+  return path.substr(0, path.size() - end.size());
+}
+
+std::string or_root(std::string_view directory) { return directory.empty() ? "/" : std::string(directory); }
+
+// Of a lock file that lies in what it guards, or in its `.grex/`.
+LockPlace place_inside(Tier tier, std::string_view directory) {
+  if (!directory.ends_with(nested_directory)) return {tier, Layout::flat, or_root(directory), {}};
+  return {tier, Layout::nested, or_root(directory.substr(0, directory.size() - nested_directory.size())), {}};
+}
+
+// Of a clone's lock file, which lies elsewhere; its name is longer than its end.
+std::optional<LockPlace> place_outside(std::string_view path) {
+  if (const auto target = without_end(path, flat_backend_suffix); target && !target->ends_with('/')) {
+    return LockPlace{Tier::backend, Layout::flat, std::string(*target), {}};
+  }
+  const std::string locks = "/" + std::string(nested_backend_directory);
+  const auto directory = path.rfind(locks);
+  if (directory == std::string_view::npos) return std::nullopt;
+  const auto child = without_end(path.substr(directory + locks.size()), nested_backend_suffix);
+  if (!child || child->ends_with('/')) return std::nullopt;
+  return LockPlace{
+      Tier::backend, Layout::nested, std::string(path.substr(0, directory)).append("/").append(*child), {}};
+}
+
+}  // namespace
+
+std::optional<Layouts> layouts_named(std::string_view name) {
+  if (name == "flat") return Layouts{Layout::flat};
+  if (name == "nested") return Layouts{Layout::nested};
+  if (name == "both") return Layouts{Layout::flat, Layout::nested};
+  return std::nullopt;
+}
+
+Outside lies_outside_target(Tier tier) { return tier == Tier::backend ? Outside::yes : Outside::no; }
+
+std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot) {
+  switch (tier) {
+    case Tier::workspace_sync:
+      return in_layout(layout, sync_name);
+    case Tier::semaphore:
+      return in_layout(layout, numbered(slot_prefix, slot));
+    case Tier::per_pack:
+      return in_layout(layout, pack_name);
+    case Tier::backend:
+      if (layout == Layout::flat) return std::string(child) + std::string(flat_backend_suffix);
+      return std::string(nested_backend_directory) + std::string(child) + std::string(nested_backend_suffix);
+    case Tier::manifest:
+      break;
+  }
+  return std::string(manifest_name);
+}
+
+std::string queue_name(Layout layout, unsigned slots) { return in_layout(layout, numbered(queue_prefix, slots)); }
+
+std::optional<unsigned> slot_number(std::string_view name) { return number_between(slot_prefix, name); }
+
+std::optional<unsigned> queue_number(std::string_view name) { return number_between(queue_prefix, name); }
+
+std::optional<LockPlace> lock_place_of(std::string_view path) {
+  const auto slash = path.rfind('/');
+  const std::string_view directory = slash == std::string_view::npos ? "" : path.substr(0, slash);
+  const std::string_view name = path.substr(slash + 1);  // npos + 1 is 0
+  if (name == sync_name) return place_inside(Tier::workspace_sync, directory);
+  if (name == pack_name) return place_inside(Tier::per_pack, directory);
+  if (const auto slot = slot_number(name); slot || queue_number(name)) {
+    LockPlace place = place_inside(Tier::semaphore, directory);
+    place.slot = slot;
+    return place;
+  }
+  const std::string manifest = "/" + std::string(manifest_name);
+  if (path.ends_with(manifest)) {
+    return LockPlace{Tier::manifest, Layout::flat, or_root(path.substr(0, path.size() - manifest.size())), {}};
+  }
+  return place_outside(path);
+}
+
+bool may_be_lock_file(std::string_view name) { return name.ends_with(slot_suffix) || name == pack_name; }
+
+std::optional<Tier> tier_of_lock_file(std::string_view path) {
+  const auto place = lock_place_of(path);
+  const bool is_queue = place && place->tier == Tier::semaphore && !place->slot;
+  return place && !is_queue ? std::optional(place->tier) : std::nullopt;
+}
+
+}  // namespace grex::core

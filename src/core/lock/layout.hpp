@@ -1,0 +1,63 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/lock/tier.hpp"
+
+namespace grex::core {
+
+/// Where grex keeps its lock files: directly in the directories that they guard
+/// (grex up to 1.3.1), or in their `.grex/` (grex 1.3.2 and later).
+enum class Layout { flat, nested };
+
+/// The layouts whose files are to be locked: flat first, where it is both.
+using Layouts = std::vector<Layout>;
+
+/// "flat", "nested" or "both".
+std::optional<Layouts> layouts_named(std::string_view name);
+
+/// A lock file's place: somewhere else, where a wipe of the target does not
+/// reach it, or inside the target.
+enum class Outside { no, yes };
+Outside lies_outside_target(Tier tier);
+
+/// The lock file's name, relative to the target; at tier backend to the
+/// directory that the clone's destination lies in (flat), or to the nearest one
+/// above it that has `.grex/` (nested), and then `child` is the destination's
+/// path relative to the same. `slot` is the permit's number at tier semaphore.
+std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot);
+
+/// The name, relative to the workspace, of the file in whose queue those wait
+/// who want one of so many permits.
+std::string queue_name(Layout layout, unsigned slots);
+
+/// The number K of a slot's file name `.grex.slot-K.lock`, without directories.
+std::optional<unsigned> slot_number(std::string_view name);
+
+/// The number of permits N for which a file `.grex.slot-queue-N.lock`, named
+/// without directories, is the queue.
+std::optional<unsigned> queue_number(std::string_view name);
+
+/// What a lock file is for, as its whole path tells.
+struct LockPlace {
+  Tier tier = Tier::per_pack;
+  Layout layout = Layout::flat;  ///< flat for what is the same in both
+  std::string target;            ///< what it guards
+  std::optional<unsigned> slot;  ///< at tier semaphore, the permit's number; a queue has none
+};
+
+/// The inverse of lock_name and queue_name, in any layout; nullopt for another's
+/// file.
+std::optional<LockPlace> lock_place_of(std::string_view path);
+
+/// Whether a file of this name, without directories, can be a lock file.
+bool may_be_lock_file(std::string_view name);
+
+/// The tier whose lock file a path names, in any layout; nullopt for another's
+/// file.
+std::optional<Tier> tier_of_lock_file(std::string_view path);
+
+}  // namespace grex::core

@@ -1,0 +1,198 @@
+#include "core/lock/target.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <tuple>
+
+#include "base/text.hpp"
+
+namespace grex::core {
+namespace {
+
+struct Split {
+  std::string parent;
+  std::string leaf;
+};
+
+// "a/b/" -> "a", "b"; "b" -> ".", "b"; "/b" -> "/", "b"
+Split split(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
+}
+
+Result<sys::Directory> open_or_make(const std::string& path, CreateTarget create) {
+  auto directory = sys::open_directory(path);
+  if (directory || create == CreateTarget::no || directory.error().err != ENOENT) return directory;
+  if (auto made = sys::make_directories(path); !made) return made.error();
+  return sys::open_directory(path);
+}
+
+bool is_there(const std::string& path) {
+  const auto status = sys::status_of(path);
+  return status && status->type != sys::FileType::absent;
+}
+
+struct Destination {
+  sys::Directory parent;
+  std::string leaf;
+};
+
+// A clone's destination need not exist, but what it would lie in has to.
+Result<Destination> find_destination(const LockRequest& request) {
+  auto itself = sys::open_directory(request.path);
+  if (!itself && itself.error().err != ENOENT) return itself.error();
+  if (!itself && is_there(request.path)) {
+    // A link to what is not there yet would name another lock once it is there.
+    return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  }
+  auto [parent, leaf] = split(itself ? itself->path : request.path);
+  if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  auto directory = open_or_make(parent, request.create);
+  if (!directory) return directory.error();
+  return Destination{std::move(*directory), std::move(leaf)};
+}
+
+// The nearest directory, from this one upwards, that has `.grex/`.
+Result<sys::Directory> find_meta_directory(const std::string& from) {
+  for (std::string directory = from;; directory = split(directory).parent) {
+    const auto mark = sys::status_of(path_in(directory, ".grex"));
+    if (mark && mark->type == sys::FileType::directory) return sys::open_directory(directory);
+    if (directory == "/") return Error{ErrorKind::not_found, find_meta, from, ENOENT};
+  }
+}
+
+Result<Target> resolve_outside(const LockRequest& request) {
+  auto destination = find_destination(request);
+  if (!destination) return destination.error();
+  const std::string path = path_in(destination->parent.path, destination->leaf);
+  if (request.layout == Layout::flat) {
+    return Target{
+        request, path, std::move(destination->parent), {lock_name(request.layout, request.tier, destination->leaf, 0)}};
+  }
+  auto meta = find_meta_directory(destination->parent.path);
+  if (!meta) return at_path(meta.error(), path);
+  const std::string child = path.substr(path_in(meta->path, "").size());
+  return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
+}
+
+Result<Target> resolve_inside(const LockRequest& request) {
+  auto directory = open_or_make(request.path, request.create);
+  if (!directory) return directory.error();
+  const std::string path = directory->path;
+  Target target{request, path, std::move(*directory), {}};
+  const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
+  for (unsigned slot = 0; slot < count; ++slot) {
+    target.names.push_back(lock_name(request.layout, request.tier, {}, slot));
+  }
+  return target;
+}
+
+bool is_mark_of_grex(const std::string& directory, const std::string& name) {
+  const bool is_lock = name == lock_name(Layout::flat, Tier::workspace_sync, {}, 0) ||
+                       name == lock_name(Layout::flat, Tier::per_pack, {}, 0) || slot_number(name).has_value();
+  if (!is_lock && name != ".grex") return false;
+  const auto status = sys::status_of(path_in(directory, name));
+  return status && status->type == (is_lock ? sys::FileType::regular : sys::FileType::directory);
+}
+
+}  // namespace
+
+std::string Target::lock_path(std::size_t index) const { return path_in(directory.path, names.at(index)); }
+
+std::vector<std::string> Target::lock_paths() const {
+  std::vector<std::string> paths;
+  paths.reserve(names.size());
+  for (const std::string& name : names) paths.push_back(path_in(directory.path, name));
+  return paths;
+}
+
+std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
+
+Result<Target> resolve(const LockRequest& request) {
+  return lies_outside_target(request.tier) == Outside::yes ? resolve_outside(request) : resolve_inside(request);
+}
+
+void put_in_order(std::vector<Target>& targets) {
+  std::stable_sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
+    return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.request.layout) <
+           std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.request.layout);
+  });
+  const auto is_same = [](const Target& a, const Target& b) {
+    return a.tier() == b.tier() && a.path == b.path && a.names == b.names;
+  };
+  targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
+}
+
+Result<void> resolve_again(std::vector<Target>& targets, std::size_t& at) {
+  std::vector<Target> renewed;
+  for (at = 0; at < targets.size(); ++at) {
+    auto target = resolve(targets[at].request);
+    if (!target) return target.error();
+    renewed.push_back(std::move(*target));
+  }
+  put_in_order(renewed);
+  targets = std::move(renewed);
+  return {};
+}
+
+std::optional<std::string> enclosing_path() {
+  for (std::string directory = sys::working_directory(); !directory.empty(); directory = split(directory).parent) {
+    const auto names = sys::names_in(directory);
+    const auto is_mark = [&directory](const std::string& name) { return is_mark_of_grex(directory, name); };
+    if (names && std::any_of(names->begin(), names->end(), is_mark)) return directory;
+    if (directory == "/") break;
+  }
+  return std::nullopt;
+}
+
+std::string slot_path(const Target& target, unsigned slot) {
+  return path_in(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
+}
+
+std::string queue_path(const Target& target, unsigned slots) {
+  return path_in(target.directory.path, queue_name(target.request.layout, slots));
+}
+
+Result<Slots> existing_slots(const Target& target) {
+  const auto names = sys::names_in(split(slot_path(target, 0)).parent);
+  Slots slots;
+  if (!names && names.error().err == ENOENT) return slots;
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (const auto slot = slot_number(name)) slots.numbers.push_back(*slot);
+    if (const auto queue = queue_number(name)) slots.queues.push_back(*queue);
+  }
+  std::sort(slots.numbers.begin(), slots.numbers.end());
+  std::sort(slots.queues.begin(), slots.queues.end());
+  return slots;
+}
+
+std::vector<std::string> files_to_look_at(const Target& target) {
+  std::vector<std::string> paths = target.lock_paths();
+  if (target.tier() != Tier::semaphore || paths.empty()) return paths;
+  if (const auto slots = existing_slots(target)) {
+    paths.clear();
+    for (const unsigned slot : slots->numbers) paths.push_back(slot_path(target, slot));
+  }
+  return paths;
+}
+
+std::vector<ExistingFile> existing_files(const Target& target) {
+  std::vector<ExistingFile> files;
+  for (std::string& path : files_to_look_at(target)) {
+    const auto status = sys::status_of(path);
+    if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
+  }
+  return files;
+}
+
+std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files) {
+  std::vector<sys::FileId> ids(files.size());
+  std::transform(files.begin(), files.end(), ids.begin(), [](const ExistingFile& file) { return file.id; });
+  return ids;
+}
+
+}  // namespace grex::core

@@ -1,0 +1,90 @@
+#include "core/lock/tier_stack.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/lock/stack_json.hpp"
+
+namespace grex::core {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+std::optional<StackEntry> parse_entry(const json& entry) {
+  if (!entry.is_object()) return std::nullopt;
+  const auto text = [&entry](const char* key) {
+    const auto found = entry.find(key);
+    return found != entry.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
+  };
+  const auto number = [&entry](const char* key) {
+    const auto found = entry.find(key);
+    return found != entry.end() && found->is_number_unsigned() ? std::optional(found->get<std::uint64_t>())
+                                                               : std::nullopt;
+  };
+  const auto tier = tier_named(text("tier").value_or(""));
+  const auto mode = sys::mode_named(text("mode").value_or(""));
+  const auto path = text("path");
+  const auto dev = number("dev");
+  const auto ino = number("ino");
+  const auto pid = number("pid");
+  if (!tier || !mode || !path || path->empty() || !dev || !ino || !pid) return std::nullopt;
+  if (*pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
+  return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode};
+}
+
+bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
+
+}  // namespace
+
+Result<TierStack> parse_tier_stack(std::string_view text) {
+  const Error garbage = {ErrorKind::stack, "parse", {}, 0};
+  if (text.empty()) return TierStack{};
+  if (text.size() > longest_stack_text) return garbage;
+  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_array()) return garbage;
+  TierStack stack;
+  for (const auto& item : document) {
+    auto entry = parse_entry(item);
+    if (!entry) return garbage;
+    stack.push_back(std::move(*entry));
+  }
+  return stack;
+}
+
+json to_json(const StackEntry& entry) {
+  json document;
+  document["tier"] = name_of(entry.tier);
+  document["path"] = entry.path;
+  document["dev"] = entry.file.dev;
+  document["ino"] = entry.file.ino;
+  document["pid"] = entry.pid;
+  document["mode"] = sys::name_of(entry.mode);
+  return document;
+}
+
+std::string to_text(const TierStack& stack) {
+  json document = json::array();
+  for (const StackEntry& entry : stack) {
+    document.push_back(to_json(entry));
+  }
+  // In ASCII: shells print it, and terminals obey some other characters.
+  return document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+}
+
+Verdict judge(const TierStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
+              Reentrant reentrant) {
+  Verdict verdict;
+  for (const StackEntry& entry : stack) {
+    if (std::find(files.begin(), files.end(), entry.file) == files.end()) continue;
+    if (reentrant == Reentrant::yes && is_enough(entry.mode, mode)) return {Verdict::Kind::already_ours, &entry};
+    verdict = {Verdict::Kind::reentry, &entry};
+  }
+  if (verdict.kind != Verdict::Kind::take || stack.empty()) return verdict;
+  const auto highest = std::max_element(stack.begin(), stack.end(), [](const StackEntry& a, const StackEntry& b) {
+    return ordinal_of(a.tier) < ordinal_of(b.tier);
+  });
+  if (ordinal_of(tier) > ordinal_of(highest->tier)) return verdict;
+  return {Verdict::Kind::tier_violation, &*highest};
+}
+
+}  // namespace grex::core

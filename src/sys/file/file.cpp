@@ -1,0 +1,194 @@
+#include "sys/file/file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <system_error>
+
+namespace grex::sys {
+namespace {
+
+FileStatus from_stat(const struct stat& st) {
+  FileType type = FileType::other;
+  if (S_ISREG(st.st_mode)) type = FileType::regular;
+  if (S_ISDIR(st.st_mode)) type = FileType::directory;
+  const auto modified = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
+  return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), st.st_nlink, modified};
+}
+
+bool leads_to(const std::string& name, int fd) {
+  const auto named = status_of(name);
+  const auto opened = status_of(fd);
+  return named && opened && named->id == opened->id;
+}
+
+// What is known already will do: a server may not answer.
+Result<Place> place_at(int directory, const std::string& path, int flags) {
+  struct statx st;
+  if (::statx(directory, path.c_str(), flags | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "statx", path, err};
+  }
+  Place place{{}, makedev(st.stx_dev_major, st.stx_dev_minor)};
+  if ((st.stx_mask & STATX_MNT_ID) != 0) place.mount = st.stx_mnt_id;
+  return place;
+}
+
+bool is_missing(const Result<Place>& place) {
+  return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
+}
+
+// What realpath(3) makes of the path, which is quicker than to ask /proc; where
+// that fails, or the path leads elsewhere by now, the kernel's own name.
+Result<std::string> canonical_path(int fd, const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), ::free);
+  const bool is_resolved = resolved != nullptr;
+  const int err = is_resolved ? ENOENT : errno;
+  if (is_resolved && leads_to(resolved.get(), fd)) return std::string(resolved.get());
+  std::string linked = path_of(fd);
+  if (!linked.empty() && leads_to(linked, fd)) return linked;
+  // A directory that something else is mounted upon has no name any more: by
+  // the one it had, nobody else would find its lock file.
+  return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
+}
+
+}  // namespace
+
+ErrorKind kind_of_lookup(int err) {
+  switch (err) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return ErrorKind::not_found;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::permission;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorKind::system;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode) {
+  int fd = -1;
+  do {
+    fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  return UniqueFd(fd);
+}
+
+Result<FileStatus> status_of(const std::string& path) {
+  struct stat st;
+  if (::lstat(path.c_str(), &st) == 0) return from_stat(st);
+  const int err = errno;
+  if (err == ENOENT || err == ENOTDIR) return FileStatus{};
+  return Error{kind_of_lookup(err), "stat", path, err};
+}
+
+Result<FileStatus> status_of(int fd) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "fstat", {}, err};
+  }
+  return from_stat(st);
+}
+
+Result<Place> place_of(int fd) { return place_at(fd, "", AT_EMPTY_PATH); }
+
+Result<Place> place_of(const std::string& path) {
+  auto place = place_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+  for (std::filesystem::path nearest = path; is_missing(place) && nearest.has_relative_path();) {
+    nearest = nearest.parent_path();
+    place = place_at(AT_FDCWD, nearest, 0);
+  }
+  return place;
+}
+
+Access access_of(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return Access::closed;
+  return (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0 ? Access::reading : Access::writing;
+}
+
+std::string path_of(int fd) {
+  std::array<char, PATH_MAX> buffer;
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  if (n <= 0 || static_cast<std::size_t>(n) == buffer.size()) return {};
+  return {buffer.data(), static_cast<std::size_t>(n)};
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!copy.is_open()) return Error{ErrorKind::system, "fcntl", {}, errno};
+  return copy;
+}
+
+void reserve_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // open() gives the lowest number, which is this one, now. What is read from
+    // it, or written to it, fails with EBADF.
+    (void)::open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+  }
+}
+
+void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
+Result<Directory> open_directory(const std::string& path) {
+  UniqueFd fd = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+  if (!fd.is_open()) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "open", path, err};
+  }
+  auto canonical = canonical_path(fd.get(), path);
+  if (!canonical) return canonical.error();
+  return Directory{std::move(fd), std::move(*canonical)};
+}
+
+Result<void> make_directories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error) return {};
+  const int err = error.value();
+  const bool blocked = err == ENOTDIR || err == EEXIST;
+  const ErrorKind refused = err == ENOMEM ? ErrorKind::system : ErrorKind::create;
+  return Error{blocked ? ErrorKind::not_found : refused, "mkdir", path, err};
+}
+
+std::string working_directory() {
+  std::array<char, PATH_MAX> buffer;
+  const char* cwd = ::getcwd(buffer.data(), buffer.size());
+  return cwd != nullptr && cwd[0] == '/' ? std::string(cwd) : std::string();
+}
+
+Result<std::vector<std::string>> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  if (dir == nullptr) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "opendir", directory, err};
+  }
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+}  // namespace grex::sys

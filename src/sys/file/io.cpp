@@ -1,0 +1,131 @@
+#include "sys/file/io.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "sys/file/file.hpp"
+
+namespace grex::sys {
+namespace {
+
+// Keeps a signal that our own write may raise from killing us while this lives:
+// the write fails instead. One that was pending before, for whoever sent it,
+// stays so.
+class HeldBack {
+ public:
+  explicit HeldBack(int signal) {
+    sigemptyset(&only_it_);
+    sigaddset(&only_it_, signal);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = sigismember(&pending, signal) == 1;
+    ::sigprocmask(SIG_BLOCK, &only_it_, &old_);
+  }
+  ~HeldBack() {
+    constexpr timespec now = {0, 0};
+    if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
+    ::sigprocmask(SIG_SETMASK, &old_, nullptr);
+  }
+  HeldBack(const HeldBack&) = delete;
+  HeldBack& operator=(const HeldBack&) = delete;
+
+ private:
+  sigset_t only_it_{};
+  sigset_t old_{};
+  bool was_pending_ = false;
+};
+
+// What is written into a file that was truncated goes to the disk with the next close,
+// of whichever opening, lest a crash leave the file empty (fs/ext4/file.c,
+// ext4_release_file; fs/xfs/xfs_file.c, xfs_file_release; fs/btrfs/file.c,
+// btrfs_release_file). What will be worth nothing after a crash may stay in memory:
+// for it, a close comes before it is written. Other file systems lose an open by it.
+void spare_the_disk(int truncated) {
+  (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.is_open()) return Error{ErrorKind::io, "open", path, errno};
+  auto text = read_start(fd.get(), limit);
+  if (!text) return at_path(text.error(), path);
+  return text;
+}
+
+Result<std::string> read_start(int fd, std::size_t limit) {
+  std::array<char, 4096> piece;  // most such files are shorter, and every page of the stack costs
+  std::string text;
+  while (text.size() < limit) {
+    const std::size_t want = std::min(limit - text.size(), piece.size());
+    const ssize_t n = ::pread(fd, piece.data(), want, static_cast<off_t>(text.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{ErrorKind::io, "read", {}, errno};
+    if (n == 0) break;
+    text.append(piece.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+Result<void> write_all(int fd, std::string_view bytes, int unless) {
+  const HeldBack reader_gone(SIGPIPE);
+  const HeldBack limit_reached(SIGXFSZ);
+  // As much as a pipe or a terminal that is writable takes without blocking
+  // (PIPE_BUF, drivers/tty/n_tty.c: WAKEUP_CHARS).
+  constexpr std::size_t piece = 256;
+  if (unless >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
+  bool must_wait = unless >= 0;
+  while (!bytes.empty()) {
+    if (must_wait) {
+      std::array<pollfd, 2> news = {{{fd, POLLOUT, 0}, {unless, POLLIN, 0}}};
+      ::poll(news.data(), news.size(), -1);
+      if (news[0].revents == 0 && news[1].revents != 0) return Error{ErrorKind::io, "write", {}, ECANCELED};
+    }
+    const ssize_t n = ::write(fd, bytes.data(), unless >= 0 ? std::min(piece, bytes.size()) : bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {  // somebody else made it so, for everyone who has it open
+      must_wait = true;
+      continue;
+    }
+    if (n < 0) return Error{ErrorKind::io, "write", {}, errno};
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+bool has_room(int fd) {
+  pollfd writable = {fd, POLLOUT, 0};
+  return ::poll(&writable, 1, 0) == 1;  // an error, too, will be told at once
+}
+
+Result<void> replace_content(int fd, std::string_view bytes) {
+  const HeldBack limit_reached(SIGXFSZ);
+  // An empty file is left alone: a journal is waited for even then (ext4_setattr).
+  const auto status = status_of(fd);
+  const bool is_empty = status && status->size == 0;
+  if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+  if (!is_empty && !bytes.empty()) spare_the_disk(fd);
+  off_t offset = 0;
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int err = errno;
+      // An empty record is "none"; half a record would be read as stale.
+      if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+      return Error{ErrorKind::io, "write", {}, err};
+    }
+    offset += n;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+}  // namespace grex::sys

@@ -1,0 +1,184 @@
+#include "sys/lock/flock.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/text.hpp"
+
+namespace grex::sys {
+namespace {
+
+constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // whatever stands there
+constexpr mode_t lock_file_mode = 0666;
+constexpr mode_t directory_mode = 0777;
+
+bool make_directory(int above, const std::string& name) {
+  int made = -1;
+  do {
+    made = ::mkdirat(above, name.c_str(), directory_mode);
+  } while (made != 0 && errno == EINTR);
+  return made == 0 || errno == EEXIST;
+}
+
+bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
+
+// The directory in which a name with directories lies, below another; made where
+// the file is to be. No symlink is followed: whoever may write there must not lead
+// us elsewhere. If none is returned, errno says why.
+UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
+  UniqueFd parent;
+  while (!parents.empty()) {
+    const int above = parent.is_open() ? parent.get() : directory;
+    const std::string name(take_until(parents, '/'));
+    UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // of a symlink, itself
+    if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
+      if (!make_directory(above, name)) return {};
+      below = open_at(above, name, O_PATH | O_NOFOLLOW);
+    }
+    struct stat st;
+    if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {};
+    if (!S_ISDIR(st.st_mode)) {
+      errno = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+      return {};
+    }
+    parent = std::move(below);
+  }
+  return parent;
+}
+
+struct Opened {
+  UniqueFd fd;
+  bool read_only = false;
+  int create_error = 0;  ///< why it could not be created, where it had to be
+  int open_error = 0;
+};
+
+Opened open_any(int directory, const std::string& name, OpenFor purpose) {
+  Opened opened;
+  if (purpose == OpenFor::locking) {
+    opened.fd = open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode);
+    if (opened.fd.is_open()) return opened;
+    opened.create_error = errno;
+    // fs.protected_regular (proc(5)) refuses O_CREAT even on a file that is
+    // there and could be opened: go on without it.
+    if (!is_refusal(opened.create_error)) {
+      opened.open_error = opened.create_error;
+      return opened;
+    }
+  }
+  if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR | safe_flags);
+  if (!opened.fd.is_open() && (purpose == OpenFor::reading || is_refusal(errno))) {
+    opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
+    opened.read_only = true;
+  }
+  if (!opened.fd.is_open()) opened.open_error = errno;
+  return opened;
+}
+
+ErrorKind kind_of_open(const Opened& opened) {
+  switch (opened.open_error) {
+    case ELOOP:   // a symlink, because of O_NOFOLLOW
+    case EISDIR:  // a directory
+    case ENXIO:   // a socket
+    case ENODEV:
+      return ErrorKind::unsafe_file;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      return ErrorKind::system;
+    case EACCES:
+    case EPERM:
+      return ErrorKind::permission;
+    case ENOENT:
+    case ENOTDIR:
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case ENAMETOOLONG:
+      return ErrorKind::create;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+Result<LockFile> checked(Opened opened) {
+  if (!opened.fd.is_open()) {
+    // Not there, and could not be made: the reason is why it could not.
+    const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
+    const int err = missing ? opened.create_error : opened.open_error;
+    const ErrorKind kind = missing ? ErrorKind::create : kind_of_open(opened);
+    return Error{kind, "open", {}, err};
+  }
+  const auto status = status_of(opened.fd.get());
+  if (!status) return status.error();
+  if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
+  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1};
+}
+
+}  // namespace
+
+std::string_view name_of(Mode mode) { return mode == Mode::exclusive ? "exclusive" : "shared"; }
+
+std::optional<Mode> mode_named(std::string_view name) {
+  if (name == "exclusive") return Mode::exclusive;
+  if (name == "shared") return Mode::shared;
+  return std::nullopt;
+}
+
+Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
+  const auto slash = name.rfind('/');
+  Opened opened;
+  if (slash == std::string::npos) {
+    opened = open_any(directory, name, purpose);
+  } else if (const UniqueFd parent = open_parent(directory, std::string_view(name).substr(0, slash), purpose);
+             parent.is_open()) {
+    opened = open_any(parent.get(), name.substr(slash + 1), purpose);
+  } else {
+    opened.open_error = errno;
+    opened.create_error = errno;
+  }
+  return checked(std::move(opened));
+}
+
+Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
+  return checked(open_any(AT_FDCWD, path, purpose));
+}
+
+Error flock_error(int err) {
+  switch (err) {
+    case EBADF:
+    case EACCES:
+    case EPERM:
+      return {ErrorKind::permission, "flock", {}, err};
+    case ENOLCK:  // the server's lock service cannot be reached (NFS)
+    case ENOMEM:
+    case ENOSYS:  // the file system has no locks (Lustre without -o flock; a FUSE daemon)
+    case EOPNOTSUPP:
+      return {ErrorKind::system, "flock", {}, err};
+    default:
+      return {ErrorKind::io, "flock", {}, err};
+  }
+}
+
+Result<Acquire> try_lock(int fd, Mode mode) {
+  const int operation = (mode == Mode::exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  while (::flock(fd, operation) != 0) {
+    const int err = errno;
+    if (err == EWOULDBLOCK) return Acquire::busy;
+    if (err != EINTR) return flock_error(err);
+  }
+  return Acquire::held;
+}
+
+Result<void> unlock(int fd) {
+  while (::flock(fd, LOCK_UN) != 0) {
+    const int err = errno;
+    if (err != EINTR) return flock_error(err);
+  }
+  return {};
+}
+
+}  // namespace grex::sys

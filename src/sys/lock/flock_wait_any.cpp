@@ -1,0 +1,198 @@
+#include "sys/lock/flock_wait_any.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "sys/signal/signals.hpp"
+
+namespace grex::sys {
+namespace {
+
+constexpr int none = -1;
+
+// Interrupts flock(2) in the threads. Not a realtime one: of those only so many
+// can be pending, and then sending fails (signal(7)).
+constexpr int interrupting_signal = SIGURG;
+
+// What the threads of one wait share.
+struct Race {
+  int operation = 0;
+  UniqueFd news;                       ///< an eventfd; readable: there is a winner, or a failure
+  std::atomic<int> winner = none;      ///< index of the lock that is held
+  std::atomic<int> flock_failure = 0;  ///< errno
+  std::atomic<bool> over = false;      ///< whoever still waits is to give up
+};
+
+struct Waiter {
+  Race* race = nullptr;
+  int fd = -1;
+  int index = 0;
+  pthread_t thread{};
+};
+
+extern "C" void on_interrupt(int) {}  // its work is the EINTR
+
+void* wait_at_one(void* argument) {
+  const Waiter& self = *static_cast<Waiter*>(argument);
+  sigset_t interrupting;
+  sigemptyset(&interrupting);
+  sigaddset(&interrupting, interrupting_signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &interrupting, nullptr);
+  while (!self.race->over) {
+    if (::flock(self.fd, self.race->operation) == 0) {
+      int expected = none;
+      if (!self.race->winner.compare_exchange_strong(expected, self.index)) (void)unlock(self.fd);
+      break;
+    }
+    const int err = errno;
+    if (err == EINTR) continue;
+    self.race->flock_failure = err;
+    break;
+  }
+  ::eventfd_write(self.race->news.get(), 1);
+  return nullptr;
+}
+
+// While it lives, the signals that end the wait are held back to be read, and the threads have a handler for theirs.
+// Afterwards mask and handler are what they were.
+class Signals {
+ public:
+  Signals() {
+    const sigset_t awaited = heeded_signals();
+    sigset_t blocked = awaited;
+    sigaddset(&blocked, interrupting_signal);  // the threads let it through, each for itself
+    ::pthread_sigmask(SIG_BLOCK, &blocked, &old_mask_);
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(interrupting_signal, &action, &old_action_);
+    fd_.reset(::signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~Signals() {
+    ::sigaction(interrupting_signal, &old_action_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  /// Borrowed; -1 if it could not be opened.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  sigset_t old_mask_{};
+  struct sigaction old_action_ {};
+  UniqueFd fd_;
+};
+
+// One thread a lock, from when they are started until this is dropped.
+class Waiters {
+ public:
+  Waiters(Race& race, std::span<const int> fds) : race_(race), waiters_(fds.size()) {
+    for (std::size_t i = 0; i < fds.size(); ++i) waiters_[i] = {&race, fds[i], static_cast<int>(i)};
+  }
+  Waiters(const Waiters&) = delete;
+  Waiters& operator=(const Waiters&) = delete;
+
+  Result<void> start() {
+    constexpr std::size_t stack = 64UL * 1024;
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setstacksize(&attributes, stack);
+    int err = 0;
+    for (Waiter& waiter : waiters_) {
+      err = ::pthread_create(&waiter.thread, &attributes, wait_at_one, &waiter);
+      if (err != 0) break;
+      ++started_;
+    }
+    ::pthread_attr_destroy(&attributes);
+    if (err != 0) return Error{ErrorKind::system, "pthread_create", {}, err};
+    return {};
+  }
+
+  ~Waiters() {
+    race_.over = true;
+    for (std::size_t i = 0; i < started_; ++i) ::pthread_kill(waiters_[i].thread, interrupting_signal);
+    for (std::size_t i = 0; i < started_; ++i) {
+      // A signal may land after the thread looked whether it is over and before
+      // it blocks: it is sent again until the thread has ended.
+      while (!has_joined(waiters_[i].thread)) ::pthread_kill(waiters_[i].thread, interrupting_signal);
+    }
+  }
+
+ private:
+  static bool has_joined(pthread_t thread) {
+    constexpr long patience_ns = 1'000'000;
+    constexpr long second_ns = 1'000'000'000;
+    timespec until{};
+    ::clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += patience_ns;
+    until.tv_sec += until.tv_nsec / second_ns;
+    until.tv_nsec %= second_ns;
+    return ::pthread_clockjoin_np(thread, nullptr, CLOCK_MONOTONIC, &until) == 0;
+  }
+
+  Race& race_;
+  std::vector<Waiter> waiters_;
+  std::size_t started_ = 0;
+};
+
+// Until a lock is held, a signal, or the deadline.
+Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline, int stop) {
+  // poll(2) passes over descriptors below 0.
+  std::array<pollfd, 3> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stop, POLLIN, 0}}};
+  for (;;) {
+    if (race.winner != none || race.flock_failure != 0) return WaitEnd{Acquire::held};
+    if (deadline && Deadline::clock::now() >= *deadline) return WaitEnd{Acquire::timed_out};
+    if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0) {
+      const int err = errno;
+      if (err == EINTR) continue;
+      return Error{ErrorKind::system, "poll", {}, err};
+    }
+    signalfd_siginfo info{};
+    if (news[1].revents != 0 && ::read(signals.fd(), &info, sizeof info) == sizeof info) {
+      return WaitEnd{Acquire::cancelled, static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+    }
+    if (news[2].revents != 0) return WaitEnd{Acquire::suspended};
+  }
+}
+
+}  // namespace
+
+Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline, int stop) {
+  const Signals signals;
+  Race race;
+  race.operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
+  race.news.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!race.news.is_open() || signals.fd() < 0) return Error{ErrorKind::system, "eventfd", {}, errno};
+  Result<WaitEnd> end = WaitEnd{};
+  {
+    Waiters waiters(race, fds);
+    if (auto started = waiters.start(); !started) {
+      end = started.error();
+    } else {
+      end = wait_for_news(race, signals, deadline, stop);
+    }
+  }
+  const int winner = race.winner;
+  const bool may_keep = end && (end->outcome == Acquire::held || end->outcome == Acquire::timed_out);
+  if (winner != none && may_keep) return AnyEnd{{Acquire::held}, static_cast<std::size_t>(winner)};
+  if (winner != none) (void)unlock(fds[static_cast<std::size_t>(winner)]);
+  if (!end) return end.error();
+  if (end->outcome == Acquire::held) return flock_error(race.flock_failure);
+  return AnyEnd{*end};
+}
+
+}  // namespace grex::sys

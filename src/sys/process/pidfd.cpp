@@ -1,0 +1,46 @@
+#include "sys/process/pidfd.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace grex::sys {
+
+// glibc has had wrappers since 2.36 only, and a header of theirs that clashes
+// with C++ in some releases.
+Result<UniqueFd> open_process(pid_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (fd.is_open()) return fd;
+  const int err = errno;
+  // EINVAL: not a number of a process, such as 0 or a thread's.
+  const bool is_none = err == ESRCH || err == EINVAL;
+  return Error{is_none ? ErrorKind::not_found : ErrorKind::system, "pidfd_open", {}, err};
+}
+
+Result<void> signal_process(int pidfd, int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0) return {};
+  const int err = errno;
+  if (err == ESRCH) return {};
+  return Error{err == EPERM ? ErrorKind::permission : ErrorKind::system, "pidfd_send_signal", {}, err};
+}
+
+void wait_for_end(int pidfd) {
+  pollfd ended = {pidfd, POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+}
+
+Result<void> EndWatch::start(int pidfd) {
+  return thread_.start([pidfd](int over) {
+    std::array<pollfd, 2> news = {{{over, POLLIN, 0}, {pidfd, POLLIN, 0}}};
+    while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
+    }
+    if (news[0].revents == 0) ::kill(::getpid(), SIGTERM);
+  });
+}
+
+}  // namespace grex::sys

@@ -1,0 +1,170 @@
+#include "sys/process/proc.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "base/text.hpp"
+#include "sys/file/io.hpp"
+
+namespace grex::sys {
+namespace {
+
+constexpr std::size_t small_file = 64UL * 1024;
+constexpr std::size_t big_table = 256UL * 1024 * 1024;
+
+std::string process_path(pid_t pid, const std::string& name) {
+  return "/proc/" + (pid == own_process ? "self" : std::to_string(pid)) + "/" + name;
+}
+
+std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
+  auto text = read_file(path, limit);
+  if (!text) return std::nullopt;
+  return std::move(*text);
+}
+
+// The size of /proc/PID/fd is the number of descriptors, since Linux 6.2 (fs/proc/fd.c,
+// proc_readfd_count); before, it is 0, also that of ours. To ask for it is quicker than
+// to list them, and most of a machine's processes may be the kernel's, which have none.
+// A process whose main thread has ended shows none either, nor does its list.
+bool has_no_descriptor(const std::string& directory) {
+  const auto size_of = [](const std::string& path) {
+    struct stat st;
+    return ::stat(path.c_str(), &st) == 0 ? st.st_size : -1;
+  };
+  static const bool is_told = size_of("/proc/self/fd") > 0;
+  return is_told && size_of(directory) == 0;
+}
+
+}  // namespace
+
+LockTableText lock_table_text() {
+  LockTableText table;
+  const UniqueFd fd(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
+  if (!fd.is_open()) return table;
+  constexpr std::size_t half_a_page = 2048;
+  std::array<char, 65536> piece;
+  int pieces = 0;
+  ssize_t size = 0;
+  while ((size = ::read(fd.get(), piece.data(), piece.size())) > 0) {
+    table.text.append(piece.data(), static_cast<std::size_t>(size));
+    ++pieces;
+  }
+  table.in_one_piece = size == 0 && pieces <= 1 && table.text.size() <= half_a_page;
+  return table;
+}
+
+std::string mount_table_text() { return text_of("/proc/self/mountinfo", big_table).value_or(""); }
+
+std::optional<std::string> process_file(pid_t pid, const std::string& name) {
+  return text_of(process_path(pid, name), small_file);
+}
+
+std::optional<std::string> process_environment(pid_t pid) { return text_of(process_path(pid, "environ"), big_table); }
+
+std::optional<std::string> process_link(pid_t pid, const std::string& name) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t n = ::readlink(process_path(pid, name).c_str(), buffer.data(), buffer.size());
+  if (n < 0) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(n));
+}
+
+std::string boot_id() {
+  std::string id = text_of("/proc/sys/kernel/random/boot_id", small_file).value_or("");
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+std::vector<pid_t> processes() {
+  std::vector<pid_t> pids;
+  const auto names = names_in("/proc");
+  if (!names) return pids;
+  for (const std::string& name : *names) {
+    if (const auto pid = parse_number<int>(name)) pids.push_back(*pid);
+  }
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+std::optional<std::size_t> thread_count(pid_t pid) {
+  const auto names = names_in(process_path(pid, "task"));
+  return names ? std::optional(names->size()) : std::nullopt;
+}
+
+Existence existence_of(pid_t pid) {
+  return ::kill(pid, 0) == 0 || errno == EPERM ? Existence::exists : Existence::gone;
+}
+
+std::optional<uid_t> owner_of(pid_t pid) {
+  struct stat st;
+  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &st) != 0) return std::nullopt;
+  return st.st_uid;
+}
+
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
+  const std::string directory = process_path(pid, "fd");
+  if (has_no_descriptor(directory)) return std::vector<OpenDescriptor>();
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
+  if (dir == nullptr) return std::nullopt;
+  std::vector<OpenDescriptor> found;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const auto number = parse_number<int>(entry->d_name);
+    if (!number) continue;
+    // What is known already will do: another's descriptor may lead to a server
+    // that does not answer.
+    struct statx st;
+    if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) continue;
+    const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
+    found.push_back({pid, *number, id, S_ISREG(st.stx_mode)});
+  }
+  return found;
+}
+
+std::string path_of(const OpenDescriptor& descriptor) {
+  return process_link(descriptor.pid, "fd/" + std::to_string(descriptor.number)).value_or("");
+}
+
+std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {
+  return process_file(descriptor.pid, "fdinfo/" + std::to_string(descriptor.number));
+}
+
+pid_t own_pid() { return ::getpid(); }
+
+uid_t own_uid() { return ::getuid(); }
+
+uid_t effective_uid() { return ::geteuid(); }
+
+pid_t parent_pid() { return ::getppid(); }
+
+char** environment() { return environ; }
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
+unsigned cpu_count() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+}
+
+bool in_initial_pid_namespace() {
+  std::array<char, 64> buffer;
+  const ssize_t n = ::readlink("/proc/self/ns/pid", buffer.data(), buffer.size());
+  return n > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(n)) == "pid:[4026531836]";
+}
+
+}  // namespace grex::sys

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sys/file/file.hpp"
+
+namespace grex::sys {
+
+/// Everything here reads /proc (proc(5)) as it is mounted; what can't be read
+/// is empty or nullopt, never an Error: it is about other processes, which come
+/// and go and may be hidden. Nothing is parsed here.
+
+/// /proc/locks: the locks that this PID namespace sees.
+struct LockTableText {
+  std::string text;
+  /// The kernel hands out at most a page at a time, never part of a lock with
+  /// its waiters, and lets locks come and go in between: then a lock that was
+  /// held all along may be missing (fs/seq_file.c, seq_read_iter; fs/locks.c,
+  /// locks_show). This is one look, with so much room left that the next lock
+  /// would have been in it: half a page, more than thirty waiters.
+  bool in_one_piece = false;
+};
+LockTableText lock_table_text();
+
+/// /proc/self/mountinfo.
+std::string mount_table_text();
+
+/// /proc/PID/NAME, such as "stat" or "cmdline"; at most 64 KiB of it.
+std::optional<std::string> process_file(pid_t pid, const std::string& name);
+
+/// /proc/PID/environ, however long (execve(2) allows 6 MiB).
+std::optional<std::string> process_environment(pid_t pid);
+
+/// Stands for this process in the functions that take a process id, whichever
+/// number it has in /proc.
+inline constexpr pid_t own_process = 0;
+
+/// This process's number in its own PID namespace, and its real user.
+pid_t own_pid();
+uid_t own_uid();
+
+/// Its effective user.
+uid_t effective_uid();
+
+/// The process that started this one, or adopted it.
+pid_t parent_pid();
+
+/// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
+std::optional<std::string> process_link(pid_t pid, const std::string& name);
+
+/// /proc/sys/kernel/random/boot_id, without the newline.
+std::string boot_id();
+
+std::vector<pid_t> processes();
+
+/// How many threads a process has.
+std::optional<std::size_t> thread_count(pid_t pid);
+
+enum class Existence { exists, gone };
+Existence existence_of(pid_t pid);
+
+/// Effective user of a process.
+std::optional<uid_t> owner_of(pid_t pid);
+
+/// One descriptor of some process and the file behind it.
+struct OpenDescriptor {
+  pid_t pid = 0;
+  int number = -1;
+  FileId file;
+  bool is_regular = false;  ///< a regular file
+};
+
+/// A process's descriptors, as its main thread has them; nullopt where they may not
+/// be looked at (another user's process).
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid);
+
+/// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp.
+std::string path_of(const OpenDescriptor& descriptor);
+
+/// The lines of /proc/PID/fdinfo/N.
+std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor);
+
+std::string host_name();
+
+/// This process's environment, ending with a null pointer. Borrowed.
+char** environment();
+
+/// How many CPUs this process may run on; at least 1.
+unsigned cpu_count();
+
+/// Whether this process is in the initial PID namespace, the only one whose
+/// /proc/locks shows every process's locks (include/linux/proc_ns.h,
+/// PROC_PID_INIT_INO). Not so where it can't be known.
+bool in_initial_pid_namespace();
+
+}  // namespace grex::sys

@@ -1,0 +1,85 @@
+#include "sys/process/proc_text.hpp"
+
+#include "base/text.hpp"
+
+namespace grex::core {
+namespace {
+
+// The fields from the third on. The second is the command's name in
+// parentheses, and may hold both spaces and parentheses.
+std::string_view fields_after_name(std::string_view stat) {
+  const auto name_end = stat.rfind(") ");
+  return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
+  constexpr int fields_from_state_to_start_time = 19;
+  std::string_view fields = fields_after_name(stat);
+  for (int i = 0; i < fields_from_state_to_start_time; ++i) take_until(fields, ' ');
+  return parse_number<std::uint64_t>(take_until(fields, ' '));
+}
+
+std::string_view parse_command_name(std::string_view stat) {
+  const auto begin = stat.find('(');
+  const auto end = stat.rfind(") ");
+  return begin < end && end != std::string_view::npos ? stat.substr(begin + 1, end - begin - 1) : std::string_view();
+}
+
+std::optional<pid_t> parse_parent(std::string_view stat) {
+  std::string_view fields = fields_after_name(stat);
+  take_until(fields, ' ');
+  return parse_number<pid_t>(take_until(fields, ' '));
+}
+
+bool has_ended(std::string_view stat) {
+  const std::string_view fields = fields_after_name(stat);
+  return fields.starts_with('Z') || fields.starts_with('X');
+}
+
+std::vector<std::string> parse_command_line(std::string_view cmdline) {
+  std::vector<std::string> arguments;
+  while (!cmdline.empty()) arguments.emplace_back(take_until(cmdline, '\0'));
+  return arguments;
+}
+
+std::optional<pid_t> parse_innermost_pid(std::string_view status) {
+  constexpr std::string_view label = "\nNSpid:\t";
+  const auto begin = status.find(label);
+  if (begin == std::string_view::npos) return std::nullopt;
+  status.remove_prefix(begin + label.size());
+  const std::string_view line = take_until(status, '\n');
+  return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
+}
+
+std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
+  constexpr std::string_view label = "Pid:\t";
+  while (!fdinfo.empty()) {
+    const std::string_view line = take_until(fdinfo, '\n');
+    if (line.starts_with(label)) return parse_number<pid_t>(line.substr(label.size()));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name) {
+  while (!environ.empty()) {
+    std::string_view variable = take_until(environ, '\0');
+    if (!variable.starts_with(name)) continue;
+    variable.remove_prefix(name.size());
+    if (variable.starts_with('=')) return variable.substr(1);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid) {
+  while (!passwd.empty()) {
+    std::string_view line = take_until(passwd, '\n');
+    const std::string_view name = take_until(line, ':');
+    take_until(line, ':');
+    if (parse_number<uid_t>(take_until(line, ':')) == uid) return std::string(name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace grex::core
