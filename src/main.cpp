@@ -6,19 +6,27 @@
 
 #include "base/exit_code.hpp"
 #include "cli/args/command_line.hpp"
-#include "cli/commands/commands.hpp"
+#include "cli/commands/dispatch.hpp"
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
-#include "sys/terminal/terminal.hpp"
+#include "sys/signal/signals.hpp"
 
 namespace {
 
 int run(int argc, char** argv) {
-  const auto invocation = grex::cli::parse_invocation(argc, argv);
-  const auto outcome = grex::cli::dispatch(invocation);
-  const int exit_code = outcome.failure ? grex::cli::report(*outcome.failure, invocation) : outcome.exit_code;
-  if (outcome.interrupted_by_user) grex::sys::die_of(SIGINT);
-  return exit_code;
+  const auto line = grex::cli::split_command_line(argc, argv);
+  const auto outcome = grex::cli::dispatch(line);
+  grex::cli::ExitStatus status;
+  if (outcome) {
+    status = *outcome;
+  } else {
+    const grex::cli::Failure& failure = outcome.error();
+    status.code = line.json ? grex::cli::report_json(failure, line.verb, grex::cli::json_errors_of(line.verb))
+                            : grex::cli::report(failure);
+    status.interrupted_by_user = failure.interrupted_by_user;
+  }
+  if (status.interrupted_by_user) grex::sys::kill_self(SIGINT);
+  return status.code;
 }
 
 }  // namespace

@@ -9,13 +9,13 @@
 
 namespace grex {
 
-/// A value, or the Error that kept it from being made. Reading the side that
-/// is not there is a programmer's mistake.
-template <class T>
+/// A value, or the reason why it could not be made. Reading the side that is not
+/// there is a programmer's mistake.
+template <class T, class E = Error>
 class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   explicit operator bool() const { return state_.index() == 0; }
   T& operator*() {
@@ -28,29 +28,37 @@ class [[nodiscard]] Result {
   }
   T* operator->() { return &**this; }
   const T* operator->() const { return &**this; }
-  [[nodiscard]] const Error& error() const {
+  [[nodiscard]] E& error() {
+    assert(!*this);
+    return *std::get_if<1>(&state_);
+  }
+  [[nodiscard]] const E& error() const {
     assert(!*this);
     return *std::get_if<1>(&state_);
   }
 
  private:
-  std::variant<T, Error> state_;
+  std::variant<T, E> state_;
 };
 
-template <>
-class [[nodiscard]] Result<void> {
+template <class E>
+class [[nodiscard]] Result<void, E> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}
+  Result(E error) : error_(std::move(error)) {}
 
   explicit operator bool() const { return !error_; }
-  [[nodiscard]] const Error& error() const {
+  [[nodiscard]] E& error() {
+    assert(error_);
+    return *error_;
+  }
+  [[nodiscard]] const E& error() const {
     assert(error_);
     return *error_;
   }
 
  private:
-  std::optional<Error> error_;
+  std::optional<E> error_;
 };
 
 }  // namespace grex

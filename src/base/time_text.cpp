@@ -6,14 +6,14 @@
 #include <charconv>
 #include <limits>
 
-namespace grex::core {
+namespace grex {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 UtcTime utc_now() { return std::chrono::floor<milliseconds>(std::chrono::system_clock::now()); }
 
-std::string to_text(UtcTime time) {
+std::string format_utc(UtcTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
@@ -70,7 +70,7 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   return duration_cast<std::chrono::nanoseconds>(std::min(duration, longest));
 }
 
-std::string to_text(milliseconds duration) {
+std::string format_duration(milliseconds duration) {
   const auto ms = std::max<milliseconds::rep>(duration.count(), 0);
   const auto s = ms / 1000;
   if (s < 1) return fmt::format("{}ms", ms);
@@ -80,4 +80,4 @@ std::string to_text(milliseconds duration) {
   return fmt::format("{}d{}h", s / 86400, s % 86400 / 3600);
 }
 
-}  // namespace grex::core
+}  // namespace grex

@@ -5,16 +5,16 @@
 #include <string>
 #include <string_view>
 
-namespace grex::core {
+namespace grex {
 
 using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
 UtcTime utc_now();
 
 /// RFC 3339 in UTC with milliseconds: 2026-01-31T09:05:07.250Z.
-std::string to_text(UtcTime time);
+std::string format_utc(UtcTime time);
 
-/// Only what to_text writes.
+/// Only what format_utc writes.
 std::optional<UtcTime> parse_utc(std::string_view text);
 
 /// A duration as the user writes it: `5`, `0.25` (seconds), `250ms`, `2s`,
@@ -23,6 +23,6 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
 /// A duration as people read it, in at most two units: 250ms, 4.2s, 3m12s, 2h5m,
 /// 4d3h.
-std::string to_text(std::chrono::milliseconds duration);
+std::string format_duration(std::chrono::milliseconds duration);
 
-}  // namespace grex::core
+}  // namespace grex

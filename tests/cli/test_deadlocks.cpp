@@ -66,7 +66,7 @@ TEST_CASE("two flock(1) that wait for each other are told as a deadlock: JSON, t
 
   const std::string dot = run_tool({"status", "--graph", dir / "a"}).out;
   CHECK(dot.starts_with("digraph "));
-  CHECK(std::count(dot.begin(), dot.end(), '>') == 2 * 2 + 1);  // and one to the holder outside of the circle
+  CHECK(std::count(dot.begin(), dot.end(), '>') == 2 * 2 + 1);  // and one to the holder outside of the cycle
   std::size_t red = 0;
   for (auto at = dot.find("color=red"); at != std::string::npos; at = dot.find("color=red", at + 1)) ++red;
   CHECK(red == 4);
@@ -83,7 +83,7 @@ TEST_CASE("a job that waits behind a deadlock is told of it, and others are not"
   CHECK(status_of(dir / "c")["deadlocks"].size() == 1);
 
   dir.make("d");
-  const grex::UniqueFd lock = lock_as_grex(dir / "d/.grex-lock");
+  const Fd lock = lock_as_grex(dir / "d/.grex-lock");
   CHECK_FALSE(status_of(dir / "d").contains("deadlocks"));
 }
 

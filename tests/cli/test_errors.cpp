@@ -166,7 +166,7 @@ TEST_CASE("every kind of error that can be brought about has its name and code")
   CHECK(kind_of(grex_lock({"--json", "run", d, "--", "/none"})) == "exec");
   dir.make("app/.grex-lock");
   CHECK(kind_of(grex_lock({"--json", "run", dir / "app", "--", "true"})) == "unsafe-file");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(kind_of(grex_lock({"--json", "run", "-n", d, "--", "true"})) == "busy");
   CHECK(kind_of(grex_lock({"--json", "run", "-q", "-w", "1ms", d, "--", "true"})) == "timeout");
   const std::string b = dir.make("b");

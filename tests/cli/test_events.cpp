@@ -52,7 +52,7 @@ TEST_CASE("a run tells when it has its locks, when its command starts, and how i
 
 TEST_CASE("each event is there as it happens: that it waits, and for whom, before it has the lock") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process script(bash("\"$LOCK\" run --json-status-fd 3 . -- sh -c 'read line; exit 0' 3>&1"), in(dir.path()));
   const json waiting = json::parse(script.line());
   CHECK(waiting["event"] == "waiting");
@@ -68,7 +68,7 @@ TEST_CASE("each event is there as it happens: that it waits, and for whom, befor
 
 TEST_CASE("what fails is an event with the error and its code") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const auto failed = [&dir](const std::string& command) {
     const auto events = events_in(finish(bash("\"$LOCK\" " + command + " 2>/dev/null"), in(dir.path())).out);
     REQUIRE_FALSE(events.empty());
@@ -99,7 +99,7 @@ TEST_CASE("a command that cannot be started has its locks given back before that
 
 TEST_CASE("a permit's path is known only when it is held") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex.slot-0.lock");
+  Fd lock = lock_as_grex(dir / ".grex.slot-0.lock");
   Process script(bash("\"$LOCK\" run --json-status-fd 1 -t semaphore --slots 1 . -- true"), in(dir.path()));
   CHECK(json::parse(script.line())["locks"][0]["path"] == nullptr);
   lock.reset();

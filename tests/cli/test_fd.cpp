@@ -59,7 +59,7 @@ TEST_CASE("the record of a descriptor's lock names the shell, and goes with fd -
 
 TEST_CASE("fd fails as the others do where the lock is busy, and the descriptor stays usable") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const Finished script = run_script(dir,
                                      "exec 9>>.grex-lock; \"$LOCK\" fd -n 9; echo $?; \"$LOCK\" fd -w 1ms 9; echo $?\n"
                                      "\"$LOCK\" fd -n -E 3 9; echo $?; echo written >&9");
@@ -70,7 +70,7 @@ TEST_CASE("fd fails as the others do where the lock is busy, and the descriptor 
 
 TEST_CASE("fd waits in the kernel's queue, and a signal ends the wait") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   const std::string open_and_lock = "exec 9>>.grex-lock; exec \"$LOCK\" fd 9";
   Process first(bash(open_and_lock), in(dir.path()));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
@@ -218,7 +218,7 @@ TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or u
   std::chrono::nanoseconds whole{};
   for (int i = 0; i <= steps; ++i) {
     const TempDir dir;
-    const grex::UniqueFd ours(::open((dir / ".grex-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    const Fd ours(::open((dir / ".grex-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     Process fd(grex_lock({"fd", "9"}), {.before_exec = [&ours] { ::dup2(ours.get(), 9); }});
     if (i == 0) {
       whole = fd.time_to_end();
@@ -231,9 +231,9 @@ TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or u
   }
 }
 
-#ifndef TOOL_IS_SANITIZED  // whose own start needs /proc
 TEST_CASE("fd works without /proc, on what it can know") {
   if (::geteuid() != 0) return;  // only root can take /proc away
+  if (is_sanitized()) return;    // a sanitizer's own start needs /proc
   const TempDir dir;
   const Finished finished = finish({"unshare", "-m", "bash", "-c",
                                     "mount -t tmpfs none /proc; exec 9>>.grex-lock; \"$LOCK\" fd 9; echo $?; "
@@ -242,4 +242,3 @@ TEST_CASE("fd works without /proc, on what it can know") {
   CAPTURE(finished.err);
   CHECK(finished.out == "0\nlocked\n");
 }
-#endif

@@ -5,11 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/commands/status_text.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
-using namespace grex;
 using namespace grex::test;
 using nlohmann::json;
 
@@ -225,30 +223,4 @@ TEST_CASE("status -v names the file system of each lock that has a file") {
   const std::string type = lock_at(run_tool({"status", "--json", dir.path()}).out)["file_system"];
   CHECK(run_tool({"status", "-v", dir.path()}).out.find(", record: none, file system: " + type + "\n") !=
         std::string::npos);
-}
-
-TEST_CASE("what is weak is told once for locks that follow each other on one file system, and by its mount option") {
-  cli::StatusReport report;
-  const auto add = [&report](const std::string& path, const core::FileSystem& file_system) {
-    core::LockReport lock;
-    lock.path = path;
-    lock.file_system = file_system;
-    lock.file.state = core::LockState::free;
-    report.locks.push_back(lock);
-  };
-  add("/nfs/a", {"nfs4", core::Weakness::remote});
-  add("/nfs/b", {"nfs4", core::Weakness::remote});
-  add("/local/c", {"ext4"});
-  add("/nfs/d", {"nfs", core::Weakness::host_only, "local_lock=all"});
-  add("/cifs/e", {"cifs", core::Weakness::mandatory});
-  CHECK(cli::status_text(report, {}) ==
-        "per-pack  free  /nfs/a\n"
-        "  on nfs4: the server keeps the locks, and may lose them; holders on other hosts are known by their records "
-        "only\n"
-        "per-pack  free  /nfs/b\n"
-        "per-pack  free  /local/c\n"
-        "per-pack  free  /nfs/d\n"
-        "  on nfs with local_lock=all: locks keep out nobody on another host\n"
-        "per-pack  free  /cifs/e\n"
-        "  on cifs: others may be unable to read a file while it is locked, and so the record of its holder\n");
 }

@@ -75,8 +75,8 @@ class Stuck {
   [[nodiscard]] int reader() const { return reader_.get(); }
 
  private:
-  grex::UniqueFd reader_;
-  grex::UniqueFd full_;
+  Fd reader_;
+  Fd full_;
 };
 
 bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
@@ -175,7 +175,7 @@ TEST_CASE("a detached hold leaves a holder with nothing of the caller's") {
 
 TEST_CASE("what keeps a detached hold from its locks is in the caller's hands, and nothing is left") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& [options, status] :
        {std::pair{"-n", 75}, {"-n -E 9", 9}, {"-w 1ms", 75}, {"-l per-pack:none", 66}}) {
     CAPTURE(options);
@@ -224,7 +224,7 @@ TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
 TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     const TempDir dir;
-    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    const Fd lock = lock_as_grex(dir / ".grex-lock");
     Process hold(grex_lock({"hold", "--detach", dir.path()}));
     until([&dir] { return is_waited_for(dir); });
     hold.signal(signal);
@@ -237,7 +237,7 @@ TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
 
 TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
   until([&dir] { return is_waited_for(dir); });
   hold.signal(SIGKILL);
@@ -248,7 +248,7 @@ TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting")
 TEST_CASE("the end of the watched process ends the wait for the lock too") {
   for (const char* const where : {"--detach", "--note=foreground"}) {
     const TempDir dir;
-    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    const Fd lock = lock_as_grex(dir / ".grex-lock");
     Process other(until_input_closes());
     Process hold(grex_lock({"hold", where, "--while-pid", std::to_string(other.pid()), dir.path()}));
     until([&dir] { return is_waited_for(dir); });
@@ -418,7 +418,7 @@ TEST_CASE("a hold whose notes nobody reads can be ended all the same") {
     hold.signal(SIGTERM);
     CHECK(hold.wait() == exited(0));
   }
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"hold", dir.path()}), stuck.as(2));
   until([&dir] { return is_waited_for(dir); });
   waiter.signal(SIGTERM);  // ends the wait
@@ -445,7 +445,7 @@ TEST_CASE("events that nobody reads hold up neither hold nor run") {
 
 TEST_CASE("a stopped foreground half does not keep its background half from being ended") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
   until([&dir] { return is_waited_for(dir); });
   hold.signal(SIGSTOP);
@@ -461,7 +461,7 @@ TEST_CASE("a stopped foreground half does not keep its background half from bein
 
 TEST_CASE("a hold --detach that ignored SIGTERM when it began can be told to end while it waits") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}), {.before_exec = [] { ::signal(SIGTERM, SIG_IGN); }});
   until([&dir] { return is_waited_for(dir); });
   hold.signal(SIGTERM);

@@ -14,7 +14,7 @@ namespace {
 
 // Whether somebody who locks this file as grex does keeps the tool out.
 bool excludes(const std::string& path, const Words& words) {
-  const grex::UniqueFd lock = lock_as_grex(path);
+  const Fd lock = lock_as_grex(path);
   return finish(words).ended == exited(75);
 }
 
@@ -63,7 +63,7 @@ TEST_CASE("both layouts are taken flat first, and the stack has both") {
 TEST_CASE("a wait for the second file of both keeps the first") {
   const TempDir dir;
   dir.make(".grex");
-  grex::UniqueFd newer = lock_as_grex(dir / ".grex/.grex-lock");
+  Fd newer = lock_as_grex(dir / ".grex/.grex-lock");
   Process waiter(grex_lock({"run", "--layout", "both", dir.path(), "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex/.grex-lock") == 1; });
   CHECK(is_locked(dir / ".grex-lock"));
@@ -104,7 +104,7 @@ TEST_CASE("a clone without a meta directory above it has no nested lock, and say
 TEST_CASE("status and tiers show the files of the layout, or of both") {
   const TempDir dir;
   dir.make(".grex");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex/.grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex/.grex-lock");
   const auto paths_of_tier = [&](const char* layout) {
     Words paths;
     const json status = json::parse(run_tool({"status", "--json", "--layout", layout, dir.path()}).out);
@@ -129,8 +129,8 @@ TEST_CASE("status and tiers show the files of the layout, or of both") {
 TEST_CASE("a permit in both layouts is one of each") {
   const TempDir dir;
   dir.make(".grex");
-  const grex::UniqueFd flat = lock_as_grex(dir / ".grex.slot-0.lock");
-  const grex::UniqueFd nested = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
+  const Fd flat = lock_as_grex(dir / ".grex.slot-0.lock");
+  const Fd nested = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   const Finished finished = run_tool(
       {"run", "--layout", "both", "-t", "semaphore", "--slots", "2", dir.path(), "--", grex_lock(), "stack", "--json"});
   const json entries = json::parse(finished.out)["entries"];

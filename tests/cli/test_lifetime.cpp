@@ -166,7 +166,7 @@ TEST_CASE("a lock that the command unlocked is not ours to empty when another ha
                           "for f in /proc/$$/fd/*; do [ $(readlink $f) = " + (dir / ".grex-lock") +
                               " ] && flock -u ${f##*/}; done; echo ready; read line"}));
   CHECK(tool.line() == "ready");
-  const grex::UniqueFd other = lock_as_grex(dir / ".grex-lock");
+  const Fd other = lock_as_grex(dir / ".grex-lock");
   write_file(dir / ".grex-lock", "another's record");
   tool.close_input();
   tool.wait();

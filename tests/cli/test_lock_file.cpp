@@ -134,7 +134,7 @@ TEST_CASE("a lock file is never truncated by opening and never removed") {
   write_file(dir / ".grex-lock", "kept");
   CHECK(run_tool({"run", "-s", dir.path(), "--", "true"}).ended == exited(0));
   CHECK(content_of(dir / ".grex-lock") == "kept");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
   CHECK(content_of(dir / ".grex-lock") == "kept");
 }
@@ -145,7 +145,7 @@ TEST_CASE("another user's lock file can be locked though it may only be read") {
   write_file(dir / ".grex-lock", "");
   ::chmod((dir / ".grex-lock").c_str(), 0644);
   CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}, as_nobody()).ended == exited(1));
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, as_nobody()).ended == exited(75));
 }
 

@@ -35,7 +35,7 @@ std::string status_command(const TempDir& dir) { return grex_lock() + " status -
 
 TEST_CASE("a lock that is held outside the namespace is held, found by trying") {
   const TempDir dir;
-  const grex::UniqueFd outside = lock_as_grex(dir / ".grex-lock");
+  const Fd outside = lock_as_grex(dir / ".grex-lock");
   const Finished finished = finish(in_namespace(status_command(dir)));
   REQUIRE(finished.ended == exited(0));
   const json lock = pack_lock(finished.out);
@@ -65,7 +65,7 @@ TEST_CASE("a lock that nobody holds is free by trying, inside a namespace") {
 
 TEST_CASE("a lock that cannot be tried inside a namespace is unknown") {
   const TempDir dir;
-  const grex::UniqueFd outside = lock_as_grex(dir / ".grex-lock");
+  const Fd outside = lock_as_grex(dir / ".grex-lock");
   // Not even readable for the user who looks.
   REQUIRE(::chmod((dir / ".grex-lock").c_str(), 0) == 0);
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
@@ -138,7 +138,7 @@ TEST_CASE("a record that was left behind inside a namespace is not taken for the
       grex_lock() + " run -F " + dir.path() + " -- true; echo ready; read line; exec " + status_command(dir);
   Process shell(in_namespace(inside));
   CHECK(shell.line() == "ready");
-  const grex::UniqueFd outside = lock_as_grex(dir / ".grex-lock");
+  const Fd outside = lock_as_grex(dir / ".grex-lock");
   CHECK_FALSE(content_of(dir / ".grex-lock").empty());
   shell.write("\n");
   const json lock = pack_lock(shell.rest());

@@ -20,7 +20,7 @@ TEST_CASE("probe tells free and busy by its status and makes nothing") {
   CHECK(quiet.out.empty());
   CHECK(quiet.err.empty());
 
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"probe", dir.path()}).ended == exited(75));
   const Finished hushed = run_tool({"probe", "-q", dir.path()});
   CHECK(hushed.ended == exited(75));
@@ -83,11 +83,11 @@ TEST_CASE("an answer that cannot be written is an error") {
 
 TEST_CASE("a permit that is free is named, and unbounded permits are always free") {
   const TempDir dir;
-  const grex::UniqueFd first = lock_as_grex(dir / ".grex.slot-0.lock");
+  const Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
   const Setup two = {.environment = {{"GREX_PARALLEL", "2"}}};
   CHECK(json::parse(run_tool({"probe", "--json", "-t", "semaphore", dir.path()}, two).out)["path"] ==
         dir / ".grex.slot-1.lock");
-  const grex::UniqueFd second = lock_as_grex(dir / ".grex.slot-1.lock");
+  const Fd second = lock_as_grex(dir / ".grex.slot-1.lock");
   const Finished busy = run_tool({"probe", "-t", "semaphore", dir.path()}, two);
   CHECK(busy.ended == exited(75));
   CHECK(busy.err.find("all 2 permits are taken; held by pid ") != std::string::npos);

@@ -111,7 +111,7 @@ TEST_CASE("a lock that is held otherwise is not released, and its holder and man
     CHECK(run.wait() == exited(0));
   }
   {
-    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    const Fd lock = lock_as_grex(dir / ".grex-lock");
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
     check_refused(run_tool({"release", dir.path()}), "and no record says that it is a 'grex-lock hold'");
   }
@@ -123,14 +123,14 @@ TEST_CASE("a lock that is held otherwise is not released, and its holder and man
 
 TEST_CASE("a record that names another process gets nobody a signal") {
   const TempDir dir;
-  Process bystander(signal_teller(0));
+  Process bystander(signal_reporter(0));
   bystander.line();
   Hold other({dir.make("other")});
   const std::string others = content_of(dir / "other/.grex-lock");
 
   // A lock that something else holds, with the record of a hold that exists.
   {
-    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    const Fd lock = lock_as_grex(dir / ".grex-lock");
     write_file(dir / ".grex-lock", others);
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
     change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });

@@ -91,7 +91,7 @@ TEST_CASE("every tier locks the file that grex locks") {
     CAPTURE(tier);
     CHECK(run_tool({"run", "--tier", tier, pack, "--", "flock", "-n", file, "true"}, one).ended == exited(1));
     CHECK(exists(file));
-    const grex::UniqueFd lock = lock_as_grex(file);
+    const Fd lock = lock_as_grex(file);
     CHECK(run_tool({"run", "-n", "-t", tier, pack, "--", "true"}, one).ended == exited(75));
   }
 }

@@ -47,7 +47,7 @@ TEST_CASE("where one of the locks is busy none is taken, and the busy one is nam
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const grex::UniqueFd lock = lock_as_grex(b + "/.grex-lock");
+  const Fd lock = lock_as_grex(b + "/.grex-lock");
   for (const char* const patience : {"-n", "-w1ms"}) {
     const Finished busy = run_tool({"run", patience, a, b, "--", "touch", dir / "ran"});
     CHECK(busy.ended == exited(75));
@@ -61,7 +61,7 @@ TEST_CASE("a signal in the wait for the second lock gives the first back") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const grex::UniqueFd lock = lock_as_grex(b + "/.grex-lock");
+  const Fd lock = lock_as_grex(b + "/.grex-lock");
   Process waiter(grex_lock({"run", a, b, "--", "true"}));
   until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
   CHECK(is_locked(a + "/.grex-lock"));
@@ -152,7 +152,7 @@ TEST_CASE("a pack that is made anew while an earlier lock is waited for is locke
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  grex::UniqueFd lock = lock_as_grex(a + "/.grex-lock");
+  Fd lock = lock_as_grex(a + "/.grex-lock");
   Process waiter(grex_lock({"run", a, b, "--", "flock", "-n", b + "/.grex-lock", "true"}));
   until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
   std::filesystem::remove_all(b);

@@ -21,7 +21,7 @@ Process run_under_lock(const TempDir& dir, const Words& command) {
 
 TEST_CASE("a signal that is sent to grex-lock reaches the command exactly once") {
   const TempDir dir;
-  Process tool = run_under_lock(dir, signal_teller(9));
+  Process tool = run_under_lock(dir, signal_reporter(9));
   CHECK(tool.line() == "ready");
   const std::pair<int, const char*> signals[] = {{SIGTERM, "TERM"}, {SIGHUP, "HUP"},   {SIGQUIT, "QUIT"},
                                                  {SIGINT, "INT"},   {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}};

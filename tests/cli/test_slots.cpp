@@ -57,7 +57,7 @@ TEST_CASE("a permit that comes free by any means wakes the first in the queue") 
       CAPTURE(freed);
       CAPTURE(how);
       const TempDir dir;
-      const grex::UniqueFd other = lock_as_grex(slot(dir, 1 - freed));
+      const Fd other = lock_as_grex(slot(dir, 1 - freed));
       // An unlocking that closes nothing is the hardest to notice.
       Process holder({"python3", "-c",
                       "import fcntl, sys\n"
@@ -94,8 +94,8 @@ TEST_CASE("a job that is killed with its grex-lock leaves its permit to the next
 
 TEST_CASE("those who wait are served in the order in which they came") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  Fd other = lock_as_grex(slot(dir, 1));
   const Words command = {"sh", "-c", "echo mine; read line; exit 0"};
   Process first(under_permit(dir, 2, command));
   until([&dir] { return is_first_in_queue(dir, 2); });
@@ -111,9 +111,9 @@ TEST_CASE("those who wait are served in the order in which they came") {
 
 TEST_CASE("who waits for one of a few permits does not hold up who may have another") {
   const TempDir dir;
-  grex::UniqueFd first = lock_as_grex(slot(dir, 0));
-  const grex::UniqueFd second = lock_as_grex(slot(dir, 1));
-  grex::UniqueFd third = lock_as_grex(slot(dir, 2));
+  Fd first = lock_as_grex(slot(dir, 0));
+  const Fd second = lock_as_grex(slot(dir, 1));
+  Fd third = lock_as_grex(slot(dir, 2));
   Process modest(under_permit(dir, 1, {"echo", "modest"}));
   until([&dir] { return waiters_on(slot(dir, 0)) == 1; });
   Process greedy(under_permit(dir, 3, {"echo", "greedy"}));
@@ -126,12 +126,12 @@ TEST_CASE("who waits for one of a few permits does not hold up who may have anot
 
 TEST_CASE("a waiter for permits sleeps, all of it") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  const Fd other = lock_as_grex(slot(dir, 1));
   Process waiter(under_permit(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   const std::string tasks = "/proc/" + std::to_string(waiter.pid()) + "/task";
-  const auto switches = [&tasks] {
+  const auto runs = [&tasks] {
     std::string all;
     for (const auto& task : std::filesystem::directory_iterator(tasks)) {
       const std::string status = content_of(task.path() / "status");
@@ -145,17 +145,17 @@ TEST_CASE("a waiter for permits sleeps, all of it") {
     }
     return true;
   });
-  const std::string before = switches();
+  const std::string before = runs();
   // Whoever polls would be on the processor again while this runs to its end.
   CHECK(run_tool({"run", "-w", "300ms", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"}).ended ==
         exited(75));
-  CHECK(switches() == before);
+  CHECK(runs() == before);
 }
 
 TEST_CASE("status shows those who wait for a permit, each once, in their order") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  const Fd other = lock_as_grex(slot(dir, 1));
   Process first(under_permit(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   Process second(under_permit(dir, 2, {"true"}));
@@ -171,8 +171,8 @@ TEST_CASE("status shows those who wait for a permit, each once, in their order")
 
 TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing in any queue") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  const grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  const Fd other = lock_as_grex(slot(dir, 1));
   const Finished late = run_tool({"run", "-w", "10ms", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"});
   CHECK(late.ended == exited(75));
   CHECK(late.err.find("all 2 permits are taken; held by pid ") != std::string::npos);
@@ -190,7 +190,7 @@ TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing i
 
 TEST_CASE("--slots goes before GREX_PARALLEL, and 0 is unbounded") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const Fd one = lock_as_grex(slot(dir, 0));
   const Setup parallel = {.environment = {{"GREX_PARALLEL", "1"}}};
   CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, parallel).ended == exited(75));
   CHECK(run_tool({"run", "-n", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"}, parallel).ended ==
@@ -201,7 +201,7 @@ TEST_CASE("--slots goes before GREX_PARALLEL, and 0 is unbounded") {
 
 TEST_CASE("an ancestor's permit is one, whatever number of them is meant here") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
+  const Fd one = lock_as_grex(slot(dir, 0));
   CHECK(finish(
             under_permit(
                 dir, 2, grex_lock({"run", "--reentrant", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
@@ -218,8 +218,8 @@ TEST_CASE("who may make no file in the workspace waits for the permits that are 
     ::chmod(slot(dir, i).c_str(), 0666);
   }
   ::chmod(dir.path().c_str(), 0755);
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  Fd other = lock_as_grex(slot(dir, 1));
   Process waiter(under_permit(dir, 2, {"echo", "mine"}), {.before_exec = [] {
                    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
                  }});
@@ -231,8 +231,8 @@ TEST_CASE("who may make no file in the workspace waits for the permits that are 
 
 TEST_CASE("the first in the queue gives its place up while it is suspended") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  Fd other = lock_as_grex(slot(dir, 1));
   Process first(under_permit(dir, 2, {"echo", "first"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   Process second(under_permit(dir, 2, {"echo", "second"}));
@@ -248,8 +248,8 @@ TEST_CASE("the first in the queue gives its place up while it is suspended") {
 
 TEST_CASE("a suspension that is over at once is none, and one that was held back from the start stops nobody") {
   const TempDir dir;
-  const grex::UniqueFd one = lock_as_grex(slot(dir, 0));
-  grex::UniqueFd other = lock_as_grex(slot(dir, 1));
+  const Fd one = lock_as_grex(slot(dir, 0));
+  Fd other = lock_as_grex(slot(dir, 1));
   for (int i = 0; i < 50; ++i) {
     Process waiter(under_permit(dir, 2, {"true"}));
     until([&dir] { return is_first_in_queue(dir, 2); });

@@ -60,7 +60,7 @@ TEST_CASE("a tier not strictly above the ancestors' is refused before any waitin
   }
   CHECK_FALSE(exists(other + "/.grex-lock"));
   // Before any waiting: the wanted lock is held, and for good.
-  const grex::UniqueFd lock = lock_as_grex(other + "/.grex-lock");
+  const Fd lock = lock_as_grex(other + "/.grex-lock");
   CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "run", other, "--", "true"}).ended == exited(76));
   CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "probe", other}).ended == exited(76));
 }
@@ -154,7 +154,7 @@ TEST_CASE("a daemon that outlived its lock may take it again, though somebody el
   const TempDir dir;
   Process first({"true"});
   first.wait();
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   // Not "already held by ancestor": it waits for whoever has it now.
   const std::string outlived = entry("per-pack", dir / ".grex-lock", first.pid());
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, with_stack(outlived)).err.find("held by pid") !=

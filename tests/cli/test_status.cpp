@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/lock/record.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
@@ -115,7 +114,7 @@ TEST_CASE("a holder is told with all that is known, and the command that has the
 
 TEST_CASE("with --json run's holder keys are all there, null where unknown") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const json holder = pack_lock(dir)["holders"][0];
   for (const char* const key :
        {"pid", "role", "alive", "uid", "user", "command", "cwd", "since", "held_ms", "host", "note", "verb", "mode"}) {
@@ -128,7 +127,7 @@ TEST_CASE("with --json run's holder keys are all there, null where unknown") {
 
 TEST_CASE("a foreign holder is told with pid and command: grex") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const json status = pack_lock(dir);
   CHECK(status["state"] == "held");
   CHECK(status["record"] == "none");
@@ -187,7 +186,7 @@ TEST_CASE("a process that only has the file open holds nothing") {
   Process reader({"sh", "-c", "exec 7<>" + (dir / ".grex-lock") + "; echo ready; read line"});
   CHECK(reader.line() == "ready");
   CHECK(pack_lock(dir)["state"] == "free");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(holder_with(pack_lock(dir), "pid", reader.pid()).is_null());
 }
 
@@ -241,7 +240,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
   const std::string record = content_of(dir / ".grex-lock");
   tool.signal(SIGKILL);
   tool.wait();
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(content_of(dir / ".grex-lock") == record);
   json status = pack_lock(dir);
   CHECK(status["record"] == "stale");
@@ -250,13 +249,14 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
 
   // The same number, but another process: it started at another time.
   json forged = json::parse(record);
-  const grex::core::ProcessIdentity self = grex::core::own_identity();
-  forged["pid"] = self.pid;
-  forged["start_time"] = self.start_time + 1;
+  const std::uint64_t start_time = start_time_of(::getpid());
+  REQUIRE(start_time > 0);
+  forged["pid"] = ::getpid();
+  forged["start_time"] = start_time + 1;
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
   // The same process, but before the machine was started anew.
-  forged["start_time"] = self.start_time;
+  forged["start_time"] = start_time;
   forged["boot_id"] = "another";
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
@@ -264,7 +264,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
 
 TEST_CASE("any bytes in the record are borne") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const std::string& bytes : {std::string("\0\xff\x1b[2J", 6), std::string("4242\n"), std::string("{\"pid\":"),
                                    std::string(1'000'000, '['), std::string("{}")}) {
     write_file(dir / ".grex-lock", bytes);
@@ -289,7 +289,7 @@ TEST_CASE("a note and a command cannot speak to the terminal, and bytes that are
 
 TEST_CASE("waiters are told in the kernel's order") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process first(grex_lock({"run", dir.path(), "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
   Process second(grex_lock({"run", "-s", dir.path(), "--", "true"}));
@@ -327,7 +327,7 @@ TEST_CASE("permits are told as one lock with the number used") {
 
 TEST_CASE("a held lock is never told as free, though the kernel's list changes while it is read") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   // Locks that come and go all the time, few or many among locks that stay: the
   // list ends near a page's end, or has several pages.
   for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(60, 3), std::pair(68, 3)}) {
@@ -345,7 +345,7 @@ TEST_CASE("what cannot be a lock is unknown, never free") {
 
 TEST_CASE("a backend lock is told even where its destination is gone, and other missing paths are an error") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / "new.grex-backend.lock");
+  const Fd lock = lock_as_grex(dir / "new.grex-backend.lock");
   const json document = status_of(dir / "new");
   REQUIRE(document["locks"].size() == 1);
   CHECK(document["locks"][0]["tier"] == "backend");
@@ -392,7 +392,7 @@ TEST_CASE("permits in a directory that cannot be listed are unknown rather than 
   nobody.environment = {{"GREX_PARALLEL", "2"}};
   REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
   CHECK(lock_at("semaphore", dir.path(), nobody)["state"] == "unknown");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex.slot-1.lock");
+  const Fd lock = lock_as_grex(dir / ".grex.slot-1.lock");
   const json held = lock_at("semaphore", dir.path(), nobody);
   CHECK(held["state"] == "held");
   CHECK(held["used"] == 1);

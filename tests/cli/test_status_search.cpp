@@ -105,7 +105,7 @@ TEST_CASE("--held tells what is held or waited for, and no more") {
     dir.make(name);
     write_file(dir / name + "/.grex-lock", "");
   }
-  const grex::UniqueFd lock = lock_as_grex(dir / "b/.grex-lock");
+  const Fd lock = lock_as_grex(dir / "b/.grex-lock");
   CHECK(paths_of(run_tool({"status", "--json", "-r", "--held", dir.path()})) ==
         std::vector<std::string>{dir / "b/.grex-lock"});
   CHECK(paths_of(run_tool({"status", "--json", "--held", dir / "a"})).empty());
@@ -151,7 +151,7 @@ TEST_CASE("--all reaches a lock that only another mount namespace has") {
 TEST_CASE("--all tells another user that some locks can't be named") {
   if (::geteuid() != 0) return;  // only root can be two users
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const Finished finished = run_tool({"status", "--json", "--all"}, as_nobody());
   CHECK(finished.ended == exited(0));
   CHECK_FALSE(contains(paths_of(finished), dir / ".grex-lock"));
@@ -165,7 +165,7 @@ TEST_CASE("--all tells another user that some locks can't be named") {
 TEST_CASE("--all never says that nothing is held while the kernel's list changes under its eyes") {
   if (::geteuid() != 0) return;  // only root can be two users
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(68, 3)}) {
     const Process churn = churning_locks(dir.path(), staying, coming);
     for (int i = 0; i < tries(30); ++i) {

@@ -26,7 +26,7 @@ std::string run_line(const TempDir& dir, const std::string& command) {
 TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once, and so does a Ctrl-backslash") {
   const TempDir dir;
   Words words = grex_lock({"run", dir.path(), "--"});
-  for (const std::string& word : signal_teller(3)) words.push_back(word);
+  for (const std::string& word : signal_reporter(3)) words.push_back(word);
   Terminal terminal(words);
   terminal.expect("ready");
   for (const auto& [key, name] : {std::pair(ctrl_c, "INT"), std::pair(ctrl_backslash, "QUIT")}) {
@@ -62,7 +62,7 @@ TEST_CASE("a Ctrl-C that kills the command is the end of grex-lock too, so that 
 
 TEST_CASE("a Ctrl-C ends the wait, and the shell sees 130") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(shell, prompt);
   terminal.expect("@> ");
   terminal.type(run_line(dir, "true"));
@@ -101,7 +101,7 @@ TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
 
 TEST_CASE("Ctrl-Z stops a wait, and fg goes on with it") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(shell, prompt);
   terminal.expect("@> ");
   terminal.type(run_line(dir, "echo lo''cked"));
@@ -142,7 +142,7 @@ TEST_CASE("a terminal that hangs up ends the command, though the kernel tells on
 
 TEST_CASE("a terminal that hangs up ends the wait by SIGHUP") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
   terminal.hang_up();
@@ -183,7 +183,7 @@ TEST_CASE("a command that has left our process group gets the Ctrl-C from us") {
 TEST_CASE("a wait is told in one line that is kept up to date, and is gone when the lock comes") {
   const TempDir dir;
   const std::string erase = "\r\x1b[K";
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
   CHECK(terminal.expect("waiting ") == erase + "grex-lock: ");
   const int first = std::stoi(terminal.expect("s for "));
@@ -223,7 +223,7 @@ TEST_CASE("the line follows the holder when that changes") {
 
 TEST_CASE("the line is cut to fit a narrow terminal") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] {
                       const winsize narrow = {24, 30, 0, 0};
                       ::ioctl(0, TIOCSWINSZ, &narrow);

@@ -31,8 +31,8 @@ TEST_CASE("wait ends when all locks are free, and keeps none of them meanwhile")
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  grex::UniqueFd first = lock_as_grex(a + "/.grex-lock");
-  grex::UniqueFd second = lock_as_grex(b + "/.grex-lock");
+  Fd first = lock_as_grex(a + "/.grex-lock");
+  Fd second = lock_as_grex(b + "/.grex-lock");
   Process waiter(grex_lock({"wait", a, b}));
   until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
   first.reset();
@@ -50,12 +50,12 @@ TEST_CASE("a pack that is made anew during the wait is looked at where it is now
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  grex::UniqueFd first = lock_as_grex(a + "/.grex-lock");
+  Fd first = lock_as_grex(a + "/.grex-lock");
   Process waiter(grex_lock({"wait", a, b}));
   until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
   std::filesystem::rename(b, dir / "old");
   dir.make("b");
-  grex::UniqueFd second = lock_as_grex(b + "/.grex-lock");
+  Fd second = lock_as_grex(b + "/.grex-lock");
   first.reset();
   until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
   second.reset();
@@ -74,7 +74,7 @@ TEST_CASE("a shared wait passes sharers and an exclusive one does not") {
 
 TEST_CASE("wait gives up after its time, and at a signal") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   const Finished late = run_tool({"wait", "-w", "1ms", dir.path()});
   CHECK(late.ended == exited(75));
   CHECK(late.err.starts_with("grex-lock: timed out after "));
@@ -87,8 +87,8 @@ TEST_CASE("wait gives up after its time, and at a signal") {
 
 TEST_CASE("wait for a permit ends when any is free") {
   const TempDir dir;
-  grex::UniqueFd first = lock_as_grex(dir / ".grex.slot-0.lock");
-  grex::UniqueFd second = lock_as_grex(dir / ".grex.slot-1.lock");
+  Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
+  Fd second = lock_as_grex(dir / ".grex.slot-1.lock");
   Process waiter(grex_lock({"wait", "-t", "semaphore", "--slots", "2", dir.path()}));
   until([&dir] { return waiters_on(dir / ".grex.slot-1.lock") == 1; });
   second.reset();

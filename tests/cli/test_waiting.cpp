@@ -24,7 +24,7 @@ void until_waiting(const TempDir& dir, std::size_t count = 1) {
 
 TEST_CASE("-n fails at once and -w 0 is -n") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& words :
        {grex_lock({"run", "-n", dir.path(), "--", "true"}), grex_lock({"run", "--nonblock", dir.path(), "--", "true"}),
         grex_lock({"run", "-w", "0", dir.path(), "--", "true"})}) {
@@ -36,7 +36,7 @@ TEST_CASE("-n fails at once and -w 0 is -n") {
 
 TEST_CASE("-w gives up after its time and not before") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   // Time has to pass here: it is what is tested, from below.
   const auto start = Clock::now();
   const Finished finished = run_tool({"run", "-w", "250ms", dir.path(), "--", "true"});
@@ -48,7 +48,7 @@ TEST_CASE("-w gives up after its time and not before") {
 
 TEST_CASE("GREX_LOCK_TIMEOUT sets the default, and -w and -n override it") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   const Setup short_time = {.environment = {{"GREX_LOCK_TIMEOUT", "10ms"}}};
   CHECK(run_tool({"run", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: timed out after "));
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: busy: "));
@@ -60,13 +60,13 @@ TEST_CASE("GREX_LOCK_TIMEOUT sets the default, and -w and -n override it") {
 
 TEST_CASE("an option that is repeated has its last value, so that an alias can be overridden") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-w", "1h", "-w", "1ms", "-E", "3", "-E", "4", dir.path(), "--", "true"}).ended == exited(4));
 }
 
 TEST_CASE("-E changes the code of busy and of timeout, and of nothing else") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-n", "-E", "9", dir.path(), "--", "true"}).ended == exited(9));
   CHECK(run_tool({"run", "-w", "1ms", "-E", "0", dir.path(), "--", "true"}).ended == exited(0));
   CHECK(run_tool({"probe", "--conflict-exit-code", "255", dir.path()}).ended == exited(255));
@@ -75,7 +75,7 @@ TEST_CASE("-E changes the code of busy and of timeout, and of nothing else") {
 
 TEST_CASE("sharers wait for an exclusive holder and run side by side") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Words words = grex_lock({"run", "-s", dir.path(), "--"});
   for (const std::string& word : until_input_closes()) words.push_back(word);
   Process first(words);
@@ -90,7 +90,7 @@ TEST_CASE("sharers wait for an exclusive holder and run side by side") {
 TEST_CASE("grex-lock and grex keep each other out") {
   const TempDir dir;
   {
-    const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+    const Fd lock = lock_as_grex(dir / ".grex-lock");
     CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
   }
   CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended == exited(1));
@@ -105,7 +105,7 @@ TEST_CASE("grex-lock and grex keep each other out") {
 
 TEST_CASE("killed by SIGKILL, a waiter leaves nothing that could take the lock") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
   until_waiting(dir);
   waiter.signal(SIGKILL);
@@ -118,7 +118,7 @@ TEST_CASE("killed by SIGKILL, a waiter leaves nothing that could take the lock")
 
 TEST_CASE("a waiter sleeps in the kernel: its processor time does not grow with the wait") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
   until_waiting(dir);
   // utime and stime, in ticks of 10 ms, and how often it was on a processor.
@@ -137,7 +137,7 @@ TEST_CASE("a waiter sleeps in the kernel: its processor time does not grow with 
 
 TEST_CASE("a signal that was ignored when grex-lock began does not end the wait") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] { ::signal(SIGHUP, SIG_IGN); }});
   until_waiting(dir);
   waiter.signal(SIGHUP);
@@ -148,7 +148,7 @@ TEST_CASE("a signal that was ignored when grex-lock began does not end the wait"
 
 TEST_CASE("a lock file that is removed during the wait is not the one that is locked in the end") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}));
   until_waiting(dir);
   std::filesystem::rename(dir / ".grex-lock", dir / "removed");
@@ -159,7 +159,7 @@ TEST_CASE("a lock file that is removed during the wait is not the one that is lo
 TEST_CASE("a pack that is replaced during the wait is locked where its path leads now") {
   const TempDir dir;
   const std::string pack = dir.make("app");
-  grex::UniqueFd lock = lock_as_grex(pack + "/.grex-lock");
+  Fd lock = lock_as_grex(pack + "/.grex-lock");
   Process waiter(grex_lock({"run", pack, "--", "flock", "-n", pack + "/.grex-lock", "true"}));
   until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
   std::filesystem::rename(pack, dir / "old");
@@ -171,7 +171,7 @@ TEST_CASE("a pack that is replaced during the wait is locked where its path lead
 TEST_CASE("a pack that is removed during the wait is an error") {
   const TempDir dir;
   const std::string pack = dir.make("app");
-  grex::UniqueFd lock = lock_as_grex(pack + "/.grex-lock");
+  Fd lock = lock_as_grex(pack + "/.grex-lock");
   Process waiter(grex_lock({"run", pack, "--", "true"}));
   until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
   std::filesystem::remove_all(pack);
@@ -181,12 +181,12 @@ TEST_CASE("a pack that is removed during the wait is an error") {
 
 TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   // Time has to pass here: it is what ends the wait.
   Process waiter(grex_lock({"run", "-w", "2s", dir.path(), "--", "true"}));
   until_waiting(dir);
   std::filesystem::rename(dir / ".grex-lock", dir / "removed");
-  const grex::UniqueFd fresh = lock_as_grex(dir / ".grex-lock");
+  const Fd fresh = lock_as_grex(dir / ".grex-lock");
   lock.reset();
   until_waiting(dir);  // for the new one
   CHECK(waiter.wait() == exited(75));
@@ -212,7 +212,7 @@ TEST_CASE("a permit is waited for at tier semaphore") {
 
 TEST_CASE("-v tells on stderr what is waited for and what is locked") {
   const TempDir dir;
-  grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", "-v", dir.path(), "--", "echo", "out"}));
   CHECK(waiter.error_line().starts_with("grex-lock: waiting for " + dir.path() + "/.grex-lock: held by pid "));
   lock.reset();
@@ -243,7 +243,7 @@ TEST_CASE("those who wait before us are counted, and those for a permit too") {
   Process holder(
       grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   CHECK(holder.line() == "ready");
-  const grex::UniqueFd other = lock_as_grex(dir / ".grex.slot-1.lock");
+  const Fd other = lock_as_grex(dir / ".grex.slot-1.lock");
   const auto wait_for_one = [&dir] {
     return grex_lock({"run", "-q", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"});
   };
@@ -259,7 +259,7 @@ TEST_CASE("those who wait before us are counted, and those for a permit too") {
 
 TEST_CASE("-q and --json keep a wait silent") {
   const TempDir dir;
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   // Time has to pass here: more than the second after which a wait is told.
   CHECK(run_tool({"wait", "-q", "-w", "1100ms", dir.path()}).err.empty());
   const Finished json = run_tool({"run", "--json", "-w", "1100ms", dir.path(), "--", "true"});

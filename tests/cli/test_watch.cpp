@@ -29,7 +29,7 @@ TEST_CASE("--watch shows what changes, and q gives the screen back") {
   Terminal terminal(watch(dir.path(), "0.1"));
   terminal.expect(other_screen);
   terminal.expect("per-pack  free  ");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   terminal.expect("per-pack  held  ");
   terminal.type("q");
   terminal.expect(first_screen);
@@ -41,7 +41,7 @@ TEST_CASE("a key shows the state at once") {
   write_file(dir / ".grex-lock", "");
   Terminal terminal(watch(dir.path()));
   terminal.expect("per-pack  free  ");
-  const grex::UniqueFd lock = lock_as_grex(dir / ".grex-lock");
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
   terminal.type(" ");
   terminal.expect("per-pack  held  ");
   CHECK(terminal.expect("held by").find(" every 16m40s") == std::string::npos);

@@ -48,7 +48,7 @@ Tried try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
 std::vector<core::Target> targets_of(const std::vector<LockRequest>& requests) {
   std::vector<core::Target> targets;
   for (const LockRequest& request : requests) targets.push_back(target_of(request));
-  core::put_in_order(targets);
+  core::sort_and_dedupe(targets);
   return targets;
 }
 
@@ -62,7 +62,7 @@ core::Record record() {
   core::Record record;
   record.writer = core::own_identity();
   record.command = {"make"};
-  record.since = core::utc_now();
+  record.since = utc_now();
   return record;
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("of several locks all are held or none") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const UniqueFd other = test::lock_as_grex(b + "/.grex-lock");
+  const test::Fd other = test::lock_as_grex(b + "/.grex-lock");
   const auto attempt = acquire_now(targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}}));
   CHECK(attempt.end->outcome == Acquire::busy);
   CHECK(attempt.at == 1);
@@ -258,9 +258,9 @@ TEST_CASE("one deadline holds for all locks, and what was taken is given back") 
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const UniqueFd other = test::lock_as_grex(b + "/.grex-lock");
+  const test::Fd other = test::lock_as_grex(b + "/.grex-lock");
   auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
-  const auto attempt = core::acquire(targets, Mode::exclusive, {.deadline = sys::Deadline::clock::now()});
+  const auto attempt = core::acquire(targets, Mode::exclusive, {.deadline = Deadline::clock::now()});
   CHECK(attempt.end->outcome == Acquire::timed_out);
   CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
 }

@@ -12,11 +12,11 @@ constexpr FileId b = {1, 2};
 constexpr FileId c = {1, 3};
 constexpr FileId d = {1, 4};
 
-using Circles = std::vector<Circle>;
+using Circles = std::vector<Cycle>;
 
 Circles circles_of(const std::vector<WaitingProcess>& processes) {
   Circles circles;
-  for (const Deadlock& deadlock : find_deadlocks(processes)) circles.push_back(deadlock.circle);
+  for (const Deadlock& deadlock : find_deadlocks(processes)) circles.push_back(deadlock.cycle);
   return circles;
 }
 
@@ -34,7 +34,7 @@ TEST_CASE("a line that ends with one who waits for nobody is none") {
   CHECK(circles_of({{1, {a}, {}}, {2, {a}, {}}}).empty());
 }
 
-TEST_CASE("a longer circle is told in its order, and its shortest way") {
+TEST_CASE("a longer cycle is told in its order, and its shortest way") {
   CHECK(circles_of({{1, {b}, {a}}, {2, {c}, {b}}, {3, {a}, {c}}}) == Circles{{{1, b}, {2, c}, {3, a}}});
   // 3 holds what 1 waits for, too.
   CHECK(circles_of({{1, {b}, {a}}, {2, {c}, {b}}, {3, {a}, {b, c}}}) == Circles{{{1, b}, {3, a}}});
@@ -48,7 +48,7 @@ TEST_CASE("whoever would take any of several locks is stuck only if all are had 
 TEST_CASE("those who wait in front of a deadlock are stuck with it, and others are not") {
   const auto deadlocks = find_deadlocks({{1, {a}, {}}, {2, {b}, {a}}, {3, {c}, {b}}, {4, {b}, {c}}, {5, {d}, {}}});
   REQUIRE(deadlocks.size() == 1);
-  CHECK(deadlocks[0].circle == Circle{{3, c}, {4, b}});
+  CHECK(deadlocks[0].cycle == Cycle{{3, c}, {4, b}});
   CHECK(deadlocks[0].stuck == std::vector<pid_t>{1, 2, 3, 4});
 }
 
@@ -71,6 +71,6 @@ TEST_CASE("thousands who wait in front of a deadlock, or in a long line, are loo
   }
   const auto deadlocks = find_deadlocks(processes);
   REQUIRE(deadlocks.size() == 1);
-  CHECK(deadlocks[0].circle == Circle{{1, b}, {2, a}});
+  CHECK(deadlocks[0].cycle == Cycle{{1, b}, {2, a}});
   CHECK(deadlocks[0].stuck.size() == many - 1);
 }

@@ -6,7 +6,7 @@
 #include "core/inspect/file_system.hpp"
 
 using namespace grex;
-using core::Weakness;
+using core::LockCaveat;
 
 namespace {
 
@@ -50,40 +50,40 @@ TEST_CASE("nothing is said against the file systems of this machine, nor against
   for (const char* const type : {"ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "somefs"}) {
     CAPTURE(type);
     CHECK(judged(type).type == type);
-    CHECK(judged(type).weakness == Weakness::none);
+    CHECK(judged(type).caveat == LockCaveat::none);
   }
 }
 
 TEST_CASE("a lock that a server keeps is a remote one, and one that stays in this kernel is not") {
   for (const char* const type : {"nfs", "nfs4"}) {
     CAPTURE(type);
-    CHECK(judged(type, "rw,vers=3,local_lock=none,addr=10.0.0.1").weakness == Weakness::remote);
-    CHECK(judged(type, "rw,local_lock=posix").weakness == Weakness::remote);
-    CHECK(judged(type, "rw,local_lock=flock").weakness == Weakness::host_only);
+    CHECK(judged(type, "rw,vers=3,local_lock=none,addr=10.0.0.1").caveat == LockCaveat::remote);
+    CHECK(judged(type, "rw,local_lock=posix").caveat == LockCaveat::remote);
+    CHECK(judged(type, "rw,local_lock=flock").caveat == LockCaveat::host_only);
     const auto local = judged(type, "rw,nolock,local_lock=all,addr=10.0.0.1");
-    CHECK(local.weakness == Weakness::host_only);
+    CHECK(local.caveat == LockCaveat::host_only);
     CHECK(local.because == "local_lock=all");
   }
-  CHECK(judged("ceph").weakness == Weakness::remote);
-  CHECK(judged("lustre", "rw,flock").weakness == Weakness::remote);
-  CHECK(judged("lustre", "rw,localflock").weakness == Weakness::host_only);
-  CHECK(judged("afs").weakness == Weakness::remote);
-  CHECK(judged("afs", "rw,flock=local").weakness == Weakness::host_only);
+  CHECK(judged("ceph").caveat == LockCaveat::remote);
+  CHECK(judged("lustre", "rw,flock").caveat == LockCaveat::remote);
+  CHECK(judged("lustre", "rw,localflock").caveat == LockCaveat::host_only);
+  CHECK(judged("afs").caveat == LockCaveat::remote);
+  CHECK(judged("afs", "rw,flock=local").caveat == LockCaveat::host_only);
 }
 
 TEST_CASE("a lock on CIFS is mandatory, and with nobrl one of this host only") {
   for (const char* const type : {"cifs", "smb3"}) {
     CAPTURE(type);
-    CHECK(judged(type, "rw,vers=3.1.1,nobrlx").weakness == Weakness::mandatory);
-    CHECK(judged(type, "rw,nobrl,vers=3.1.1").weakness == Weakness::host_only);
+    CHECK(judged(type, "rw,vers=3.1.1,nobrlx").caveat == LockCaveat::mandatory);
+    CHECK(judged(type, "rw,nobrl,vers=3.1.1").caveat == LockCaveat::host_only);
   }
 }
 
 TEST_CASE("a cluster's file system is as good as a disk, unless its locks are made local") {
   for (const char* const type : {"gfs2", "ocfs2"}) {
     CAPTURE(type);
-    CHECK(judged(type).weakness == Weakness::none);
-    CHECK(judged(type, "rw,localflocks").weakness == Weakness::host_only);
+    CHECK(judged(type).caveat == LockCaveat::none);
+    CHECK(judged(type, "rw,localflocks").caveat == LockCaveat::host_only);
   }
 }
 
@@ -91,9 +91,9 @@ TEST_CASE("what a lock is worth on FUSE and on a guest's share is up to who serv
   for (const char* const type : {"fuse", "fuse.sshfs", "virtiofs", "9p"}) {
     CAPTURE(type);
     CHECK(judged(type).type == type);
-    CHECK(judged(type).weakness == Weakness::unsure);
+    CHECK(judged(type).caveat == LockCaveat::unsure);
   }
-  CHECK(judged("vboxsf").weakness == Weakness::host_only);
+  CHECK(judged("vboxsf").caveat == LockCaveat::host_only);
 }
 
 TEST_CASE("the mount of a file is found by its number, or by its device where it has none here, or not at all") {
@@ -109,10 +109,10 @@ TEST_CASE("the mount of a file is found by its number, or by its device where it
   CHECK_FALSE(core::file_system_at({77, makedev(0, 99)}, mounts));
 }
 
-TEST_CASE("each weakness has the name that JSON gives it") {
-  CHECK(core::name_of(Weakness::none) == "none");
-  CHECK(core::name_of(Weakness::remote) == "remote");
-  CHECK(core::name_of(Weakness::mandatory) == "mandatory");
-  CHECK(core::name_of(Weakness::host_only) == "host-only");
-  CHECK(core::name_of(Weakness::unsure) == "unsure");
+TEST_CASE("each caveat has the name that JSON gives it") {
+  CHECK(core::name_of(LockCaveat::none) == "none");
+  CHECK(core::name_of(LockCaveat::remote) == "remote");
+  CHECK(core::name_of(LockCaveat::mandatory) == "mandatory");
+  CHECK(core::name_of(LockCaveat::host_only) == "host-only");
+  CHECK(core::name_of(LockCaveat::unsure) == "unsure");
 }

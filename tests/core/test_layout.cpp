@@ -28,7 +28,7 @@ TEST_CASE("both layouts are flat first, and there are no others") {
 }
 
 TEST_CASE("only the backend's lock file lies outside its target") {
-  for (const Tier tier : all_tiers) CHECK((lies_outside_target(tier) == Outside::yes) == (tier == Tier::backend));
+  for (const Tier tier : all_tiers) CHECK(is_sibling_lock(tier) == (tier == Tier::backend));
 }
 
 TEST_CASE("every lock file's name tells its tier, and no other file's does") {

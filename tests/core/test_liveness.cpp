@@ -39,7 +39,7 @@ KernelLock held_by(pid_t pid, sys::FileId file) { return {KernelLock::Role::hold
 
 TEST_CASE("an entry whose file is locked is live and one whose file is not is dropped") {
   const TempDir dir;
-  UniqueFd lock = test::lock_as_grex(dir / "lock");
+  test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
   CHECK(core::verify({entry}).front().liveness == Liveness::live);
   lock.reset();
@@ -69,7 +69,7 @@ TEST_CASE("a waiter holds nothing") {
 
 TEST_CASE("where the kernel's list may be incomplete the lock itself is tried") {
   const TempDir dir;
-  UniqueFd lock = test::lock_as_grex(dir / "lock");
+  test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
   CHECK(core::liveness_of(entry, partial({})) == Liveness::live);
   lock.reset();
@@ -78,9 +78,9 @@ TEST_CASE("where the kernel's list may be incomplete the lock itself is tried") 
 
 TEST_CASE("a list that may have missed a lock disproves nothing by itself") {
   const TempDir dir;
-  UniqueFd lock = test::lock_as_grex(dir / "lock");
+  test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
-  const KernelView torn = {{}, {entry.file.dev}, KernelView::Scope::torn};
+  const KernelView torn = {{}, {entry.file.dev}, KernelView::Scope::inconsistent};
   CHECK(core::liveness_of(entry, torn) == Liveness::live);
   lock.reset();
   CHECK(core::liveness_of(entry, torn) == Liveness::dropped);
@@ -88,7 +88,7 @@ TEST_CASE("a list that may have missed a lock disproves nothing by itself") {
 
 TEST_CASE("a lock that a changing list shows twice is one lock") {
   const KernelLock lock = held_by(42, {1, 2});
-  CHECK(KernelView({lock, lock}, {}, KernelView::Scope::torn).on({1, 2}).size() == 1);
+  CHECK(KernelView({lock, lock}, {}, KernelView::Scope::inconsistent).on({1, 2}).size() == 1);
 }
 
 TEST_CASE("what cannot be checked counts as live") {

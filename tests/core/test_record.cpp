@@ -16,7 +16,7 @@ Record sample() {
   record.command = {"make", "-j8", "a b"};
   record.cwd = "/ws/app";
   record.tier = Tier::backend;
-  record.since = *parse_utc("2026-01-31T09:05:07.250Z");
+  record.since = *grex::parse_utc("2026-01-31T09:05:07.250Z");
   record.note = "nightly \"build\"\n";
   record.verb = "run";
   return record;

@@ -9,28 +9,28 @@
 #include "fuzz.hpp"
 
 using namespace grex;
-using cli::Invocation;
+using cli::CommandLine;
 using fuzz::require;
 
 namespace {
 
 // What was cut is all there, in its order, and nothing else.
-void check_cut(const Invocation& invocation, const std::vector<char*>& argv) {
-  auto argument = invocation.arguments.begin();
-  bool is_verb_seen = invocation.verb.empty();
+void check_cut(const CommandLine& line, const std::vector<char*>& argv) {
+  auto argument = line.arguments.begin();
+  bool is_verb_seen = line.verb.empty();
   auto word = argv.begin() + 1;
   for (; *word != nullptr; ++word) {
-    if (invocation.wrapped != nullptr && *word == std::string_view("--")) break;
-    if (argument != invocation.arguments.end() && *argument == *word) {
+    if (line.wrapped != nullptr && *word == std::string_view("--")) break;
+    if (argument != line.arguments.end() && *argument == *word) {
       ++argument;
       continue;
     }
-    require(!is_verb_seen && invocation.verb == *word);
+    require(!is_verb_seen && line.verb == *word);
     is_verb_seen = true;
   }
-  require(argument == invocation.arguments.end() && is_verb_seen);
-  require(!invocation.verb.starts_with('-'));
-  if (invocation.wrapped != nullptr) require(invocation.verb == "run" && invocation.wrapped == &*word + 1);
+  require(argument == line.arguments.end() && is_verb_seen);
+  require(!line.verb.starts_with('-'));
+  if (line.wrapped != nullptr) require(line.verb == "run" && line.wrapped == &*word + 1);
 }
 
 bool ends_one_of(const std::vector<std::string>& words, const std::string& text) {
@@ -70,9 +70,9 @@ void define(cli::Parser& parser, Options& options) {
 }
 
 // What a parser makes of the words; nullopt where it refuses them.
-std::optional<Options> parsed(const Invocation& invocation, cli::Parser::Makes makes) {
+std::optional<Options> parsed(const CommandLine& line, cli::Parser::Makes makes) {
   Options options;
-  cli::Parser parser(invocation, makes);
+  cli::Parser parser(line, makes);
   define(parser, options);
   try {
     parser.read();
@@ -82,21 +82,22 @@ std::optional<Options> parsed(const Invocation& invocation, cli::Parser::Makes m
   return options;
 }
 
-void check_options(const Invocation& invocation) {
+void check_options(const CommandLine& line) {
   Options options;
-  const auto with_all = parsed(invocation, cli::Parser::Makes::all_options);
-  require(parsed(invocation, cli::Parser::Makes::named_options) == with_all);
-  if (const auto outcome = cli::parse(invocation, options, define)) {
+  const auto with_all = parsed(line, cli::Parser::Makes::all_options);
+  require(parsed(line, cli::Parser::Makes::named_options) == with_all);
+  const auto parsed_options = cli::parse(line, options, define);
+  if (!cli::has_options(parsed_options)) {
     require(!with_all);
-    require(outcome->failure.has_value() == (outcome->exit_code != 0));
-    require(!outcome->failure || (outcome->failure->kind == ErrorKind::usage && !outcome->failure->why.empty()));
+    require(parsed_options || (parsed_options.error().kind == ErrorKind::usage && !parsed_options.error().why.empty()));
+    require(parsed_options || parsed_options.error().exit_code != 0);
     return;
   }
   require(with_all == options);
-  require(!options.global.json || invocation.json);
-  check_texts(options.lock, invocation.arguments);
+  require(!options.global.json || line.json);
+  check_texts(options.lock, line.arguments);
   check_limits(options.lock);
-  if (invocation.has_only_paths()) require(options == Options{{}, {.paths = invocation.arguments}});
+  if (line.has_only_paths()) require(options == Options{{}, {.paths = line.arguments}});
 }
 
 }  // namespace
@@ -107,8 +108,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::string& word : words) argv.push_back(word.data());
   if (argv.empty()) return 0;
   argv.push_back(nullptr);
-  const Invocation invocation = cli::parse_invocation(static_cast<int>(words.size()), argv.data());
-  check_cut(invocation, argv);
-  check_options(invocation);
+  const CommandLine line = cli::split_command_line(static_cast<int>(words.size()), argv.data());
+  check_cut(line, argv);
+  check_options(line);
   return 0;
 }

@@ -22,7 +22,7 @@ std::optional<std::string> value_of(std::string_view environment, const std::str
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view environment = fuzz::text_of(data, size);
   for (const char* const name : {core::stack_variable, "A"}) {
-    const auto value = core::parse_variable(environment, name);
+    const auto value = sys::parse_variable(environment, name);
     require(value == value_of(environment, name));
     require(!value || fuzz::is_within(*value, environment));
   }
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string longer = std::string(core::stack_variable) + "=" + stack_text;
   longer += '\0';
   longer += environment;
-  const auto stack = core::parse_tier_stack(core::parse_variable(longer, core::stack_variable).value_or(""));
+  const auto stack = core::parse_tier_stack(sys::parse_variable(longer, core::stack_variable).value_or(""));
   require(stack && stack->size() == 1);
   return 0;
 }

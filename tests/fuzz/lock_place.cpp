@@ -34,7 +34,7 @@ void check_path(std::string_view path) {
 void check_names(const std::string& target, unsigned number) {
   for (const Layout layout : {Layout::flat, Layout::nested}) {
     for (const Tier tier : core::all_tiers) {
-      if (core::lies_outside_target(tier) == core::Outside::yes) continue;
+      if (core::is_sibling_lock(tier) == core::Outside::yes) continue;
       const auto place = core::lock_place_of(path_in(target, core::lock_name(layout, tier, {}, number)));
       require(place && place->tier == tier && place->target == target);
       require(place->slot == (tier == Tier::semaphore ? std::optional(number) : std::nullopt));

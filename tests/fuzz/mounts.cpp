@@ -43,7 +43,7 @@ void check_mount(const core::Mount& mount) {
   require(("," + mount.options + ",").find("," + std::string(judged.because) + ",") != std::string::npos ||
           judged.because.empty());
   // What is trusted to show all of its locks is not said to be weak.
-  require(core::local_devices({mount}).empty() || judged.weakness == core::Weakness::none);
+  require(core::local_devices({mount}).empty() || judged.weakness == core::LockCaveat::none);
 }
 
 }  // namespace

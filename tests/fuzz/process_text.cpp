@@ -15,21 +15,21 @@ namespace {
 // Any name is told apart from the fields behind it.
 void check_stat_of(const std::string& name, char state) {
   const std::string stat = "42 (" + name + ") " + state + " 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2\n";
-  require(core::parse_command_name(stat) == name);
-  require(core::parse_parent(stat) == 7);
-  require(core::parse_start_time(stat) == 987654);
-  require(core::has_ended(stat) == (state == 'Z' || state == 'X'));
+  require(sys::parse_command_name(stat) == name);
+  require(sys::parse_parent(stat) == 7);
+  require(sys::parse_start_time(stat) == 987654);
+  require(sys::has_ended(stat) == (state == 'Z' || state == 'X'));
 }
 
 void check_stat(std::string_view text) {
-  require(fuzz::is_within(core::parse_command_name(text), text));
+  require(fuzz::is_within(sys::parse_command_name(text), text));
   const bool has_name = text.find(") ") != std::string_view::npos;
-  require(has_name || (!core::parse_parent(text) && !core::parse_start_time(text) && !core::has_ended(text)));
+  require(has_name || (!sys::parse_parent(text) && !sys::parse_start_time(text) && !sys::has_ended(text)));
   for (const char state : {'S', 'Z', 'X'}) check_stat_of(std::string(text), state);
 }
 
 void check_command_line(std::string_view text) {
-  const auto arguments = core::parse_command_line(text);
+  const auto arguments = sys::parse_command_line(text);
   std::string joined;
   for (const std::string& argument : arguments) joined += argument + '\0';
   // The last NUL may be missing.
@@ -38,23 +38,23 @@ void check_command_line(std::string_view text) {
 
 void check_numbers(std::string_view text) {
   // What is found is a line of the text, and as it is written there.
-  if (const auto pid = core::parse_opened_pid(text)) {
-    require(core::parse_opened_pid("pos:\t0\nPid:\t" + std::to_string(*pid) + "\nNSpid:\t1\n") == pid);
+  if (const auto pid = sys::parse_opened_pid(text)) {
+    require(sys::parse_opened_pid("pos:\t0\nPid:\t" + std::to_string(*pid) + "\nNSpid:\t1\n") == pid);
     require(("\n" + std::string(text)).find("\nPid:\t") != std::string::npos);
   }
-  if (const auto pid = core::parse_innermost_pid(text)) {
-    require(core::parse_innermost_pid("Name:\tx\nNSpid:\t1\t" + std::to_string(*pid) + "\nNSpgid:\t2\n") == pid);
+  if (const auto pid = sys::parse_innermost_pid(text)) {
+    require(sys::parse_innermost_pid("Name:\tx\nNSpid:\t1\t" + std::to_string(*pid) + "\nNSpgid:\t2\n") == pid);
     require(text.find("\nNSpid:\t") != std::string_view::npos);
   }
 }
 
 void check_users(std::string_view text) {
   for (const uid_t uid : {uid_t{0}, uid_t{1000}, uid_t{65534}}) {
-    const auto name = core::parse_user_name(text, uid);
+    const auto name = sys::parse_user_name(text, uid);
     if (!name) continue;
     require(name->find_first_of(":\n") == std::string::npos);
     require(("\n" + std::string(text)).find("\n" + *name + ":") != std::string::npos);
-    require(core::parse_user_name(*name + ":x:" + std::to_string(uid) + ":1::/:/bin/sh\n", uid) == name);
+    require(sys::parse_user_name(*name + ":x:" + std::to_string(uid) + ":1::/:/bin/sh\n", uid) == name);
   }
 }
 

@@ -30,34 +30,34 @@ class Texts {
   std::string_view rest_;
 };
 
-core::Party next_party(Texts& texts, core::UtcTime now) {
-  core::Party party;
-  party.user = texts.next();
-  party.note = texts.next();
-  party.cwd = texts.next();
-  party.host = texts.next();
-  party.verb = texts.next();
-  for (unsigned i = texts.below(4); i > 0; --i) party.command.push_back(texts.next());
-  if (const unsigned age = texts.below(40); age > 0) party.since = now - std::chrono::hours(age * age * age);
-  if (const unsigned alive = texts.below(3); alive > 0) party.alive = alive == 1;
-  return party;
+core::LockProcess next_party(Texts& texts, UtcTime now) {
+  core::LockProcess process;
+  process.user = texts.next();
+  process.note = texts.next();
+  process.cwd = texts.next();
+  process.host = texts.next();
+  process.verb = texts.next();
+  for (unsigned i = texts.below(4); i > 0; --i) process.command.push_back(texts.next());
+  if (const unsigned age = texts.below(40); age > 0) process.since = now - std::chrono::hours(age * age * age);
+  if (const unsigned alive = texts.below(3); alive > 0) process.alive = alive == 1;
+  return process;
 }
 
 // Each a child of the one before, as far as it is one at all.
-std::vector<core::Party> next_parties(Texts& texts, core::UtcTime now) {
-  std::vector<core::Party> parties;
+std::vector<core::LockProcess> next_parties(Texts& texts, UtcTime now) {
+  std::vector<core::LockProcess> processes;
   for (unsigned i = texts.below(4); i > 0; --i) {
-    parties.push_back(next_party(texts, now));
-    if (parties.size() > 1 && texts.below(2) == 1) parties.back().parent = parties[parties.size() - 2].pid;
-    parties.back().pid = static_cast<pid_t>(parties.size() * 1000);
+    processes.push_back(next_party(texts, now));
+    if (processes.size() > 1 && texts.below(2) == 1) processes.back().parent = processes[processes.size() - 2].pid;
+    processes.back().pid = static_cast<pid_t>(processes.size() * 1000);
   }
-  return parties;
+  return processes;
 }
 
 cli::StatusReport report_of(std::string_view text) {
   Texts texts(text);
   cli::StatusReport report;
-  report.taken_at = *core::parse_utc("2026-11-23T16:11:54.821Z");
+  report.taken_at = *parse_utc("2026-11-23T16:11:54.821Z");
   report.host = texts.next();
   while (!texts.is_at_end()) {
     core::LockReport lock;
@@ -65,11 +65,11 @@ cli::StatusReport report_of(std::string_view text) {
     lock.file.state = static_cast<core::LockState>(texts.below(4));
     lock.path = texts.next();
     lock.target = texts.next();
-    lock.file_system = core::FileSystem{texts.next(), static_cast<core::Weakness>(texts.below(5))};
+    lock.file_system = core::FileSystem{texts.next(), static_cast<core::LockCaveat>(texts.below(5))};
     lock.file.holders = next_parties(texts, report.taken_at);
     lock.file.waiters = next_parties(texts, report.taken_at);
     core::DeadlockReport deadlock;
-    for (const core::Party& waiter : lock.file.waiters) deadlock.push_back({waiter, lock.path});
+    for (const core::LockProcess& waiter : lock.file.waiters) deadlock.push_back({waiter, lock.path});
     if (!deadlock.empty() && texts.below(2) == 1) report.deadlocks.push_back(std::move(deadlock));
     report.locks.push_back(std::move(lock));
   }

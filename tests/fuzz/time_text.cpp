@@ -28,7 +28,7 @@ double seconds_of(const std::string& text) {
 }
 
 void check_duration(std::string_view text) {
-  const auto duration = core::parse_duration(text);
+  const auto duration = parse_duration(text);
   if (!duration) return;
   require(*duration >= nanoseconds::zero() && *duration <= std::chrono::hours(24 * 365 * 100));
   require(text.find_first_not_of("0123456789.smh") == std::string_view::npos);
@@ -36,23 +36,23 @@ void check_duration(std::string_view text) {
   const double expected = seconds_of(std::string(text));
   constexpr double nanosecond = 1e-9;
   require(std::abs(seconds - expected) <= nanosecond + expected * 1e-12);
-  const std::string shown = core::to_text(std::chrono::duration_cast<milliseconds>(*duration));
+  const std::string shown = format_duration(std::chrono::duration_cast<milliseconds>(*duration));
   require(!shown.empty() && shown.find_first_not_of("0123456789.smhd") == std::string::npos);
 }
 
 void check_time(std::string_view text) {
-  const auto time = core::parse_utc(text);
-  require(!time || core::to_text(*time) == text);
+  const auto time = parse_utc(text);
+  require(!time || format_utc(*time) == text);
 }
 
 // Every time of the years 0 to 9999.
 void check_time(std::uint64_t number) {
   using namespace std::chrono_literals;
-  constexpr core::UtcTime first = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
-  constexpr core::UtcTime end = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
+  constexpr UtcTime first = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
+  constexpr UtcTime end = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
   const auto span = static_cast<std::uint64_t>((end - first).count());
-  const core::UtcTime time = first + milliseconds(static_cast<std::int64_t>(number % span));
-  require(core::parse_utc(core::to_text(time)) == time);
+  const UtcTime time = first + milliseconds(static_cast<std::int64_t>(number % span));
+  require(parse_utc(format_utc(time)) == time);
 }
 
 }  // namespace

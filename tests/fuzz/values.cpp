@@ -23,26 +23,27 @@ void check_number(std::string_view text, std::optional<Number> value, Number mos
 }
 
 void check_names(std::string_view text) {
-  const auto tier = cli::tier_form.parse(text);
+  const auto tier = cli::tier_syntax.parse(text);
   require(!tier || core::name_of(*tier) == text);
-  const auto layouts = cli::layout_form.parse(text);
+  const auto layouts = cli::layout_syntax.parse(text);
   require(!layouts || layouts->size() == (text == "both" ? 2U : 1U));
   // A description names what it takes.
-  require(!tier || cli::tier_form.description.find(text) != std::string_view::npos);
-  require(!layouts || cli::layout_form.description.find(text) != std::string_view::npos);
-  require(!cli::tier_check_form.parse(text) || cli::tier_check_form.description.find(text) != std::string_view::npos);
-  require(!cli::color_form.parse(text) || cli::color_form.description.find(text) != std::string_view::npos);
+  require(!tier || cli::tier_syntax.description.find(text) != std::string_view::npos);
+  require(!layouts || cli::layout_syntax.description.find(text) != std::string_view::npos);
+  require(!cli::tier_check_syntax.parse(text) ||
+          cli::tier_check_syntax.description.find(text) != std::string_view::npos);
+  require(!cli::color_syntax.parse(text) || cli::color_syntax.description.find(text) != std::string_view::npos);
 }
 
 void check_lock(std::string_view text) {
-  const auto lock = cli::lock_form.parse(text);
+  const auto lock = cli::lock_syntax.parse(text);
   if (lock) {
     require(!lock->path.empty());
     require(std::string(core::name_of(lock->tier)) + ":" + lock->path == text);
   }
   if (text.empty()) return;
   // Any PATH may be named.
-  const auto backend = cli::lock_form.parse("backend:" + std::string(text));
+  const auto backend = cli::lock_syntax.parse("backend:" + std::string(text));
   require(backend && backend->tier == core::Tier::backend && backend->path == text);
 }
 
@@ -50,11 +51,11 @@ void check_lock(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = fuzz::text_of(data, size);
-  check_number(text, cli::exit_code_form.parse(text), 255);
-  check_number(text, cli::natural_form.parse(text), std::numeric_limits<int>::max());
-  check_number(text, cli::slots_form.parse(text), 4096U);
-  const auto interval = cli::interval_form.parse(text);
-  require(!interval || (*interval >= std::chrono::milliseconds(100) && interval == cli::duration_form.parse(text)));
+  check_number(text, cli::exit_code_syntax.parse(text), 255);
+  check_number(text, cli::natural_syntax.parse(text), std::numeric_limits<int>::max());
+  check_number(text, cli::slots_syntax.parse(text), 4096U);
+  const auto interval = cli::interval_syntax.parse(text);
+  require(!interval || (*interval >= std::chrono::milliseconds(100) && interval == cli::duration_syntax.parse(text)));
   check_names(text);
   check_lock(text);
   return 0;

@@ -77,11 +77,11 @@ class Server {
         return reply(out);
       }
       case FUSE_GETATTR:
-        return reply(fuse_attr_out{.attr = attributes(request_.nodeid)});
+        return reply(attributes_out(request_.nodeid));
       case FUSE_SETATTR: {
         const auto in = read_as<fuse_setattr_in>(body);
         if ((in.valid & FATTR_SIZE) != 0) file().content.resize(in.size);
-        return reply(fuse_attr_out{.attr = attributes(request_.nodeid)});
+        return reply(attributes_out(request_.nodeid));
       }
       case FUSE_OPEN:
       case FUSE_OPENDIR:
@@ -97,7 +97,7 @@ class Server {
         std::string& content = file().content;
         content.resize(std::max<std::size_t>(content.size(), in.offset + in.size));
         content.replace(in.offset, in.size, body + sizeof in, in.size);
-        return reply(fuse_write_out{.size = in.size});
+        return reply(fuse_write_out{.size = in.size, .padding = 0});
       }
       case FUSE_SETLK:
       case FUSE_SETLKW:
@@ -132,6 +132,12 @@ class Server {
     attributes.nlink = 1;
     if (node != FUSE_ROOT_ID) attributes.size = files_.at(node - FUSE_ROOT_ID - 1).content.size();
     return attributes;
+  }
+
+  fuse_attr_out attributes_out(std::uint64_t node) const {
+    fuse_attr_out out = {};
+    out.attr = attributes(node);
+    return out;
   }
 
   fuse_entry_out entry(std::size_t index) const {

@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,14 +14,14 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <ostream>
+#include <sstream>
 #include <stdexcept>
-
-#include "core/inspect/proc_locks.hpp"
-#include "sys/file/file.hpp"
-#include "sys/file/io.hpp"
-#include "sys/process/proc.hpp"
+#include <system_error>
 
 namespace grex::test {
 namespace {
@@ -30,8 +32,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto hung = std::chrono::seconds(60);
 
 struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
+  Fd read;
+  Fd write;
   Pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
@@ -40,17 +42,22 @@ struct Pipe {
   }
 };
 
-// Appends what comes; false at the end of file.
+// Appends what one read(2) gives; false at the end of file.
+bool read_piece(int fd, std::string& buffer) {
+  std::array<char, 16384> piece;
+  const ssize_t size = ::read(fd, piece.data(), piece.size());
+  if (size < 0 && errno == EINTR) return true;
+  if (size <= 0) return false;
+  buffer.append(piece.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+// The same, but waits no longer than a test may hang.
 bool read_more(int fd, std::string& buffer) {
   pollfd ready = {fd, POLLIN, 0};
   const int n = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(hung).count()));
   if (n == 0) throw std::runtime_error("hung: nothing to read; so far: " + buffer);
-  std::array<char, 4096> chunk;
-  const ssize_t size = ::read(fd, chunk.data(), chunk.size());
-  if (size < 0 && errno == EINTR) return true;
-  if (size <= 0) return false;
-  buffer.append(chunk.data(), static_cast<std::size_t>(size));
-  return true;
+  return read_piece(fd, buffer);
 }
 
 std::string take_line(int fd, std::string& buffer) {
@@ -63,6 +70,47 @@ std::string take_line(int fd, std::string& buffer) {
     }
     if (!read_more(fd, buffer)) throw std::runtime_error("end of file before a line; so far: " + buffer);
   }
+}
+
+// A program of the tests, by its place beside this one.
+std::string beside_tests(const std::string& name) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
+}
+
+// The fields of /proc/PID/stat from the third on: the second, the program's name in
+// parentheses, may hold both spaces and parentheses (proc(5)).
+std::string stat_fields(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat((std::istreambuf_iterator<char>(file)), {});
+  const auto name_end = stat.rfind(") ");
+  return name_end == std::string::npos ? std::string() : stat.substr(name_end + 2);
+}
+
+struct LockLines {
+  std::size_t holders = 0;
+  std::size_t waiters = 0;
+  bool is_whole = false;  // one read had all lines, and room for another: none can be missing
+};
+
+// The lines of /proc/locks about a file:
+// 1: FLOCK  ADVISORY  WRITE 1234 08:02:131079 0 EOF
+// 1: -> FLOCK  ADVISORY  READ 1240 08:02:131079 0 EOF
+LockLines lock_lines_of(const struct stat& st) {
+  std::array<char, 64> file{};
+  std::snprintf(file.data(), file.size(), " %02x:%02x:%lu ", major(st.st_dev), minor(st.st_dev), st.st_ino);
+  LockLines lines;
+  const Fd locks(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
+  std::string text;
+  int pieces = 0;
+  while (read_piece(locks.get(), text)) ++pieces;
+  constexpr std::size_t half_a_page = 2048;
+  lines.is_whole = pieces <= 1 && text.size() <= half_a_page;
+  std::istringstream table(text);
+  for (std::string line; std::getline(table, line);) {
+    if (line.find("FLOCK") == std::string::npos || line.find(file.data()) == std::string::npos) continue;
+    ++(line.find("->") == std::string::npos ? lines.holders : lines.waiters);
+  }
+  return lines;
 }
 
 std::string take_rest(int fd, std::string& buffer) {
@@ -149,13 +197,17 @@ std::string Process::error_line() { return take_line(err_.get(), err_buffer_); }
 std::string Process::rest() { return take_rest(out_.get(), out_buffer_); }
 std::string Process::error_rest() { return take_rest(err_.get(), err_buffer_); }
 
-void Process::write(const std::string& text) const { (void)sys::write_all(in_.get(), text); }
+void Process::write(const std::string& text) const { write_all(in_.get(), text); }
 
 void Process::signal(int number) const { ::kill(pid_, number); }
 
 void Process::run_for(std::chrono::nanoseconds time) const {
-  const std::string own = *sys::process_link(sys::own_process, "exe");
-  until([this, &own] { return sys::process_link(pid_, "exe") != own; });
+  const auto program_of = [](const std::string& process) {
+    std::error_code ignored;
+    return std::filesystem::read_symlink("/proc/" + process + "/exe", ignored);
+  };
+  const auto own = program_of("self");
+  until([&] { return program_of(std::to_string(pid_)) != own; });
   const auto moment = Clock::now() + time;
   while (Clock::now() < moment) {
   }
@@ -204,8 +256,8 @@ Finished finish(const Words& argv, const Setup& setup) {
 }
 
 std::string grex_lock() {
-  const char* const other = ::getenv("TESTED_GREX_LOCK");
-  return other == nullptr ? GREX_LOCK_BINARY : other;
+  const char* const program = ::getenv("GREX_LOCK_BINARY");
+  return program != nullptr ? program : beside_tests("../grex-lock");
 }
 
 Words grex_lock(std::initializer_list<std::string> words) {
@@ -243,28 +295,23 @@ void until(const std::function<bool()>& condition) {
 }
 
 std::size_t waiters_on(const std::string& path) {
-  using Role = core::KernelLock::Role;
-  const auto status = sys::status_of(path);
-  if (!status) return 0;
+  struct stat st;
+  if (::stat(path.c_str(), &st) != 0) return 0;
   for (;;) {
-    const auto table = sys::lock_table_text();
-    auto locks = core::parse_lock_table(table.text);
-    std::erase_if(locks, [&status](const core::KernelLock& lock) { return lock.file != status->id; });
-    const auto waiters = std::count_if(locks.begin(), locks.end(),
-                                       [](const core::KernelLock& lock) { return lock.role == Role::waiter; });
-    // The table shows waiters with their holder or, having missed it, neither.
-    const bool has_holder = static_cast<std::size_t>(waiters) < locks.size();
-    if (has_holder || table.in_one_piece || !is_locked(path)) return static_cast<std::size_t>(waiters);
+    const LockLines lines = lock_lines_of(st);
+    // The kernel lists waiters with their holder. If a long list has neither, it may
+    // have changed while it was read.
+    if (lines.holders > 0 || lines.is_whole || !is_locked(path)) return lines.waiters;
   }
 }
 
 bool is_locked(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   return fd.is_open() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
-UniqueFd lock_as_grex(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+Fd lock_as_grex(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!fd.is_open() || ::flock(fd.get(), LOCK_EX) != 0) throw std::runtime_error("cannot lock " + path);
   return fd;
 }
@@ -288,19 +335,56 @@ Process churning_locks(const std::string& directory, int staying, int coming) {
 
 Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"}; }
 
-Words signal_teller(int status) { return {SIGNAL_TELLER, std::to_string(status)}; }
+Words signal_reporter(int status) { return {beside_tests("signal_reporter"), std::to_string(status)}; }
 
 Words on_fuse(const std::string& directory, int flock_error, const std::string& script) {
-  return {"unshare", "--user", "--map-root-user", "--mount", FUSE_MOUNT, directory, std::to_string(flock_error), "sh",
-          "-c",      script};
+  return {"unshare",
+          "--user",
+          "--map-root-user",
+          "--mount",
+          beside_tests("fuse_mount"),
+          directory,
+          std::to_string(flock_error),
+          "sh",
+          "-c",
+          script};
+}
+
+bool is_sanitized() { return ::getenv("GREX_LOCK_SANITIZED") != nullptr; }
+
+int tries(int times) { return is_sanitized() ? times / 5 : times; }
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> processes;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") == std::string::npos) processes.push_back(std::stoi(name));
+  }
+  return processes;
+}
+
+std::uint64_t start_time_of(pid_t pid) {
+  std::istringstream fields(stat_fields(pid));
+  std::string field;
+  constexpr int from_state_to_start_time = 20;
+  for (int i = 0; i < from_state_to_start_time; ++i) fields >> field;
+  return fields ? std::stoull(field) : 0;
+}
+
+void write_all(int fd, const std::string& text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno != EINTR) return;
+    if (n > 0) done += static_cast<std::size_t>(n);
+  }
 }
 
 bool process_exists(pid_t pid) { return ::kill(pid, 0) == 0 || errno == EPERM; }
 
 char state_of(pid_t pid) {
-  const auto stat = sys::process_file(pid, "stat");
-  const auto name_end = stat ? stat->rfind(") ") : std::string::npos;
-  return name_end == std::string::npos ? ' ' : stat->at(name_end + 2);
+  const std::string fields = stat_fields(pid);
+  return fields.empty() ? ' ' : fields.front();
 }
 
 bool left_children() {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -10,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.hpp"
+#include "support/fd.hpp"
 
 namespace grex::test {
 
@@ -75,9 +76,9 @@ class Process {
   pid_t pid_ = -1;
   bool group_ = true;
   std::optional<Ended> ended_;
-  UniqueFd in_;
-  UniqueFd out_;
-  UniqueFd err_;
+  Fd in_;
+  Fd out_;
+  Fd err_;
   std::string out_buffer_;
   std::string err_buffer_;
 };
@@ -119,17 +120,14 @@ std::size_t waiters_on(const std::string& path);
 bool is_locked(const std::string& path);
 
 /// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
-UniqueFd lock_as_grex(const std::string& path);
+Fd lock_as_grex(const std::string& path);
 
-/// How often to try what shows itself only by chance, of so many times where the
-/// tool is not made slow by sanitizers.
-constexpr int tries(int times) {
-#ifdef TOOL_IS_SANITIZED
-  return times / 5;
-#else
-  return times;
-#endif
-}
+/// Whether sanitizers make the program under test slow.
+bool is_sanitized();
+
+/// How often to try what shows itself only by chance, and how many processes a stress
+/// test starts: that many, or a fifth of them if sanitizers make each one slow.
+int tries(int times);
 
 /// A process with so many locks in the directory that stay, while the others come
 /// and go all the time.
@@ -140,7 +138,7 @@ Words until_input_closes();
 
 /// A command that says "ready", then each signal and each line of its input as
 /// it comes, and exits with the status at the end of its input.
-Words signal_teller(int status);
+Words signal_reporter(int status);
 
 /// A shell that runs a script with a file system of FUSE upon the directory, in
 /// namespaces of its own, in which flock(2) fails with that error; 0: it works.
@@ -148,6 +146,15 @@ Words signal_teller(int status);
 Words on_fuse(const std::string& directory, int flock_error, const std::string& script);
 
 bool process_exists(pid_t pid);
+
+/// The processes that /proc shows.
+std::vector<pid_t> all_processes();
+
+/// When a process started, as /proc/PID/stat has it (field 22); 0 if there is none.
+std::uint64_t start_time_of(pid_t pid);
+
+/// Writes all of it; a reader that is gone is no error.
+void write_all(int fd, const std::string& text);
 
 /// As in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is none.
 char state_of(pid_t pid);

@@ -11,9 +11,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "sys/file/io.hpp"
-#include "sys/process/proc.hpp"
-
 namespace grex::test {
 namespace {
 
@@ -52,7 +49,7 @@ Terminal::~Terminal() {
   // What was left of the session is ours now, since main() has made us a subreaper.
   until([this] {
     bool empty = true;
-    for (const pid_t process : sys::processes()) {
+    for (const pid_t process : all_processes()) {
       if (::getsid(process) != pid_) continue;
       empty = false;
       ::kill(process, SIGKILL);
@@ -62,7 +59,7 @@ Terminal::~Terminal() {
   });
 }
 
-void Terminal::type(const std::string& keys) const { (void)sys::write_all(master_.get(), keys); }
+void Terminal::type(const std::string& keys) const { write_all(master_.get(), keys); }
 
 std::string Terminal::expect(const std::string& text) {
   for (;;) {

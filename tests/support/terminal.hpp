@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/unique_fd.hpp"
+#include "support/fd.hpp"
 #include "support/process.hpp"
 
 namespace grex::test {
@@ -35,7 +35,7 @@ class Terminal {
 
  private:
   pid_t pid_ = -1;
-  UniqueFd master_;
+  Fd master_;
   std::string seen_;
   bool ended_ = false;
 };

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/unique_fd.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
@@ -63,8 +64,8 @@ TEST_CASE("the mask and the disposition of SIGCHLD come back after a failed star
 
 TEST_CASE("an inherited descriptor has a number that scripts leave alone and others stay closed") {
   const TempDir dir;
-  const UniqueFd given(::open((dir / "given").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  const UniqueFd kept(::open((dir / "kept").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  const grex::UniqueFd given(::open((dir / "given").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  const grex::UniqueFd kept(::open((dir / "kept").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   const int inherit[] = {given.get()};
   const std::string script = "for f in /proc/self/fd/*; do n=${f##*/}; case $(readlink $f) in " + (dir / "given") +
                              ") test $n -ge 10 && g=1;; " + (dir / "kept") + ") k=1;; esac; done; test \"$g$k\" = 1";

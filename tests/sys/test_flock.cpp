@@ -100,7 +100,7 @@ TEST_CASE("a lock file that may only be read can be locked all the same") {
   ::chmod((dir / "lock").c_str(), 0444);
   CHECK(holds_as_nobody([&dir] {
     const auto file = open_lock(dir / "lock");
-    return file && file->is_left_alone && *sys::try_lock(file->fd.get(), Mode::exclusive) == Acquire::held;
+    return file && file->must_not_write && *sys::try_lock(file->fd.get(), Mode::exclusive) == Acquire::held;
   }));
 }
 

@@ -5,8 +5,8 @@
 
 namespace grex::cli {
 
-/// A command line, cut at the places that matter before options are known.
-struct Invocation {
+/// A command line, split in the places that matter before options are known.
+struct CommandLine {
   std::string verb;                    ///< the command named; empty if none
   std::vector<std::string> arguments;  ///< the rest; with `run` up to `--`
   /// With `run`, what follows `--`, ending with a null pointer; null without
@@ -15,10 +15,10 @@ struct Invocation {
   bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
 
   /// Whether every word is a PATH as it stands, so that there is nothing to parse:
-  /// to define the options for it would take longer than all else that a command does.
+  /// making the options for it would take longer than all else that a command does.
   [[nodiscard]] bool has_only_paths() const;
 };
 
-Invocation parse_invocation(int argc, char* const* argv);
+CommandLine split_command_line(int argc, char* const* argv);
 
 }  // namespace grex::cli

@@ -9,19 +9,21 @@
 namespace grex::cli {
 namespace {
 
-// The environment's text for an option that the command line left open.
+// Sets an option that the command line left open from the environment, if the
+// variable is set.
 template <class Value>
-std::optional<Failure> read_environment(const char* name, std::optional<Value>& target, const Form<Value>& form) {
-  const char* const text = target ? nullptr : ::getenv(name);
-  if (text == nullptr || *text == '\0') return std::nullopt;
-  target = form.parse(text);
-  if (target) return std::nullopt;
-  return usage_failure(fmt::format("{}: {}", name, not_of_form(text, form.description)), {});
+Result<void, Failure> set_from_environment(const char* name, std::optional<Value>& option,
+                                           const ValueSyntax<Value>& syntax) {
+  const char* const text = option ? nullptr : ::getenv(name);
+  if (text == nullptr || *text == '\0') return {};
+  option = syntax.parse(text);
+  if (option) return {};
+  return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
 }
 
-std::optional<Failure> check_status_fd(std::optional<int> fd) {
+Result<void, Failure> check_status_fd(std::optional<int> fd) {
   const sys::Access access = fd ? sys::access_of(*fd) : sys::Access::writing;
-  if (access == sys::Access::writing) return std::nullopt;
+  if (access == sys::Access::writing) return {};
   return usage_failure(fmt::format("--json-status-fd: descriptor {} is {}", *fd,
                                    access == sys::Access::closed ? "not open" : "not open for writing"),
                        fmt::format("open it in the shell, as by 'exec {}>FILE'", *fd));
@@ -29,27 +31,26 @@ std::optional<Failure> check_status_fd(std::optional<int> fd) {
 
 }  // namespace
 
-std::optional<Failure> complete(GlobalOptions& options) {
-  auto failure = read_environment("GREX_LOCK_LAYOUT", options.layouts, layout_form);
+Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
+  auto applied = set_from_environment("GREX_LOCK_LAYOUT", options.layouts, layout_syntax);
   if (!options.layouts) options.layouts = core::Layouts{core::Layout::flat};
-  return failure;
+  return applied;
 }
 
-std::optional<Failure> complete(GlobalOptions& global, LockOptions& lock) {
-  if (auto failure = complete(global)) return failure;
-  if (auto failure = check_status_fd(lock.status_fd)) return failure;
-  auto failure = read_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_form);
+Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock) {
+  if (auto applied = apply_env_defaults(global); !applied) return applied;
+  if (auto checked = check_status_fd(lock.status_fd); !checked) return checked;
+  auto applied = set_from_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_syntax);
   if (!lock.tier_check) lock.tier_check = TierCheck::enforce;
-  if (failure || lock.nonblock) return failure;
-  failure = read_environment("GREX_LOCK_TIMEOUT", lock.timeout, duration_form);
+  if (!applied || lock.nonblock) return applied;
+  applied = set_from_environment("GREX_LOCK_TIMEOUT", lock.timeout, duration_syntax);
   if (lock.timeout == std::chrono::nanoseconds::zero()) lock.nonblock = true;
-  return failure;
+  return applied;
 }
 
-std::optional<Failure> apply_default(std::optional<unsigned>& slots) {
-  auto failure = read_environment("GREX_PARALLEL", slots, slots_form);
-  if (!slots) slots = sys::cpu_count();
-  return failure;
+Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen) {
+  if (auto set = set_from_environment("GREX_PARALLEL", chosen, slots_syntax); !set) return set.error();
+  return chosen.value_or(sys::cpu_count());
 }
 
 }  // namespace grex::cli

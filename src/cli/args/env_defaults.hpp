@@ -2,19 +2,20 @@
 
 #include <optional>
 
+#include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/report/failure.hpp"
 
 namespace grex::cli {
 
-/// Fills in what the environment, or else the default, decides where the command
-/// line is silent: GREX_LOCK_LAYOUT; GREX_LOCK_TIER_CHECK and GREX_LOCK_TIMEOUT.
-/// A Failure names the variable, or tells that --json-status-fd can't be written.
-std::optional<Failure> complete(GlobalOptions& options);
-std::optional<Failure> complete(GlobalOptions& global, LockOptions& lock);
+/// Fills in what the environment, or else the default, decides if the command line
+/// is silent: GREX_LOCK_LAYOUT; GREX_LOCK_TIER_CHECK and GREX_LOCK_TIMEOUT. A
+/// Failure names the variable, or says that --json-status-fd can't be written.
+Result<void, Failure> apply_env_defaults(GlobalOptions& options);
+Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock);
 
-/// The permits of tier semaphore, where --slots does not tell: GREX_PARALLEL,
-/// else the number of CPUs. 0 is unbounded. A Failure names the variable.
-std::optional<Failure> apply_default(std::optional<unsigned>& slots);
+/// The slots of tier semaphore: those of --slots, else GREX_PARALLEL, else the number
+/// of CPUs. 0 means no limit. A Failure names the variable.
+Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen);
 
 }  // namespace grex::cli

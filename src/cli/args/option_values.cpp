@@ -9,7 +9,7 @@
 namespace grex::cli {
 namespace {
 
-// A permit is a file, tried one by one.
+// Each slot is a file, and they are tried one by one.
 constexpr unsigned most_slots = 4096;
 
 }  // namespace
@@ -35,7 +35,7 @@ std::optional<int> parse_exit_code(std::string_view text) {
 
 std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text) {
   constexpr std::chrono::milliseconds shortest(100);
-  const auto interval = core::parse_duration(text);
+  const auto interval = parse_duration(text);
   return interval && *interval >= shortest ? interval : std::nullopt;
 }
 
@@ -58,7 +58,7 @@ std::optional<NamedLock> parse_named_lock(std::string_view text) {
   return NamedLock{*tier, std::string(text.substr(colon + 1))};
 }
 
-std::string not_of_form(std::string_view text, std::string_view description) {
+std::string syntax_error(std::string_view text, std::string_view description) {
   return fmt::format("'{}' is not {}", text, description);
 }
 

@@ -6,12 +6,12 @@
 #include <string_view>
 
 #include "base/time_text.hpp"
+#include "cli/report/output.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
 
 namespace grex::cli {
 
-enum class Color { when_terminal, always, never };
 enum class TierCheck { enforce, warn, off };
 
 /// A lock that the user has named.
@@ -21,10 +21,10 @@ struct NamedLock {
   bool operator==(const NamedLock&) const = default;
 };
 
-/// The form of a value, on the command line or in the environment: how its text
-/// is read (nullopt: not at all), and what it has to be.
+/// The syntax of a value, on the command line or in the environment: how its text is
+/// parsed (nullopt: it has another syntax), and what it must be.
 template <class Value>
-struct Form {
+struct ValueSyntax {
   std::optional<Value> (*parse)(std::string_view text);
   std::string_view description;
 };
@@ -37,21 +37,21 @@ std::optional<int> parse_natural(std::string_view text);
 std::optional<unsigned> parse_slots(std::string_view text);
 std::optional<NamedLock> parse_named_lock(std::string_view text);
 
-inline constexpr Form<core::Tier> tier_form = {core::tier_named,
-                                               "workspace-sync, semaphore, per-pack, backend or manifest"};
-inline constexpr Form<core::Layouts> layout_form = {core::layouts_named, "flat, nested or both"};
-inline constexpr Form<TierCheck> tier_check_form = {tier_check_named, "enforce, warn or off"};
-inline constexpr Form<Color> color_form = {color_named, "auto, always or never"};
-inline constexpr Form<std::chrono::nanoseconds> duration_form = {core::parse_duration,
-                                                                 "a duration such as 5, 0.25, 250ms, 2m or 1h"};
-inline constexpr Form<std::chrono::nanoseconds> interval_form = {parse_interval, "a duration from 0.1s up"};
-inline constexpr Form<int> exit_code_form = {parse_exit_code, "a number from 0 to 255"};
-inline constexpr Form<int> natural_form = {parse_natural, "a number from 0 up"};
-inline constexpr Form<unsigned> slots_form = {parse_slots, "a number of permits from 0 to 4096"};
-inline constexpr Form<NamedLock> lock_form = {
+inline constexpr ValueSyntax<core::Tier> tier_syntax = {core::tier_named,
+                                                        "workspace-sync, semaphore, per-pack, backend or manifest"};
+inline constexpr ValueSyntax<core::Layouts> layout_syntax = {core::layouts_named, "flat, nested or both"};
+inline constexpr ValueSyntax<TierCheck> tier_check_syntax = {tier_check_named, "enforce, warn or off"};
+inline constexpr ValueSyntax<Color> color_syntax = {color_named, "auto, always or never"};
+inline constexpr ValueSyntax<std::chrono::nanoseconds> duration_syntax = {
+    parse_duration, "a duration such as 5, 0.25, 250ms, 2m or 1h"};
+inline constexpr ValueSyntax<std::chrono::nanoseconds> interval_syntax = {parse_interval, "a duration from 0.1s up"};
+inline constexpr ValueSyntax<int> exit_code_syntax = {parse_exit_code, "a number from 0 to 255"};
+inline constexpr ValueSyntax<int> natural_syntax = {parse_natural, "a number from 0 up"};
+inline constexpr ValueSyntax<unsigned> slots_syntax = {parse_slots, "a number of permits from 0 to 4096"};
+inline constexpr ValueSyntax<NamedLock> lock_syntax = {
     parse_named_lock, "TIER:PATH, where TIER is workspace-sync, semaphore, per-pack, backend or manifest"};
 
-/// What is wrong with a text that the form does not understand.
-std::string not_of_form(std::string_view text, std::string_view description);
+/// What is wrong with a text that has another syntax.
+std::string syntax_error(std::string_view text, std::string_view description);
 
 }  // namespace grex::cli

@@ -5,17 +5,17 @@
 namespace grex::cli {
 namespace {
 
-// An option whose value has a form; `target` is a Value or may hold one.
+// An option whose value has a syntax; `target` is a Value or an optional one.
 template <class Value, class Target>
-CLI::Option* add_parsed(Parser& parser, const std::string& names, Target& target, const Form<Value>& form,
+CLI::Option* add_parsed(Parser& parser, const std::string& names, Target& target, const ValueSyntax<Value>& syntax,
                         const std::string& description) {
   const std::string label = names.substr(names.rfind(',') + 1);
   return parser
       .add_option_function<std::string>(
           names,
-          [&target, form, label](const std::string& text) {
-            const std::optional<Value> value = form.parse(text);
-            if (!value) throw CLI::ValidationError(label, not_of_form(text, form.description));
+          [&target, syntax, label](const std::string& text) {
+            const std::optional<Value> value = syntax.parse(text);
+            if (!value) throw CLI::ValidationError(label, syntax_error(text, syntax.description));
             target = *value;
           },
           description)
@@ -29,12 +29,12 @@ std::string refuse_empty_path(const std::string& path) { return path.empty() ? "
 void add_global_options(Parser& parser, GlobalOptions& options) {
   parser.set_help_flag("-h,--help", "show this help and exit")->group("General");
   parser.set_version_flag("--version", "grex-lock " GREX_LOCK_VERSION, "show the version and exit")->group("General");
-  // With no value that says no: parse_invocation, which comes first, looks at none.
+  // No value such as =false: split_command_line, which comes first, looks at none.
   parser.add_flag("--json", options.json, "say it as JSON")->disable_flag_override()->group("General");
-  add_parsed(parser, "--color", options.color, color_form, "auto, always or never")
+  add_parsed(parser, "--color", options.color, color_syntax, "auto, always or never")
       ->type_name("WHEN")
       ->group("General");
-  add_parsed(parser, "--layout", options.layouts, layout_form, "lock files of grex: flat (default), nested, both")
+  add_parsed(parser, "--layout", options.layouts, layout_syntax, "lock files of grex: flat (default), nested, both")
       ->type_name("LAYOUT")
       ->group("General");
 }
@@ -52,8 +52,8 @@ void add_locks(Parser& parser, LockOptions& options) {
           "-l,--lock",
           [&options](const std::vector<std::string>& texts) {
             for (const std::string& text : texts) {
-              auto lock = lock_form.parse(text);
-              if (!lock) throw CLI::ValidationError("--lock", not_of_form(text, lock_form.description));
+              auto lock = lock_syntax.parse(text);
+              if (!lock) throw CLI::ValidationError("--lock", syntax_error(text, lock_syntax.description));
               options.locks.push_back(std::move(*lock));
             }
           },
@@ -64,7 +64,7 @@ void add_locks(Parser& parser, LockOptions& options) {
 }
 
 void add_tier_option(Parser& parser, core::Tier& tier) {
-  add_parsed(parser, "-t,--tier", tier, tier_form, "tier of the PATHs (default: per-pack)")
+  add_parsed(parser, "-t,--tier", tier, tier_syntax, "tier of the PATHs (default: per-pack)")
       ->type_name("TIER")
       ->group("Lock");
 }
@@ -83,11 +83,11 @@ void add_choice_options(Parser& parser, LockOptions& options) {
           "--reentrant", [&options] { options.reentrant = core::Reentrant::yes; },
           "go on where an ancestor holds this very lock")
       ->group("Lock");
-  add_parsed(parser, "--tier-check", options.tier_check, tier_check_form,
+  add_parsed(parser, "--tier-check", options.tier_check, tier_check_syntax,
              "on a reversed order: enforce (default), warn, off")
       ->type_name("WHAT")
       ->group("Lock");
-  add_parsed(parser, "-E,--conflict-exit-code", options.conflict_exit_code, exit_code_form,
+  add_parsed(parser, "-E,--conflict-exit-code", options.conflict_exit_code, exit_code_syntax,
              "exit status where busy (default: 75)")
       ->type_name("N")
       ->group("Lock");
@@ -101,7 +101,7 @@ void add_choice_options(Parser& parser, LockOptions& options) {
 }
 
 void add_slots_option(Parser& parser, LockOptions& options) {
-  add_parsed(parser, "--slots", options.slots, slots_form, "permits at tier semaphore; 0 is unbounded")
+  add_parsed(parser, "--slots", options.slots, slots_syntax, "permits at tier semaphore; 0 is unbounded")
       ->type_name("N")
       ->group("Lock");
 }
@@ -141,12 +141,12 @@ void add_lock_options(Parser& parser, LockOptions& options) {
 
 CLI::Option* add_duration(Parser& parser, const std::string& names, std::optional<std::chrono::nanoseconds>& duration,
                           const std::string& description) {
-  return add_parsed(parser, names, duration, duration_form, description)->type_name("DURATION");
+  return add_parsed(parser, names, duration, duration_syntax, description)->type_name("DURATION");
 }
 
 CLI::Option* add_number(Parser& parser, const std::string& names, std::optional<int>& number, const std::string& type,
                         const std::string& description) {
-  return add_parsed(parser, names, number, natural_form, description)->type_name(type);
+  return add_parsed(parser, names, number, natural_syntax, description)->type_name(type);
 }
 
 }  // namespace grex::cli

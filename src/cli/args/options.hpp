@@ -18,8 +18,6 @@ namespace grex::cli {
 
 class Parser;
 
-enum class Verbosity { quiet, normal, verbose };
-
 struct GlobalOptions {
   bool json = false;
   Color color = Color::when_terminal;
@@ -27,7 +25,7 @@ struct GlobalOptions {
   bool operator==(const GlobalOptions&) const = default;
 };
 
-/// What the commands that take locks let the user choose.
+/// What the user can choose for the commands that take locks.
 struct LockOptions {
   std::vector<std::string> paths;  ///< at the one tier
   core::Tier tier = core::Tier::per_pack;
@@ -49,7 +47,7 @@ struct LockOptions {
 
 void add_global_options(Parser& parser, GlobalOptions& options);
 
-/// One PATH at most; or any number. None may be an empty word, most often a
+/// One PATH at most; or any number. None may be an empty word, which is most often a
 /// variable that was never set.
 void add_path(Parser& parser, std::string& path);
 void add_paths(Parser& parser, std::vector<std::string>& paths);
@@ -82,7 +80,7 @@ void add_lock_options(Parser& parser, LockOptions& options);
 CLI::Option* add_duration(Parser& parser, const std::string& names, std::optional<std::chrono::nanoseconds>& duration,
                           const std::string& description);
 
-/// A descriptor's number, or a process's, as `type` (FD, PID): not negative.
+/// The number of a descriptor or process, as `type` (FD, PID): not negative.
 CLI::Option* add_number(Parser& parser, const std::string& names, std::optional<int>& number, const std::string& type,
                         const std::string& description);
 

@@ -11,7 +11,7 @@
 namespace grex::cli {
 namespace {
 
-// CLI11 makes up a usage line of its own; ours is written by hand.
+// CLI11 makes a usage line of its own; ours is written by hand.
 class HelpFormatter : public CLI::Formatter {
  public:
   explicit HelpFormatter(std::string usage) : usage_(std::move(usage)) {
@@ -29,10 +29,10 @@ class HelpFormatter : public CLI::Formatter {
     return comma == std::string::npos ? names : names.replace(comma, 1, ", ");
   }
   std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n\n"; }
-  // Of what excludes what, the error message tells.
+  // Nothing about exclusions: the error message names them.
   std::string make_option_opts(const CLI::Option* option) const override {
-    const bool is_told_in_name = option->get_name(false, true).find('{') != std::string::npos;
-    return option->get_type_size() == 0 || is_told_in_name ? std::string() : " " + option->get_type_name();
+    const bool is_in_name = option->get_name(false, true).find('{') != std::string::npos;
+    return option->get_type_size() == 0 || is_in_name ? std::string() : " " + option->get_type_name();
   }
   // CLI11 puts two blank lines between groups; one is enough, and makes it fit a screen.
   [[nodiscard]] std::string make_group(std::string group, bool is_positional,
@@ -46,8 +46,8 @@ class HelpFormatter : public CLI::Formatter {
   std::string usage_;
 };
 
-// What is left over: an option that there is not, whose value would have been
-// left over with it, or one word too many.
+// What is left over: an unknown option, whose value would be left over with it, or a
+// superfluous word.
 std::string unexpected_words(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (word.starts_with('-')) return "unknown option " + word;
@@ -57,8 +57,8 @@ std::string unexpected_words(const std::vector<std::string>& words) {
 
 bool has_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 
-// Where the short options of a word such as -nw5 end. The value of the last one, if
-// it has one, is the rest of the word, or else the next word.
+// The short options of a word such as -nw5, and where they end. The value of the last
+// one, if it has one, is the rest of the word, or else the next word.
 struct ShortOptions {
   std::size_t end = 1;
   bool have_value = false;
@@ -85,8 +85,8 @@ bool takes_next_word(const CLI::App& app, const std::string& word) {
   return options.have_value && options.end == word.size();
 }
 
-// What CLI11 would take for a PATH behind short options in one word, since no
-// option begins like that.
+// Whether CLI11 would take the end of a word for a PATH behind short options, since
+// no option begins like that.
 bool ends_like_path(const CLI::App& app, const std::string& word) {
   constexpr std::string_view never_first = "-! \n0123456789";
   const ShortOptions options = short_options_of(app, word);
@@ -94,7 +94,7 @@ bool ends_like_path(const CLI::App& app, const std::string& word) {
   return is_behind_flags && never_first.find(word[options.end]) != std::string_view::npos;
 }
 
-// Before a word in brackets, of which CLI11 would make several. No word has it.
+// Put before a word in brackets, which CLI11 would split. No word contains it.
 constexpr char bracket_mark = '\0';
 
 std::string without_mark(std::string word) {
@@ -102,7 +102,7 @@ std::string without_mark(std::string word) {
   return word;
 }
 
-// Whether a word may give the option of this name. Short ones may share a word.
+// Whether a word may name this option. Short options may share a word.
 bool may_name(std::string_view word, std::string_view name) {
   if (name.starts_with("--")) return take_until(word, '=') == name;
   return word.starts_with('-') && !word.starts_with("--") && word.find(name.back()) != std::string_view::npos;
@@ -110,7 +110,7 @@ bool may_name(std::string_view word, std::string_view name) {
 
 }  // namespace
 
-Parser::Parser(const Invocation& invocation, Makes makes) : makes_(makes), words_(invocation.arguments) {}
+Parser::Parser(const CommandLine& line, Makes makes) : makes_(makes), words_(line.arguments) {}
 
 void Parser::set_help(const std::string& summary, const std::string& usage, const std::string& examples) {
   if (makes_ != Makes::all_options) return;
@@ -168,29 +168,34 @@ bool Parser::is_made(std::string_view names) const {
   return false;
 }
 
-std::optional<Outcome> parse(const Invocation& invocation, const std::function<void(Parser&)>& define) {
+Result<Parsed, Failure> parse(const CommandLine& line, const std::function<void(Parser&)>& define) {
   try {
-    Parser parser(invocation, Parser::Makes::named_options);
+    Parser parser(line, Parser::Makes::named_options);
     define(parser);
     parser.read();
-    return std::nullopt;
-  } catch (const CLI::ParseError&) {  // told by one that knows all options
+    return Parsed::options;
+  } catch (const CLI::ParseError&) {  // reported by a parser that knows all options
   }
-  Parser parser(invocation, Parser::Makes::all_options);
+  const auto answer = [](const std::string& text) -> Result<Parsed, Failure> {
+    const Outcome printed = print(text);
+    if (!printed) return printed.error();
+    return Parsed::answer;
+  };
+  Parser parser(line, Parser::Makes::all_options);
   define(parser);
-  const std::string help_command = "grex-lock " + (invocation.verb.empty() ? "" : invocation.verb + " ") + "--help";
+  const std::string help_command = "grex-lock " + (line.verb.empty() ? "" : line.verb + " ") + "--help";
   try {
     parser.read();
   } catch (const CLI::CallForHelp&) {
-    return print(parser.help());
+    return answer(parser.help());
   } catch (const CLI::CallForVersion& version) {
-    return print(std::string(version.what()) + "\n");
+    return answer(std::string(version.what()) + "\n");
   } catch (const CLI::ExtrasError&) {
-    return failed(usage_failure(unexpected_words(parser.remaining()), "see '" + help_command + "'"));
+    return usage_failure(unexpected_words(parser.remaining()), "see '" + help_command + "'");
   } catch (const CLI::ParseError& error) {
-    return failed(usage_failure(error.what(), "see '" + help_command + "'"));
+    return usage_failure(error.what(), "see '" + help_command + "'");
   }
-  return std::nullopt;
+  return Parsed::options;
 }
 
 }  // namespace grex::cli

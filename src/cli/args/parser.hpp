@@ -15,9 +15,9 @@
 
 namespace grex::cli {
 
-/// CLI11's parser for the words of one command line. It can leave out the options
-/// that no word may name: to make the two dozen of a command takes many times as long
-/// as to parse with them. Their part is played by one that is never given.
+/// CLI11's parser for the words of one command line. It can leave out the options that
+/// no word may name: making the two dozen of a command takes many times as long as
+/// parsing with them. One option that is never given stands in for all of these.
 class Parser : private CLI::App {
  public:
   using App::allow_extras;
@@ -28,18 +28,18 @@ class Parser : private CLI::App {
   using App::remaining;
 
   enum class Makes { named_options, all_options };
-  Parser(const Invocation& invocation, Makes makes);
+  Parser(const CommandLine& line, Makes makes);
 
-  /// For --help, which only a parser with all options is asked for. The texts do
-  /// not end with a newline.
+  /// For --help, which only a parser with all options prints. The texts do not end
+  /// with a newline.
   void set_help(const std::string& summary, const std::string& usage, const std::string& examples);
 
-  /// Into what the options were defined to set. Throws CLI::ParseError: for a
-  /// mistake, and where --help or --version is given.
+  /// Parses the words into what the options were defined to set. Throws
+  /// CLI::ParseError: for a mistake, and if --help or --version is given.
   void read();
 
-  /// The two may not be given together; either may have been left out. CLI::Option::excludes
-  /// would refuse two that were.
+  /// The two can't be given together; either may have been left out. (Two that were
+  /// are one and the same option, which CLI::Option::excludes would refuse.)
   static void exclude(CLI::Option* option, CLI::Option* other);
 
   /// Any number of words, whatever they are.
@@ -76,18 +76,28 @@ class Parser : private CLI::App {
   CLI::Option* never_given_ = nowhere_.get_help_ptr();
 };
 
-/// Parses the command line with the options that `define` adds. It may be called
-/// twice, so what the options set begins anew in it. An Outcome means that the
-/// command ends here: --help, --version (both have been printed then), or a usage error.
-std::optional<Outcome> parse(const Invocation& invocation, const std::function<void(Parser&)>& define);
+/// What a command line came to: options to go on with, or an answer that has been
+/// printed (--help, --version).
+enum class Parsed { options, answer };
 
-/// The same, where `define` does nothing but add.
+/// Parses the command line with the options that `define` adds, which may be called
+/// twice, so what the options set must begin afresh in it. A Failure is a usage error,
+/// or an answer that could not be printed.
+Result<Parsed, Failure> parse(const CommandLine& line, const std::function<void(Parser&)>& define);
+
+/// The same, if `define` does nothing but add options.
 template <class Options>
-std::optional<Outcome> parse(const Invocation& invocation, Options& options, void (*define)(Parser&, Options&)) {
-  return parse(invocation, [&options, define](Parser& parser) {
+Result<Parsed, Failure> parse(const CommandLine& line, Options& options, void (*define)(Parser&, Options&)) {
+  return parse(line, [&options, define](Parser& parser) {
     options = Options{};
     define(parser, options);
   });
+}
+
+/// Whether the command goes on with its options; otherwise it ends with outcome_of().
+inline bool has_options(const Result<Parsed, Failure>& parsed) { return parsed && *parsed == Parsed::options; }
+inline Outcome outcome_of(const Result<Parsed, Failure>& parsed) {
+  return parsed ? Outcome(ExitStatus{}) : Outcome(parsed.error());
 }
 
 }  // namespace grex::cli

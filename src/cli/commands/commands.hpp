@@ -1,22 +1,21 @@
 #pragma once
 
 #include "cli/args/command_line.hpp"
+#include "cli/report/events.hpp"
 #include "cli/report/failure.hpp"
 
 namespace grex::cli {
 
-/// Runs the command that the line names, or tells why there is none.
-Outcome dispatch(const Invocation& invocation);
-
-// One file each: run.cpp, probe.cpp, …
-Outcome run(const Invocation& invocation);
-Outcome probe(const Invocation& invocation);
-Outcome status(const Invocation& invocation);
-Outcome hold(const Invocation& invocation);
-Outcome release(const Invocation& invocation);
-Outcome wait(const Invocation& invocation);
-Outcome fd(const Invocation& invocation);
-Outcome stack(const Invocation& invocation);
-Outcome tiers(const Invocation& invocation);
+// One file each: run.cpp, probe.cpp, … Those that take locks open `events` once their
+// options are known; dispatch() writes its end.
+Outcome run(const CommandLine& line, Events& events);
+Outcome probe(const CommandLine& line, Events& events);
+Outcome status(const CommandLine& line, Events& events);
+Outcome hold(const CommandLine& line, Events& events);
+Outcome release(const CommandLine& line, Events& events);
+Outcome wait(const CommandLine& line, Events& events);
+Outcome fd(const CommandLine& line, Events& events);
+Outcome stack(const CommandLine& line, Events& events);
+Outcome tiers(const CommandLine& line, Events& events);
 
 }  // namespace grex::cli

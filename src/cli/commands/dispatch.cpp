@@ -1,33 +1,44 @@
-#include "cli/commands/commands.hpp"
+#include "cli/commands/dispatch.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
 
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
+#include "cli/commands/commands.hpp"
 
 namespace grex::cli {
 namespace {
 
 struct Entry {
   std::string_view name;
-  Outcome (*run)(const Invocation&);
+  Outcome (*run)(const CommandLine&, Events&);
+  Stream json_errors;
   std::string_view summary;
 };
 
 constexpr std::array<Entry, 9> commands = {{
-    {"run", run, "run a command under locks"},
-    {"probe", probe, "tell whether a lock could be taken now"},
-    {"status", status, "tell who holds the locks of a pack, and who waits"},
-    {"hold", hold, "keep locks without a command, also in the background"},
-    {"release", release, "end the hold that holds a lock"},
-    {"wait", wait, "wait until locks are free, keeping nothing"},
-    {"fd", fd, "lock or unlock a file that the shell has open"},
-    {"stack", stack, "show the locks that the ancestors of this shell hold"},
-    {"tiers", tiers, "show the tiers of locks and their files"},
+    {"run", run, Stream::err, "run a command under locks"},
+    {"probe", probe, Stream::out, "tell whether a lock could be taken now"},
+    {"status", status, Stream::out, "tell who holds the locks of a pack, and who waits"},
+    {"hold", hold, Stream::err, "keep locks without a command, also in the background"},
+    {"release", release, Stream::out, "end the hold that holds a lock"},
+    {"wait", wait, Stream::out, "wait until locks are free, keeping nothing"},
+    {"fd", fd, Stream::out, "lock or unlock a file that the shell has open"},
+    {"stack", stack, Stream::out, "show the locks that the ancestors of this shell hold"},
+    {"tiers", tiers, Stream::out, "show the tiers of locks and their files"},
 }};
+
+// Null if there is no such command.
+const Entry* find_command(std::string_view name) {
+  const auto* const found =
+      std::find_if(commands.begin(), commands.end(), [name](const Entry& entry) { return entry.name == name; });
+  return found == commands.end() ? nullptr : found;
+}
 
 void define_no_command(Parser& parser, GlobalOptions& options) {
   add_global_options(parser, options);
@@ -43,23 +54,34 @@ void define_no_command(Parser& parser, GlobalOptions& options) {
 }
 
 // grex-lock without a command: --help and --version, or a mistake.
-Outcome no_command(const Invocation& invocation) {
+Outcome no_command(const CommandLine& line) {
   GlobalOptions global;
-  if (auto outcome = parse(invocation, global, define_no_command)) return *outcome;
-  return failed(usage_failure("no command is named", "see 'grex-lock --help'"));
+  if (const auto parsed = parse(line, global, define_no_command); !has_options(parsed)) return outcome_of(parsed);
+  return usage_failure("no command is named", "see 'grex-lock --help'");
+}
+
+Failure unknown_command(const std::string& verb) {
+  std::string names;
+  for (const Entry& entry : commands) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry.name);
+  return usage_failure(fmt::format("'{}' is no command", verb),
+                       fmt::format("the commands are {}; see 'grex-lock --help'", names));
 }
 
 }  // namespace
 
-Outcome dispatch(const Invocation& invocation) {
-  if (invocation.verb.empty()) return no_command(invocation);
-  for (const Entry& entry : commands) {
-    if (entry.name == invocation.verb) return entry.run(invocation);
-  }
-  std::string names;
-  for (const Entry& entry : commands) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry.name);
-  return failed(usage_failure(fmt::format("'{}' is no command", invocation.verb),
-                              fmt::format("the commands are {}; see 'grex-lock --help'", names)));
+Outcome dispatch(const CommandLine& line) {
+  if (line.verb.empty()) return no_command(line);
+  const Entry* const command = find_command(line.verb);
+  if (command == nullptr) return unknown_command(line.verb);
+  Events events;
+  Outcome outcome = command->run(line, events);
+  if (!outcome) events.failed(outcome.error());
+  return outcome;
+}
+
+Stream json_errors_of(std::string_view verb) {
+  const Entry* const command = find_command(verb);
+  return command == nullptr ? Stream::out : command->json_errors;
 }
 
 }  // namespace grex::cli

@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/exit_code.hpp"
@@ -10,9 +9,10 @@
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/take.hpp"
 #include "cli/report/caveats.hpp"
-#include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "sys/file/file.hpp"
@@ -54,8 +54,8 @@ void define(Parser& parser, FdOptions& options) {
 struct OpenFile {
   sys::LockFile file;
   LockName name;
-  std::string path;           // empty where it can't be known
-  bool is_grex_lock = false;  // else its content is none of our business
+  std::string path;           // empty if it can't be known
+  bool is_grex_lock = false;  // otherwise its content is not ours to change
 };
 
 bool is_there(const std::string& path) {
@@ -63,7 +63,7 @@ bool is_there(const std::string& path) {
   return status && status->type != sys::FileType::absent;
 }
 
-std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
+Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
   const sys::Access access = sys::access_of(number);
   if (access == sys::Access::closed) {
     return usage_failure(fmt::format("descriptor {} is not open", number),
@@ -90,65 +90,69 @@ std::variant<OpenFile, Failure> find_file(int number, core::Tier tier) {
                   named_tier.has_value()};
 }
 
-// The lock that the caller's descriptor has already: then it may be taken again,
-// in the other mode too, whatever the stack says of it.
+// The lock that the caller's descriptor has already: it may be taken again, in the
+// other mode too, whatever the stack says of it.
 std::optional<core::KernelLock> lock_of(int number) {
   const auto info = sys::descriptor_info({sys::own_process, number, {}});
   const auto locks = core::parse_lock_table(info.value_or(""));
   return locks.empty() ? std::nullopt : std::optional(locks.front());
 }
 
-// Whether the file has a record that `fd` wrote, which nobody but `fd` will empty.
+// Whether the file has a record that `fd` wrote, which only `fd` will empty.
 bool has_record(const OpenFile& open) {
-  if (!open.is_grex_lock || open.file.is_left_alone) return false;
+  if (!open.is_grex_lock || open.file.must_not_write) return false;
   const auto record = core::record_in(open.file, open.path);
   return record && record->verb == "fd";
 }
 
-// A lock on a file that nobody finds by its name any more keeps nobody out.
-std::optional<Failure> refuse_replaced(const OpenFile& open, int number) {
-  if (open.path.empty()) return std::nullopt;
+// A lock on a file that its name no longer leads to excludes no process.
+Result<void, Failure> refuse_replaced(const OpenFile& open, int number) {
+  if (open.path.empty()) return {};
   const auto named = sys::status_of(open.path);
-  if (!named || named->id == open.file.id) return std::nullopt;
+  if (!named || named->id == open.file.id) return {};
   Failure failure = failure_from({ErrorKind::unsafe_file, "stat", open.name.path, 0}, open.name.tier);
   failure.why = "the file was removed or replaced since it was opened";
   failure.hint = fmt::format("open it again, as by 'exec {}>>FILE'", number);
   return failure;
 }
 
-// Takes the lock, waiting as long as the options allow. nullopt: it is held.
-std::optional<Outcome> wait_for_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
+// Takes the lock, waiting as long as the options allow.
+Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   const LockOptions& lock = options.lock;
+  const BusyReport report = busy_report_of(lock);
   const int fd = open.file.fd.get();
-  const auto busy = [&](const core::GivesUp& gives_up) {
-    return busy_failure(open.name, {open.name.path}, lock, readers_of(options.global, events), gives_up);
+  const auto failed = [&open](const Error& error) {
+    return failure_from(at_path(error, open.name.path), open.name.tier);
+  };
+  const auto find_busy = [&](const core::StopToken& should_stop) {
+    return busy_failure(open.name, {open.name.path}, report, audience_of(lock, options.global, events), should_stop);
   };
   const auto tried = sys::try_lock(fd, lock.mode);
-  if (!tried) return failed(failure_from(at_path(tried.error(), open.name.path), open.name.tier));
-  if (*tried == sys::Acquire::held) return std::nullopt;
-  if (lock.nonblock) return failed(busy(core::never));
+  if (!tried) return failed(tried.error());
+  if (*tried == sys::Acquire::held) return {};
+  if (lock.nonblock) return find_busy(core::never_stop);
 
-  const auto told = tell_waiting(lock, options.global, events, {{open.name.path}, {}}, busy);
-  std::optional<sys::Deadline> deadline;
+  const auto progress = announce_wait(lock, options.global, events, {{open.name.path}, {}}, find_busy);
+  std::optional<Deadline> deadline;
   if (lock.timeout) deadline = start + *lock.timeout;
   const auto end = sys::wait_lock(fd, lock.mode, deadline);
-  if (!end) return failed(failure_from(at_path(end.error(), open.name.path), open.name.tier));
-  if (end->outcome == sys::Acquire::cancelled) return cancelled(open.name, *end, lock);
-  if (end->outcome == sys::Acquire::timed_out) return failed(timeout_failure(busy(core::never), since(start)));
-  return std::nullopt;
+  if (!end) return failed(end.error());
+  if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
+  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(find_busy(core::never_stop), since(start));
+  return {};
 }
 
 Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
   if (options.print_export) return print(export_line(stack));
-  return options.global.json ? print(held_document("fd", held)) : Outcome{};
+  return options.global.json ? print(held_document("fd", held)) : ExitStatus{};
 }
 
 void drop_from(core::TierStack& stack, sys::FileId file) {
   std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
 }
 
-// A lock that is taken again in its own mode stays that of whoever took it first.
+// A lock that is taken again in its own mode stays that of the process that took it first.
 Outcome keep_lock(OpenFile open, const core::KernelLock& kept, core::TierStack stack, const FdOptions& options) {
   std::vector<core::HeldLock> locks;
   locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, kept.mode);
@@ -162,54 +166,56 @@ Outcome keep_lock(OpenFile open, const core::KernelLock& kept, core::TierStack s
 
 Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
-  // A signal that ended us with the lock in the shell's hands would look like a wait that it ended.
-  const auto signals = sys::HeldBackSignals::begin();
-  if (!signals) return failed(failure_from(signals.error()));
-  give_up_writing_at(signals->fd());
+  // If a signal killed us after the shell has got the lock, it would look like a
+  // cancelled wait.
+  const auto signals = sys::BlockedSignals::begin();
+  if (!signals) return failure_from(signals.error());
+  set_write_stop(signals->fd());
   events.about({{open.name.tier, open.name.path, options.lock.mode}});
-  if (auto outcome = wait_for_lock(open, options, events)) return *outcome;
-  auto replaced = refuse_replaced(open, *options.number);
+  if (auto locked = wait_for_lock(open, options, events); !locked) return locked.error();
+  auto same = refuse_replaced(open, *options.number);
   const bool is_grex_lock = open.is_grex_lock;
-  Taken taken;
-  taken.stack = std::move(stack);
-  taken.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
-  if (replaced) return failed(std::move(*replaced));
+  Acquired acquired;
+  acquired.stack = std::move(stack);
+  acquired.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
+  if (!same) return same.error();
 
-  if (options.lock.verbosity == Verbosity::verbose) note_weaknesses(taken.locks);
-  taken.stack.push_back(taken.locks.front().stack_entry());
+  if (options.lock.verbosity == Verbosity::verbose) note_caveats(acquired.locks);
+  acquired.stack.push_back(acquired.locks.front().stack_entry());
   // What runs under the lock is the shell that has the descriptor.
   if (is_grex_lock) {
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
-    write_records(taken, options.lock, "fd", core::parse_command_line(shell.value_or("")));
+    write_records(acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
   }
-  Outcome outcome = answer(taken.stack, taken.locks, options);
-  if (const auto told = signals->next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
-  if (outcome.failure) return outcome;
+  const Outcome outcome = answer(acquired.stack, acquired.locks, options);
+  if (const auto signal = signals->next()) {
+    return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
+  }
+  if (!outcome) return outcome;
   events.acquired(since(start));
-  for (core::HeldLock& held : taken.locks) held.abandon();
+  for (core::HeldLock& held : acquired.locks) held.abandon();
   return outcome;
 }
 
 Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
-  auto live = live_stack(options.lock);
-  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
-  auto& stack = std::get<core::TierStack>(live);
+  auto stack = live_stack(options.lock);
+  if (!stack) return stack.error();
   const auto kept = lock_of(*options.number);
   if (!kept) {
-    const auto ours = is_already_ours(open.name, {open.file.id}, stack, options.lock);
-    if (const auto* failure = std::get_if<Failure>(&ours)) return failed(*failure);
-    if (std::get<bool>(ours)) return answer(stack, {}, options);
-    return take_lock(std::move(open), std::move(stack), options, events);
+    const auto ours = is_already_ours(open.name, {open.file.id}, *stack, options.lock);
+    if (!ours) return ours.error();
+    if (*ours) return answer(*stack, {}, options);
+    return take_lock(std::move(open), std::move(*stack), options, events);
   }
-  if (auto replaced = refuse_replaced(open, *options.number)) return failed(std::move(*replaced));
-  drop_from(stack, open.file.id);
-  if (kept->mode == options.lock.mode) return keep_lock(std::move(open), *kept, std::move(stack), options);
+  if (auto same = refuse_replaced(open, *options.number); !same) return same.error();
+  drop_from(*stack, open.file.id);
+  if (kept->mode == options.lock.mode) return keep_lock(std::move(open), *kept, std::move(*stack), options);
   if (options.lock.mode == sys::Mode::shared && has_record(open)) {
     (void)sys::replace_content(open.file.fd.get(), {});  // a sharer has none
   }
-  Outcome outcome = take_lock(std::move(open), std::move(stack), options, events);
-  if (outcome.failure && outcome.failure->hint.empty()) {
-    outcome.failure->hint =
+  Outcome outcome = take_lock(std::move(open), std::move(*stack), options, events);
+  if (!outcome && outcome.error().hint.empty()) {
+    outcome.error().hint =
         fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
                     sys::name_of(kept->mode));
   }
@@ -217,31 +223,29 @@ Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
 }
 
 Outcome unlock(OpenFile open, const FdOptions& options) {
-  auto live = live_stack(options.lock);
-  if (const auto* failure = std::get_if<Failure>(&live)) return failed(*failure);
-  core::TierStack stack = std::get<core::TierStack>(std::move(live));
-  drop_from(stack, open.file.id);
+  auto stack = live_stack(options.lock);
+  if (!stack) return stack.error();
+  drop_from(*stack, open.file.id);
   const bool had_record = has_record(open);
   core::HeldLock held(std::move(open.file), open.name.tier, open.name.path, sys::Mode::exclusive);
   if (had_record) held.adopt_record();
-  if (const auto unlocked = held.unlock(); !unlocked) return failed(failure_from(unlocked.error(), held.tier()));
-  return answer(stack, {}, options);
+  if (const auto unlocked = held.unlock(); !unlocked) return failure_from(unlocked.error(), held.tier());
+  return answer(*stack, {}, options);
 }
 
 }  // namespace
 
-Outcome fd(const Invocation& invocation) {
+Outcome fd(const CommandLine& line, Events& events) {
   FdOptions options;
-  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   if (options.print_export && options.global.json) {
-    return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock fd --help'"));
+    return usage_failure("--export and --json exclude each other", "see 'grex-lock fd --help'");
   }
-  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
-  Events events(options.lock.status_fd);
-  auto found = find_file(*options.number, options.lock.tier);
-  if (const auto* failure = std::get_if<Failure>(&found)) return events.ended(failed(*failure));
-  auto& open = std::get<OpenFile>(found);
-  return options.unlock ? unlock(std::move(open), options) : events.ended(lock(std::move(open), options, events));
+  if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  events.open(options.lock.status_fd);
+  auto open = find_file(*options.number, options.lock.tier);
+  if (!open) return open.error();
+  return options.unlock ? unlock(std::move(*open), options) : lock(std::move(*open), options, events);
 }
 
 }  // namespace grex::cli

@@ -10,9 +10,11 @@
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
+#include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/plan.hpp"
-#include "cli/report/json.hpp"
+#include "cli/locking/take.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/process/daemonize.hpp"
@@ -53,117 +55,115 @@ void define(Parser& parser, HoldOptions& options) {
 }
 
 // What status shows as the command: our own line, since nothing else runs.
-std::vector<std::string> own_line(const Invocation& invocation) {
-  std::vector<std::string> words = {"grex-lock", invocation.verb};
-  words.insert(words.end(), invocation.arguments.begin(), invocation.arguments.end());
+std::vector<std::string> own_line(const CommandLine& line) {
+  std::vector<std::string> words = {"grex-lock", line.verb};
+  words.insert(words.end(), line.arguments.begin(), line.arguments.end());
   return words;
 }
 
-std::string announcement(const Taken& taken, const HoldOptions& options) {
-  if (options.print_export) return export_line(taken.stack);
-  if (options.global.json) return held_document("hold", taken.locks);
-  if (taken.locks.empty()) return "nothing to hold\n";
-  return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(taken.locks)));
+std::string announcement(const Acquired& acquired, const HoldOptions& options) {
+  if (options.print_export) return export_line(acquired.stack);
+  if (options.global.json) return held_document("hold", acquired.locks);
+  if (acquired.locks.empty()) return "nothing to hold\n";
+  return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(acquired.locks)));
 }
 
 // Takes the locks, unless the process of --while-pid ends first.
-Taken take_while(int pidfd, Prepared prepared, const HoldOptions& options, Events& events) {
-  sys::EndWatch watch;
+Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& options, Events& events) {
+  sys::ExitWatcher watcher;
   if (pidfd >= 0) {
-    if (auto started = watch.start(pidfd); !started) {
-      Taken taken;
-      taken.failed = failed(failure_from(started.error()));
-      return taken;
-    }
+    if (auto started = watcher.start(pidfd); !started) return failure_from(started.error());
   }
-  return take(std::move(prepared), options.lock, options.global, events);
+  return take(std::move(plan), options.lock, options.global, events);
 }
 
-// Goes into the background with the locks. An Outcome means that it did not: in
-// its last moment a signal came that the caller was sent, or the caller is gone.
-std::optional<Outcome> leave_caller(sys::Background& background, const Taken& taken,
-                                    const sys::HeldBackSignals& signals, const HoldOptions& options, int pidfd,
-                                    const Events& events) {
+// Goes into the background with the locks. A Failure means that it did not: a signal
+// that was sent to the caller arrived in the last moment, or the caller is gone.
+Result<void, Failure> detach(sys::Background& background, const Acquired& acquired, const sys::BlockedSignals& signals,
+                             const HoldOptions& options, int pidfd, const Events& events) {
   events.started(sys::own_pid());
-  const auto settled = background.settle(signals.fd());
-  if (const auto told = signals.next()) return cancelled(name_of(taken.locks.front()), *told, options.lock);
-  if (!settled) return failed(failure_from(settled.error()));
+  const auto settled = background.new_session(signals.fd());
+  if (const auto signal = signals.next()) {
+    return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
+  }
+  if (!settled) return failure_from(settled.error());
   std::vector<int> keep = {signals.fd()};
-  for (const core::HeldLock& lock : taken.locks) keep.push_back(lock.fd());
+  for (const core::HeldLock& lock : acquired.locks) keep.push_back(lock.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
-  if (auto left = background.leave(keep); !left) return failed(failure_from(left.error()));
-  return std::nullopt;
+  if (auto detached = background.detach(keep); !detached) return failure_from(detached.error());
+  return {};
 }
 
-// Takes the locks, says so, and keeps them. `background` is null in the
+// Takes the locks, announces it, and keeps them. `background` is null in the
 // foreground; `pidfd` is that of --while-pid, or -1.
-Outcome take_and_keep(Prepared prepared, const Invocation& invocation, const HoldOptions& options, int pidfd,
-                      sys::Background* background, Events& events) {
-  // From here on a signal ends a wait, or else the hold, and nothing halfway.
-  const auto signals = sys::HeldBackSignals::begin();
-  if (!signals) return failed(failure_from(signals.error()));
-  give_up_writing_at(signals->fd());
-  Taken taken = take_while(pidfd, std::move(prepared), options, events);
-  if (taken.failed) return *taken.failed;
-  sys::VigilEnds ends{{}, pidfd, options.until_input_ends};
-  if (options.duration) ends.deadline = sys::Deadline::clock::now() + *options.duration;
-  write_records(taken, options.lock, invocation.verb, own_line(invocation));
-  Outcome announced = print(announcement(taken, options));
-  if (announced.failure && announced.failure->err != ECANCELED) return announced;
+Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& options, int pidfd,
+                         sys::Background* background, Events& events) {
+  // From here on a signal ends a wait, or else the hold, and nothing in between.
+  const auto signals = sys::BlockedSignals::begin();
+  if (!signals) return failure_from(signals.error());
+  set_write_stop(signals->fd());
+  auto acquired = take_while(pidfd, std::move(plan), options, events);
+  if (!acquired) return acquired.error();
+  sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
+  if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
+  write_records(*acquired, options.lock, line.verb, own_line(line));
+  const Outcome announced = print(announcement(*acquired, options));
+  if (!announced && announced.error().err != ECANCELED) return announced;
   if (background != nullptr) {
-    if (taken.locks.empty()) return {};
-    if (auto stayed = leave_caller(*background, taken, *signals, options, pidfd, events)) return *stayed;
+    if (acquired->locks.empty()) return ExitStatus{};
+    const auto detached = detach(*background, *acquired, *signals, options, pidfd, events);
+    if (!detached) return detached.error();
   }
-  const auto kept = sys::keep_vigil(*signals, ends);
-  core::release_all(taken.locks);
+  const auto kept = sys::wait_until_released(*signals, ends);
+  core::release_all(acquired->locks);
   if (background == nullptr) events.released(exit_code::ok);
-  return kept ? Outcome{} : failed(failure_from(kept.error()));
+  if (!kept) return failure_from(kept.error());
+  return ExitStatus{};
 }
 
-Outcome hold_locks(const Invocation& invocation, const HoldOptions& options) {
-  Events events(options.lock.status_fd);
-  UniqueFd watched;
-  if (options.while_pid) {
-    auto process = sys::open_process(*options.while_pid);
-    if (!process && process.error().kind == ErrorKind::not_found) {
-      return events.ended(failed(usage_failure(fmt::format("--while-pid: there is no process {}", *options.while_pid),
-                                               "$$ is the shell's own number")));
-    }
-    if (!process) return events.ended(failed(failure_from(process.error())));
-    watched = std::move(*process);
-  }
-  auto prepared = prepare(options.lock, options.global);
-  if (auto* failure = std::get_if<Failure>(&prepared)) {
-    return events.ended(failed(with_create_hint(std::move(*failure))));
-  }
-  auto& ready = std::get<Prepared>(prepared);
+// The process of --while-pid; none without that option.
+Result<UniqueFd, Failure> open_watched(const HoldOptions& options) {
+  if (!options.while_pid) return UniqueFd();
+  auto process = sys::open_process(*options.while_pid);
+  if (process) return std::move(*process);
+  if (process.error().kind != ErrorKind::not_found) return failure_from(process.error());
+  return usage_failure(fmt::format("--while-pid: there is no process {}", *options.while_pid),
+                       "$$ is the shell's own number");
+}
+
+Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& events) {
+  const auto watched = open_watched(options);
+  if (!watched) return watched.error();
+  auto plan = make_plan(options.lock, options.global);
+  if (!plan) return with_create_hint(std::move(plan.error()));
   if (options.print_export) {
-    if (auto failure = refuse_long_stack(ready)) return events.ended(failed(std::move(*failure)));
+    if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
-  sys::heed_sigterm();
+  sys::restore_sigterm();
   if (!options.detach) {
-    return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), nullptr, events));
+    return acquire_and_hold(std::move(*plan), line, options, watched->get(), nullptr, events);
   }
-  auto split = sys::split();
-  if (!split) return events.ended(failed(failure_from(split.error())));
-  if (const auto* end = std::get_if<sys::BackgroundEnd>(&*split)) {
-    const auto* ended = std::get_if<sys::ChildEnd>(end);
-    return ended != nullptr ? outcome_of(*ended) : Outcome{};
+  auto forked = sys::fork_background();
+  if (!forked) return failure_from(forked.error());
+  if (const auto* const end = std::get_if<sys::BackgroundEnd>(&*forked)) {
+    const auto* const ended = std::get_if<sys::ChildEnd>(end);
+    return ended != nullptr ? status_of(*ended) : ExitStatus{};
   }
-  auto& background = std::get<sys::Background>(*split);
-  return events.ended(take_and_keep(std::move(ready), invocation, options, watched.get(), &background, events));
+  auto& background = std::get<sys::Background>(*forked);
+  return acquire_and_hold(std::move(*plan), line, options, watched->get(), &background, events);
 }
 
 }  // namespace
 
-Outcome hold(const Invocation& invocation) {
+Outcome hold(const CommandLine& line, Events& events) {
   HoldOptions options;
-  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   if (options.print_export && options.global.json) {
-    return failed(usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'"));
+    return usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'");
   }
-  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
-  return hold_locks(invocation, options);
+  if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  events.open(options.lock.status_fd);
+  return hold_locks(line, options, events);
 }
 
 }  // namespace grex::cli

@@ -3,6 +3,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 
@@ -27,49 +28,60 @@ void define(Parser& parser, ProbeOptions& options) {
                   "  grex-lock probe --json -t backend ~/ws/app");
 }
 
-std::optional<Outcome> parse_probe(const Invocation& invocation, ProbeOptions& options) {
-  if (!invocation.has_only_paths() || invocation.arguments.size() > 1) return parse(invocation, options, define);
-  if (!invocation.arguments.empty()) options.path = invocation.arguments.front();
-  return std::nullopt;
+Result<Parsed, Failure> parse_probe(const CommandLine& line, ProbeOptions& options) {
+  if (!line.has_only_paths() || line.arguments.size() > 1) return parse(line, options, define);
+  if (!line.arguments.empty()) options.path = line.arguments.front();
+  return Parsed::options;
 }
 
 enum class Answer { free, ours };
 
-Outcome answer(const LockName& name, const std::string& path, Answer answer, const LockOptions& lock,
-               const GlobalOptions& global) {
-  const bool ours = answer == Answer::ours;
-  if (global.json)
-    return print(probe_document(name, path, ours ? core::LockState::held : core::LockState::free, lock.mode));
-  if (lock.verbosity == Verbosity::verbose) note((ours ? "held by an ancestor: " : "free: ") + path);
-  return {};
+std::string document_of_probe(const LockName& lock, const std::string& path, Answer answer, sys::Mode mode) {
+  Json document = document_of("probe");
+  document["tier"] = core::name_of(lock.tier);
+  document["target"] = lock.target;
+  document["path"] = path;
+  document["state"] = core::name_of(answer == Answer::ours ? core::LockState::held : core::LockState::free);
+  document["mode"] = sys::name_of(mode);
+  return to_line(document);
+}
+
+Outcome print_answer(const LockName& name, const std::string& path, Answer answer, const ProbeOptions& options) {
+  if (options.global.json) return print(document_of_probe(name, path, answer, options.lock.mode));
+  if (options.lock.verbosity == Verbosity::verbose) {
+    note((answer == Answer::ours ? "held by an ancestor: " : "free: ") + path);
+  }
+  return ExitStatus{};
 }
 
 }  // namespace
 
-Outcome probe(const Invocation& invocation) {
+Outcome probe(const CommandLine& line, Events& events) {
   ProbeOptions options;
-  if (auto outcome = parse_probe(invocation, options)) return *outcome;
+  if (const auto parsed = parse_probe(line, options); !has_options(parsed)) return outcome_of(parsed);
   auto& [global, lock, path] = options;
   lock.nonblock = true;
   if (!path.empty()) lock.paths = {path};
-  if (auto failure = complete(global, lock)) return failed(*failure);
+  if (auto applied = apply_env_defaults(global, lock); !applied) return applied.error();
 
-  const auto prepared = prepare(lock, global);
-  if (const auto* failure = std::get_if<Failure>(&prepared)) return failed(*failure);
-  const auto& [targets, stack, already_ours] = std::get<Prepared>(prepared);
-  // In both layouts it is free where both files are; the first one is told of.
+  const auto plan = make_plan(lock, global);
+  if (!plan) return plan.error();
+  // In both layouts it is free if both files are; the first one is printed.
   std::optional<std::string> free_path;
-  for (const core::Target& target : targets) {
+  for (const core::Target& target : plan->targets) {
     const auto result = core::probe(target, lock.mode);
-    if (!result) return failed(failure_from(result.error(), target.tier()));
+    if (!result) return failure_from(result.error(), target.tier());
     if (result->outcome == sys::Acquire::busy) {
-      const HoldersFor readers = global.json ? HoldersFor::programs : HoldersFor::people;
-      return failed(busy_failure(name_of(target), target.lock_paths(), lock, readers));
+      return busy_failure(name_of(target), target.lock_paths(), busy_report_of(lock),
+                          audience_of(lock, global, events));
     }
     if (!free_path) free_path = result->path;
   }
-  if (!free_path) return answer(already_ours.front(), already_ours.front().path, Answer::ours, lock, global);
-  return answer(name_of(targets.front()), *free_path, Answer::free, lock, global);
+  if (!free_path) {
+    const LockName& ours = plan->already_ours.front();
+    return print_answer(ours, ours.path, Answer::ours, options);
+  }
+  return print_answer(name_of(plan->targets.front()), *free_path, Answer::free, options);
 }
 
 }  // namespace grex::cli

@@ -9,8 +9,11 @@
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
+#include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/take.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/file/file.hpp"
@@ -57,26 +60,25 @@ void define(Parser& parser, RunOptions& options) {
       "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
 }
 
-// The line as it should have been: what is at `first`, and all behind it, is the
-// command.
-std::string corrected_line(const Invocation& invocation, std::size_t first) {
+// The line as it should have been: the command begins at `first`.
+std::string corrected_line(const CommandLine& line, std::size_t first) {
   std::vector<std::string> words = {"grex-lock", "run"};
-  words.insert(words.end(), invocation.arguments.begin(), invocation.arguments.end());
-  words.insert(words.end() - static_cast<std::ptrdiff_t>(invocation.arguments.size() - first), "--");
+  words.insert(words.end(), line.arguments.begin(), line.arguments.end());
+  words.insert(words.end() - static_cast<std::ptrdiff_t>(line.arguments.size() - first), "--");
   return shell_line(words);
 }
 
-// Where the command begins in a line without `--`, or where an option that we
-// don't have stands, whichever comes first: the command's own options look so.
+// The place at which the command begins in a line without `--`, or an unknown option
+// stands, whichever comes first: the command's own options look like one.
 struct Start {
   std::size_t at;
   bool is_option = false;
 };
 
-// `paths` and `extras` are what the parser took for PATHs and left over as
-// options, in their order. A word where no directory is was not meant as a PATH.
-Start find_command(const std::vector<std::string>& words, std::vector<std::string> paths,
-                   std::vector<std::string> extras, bool paths_may_be_missing) {
+// `paths` and `extras` are what the parser took for PATHs and left over as options, in
+// their order. A word that names no directory was not meant as a PATH.
+Start find_command_start(const std::vector<std::string>& words, std::vector<std::string> paths,
+                         std::vector<std::string> extras, bool paths_may_be_missing) {
   Start start{words.size()};
   // From the back: a word like a PATH before them all is an option's value.
   for (std::size_t i = words.size(); i-- > 0;) {
@@ -91,50 +93,50 @@ Start find_command(const std::vector<std::string>& words, std::vector<std::strin
   return start;
 }
 
-std::optional<Outcome> parse_run(const Invocation& invocation, RunOptions& options) {
-  const bool may_have_command = invocation.wrapped == nullptr;
+Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) {
+  const bool may_have_command = line.wrapped == nullptr;
   std::vector<std::string> extras;
-  if (invocation.has_only_paths()) {
-    options.lock.paths = invocation.arguments;
+  if (line.has_only_paths()) {
+    options.lock.paths = line.arguments;
   } else {
-    auto outcome = parse(invocation, [&](Parser& parser) {
+    const auto parsed = parse(line, [&](Parser& parser) {
       options = RunOptions{};
       define(parser, options);
-      // What could be a command is left over rather than refused, to be pointed at.
+      // What could be a command is left over, to be pointed at, instead of refused.
       if (may_have_command) parser.allow_extras()->callback([&] { extras = parser.remaining(); });
     });
-    if (outcome) return outcome;
+    if (!has_options(parsed)) return parsed;
   }
 
   const bool paths_may_be_missing = options.shell_command || options.lock.create == core::CreateTarget::yes ||
                                     options.lock.tier == core::Tier::backend;
-  const auto& words = invocation.arguments;
+  const auto& words = line.arguments;
   const Start start = may_have_command
-                          ? find_command(words, options.lock.paths, std::move(extras), paths_may_be_missing)
+                          ? find_command_start(words, options.lock.paths, std::move(extras), paths_may_be_missing)
                           : Start{words.size()};
   if (start.is_option) {
-    return failed(usage_failure(fmt::format("unknown option {}", words[start.at]), "see 'grex-lock run --help'"));
+    return usage_failure(fmt::format("unknown option {}", words[start.at]), "see 'grex-lock run --help'");
   }
   if (options.shell_command) {
-    if (may_have_command) return std::nullopt;
-    return failed(usage_failure("-c already names the command", "give either -c STRING or -- CMD"));
+    if (may_have_command) return Parsed::options;
+    return usage_failure("-c already names the command", "give either -c STRING or -- CMD");
   }
   if (start.at < words.size()) {
-    return failed(usage_failure("the command has to follow '--'", "try: " + corrected_line(invocation, start.at)));
+    return usage_failure("the command has to follow '--'", "try: " + corrected_line(line, start.at));
   }
-  if (!may_have_command && *invocation.wrapped != nullptr) return std::nullopt;
-  return failed(usage_failure("no command to run", "try: " + corrected_line(invocation, words.size()) + " CMD"));
+  if (!may_have_command && *line.wrapped != nullptr) return Parsed::options;
+  return usage_failure("no command to run", "try: " + corrected_line(line, words.size()) + " CMD");
 }
 
 class Program {
  public:
-  Program(const Invocation& invocation, const RunOptions& options, const core::TierStack& stack) {
+  Program(const CommandLine& line, const RunOptions& options, const core::TierStack& stack) {
     if (options.shell_command) {
       const char* const shell = ::getenv("SHELL");
       words_ = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c", *options.shell_command};
       for (std::string& word : words_) argv_.push_back(word.data());
     } else {
-      for (char* const* word = invocation.wrapped; *word != nullptr; ++word) argv_.push_back(*word);
+      for (char* const* word = line.wrapped; *word != nullptr; ++word) argv_.push_back(*word);
     }
     argv_.push_back(nullptr);
 
@@ -161,68 +163,70 @@ class Program {
   std::vector<char*> envp_;
 };
 
-// Ends the locks as the options say, and tells.
-void give_back(Taken& taken, const RunOptions& options, const Events& events, int exit_code) {
+// Ends the locks as the options say, and reports it.
+void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, int exit_code) {
   const bool unlock = options.at_end == AtEnd::unlock;
-  const std::string paths = paths_of(taken.locks);
+  const std::string paths = paths_of(acquired.locks);
   if (!unlock) {
-    for (core::HeldLock& lock : taken.locks) lock.abandon();
+    for (core::HeldLock& lock : acquired.locks) lock.abandon();
   }
-  core::release_all(taken.locks);
+  core::release_all(acquired.locks);
   events.released(exit_code);
   if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
     note((unlock ? "unlocked " : "left to its inheritors: ") + paths);
   }
 }
 
-Outcome run_under(Taken& taken, const Program& program, const RunOptions& options, const Events& events) {
+// Starts the command and waits for its end.
+Outcome run_command(const sys::Command& command, const Events& events) {
+  auto child = sys::Child::start(command);
+  if (!child) return failure_from(child.error());
+  events.started(child->pid());
+  const auto end = child->wait();
+  if (!end) return failure_from(end.error());
+  return status_of(*end);
+}
+
+Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options, const Events& events) {
   std::vector<int> fds;
   if (options.inherit == Inherit::lock) {
-    for (const core::HeldLock& lock : taken.locks) fds.push_back(lock.fd());
+    for (const core::HeldLock& lock : acquired.locks) fds.push_back(lock.fd());
   }
   const sys::Command command = program.command(fds);
   if (options.in_place) {
     events.started(sys::own_pid());
-    return failed(failure_from(sys::exec_in_place(command)));
+    return failure_from(sys::exec_in_place(command));
   }
-  auto child = sys::Child::start(command);
-  if (!child) {
-    Outcome outcome = failed(failure_from(child.error()));
-    give_back(taken, options, events, outcome.exit_code);
-    return outcome;
-  }
-  events.started(child->pid());
-  const auto end = child->wait();
-  Outcome outcome = end ? outcome_of(*end) : failed(failure_from(end.error()));
-  give_back(taken, options, events, outcome.exit_code);
+  Outcome outcome = run_command(command, events);
+  release_locks(acquired, options, events, outcome ? outcome->code : outcome.error().exit_code);
   return outcome;
 }
 
-Outcome take_and_run(const Invocation& invocation, const RunOptions& options, Events& events) {
-  auto prepared = prepare(options.lock, options.global);
-  if (auto* failure = std::get_if<Failure>(&prepared)) return failed(with_create_hint(std::move(*failure)));
+Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {
+  auto plan = make_plan(options.lock, options.global);
+  if (!plan) return with_create_hint(std::move(plan.error()));
   if (!options.new_scope) {
-    if (auto failure = refuse_long_stack(std::get<Prepared>(prepared))) return failed(std::move(*failure));
+    if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
-  const bool already_ours = !std::get<Prepared>(prepared).already_ours.empty();
-  Taken taken = take(std::get<Prepared>(std::move(prepared)), options.lock, options.global, events);
-  if (taken.failed) return *taken.failed;
-  const Program program(invocation, options, taken.stack);
-  write_records(taken, options.lock, "run", program.words());
-  if (options.lock.verbosity == Verbosity::verbose && taken.locks.empty()) {
+  const bool already_ours = !plan->already_ours.empty();
+  auto acquired = take(std::move(*plan), options.lock, options.global, events);
+  if (!acquired) return acquired.error();
+  const Program program(line, options, acquired->stack);
+  write_records(*acquired, options.lock, "run", program.words());
+  if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
   }
-  return run_under(taken, program, options, events);
+  return run_under(*acquired, program, options, events);
 }
 
 }  // namespace
 
-Outcome run(const Invocation& invocation) {
+Outcome run(const CommandLine& line, Events& events) {
   RunOptions options;
-  if (auto outcome = parse_run(invocation, options)) return *outcome;
-  if (auto failure = complete(options.global, options.lock)) return failed(*failure);
-  Events events(options.lock.status_fd);
-  return events.ended(take_and_run(invocation, options, events));
+  if (const auto parsed = parse_run(line, options); !has_options(parsed)) return outcome_of(parsed);
+  if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  events.open(options.lock.status_fd);
+  return take_and_run(line, options, events);
 }
 
 }  // namespace grex::cli

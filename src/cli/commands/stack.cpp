@@ -7,6 +7,8 @@
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "core/inspect/liveness.hpp"
+#include "core/lock/stack_json.hpp"
 
 namespace grex::cli {
 namespace {
@@ -30,16 +32,26 @@ void define(Parser& parser, GlobalOptions& options) {
                   "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
 }
 
+std::string document_of_stack(const std::vector<core::VerifiedEntry>& stack) {
+  Json document = document_of("stack");
+  Json& entries = document["entries"] = Json::array();
+  for (const auto& [entry, liveness] : stack) {
+    entries.push_back(core::to_json(entry));
+    entries.back()["live"] = liveness == core::Liveness::live;
+  }
+  return to_line(document);
+}
+
 }  // namespace
 
-Outcome stack(const Invocation& invocation) {
+Outcome stack(const CommandLine& line, Events&) {
   GlobalOptions global;
-  if (auto outcome = parse(invocation, global, define)) return *outcome;
+  if (const auto parsed = parse(line, global, define); !has_options(parsed)) return outcome_of(parsed);
 
   const auto inherited = inherited_stack();
-  if (const auto* failure = std::get_if<Failure>(&inherited)) return failed(*failure);
-  const auto verified = core::verify(std::get<core::TierStack>(inherited));
-  return print(global.json ? stack_document(verified) : text_of(verified));
+  if (!inherited) return inherited.error();
+  const auto verified = core::verify(*inherited);
+  return print(global.json ? document_of_stack(verified) : text_of(verified));
 }
 
 }  // namespace grex::cli

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <variant>
 
 #include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
@@ -12,10 +11,10 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/status_dot.hpp"
+#include "cli/commands/status_json.hpp"
 #include "cli/commands/status_report.hpp"
 #include "cli/commands/status_text.hpp"
 #include "cli/commands/status_watch.hpp"
-#include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "core/lock/target.hpp"
@@ -36,10 +35,10 @@ struct StatusOptions {
   bool verbose = false;
   std::string watch;  // --watch's value, if it was given
   std::optional<std::chrono::nanoseconds> interval;
-  std::optional<unsigned> slots;
+  unsigned slots = 0;
 };
 
-// How far a search has come, on a terminal, once it has lasted for a while.
+// Shows how far a search has come, on a terminal, once it has taken a while.
 class Progress {
  public:
   explicit Progress(bool is_silent) : is_silent_(is_silent) {}
@@ -49,7 +48,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  void tell(std::size_t directories, std::size_t files) {
+  void show(std::size_t directories, std::size_t files) {
     const auto now = std::chrono::steady_clock::now();
     if (is_silent_ || now < next_ || !can_redraw_on_stderr()) return;
     next_ = now + std::chrono::seconds(1);
@@ -63,7 +62,7 @@ class Progress {
   std::chrono::steady_clock::time_point next_ = first_;
 };
 
-// What was found, and what is to be said of what was not.
+// What was found, and what must be said of what was not.
 struct Found {
   std::vector<core::FoundLock> locks;
   std::vector<std::string> notes;
@@ -71,28 +70,28 @@ struct Found {
   std::optional<Unseen> unseen;  // with --all
 };
 
-// No permission tells more than what else may have failed beside it.
-int exit_code_of(const Error& error, int so_far) {
+// "No permission" says more than any other failure beside it.
+int worse_exit_code(const Error& error, int so_far) {
   if (error.kind == ErrorKind::permission) return exit_code::permission;
   if (so_far != 0) return so_far;
   return error.kind == ErrorKind::system ? exit_code::system : exit_code::io;
 }
 
-std::optional<Failure> find_below(const std::vector<std::string>& paths, const Viewer& viewer, Found& found) {
-  Progress progress(viewer.on_screen);
+Result<void, Failure> find_below(const std::vector<std::string>& paths, const ViewContext& context, Found& found) {
+  Progress progress(context.on_screen);
   const core::SearchObserver observer = {
       .on_progress =
           [&](std::size_t directories, std::size_t files) {
-            constexpr std::size_t now_and_then = 64;
-            if (directories % now_and_then != 0) return true;
-            progress.tell(directories, files);
-            return !viewer.gives_up();
+            constexpr std::size_t once_in = 64;
+            if (directories % once_in != 0) return true;
+            progress.show(directories, files);
+            return !context.should_stop();
           },
       .on_unreadable =
           [&](const Error& error) {
             const Failure failure = failure_from(error);
             found.notes.push_back(fmt::format("{}: {}: {}", failure.what, failure.path, failure.why));
-            found.exit_code = exit_code_of(error, found.exit_code);
+            found.exit_code = worse_exit_code(error, found.exit_code);
           },
   };
   for (const std::string& path : paths) {
@@ -100,25 +99,25 @@ std::optional<Failure> find_below(const std::vector<std::string>& paths, const V
     if (!locks) return failure_from(locks.error());
     std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
   }
-  return std::nullopt;
+  return {};
 }
 
-std::optional<Failure> find(const StatusOptions& options, const Viewer& viewer, Found& found) {
+Result<void, Failure> find(const StatusOptions& options, const ViewContext& context, Found& found) {
   if (options.all) {
     core::LocksInUse in_use = core::locks_in_use();
     found.locks = std::move(in_use.locks);
     found.unseen = {in_use.unnamed, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
-    return std::nullopt;
+    return {};
   }
   std::vector<std::string> paths = options.paths;
   if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
-  if (options.recursive) return find_below(paths, viewer, found);
+  if (options.recursive) return find_below(paths, context, found);
   for (const std::string& path : paths) {
-    auto locks = core::locks_of(path, *options.global.layouts, *options.slots);
+    auto locks = core::locks_of(path, *options.global.layouts, options.slots);
     if (!locks) return failure_from(locks.error());
     std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
   }
-  return std::nullopt;
+  return {};
 }
 
 // What is unknown may be held.
@@ -127,25 +126,25 @@ bool may_be_in_use(const core::LockReport& lock) {
          !lock.file.waiters.empty();
 }
 
-StatusReport report_of(const Found& found, const StatusOptions& options, const Viewer& viewer) {
-  const core::HolderSearch search = {.gives_up = viewer.gives_up};
+StatusReport report_of(const Found& found, const StatusOptions& options, const ViewContext& context) {
+  const core::HolderSearch search = {.should_stop = context.should_stop};
   StatusReport report;
   report.host = sys::host_name();
-  report.taken_at = core::utc_now();
-  report.locks = core::survey(found.locks, *options.slots, search);
+  report.taken_at = utc_now();
+  report.locks = core::report_on(found.locks, options.slots, search);
   report.unseen = found.unseen;
   if (options.held || options.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> concerned;
   for (const core::LockReport& lock : report.locks) {
-    for (const auto* parties : {&lock.file.holders, &lock.file.waiters}) {
-      for (const core::Party& party : *parties) concerned.push_back(party.pid.value_or(0));
+    for (const auto* processes : {&lock.file.holders, &lock.file.waiters}) {
+      for (const core::LockProcess& process : *processes) concerned.push_back(process.pid.value_or(0));
     }
   }
   if (!concerned.empty()) report.deadlocks = core::deadlocks_of(concerned);
   return report;
 }
 
-std::string nothing_to_tell(const StatusOptions& options, const StatusReport& report) {
+std::string empty_text(const StatusOptions& options, const StatusReport& report) {
   if (report.unseen && !report.unseen->is_nothing()) return "no lock of grex that can be seen from here is held\n";
   if (options.held || options.all) return "no lock is held or waited for\n";
   return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
@@ -164,19 +163,19 @@ std::string unseen_text(const StatusReport& report) {
   return text;
 }
 
-std::string shown(const StatusReport& report, const StatusOptions& options, const Viewer& viewer) {
+std::string shown(const StatusReport& report, const StatusOptions& options, const ViewContext& context) {
   if (options.global.json) return status_document(report);
-  if (options.graph) return status_graph(report);
+  if (options.graph) return status_dot(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
-                                          options.verbose ? Telling::everything : Telling::briefly, viewer.columns});
-  if (text.empty()) text = nothing_to_tell(options, report);
+                                          options.verbose ? Verbosity::verbose : Verbosity::normal, context.columns});
+  if (text.empty()) text = empty_text(options, report);
   return text + unseen_text(report);
 }
 
-// Live, notes are part of what is shown.
-void tell_notes(const std::vector<std::string>& notes, const Viewer& viewer, std::string& text) {
+// In a live view, notes are part of what is shown.
+void print_notes(const std::vector<std::string>& notes, const ViewContext& context, std::string& text) {
   for (const std::string& line : notes) {
-    if (viewer.on_screen) {
+    if (context.on_screen) {
       text += printable(line) + "\n";
     } else {
       note(line);
@@ -193,7 +192,7 @@ void define(Parser& parser, StatusOptions& options) {
   all->group("Which locks");
   Parser::exclude(all, recursive);
   parser.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
-  // A flag, and so its value has to follow in the same word.
+  // A flag, so its value must follow in the same word.
   auto* const watch = parser.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
   watch->type_name("SECONDS")->group("How");
   auto* const graph = parser.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->group("How");
@@ -206,50 +205,52 @@ void define(Parser& parser, StatusOptions& options) {
                   "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
 }
 
-std::optional<Outcome> parse_status(const Invocation& invocation, StatusOptions& options) {
-  if (!invocation.has_only_paths()) return parse(invocation, options, define);
-  options.paths = invocation.arguments;
-  return std::nullopt;
+Result<Parsed, Failure> parse_status(const CommandLine& line, StatusOptions& options) {
+  if (!line.has_only_paths()) return parse(line, options, define);
+  options.paths = line.arguments;
+  return Parsed::options;
 }
 
-std::optional<Failure> complete_choice(StatusOptions& options) {
+Result<void, Failure> check_choice(StatusOptions& options) {
   if (options.all && !options.paths.empty()) return usage_failure("--all takes no PATH", "'-r PATH' looks below one");
   if (options.graph && options.global.json) return usage_failure("--graph is not JSON", "leave out one of them");
-  if (options.watch.empty()) return std::nullopt;
-  options.interval = interval_form.parse(options.watch);
-  if (options.interval) return std::nullopt;
-  return usage_failure("--watch: " + not_of_form(options.watch, interval_form.description),
+  if (options.watch.empty()) return {};
+  options.interval = interval_syntax.parse(options.watch);
+  if (options.interval) return {};
+  return usage_failure("--watch: " + syntax_error(options.watch, interval_syntax.description),
                        "see 'grex-lock status --help'");
 }
 
 }  // namespace
 
-Outcome status(const Invocation& invocation) {
+Outcome status(const CommandLine& line, Events&) {
   StatusOptions options;
-  if (auto outcome = parse_status(invocation, options)) return *outcome;
-  if (auto failure = complete(options.global)) return failed(*failure);
-  if (auto failure = apply_default(options.slots)) return failed(*failure);
-  if (auto failure = complete_choice(options)) return failed(*failure);
+  if (const auto parsed = parse_status(line, options); !has_options(parsed)) return outcome_of(parsed);
+  if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
+  const auto slots = default_slots({});
+  if (!slots) return slots.error();
+  options.slots = *slots;
+  if (auto checked = check_choice(options); !checked) return checked.error();
 
   int exit_code = 0;
-  const auto look = [&](const Viewer& viewer) -> std::variant<std::string, Failure> {
+  const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
     Found found;
-    if (auto failure = find(options, viewer, found)) return *failure;
+    if (auto searched = find(options, context, found); !searched) return searched.error();
     exit_code = found.exit_code;
-    std::string text = shown(report_of(found, options, viewer), options, viewer);
-    tell_notes(found.notes, viewer, text);
+    std::string text = shown(report_of(found, options, context), options, context);
+    print_notes(found.notes, context, text);
     return text;
   };
   if (options.interval) {
     const bool is_live = is_screen() && !options.global.json;
-    return is_live ? watch_on_screen(*options.interval, look) : watch_in_lines(*options.interval, look);
+    return is_live ? watch_on_screen(*options.interval, snapshot) : watch_in_lines(*options.interval, snapshot);
   }
-  Viewer viewer;
-  if (sys::is_terminal(STDOUT_FILENO)) viewer.columns = sys::columns_of(STDOUT_FILENO);
-  const auto seen = look(viewer);
-  if (const auto* failure = std::get_if<Failure>(&seen)) return failed(*failure);
-  Outcome outcome = print(std::get<std::string>(seen));
-  if (!outcome.failure) outcome.exit_code = exit_code;
+  ViewContext context;
+  if (sys::is_terminal(STDOUT_FILENO)) context.columns = sys::columns_of(STDOUT_FILENO);
+  const auto seen = snapshot(context);
+  if (!seen) return seen.error();
+  Outcome outcome = print(*seen);
+  if (outcome) outcome->code = exit_code;
   return outcome;
 }
 

@@ -12,10 +12,10 @@
 namespace grex::cli {
 namespace {
 
-using core::Party;
+using core::LockProcess;
 
-// A string of DOT: only the quote and the backslash are special in it, but a
-// backslash and n begin a line of a label.
+// A string of DOT: only the quote and the backslash are special in it, but \n begins a
+// line of a label.
 std::string dot_string(std::string_view text) {
   std::string dot = "\"";
   for (const char c : text) {
@@ -36,11 +36,11 @@ class Graph {
   explicit Graph(const StatusReport& report) {
     for (const core::DeadlockReport& deadlock : report.deadlocks) {
       for (std::size_t i = 0; i < deadlock.size(); ++i) {
-        const Party& next = deadlock[(i + 1) % deadlock.size()].party;
-        add_process(deadlock[i].party);
+        const LockProcess& next = deadlock[(i + 1) % deadlock.size()].process;
+        add_process(deadlock[i].process);
         const auto place = core::lock_place_of(deadlock[i].waits_for);
         add_lock(deadlock[i].waits_for, place ? core::name_of(place->tier) : "flock");
-        red_.insert({id_of(deadlock[i].party), deadlock[i].waits_for});
+        red_.insert({id_of(deadlock[i].process), deadlock[i].waits_for});
         red_.insert({deadlock[i].waits_for, id_of(next)});
       }
     }
@@ -48,9 +48,9 @@ class Graph {
     for (const core::LockReport& lock : report.locks) {
       if (lock.file.holders.empty() && lock.file.waiters.empty()) continue;
       add_lock(lock.path, core::name_of(lock.tier));
-      for (const Party& party : lock.file.waiters) edges_.insert({add_process(party), lock.path});
-      for (const Party& party : lock.file.holders) {
-        if (party.alive != false) edges_.insert({lock.path, add_process(party)});
+      for (const LockProcess& process : lock.file.waiters) edges_.insert({add_process(process), lock.path});
+      for (const LockProcess& process : lock.file.holders) {
+        if (process.alive != false) edges_.insert({lock.path, add_process(process)});
       }
     }
   }
@@ -61,11 +61,11 @@ class Graph {
       const std::string name = path.empty() ? "a lock" : printable(path);
       dot += fmt::format("  {} [shape=box, label={}];\n", dot_string(printable(path)), label(tier, name));
     }
-    for (const auto& [id, party] : processes_) {
-      const std::string user = party.user ? " " + printable(*party.user) : "";
+    for (const auto& [id, process] : processes_) {
+      const std::string user = process.user ? " " + printable(*process.user) : "";
       constexpr std::size_t longest = 60;
       dot += fmt::format("  {} [label={}];\n", dot_string(id),
-                         label(id + user, cut_to(shell_line(party.command), longest)));
+                         label(id + user, cut_to(shell_line(process.command), longest)));
     }
     for (const auto& edge : edges_) {
       const bool is_wait = processes_.contains(edge.first);
@@ -77,19 +77,19 @@ class Graph {
   }
 
  private:
-  // A path begins with '/', so no process is taken for a lock.
-  static std::string id_of(const Party& party) { return party.pid ? std::to_string(*party.pid) : "?"; }
+  // A path begins with '/', so no process is mistaken for a lock.
+  static std::string id_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
 
-  std::string add_process(const Party& party) {
-    std::string id = id_of(party);
-    if (!party.pid) id += std::to_string(++unknown_);  // whoever has no number here is somebody else each time
-    processes_.emplace(id, party);
+  std::string add_process(const LockProcess& process) {
+    std::string id = id_of(process);
+    if (!process.pid) id += std::to_string(++unknown_);  // each process without a number is another one
+    processes_.emplace(id, process);
     return id;
   }
   void add_lock(const std::string& path, std::string_view tier) { locks_.emplace(path, tier); }
 
   std::map<std::string, std::string> locks_;  // by path, the tier
-  std::map<std::string, Party> processes_;
+  std::map<std::string, LockProcess> processes_;
   unsigned unknown_ = 0;
   std::set<std::pair<std::string, std::string>> edges_;
   std::set<std::pair<std::string, std::string>> red_;
@@ -97,6 +97,6 @@ class Graph {
 
 }  // namespace
 
-std::string status_graph(const StatusReport& report) { return Graph(report).text(); }
+std::string status_dot(const StatusReport& report) { return Graph(report).text(); }
 
 }  // namespace grex::cli

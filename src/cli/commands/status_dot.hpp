@@ -6,9 +6,8 @@
 
 namespace grex::cli {
 
-/// Who waits for whom, in the language of Graphviz (DOT): an arrow from who waits
-/// to the lock, and one from the lock to who holds it; what is in a deadlock is
-/// red.
-std::string status_graph(const StatusReport& report);
+/// The waits, in the language of Graphviz (DOT): an arrow from each waiter to its lock,
+/// and one from the lock to each holder; a deadlock is red.
+std::string status_dot(const StatusReport& report);
 
 }  // namespace grex::cli

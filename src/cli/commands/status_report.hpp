@@ -12,17 +12,17 @@ namespace grex::cli {
 
 /// What a search of the whole machine could not see.
 struct Unseen {
-  std::size_t files = 0;          ///< that are locked, but could not be named
-  bool more_files = false;        ///< for which the same may be true
-  bool other_namespaces = false;  ///< and what processes there hold
+  std::size_t files = 0;          ///< locked, but their names can't be found
+  bool more_files = false;        ///< there may be more of them
+  bool other_namespaces = false;  ///< whose processes may hold more
 
   [[nodiscard]] bool is_nothing() const { return files == 0 && !more_files && !other_namespaces; }
 };
 
-/// What `status` tells.
+/// What `status` reports.
 struct StatusReport {
   std::string host;
-  core::UtcTime taken_at;
+  UtcTime taken_at;
   std::vector<core::LockReport> locks;
   std::vector<core::DeadlockReport> deadlocks;
   std::optional<Unseen> unseen;

@@ -12,9 +12,9 @@
 namespace grex::cli {
 namespace {
 
+using core::LockProcess;
 using core::LockReport;
 using core::LockState;
-using core::Party;
 using fmt::terminal_color;
 
 // A line in the making: pieces, each in one style, cut as a whole.
@@ -22,16 +22,16 @@ class Line {
  public:
   explicit Line(const TextStyle& style) : style_(style) {}
 
-  void add(std::string_view piece, fmt::text_style look = {}) {
+  void add(std::string_view piece, fmt::text_style text_style = {}) {
     if (is_cut_) return;
     std::string shown(piece);
     if (style_.columns) shown = cut_to(std::move(shown), left_columns());
     is_cut_ = shown != piece;
     width_ += width_of(shown);
-    text_ += style_.colored == Colored::yes ? fmt::format(look, "{}", shown) : shown;
+    text_ += style_.colored == Colored::yes ? fmt::format(text_style, "{}", shown) : shown;
   }
-  // Its end tells most: the start gives way where there is too little room, for
-  // what is to follow too.
+  // The end of a path says most: its start is cut if there is too little room for it
+  // and for what follows.
   void add_path(std::string_view path, std::string_view following = {}) {
     constexpr std::size_t shortest = 12;
     const std::size_t reserved = std::min(width_of(following), left_columns());
@@ -62,8 +62,8 @@ struct Row {
   std::string pid;
   std::string user;
   std::string time;
-  std::string command;  // with its note, and where it stands in its tree
-  std::string details;  // for those who want everything
+  std::string command;  // with its note, and indented as in its tree
+  std::string details;  // with -v
   bool is_stuck = false;
 };
 
@@ -83,53 +83,54 @@ struct Widths {
   }
 };
 
-std::string pid_of(const Party& party) { return party.pid ? std::to_string(*party.pid) : "?"; }
+std::string pid_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
 
-std::string command_of(const Party& party) {
+std::string command_of(const LockProcess& process) {
   std::string text;
-  if (party.alive == false) text += "(gone) ";
-  if (party.note && !party.note->empty()) text += fmt::format("[{}] ", printable(*party.note));
-  text += shell_line(party.command);
+  if (process.alive == false) text += "(gone) ";
+  if (process.note && !process.note->empty()) text += fmt::format("[{}] ", printable(*process.note));
+  text += shell_line(process.command);
   return text;
 }
 
-std::string details_of(const Party& party) {
+std::string details_of(const LockProcess& process) {
   std::vector<std::string> known;
-  if (!party.cwd.empty()) known.push_back("in " + printable(party.cwd));
-  if (party.since) known.push_back("since " + core::to_text(*party.since));
-  if (party.verb && !party.verb->empty()) known.push_back(fmt::format("by 'grex-lock {}'", printable(*party.verb)));
-  if (party.mode == sys::Mode::shared) known.emplace_back("shared");
+  if (!process.cwd.empty()) known.push_back("in " + printable(process.cwd));
+  if (process.since) known.push_back("since " + format_utc(*process.since));
+  if (process.verb && !process.verb->empty())
+    known.push_back(fmt::format("by 'grex-lock {}'", printable(*process.verb)));
+  if (process.mode == sys::Mode::shared) known.emplace_back("shared");
   return fmt::format("{}", fmt::join(known, ", "));
 }
 
-Row row_of(const Party& party, const StatusReport& report, const std::string& indent) {
-  const core::UtcTime now = report.taken_at;
+Row row_of(const LockProcess& process, const StatusReport& report, const std::string& indent) {
+  const UtcTime now = report.taken_at;
   Row row;
-  row.pid = pid_of(party);
-  // Here, that number would mean somebody else.
-  if (!party.host.empty() && party.host != report.host) row.pid += "@" + printable(party.host);
-  row.user = printable(party.user ? *party.user : party.uid ? std::to_string(*party.uid) : "");
-  if (party.since) row.time = core::to_text(now - *party.since);
-  row.command = indent + command_of(party);
-  row.details = details_of(party);
+  row.pid = pid_of(process);
+  // On this host, the number would mean another process.
+  if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);
+  row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
+  if (process.since) row.time = format_duration(now - *process.since);
+  row.command = indent + command_of(process);
+  row.details = details_of(process);
   return row;
 }
 
 // The holders of one file, each followed by those of its children that have it too.
-void add_tree(const std::vector<Party>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
+void add_tree(const std::vector<LockProcess>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
               std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
-  for (const Party& party : holders) {
-    if (party.parent != parent || party.slot != slot) continue;
-    rows.push_back(row_of(party, report, indent));
-    if (party.pid && party.alive == true) add_tree(holders, party.pid, slot, depth + 1, report, rows);
+  for (const LockProcess& process : holders) {
+    if (process.parent != parent || process.slot != slot) continue;
+    rows.push_back(row_of(process, report, indent));
+    if (process.pid && process.alive == true) add_tree(holders, process.pid, slot, depth + 1, report, rows);
   }
 }
 
 std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
   std::vector<Row> rows;
   std::set<std::optional<unsigned>> slots;
-  for (const Party& party : lock.file.holders) slots.insert(party.slot);
+  for (const LockProcess& process : lock.file.holders) slots.insert(process.slot);
   for (const auto slot : slots) {
     const std::size_t first = rows.size();
     add_tree(lock.file.holders, std::nullopt, slot, 0, report, rows);
@@ -140,15 +141,15 @@ std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, con
     rows.back().label = "held by";
     rows.back().command = "a process that can't be seen from here";
   }
-  for (const Party& party : lock.file.waiters) {
-    rows.push_back(row_of(party, report, ""));
+  for (const LockProcess& process : lock.file.waiters) {
+    rows.push_back(row_of(process, report, ""));
     rows.back().label = "waiting";
-    rows.back().is_stuck = party.pid && stuck.contains(*party.pid);
+    rows.back().is_stuck = process.pid && stuck.contains(*process.pid);
   }
   return rows;
 }
 
-fmt::text_style look_of(LockState state) {
+fmt::text_style color_of(LockState state) {
   switch (state) {
     case LockState::held:
       return fmt::fg(terminal_color::yellow);
@@ -172,9 +173,9 @@ std::string state_of(const LockReport& lock) {
   return text;
 }
 
-// What is not to be relied on where its file lies.
-std::string weakness_of(const LockReport& lock) {
-  return lock.file_system ? printable(weakness_line(*lock.file_system)) : std::string();
+// What users must not rely on with its file system.
+std::string caveat_of(const LockReport& lock) {
+  return lock.file_system ? printable(caveat_line(*lock.file_system)) : std::string();
 }
 
 std::string evidence_of(const LockReport& lock) {
@@ -185,33 +186,33 @@ std::string evidence_of(const LockReport& lock) {
   return known;
 }
 
-void add_lock(const LockReport& lock, const std::string& weakness, const std::vector<Row>& rows, const Widths& widths,
+void add_lock(const LockReport& lock, const std::string& caveat, const std::vector<Row>& rows, const Widths& widths,
               const TextStyle& style, std::string& text) {
   Line line(style);
   line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
-  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), look_of(lock.file.state));
+  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.file.state));
   line.add_path(printable(lock.path));
   text += line.ended();
-  if (style.telling == Telling::everything && lock.file.state != LockState::absent) {
+  if (style.verbosity == Verbosity::verbose && lock.file.state != LockState::absent) {
     Line more(style);
     more.add("  " + evidence_of(lock), fmt::emphasis::faint);
     text += more.ended();
   }
-  if (!weakness.empty()) {
+  if (!caveat.empty()) {
     Line warning(style);
-    warning.add("  " + weakness, fmt::fg(terminal_color::yellow));
+    warning.add("  " + caveat, fmt::fg(terminal_color::yellow));
     text += warning.ended();
   }
   for (const Row& row : rows) {
-    Line told(style);
-    told.add(fmt::format("  {:<{}}  ", row.label, widths.label));
-    told.add(fmt::format("{:>{}}  ", row.pid, widths.pid),
-             row.is_stuck ? fmt::fg(terminal_color::red) : fmt::text_style(fmt::emphasis::bold));
-    if (widths.user > 0) told.add(fmt::format("{:<{}}  ", row.user, widths.user));
-    if (widths.time > 0) told.add(fmt::format("{:>{}}  ", row.time, widths.time));
-    told.add(row.command);
-    text += told.ended();
-    if (style.telling == Telling::briefly || row.details.empty()) continue;
+    Line entry(style);
+    entry.add(fmt::format("  {:<{}}  ", row.label, widths.label));
+    entry.add(fmt::format("{:>{}}  ", row.pid, widths.pid),
+              row.is_stuck ? fmt::fg(terminal_color::red) : fmt::text_style(fmt::emphasis::bold));
+    if (widths.user > 0) entry.add(fmt::format("{:<{}}  ", row.user, widths.user));
+    if (widths.time > 0) entry.add(fmt::format("{:>{}}  ", row.time, widths.time));
+    entry.add(row.command);
+    text += entry.ended();
+    if (style.verbosity != Verbosity::verbose || row.details.empty()) continue;
     Line details(style);
     details.add(fmt::format("  {:<{}}  {}", "", widths.label, row.details), fmt::emphasis::faint);
     text += details.ended();
@@ -225,15 +226,15 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
                                  : "each waits for a lock that the next one has, until one of them gives up");
   text += title.ended();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {
-    const auto& [party, lock] = deadlock[i];
+    const auto& [process, lock] = deadlock[i];
     Line line(style);
     line.add("  ");
-    line.add(pid_of(party), fmt::fg(terminal_color::red));
-    line.add("  " + command_of(party));
+    line.add(pid_of(process), fmt::fg(terminal_color::red));
+    line.add("  " + command_of(process));
     text += line.ended();
     Line wait(style);
     wait.add("    waits for ");
-    const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].party);
+    const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].process);
     wait.add_path(lock.empty() ? "a lock" : printable(lock), fmt::format(", which {} has", holder));
     text += wait.ended();
   }
@@ -247,24 +248,24 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
   std::string text;
   for (const core::DeadlockReport& deadlock : report.deadlocks) {
     add_deadlock(deadlock, style, text);
-    for (const core::StuckProcess& process : deadlock) stuck.insert(process.party.pid.value_or(0));
+    for (const core::StuckProcess& process : deadlock) stuck.insert(process.process.pid.value_or(0));
   }
   Widths widths;
   std::vector<const LockReport*> locks;
   std::vector<std::vector<Row>> rows;
   for (const LockReport& lock : report.locks) {
-    if (style.telling == Telling::briefly && lock.file.state == LockState::absent) continue;
+    if (style.verbosity != Verbosity::verbose && lock.file.state == LockState::absent) continue;
     locks.push_back(&lock);
     rows.push_back(rows_of(lock, report, stuck));
     widths.tier = std::max(widths.tier, core::name_of(lock.tier).size());
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);
   }
-  std::string told;  // once for all that follow each other on one file system
+  std::string last_caveat;  // one is enough for locks in a row on one file system
   for (std::size_t i = 0; i < locks.size(); ++i) {
-    const std::string weakness = weakness_of(*locks[i]);
-    add_lock(*locks[i], weakness != told ? weakness : std::string(), rows[i], widths, style, text);
-    told = weakness;
+    const std::string caveat = caveat_of(*locks[i]);
+    add_lock(*locks[i], caveat != last_caveat ? caveat : std::string(), rows[i], widths, style, text);
+    last_caveat = caveat;
   }
   return text;
 }

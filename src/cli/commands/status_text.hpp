@@ -5,24 +5,22 @@
 #include <string>
 
 #include "cli/commands/status_report.hpp"
+#include "cli/report/output.hpp"
 
 namespace grex::cli {
 
 enum class Colored { no, yes };
-enum class Telling {
-  briefly,     ///< what says something: no lock that has no file yet
-  everything,  ///< all that is known
-};
-
-/// For whom a text is.
+/// How a text looks.
 struct TextStyle {
   Colored colored = Colored::no;
-  Telling telling = Telling::briefly;
+  /// normal: what says something, no lock that has no file yet; verbose: all that is
+  /// known.
+  Verbosity verbosity = Verbosity::normal;
   std::optional<std::size_t> columns = {};  ///< of the terminal; longer lines are cut
 };
 
-/// For people: a line a lock, with its holders and those who wait below it, the
-/// deadlocks first. Empty if there is nothing to tell.
+/// For people: a line a lock, with its holders and waiters below it, deadlocks first.
+/// Empty if there is nothing to report.
 std::string status_text(const StatusReport& report, const TextStyle& style);
 
 }  // namespace grex::cli

@@ -20,12 +20,12 @@ namespace {
 using Kind = sys::Screen::Event::Kind;
 
 std::string head(std::chrono::nanoseconds interval) {
-  const auto pause = core::to_text(std::chrono::duration_cast<std::chrono::milliseconds>(interval));
-  const std::string text = fmt::format("{}  every {}, q quits", core::to_text(core::utc_now()), pause);
+  const auto pause = format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(interval));
+  const std::string text = fmt::format("{}  every {}, q quits", format_utc(utc_now()), pause);
   return cut_to(text, sys::columns_of(STDOUT_FILENO)) + "\n\n";
 }
 
-// As many lines as the screen has, the last of which tells of those left out.
+// As many lines as the screen has; the last one counts those left out.
 std::string fitting(const std::string& text) {
   const std::size_t rows = sys::rows_of(STDOUT_FILENO);
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -42,33 +42,32 @@ bool quits(const sys::Screen::Event& event) {
 
 }  // namespace
 
-Outcome watch_on_screen(std::chrono::nanoseconds interval, const Look& look) {
-  auto seen = look({.columns = sys::columns_of(STDOUT_FILENO)});
-  if (auto* failure = std::get_if<Failure>(&seen)) return failed(std::move(*failure));
+Outcome watch_on_screen(std::chrono::nanoseconds interval, const Snapshot& snapshot) {
+  auto seen = snapshot({.columns = sys::columns_of(STDOUT_FILENO)});
+  if (!seen) return seen.error();
   auto screen = sys::Screen::open();
-  if (!screen) return failed(failure_from(screen.error()));
+  if (!screen) return failure_from(screen.error());
   for (;;) {
-    const auto* failure = std::get_if<Failure>(&seen);
-    const std::string text = head(interval) + (failure != nullptr ? to_text(*failure) : std::get<std::string>(seen));
+    const std::string text = head(interval) + (seen ? *seen : to_text(seen.error()));
     if (auto shown = screen->show(fitting(text)); !shown) {
-      return failed(failure_from(at_path(shown.error(), "standard output")));
+      return failure_from(at_path(shown.error(), "standard output"));
     }
     const auto event = screen->pause(interval);
-    if (quits(event)) return {};
+    if (quits(event)) return ExitStatus{};
     if (event.kind == Kind::signal) {
-      return {.exit_code = exit_code::signal_base + event.signal,
-              .interrupted_by_user = event.from_terminal && event.signal == SIGINT};
+      const bool by_user = event.signal.to_group && event.signal.number == SIGINT;
+      return ExitStatus{exit_code::signal_base + event.signal.number, by_user};
     }
-    auto next = look({sys::columns_of(STDOUT_FILENO), true, [&screen] { return screen->has_news(); }});
-    if (!screen->has_news()) seen = std::move(next);  // else it may be half of one
+    auto next = snapshot({sys::columns_of(STDOUT_FILENO), true, [&screen] { return screen->has_news(); }});
+    if (!screen->has_news()) seen = std::move(next);  // otherwise it may be half of one
   }
 }
 
-Outcome watch_in_lines(std::chrono::nanoseconds interval, const Look& look) {
+Outcome watch_in_lines(std::chrono::nanoseconds interval, const Snapshot& snapshot) {
   for (;;) {
-    auto seen = look({});
-    if (auto* failure = std::get_if<Failure>(&seen)) return failed(std::move(*failure));
-    if (auto printed = print(std::get<std::string>(seen)); printed.failure) return printed;
+    const auto seen = snapshot({});
+    if (!seen) return seen.error();
+    if (auto printed = print(*seen); !printed) return printed;
     std::this_thread::sleep_for(interval);
   }
 }

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
-#include <variant>
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
@@ -31,7 +34,7 @@ std::string_view given_at(core::Tier tier) {
 
 // The files as they would be for any PATH.
 std::string pattern(core::Tier tier, core::Layout layout) {
-  if (core::lies_outside_target(tier) == core::Outside::yes) {
+  if (core::is_sibling_lock(tier)) {
     return layout == core::Layout::flat ? core::lock_name(layout, tier, "PATH", 0)
                                         : "META/" + core::lock_name(layout, tier, "CHILD", 0);
   }
@@ -40,19 +43,28 @@ std::string pattern(core::Tier tier, core::Layout layout) {
   return "PATH/" + name;
 }
 
+// One row of the table.
+struct TierRow {
+  core::Tier tier = core::Tier::per_pack;
+  std::string_view given;                       // what PATH is at this tier
+  std::vector<std::vector<std::string>> files;  // for each layout, the lock files or their pattern
+};
+
 // What one PATH, or any, has at one tier in one layout.
 struct Files {
-  std::vector<std::string> names;  // none: unbounded permits, or no place for the lock
+  std::vector<std::string> names;  // none: no limit of slots, or no place for the lock
   std::string target;              // canonical
 };
 
-std::variant<Files, Failure> find_files(core::Tier tier, core::Layout layout, const std::string& path) {
+Result<Files, Failure> find_files(core::Tier tier, core::Layout layout, const std::string& path) {
   if (path.empty()) return Files{{pattern(tier, layout)}, {}};
-  std::optional<unsigned> slots;
+  unsigned slots = 1;
   if (tier == core::Tier::semaphore) {
-    if (auto failure = apply_default(slots)) return *failure;
+    const auto chosen = default_slots({});
+    if (!chosen) return chosen.error();
+    slots = *chosen;
   }
-  const auto target = core::resolve({tier, path, slots.value_or(1), core::CreateTarget::no, layout});
+  const auto target = core::resolve({tier, path, slots, core::CreateTarget::no, layout});
   if (target) return Files{target->lock_paths(), target->path};
   if (target.error().op == core::find_meta) return Files{};
   return failure_from(target.error());
@@ -67,7 +79,7 @@ std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
   return text;
 }
 
-// One line a tier, and one more where a second layout has other files.
+// One line a tier, and one more if a second layout has other files.
 std::string table(const std::vector<TierRow>& rows) {
   std::string text;
   for (const TierRow& row : rows) {
@@ -80,6 +92,26 @@ std::string table(const std::vector<TierRow>& rows) {
     }
   }
   return text;
+}
+
+std::string document_of_tiers(const std::string& target, const std::vector<TierRow>& rows) {
+  Json tiers = Json::array();
+  for (const TierRow& row : rows) {
+    Json files = Json::array();
+    for (const auto& names : row.files) {
+      for (const std::string& name : names) {
+        if (std::find(files.begin(), files.end(), name) == files.end()) files.push_back(name);
+      }
+    }
+    tiers.push_back({{"ordinal", core::ordinal_of(row.tier)},
+                     {"name", core::name_of(row.tier)},
+                     {"given", row.given},
+                     {"lock_files", std::move(files)}});
+  }
+  Json document = document_of("tiers");
+  document["target"] = or_null(target);
+  document["tiers"] = std::move(tiers);
+  return to_line(document);
 }
 
 struct TiersOptions {
@@ -99,26 +131,25 @@ void define(Parser& parser, TiersOptions& options) {
 
 }  // namespace
 
-Outcome tiers(const Invocation& invocation) {
+Outcome tiers(const CommandLine& line, Events&) {
   TiersOptions options;
-  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   auto& [global, path] = options;
-  if (auto failure = complete(global)) return failed(*failure);
+  if (auto applied = apply_env_defaults(global); !applied) return applied.error();
 
   std::string canonical;
   std::vector<TierRow> rows;
   for (const core::Tier tier : core::all_tiers) {
-    TierRow row{tier, std::string(given_at(tier)), {}};
+    TierRow row{tier, given_at(tier), {}};
     for (const core::Layout layout : *global.layouts) {
       auto files = find_files(tier, layout, path);
-      if (const auto* failure = std::get_if<Failure>(&files)) return failed(*failure);
-      auto& [names, target] = std::get<Files>(files);
-      if (!target.empty()) canonical = std::move(target);
-      row.files.push_back(std::move(names));
+      if (!files) return files.error();
+      if (!files->target.empty()) canonical = std::move(files->target);
+      row.files.push_back(std::move(files->names));
     }
     rows.push_back(std::move(row));
   }
-  return print(global.json ? tiers_document(canonical, rows) : table(rows));
+  return print(global.json ? document_of_tiers(canonical, rows) : table(rows));
 }
 
 }  // namespace grex::cli

@@ -1,6 +1,4 @@
 #include <chrono>
-#include <optional>
-#include <variant>
 #include <vector>
 
 #include "cli/args/env_defaults.hpp"
@@ -8,13 +6,14 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 
 namespace grex::cli {
 namespace {
 
-// The first of the locks that is busy; the number of them where none is.
+// The first of the locks that is busy; their number if none is.
 Result<std::size_t> first_busy(const std::vector<core::Target>& targets, const LockOptions& options) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto probed = core::probe(targets[i], options.mode);
@@ -24,30 +23,39 @@ Result<std::size_t> first_busy(const std::vector<core::Target>& targets, const L
   return targets.size();
 }
 
-// Nobody is kept waiting by us while we wait: a lock that comes free is let go at
-// once, and all are looked at again, until none is busy.
+std::string document_of_wait(std::chrono::milliseconds waited) {
+  Json document = document_of("wait");
+  document["waited_ms"] = waited.count();
+  return to_line(document);
+}
+
+// No process has to wait for us while we wait: a lock that comes free is released
+// immediately, and all are looked at again, until none is busy.
 Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options, const GlobalOptions& global,
                  Events& events) {
   const auto start = std::chrono::steady_clock::now();
-  const core::Patience patience = patience_of(options, global, events, start);
+  WaitAnnouncer announcer(options, global, events);
+  const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
   events.about(targets, options.mode);
   for (;;) {
     const auto busy = first_busy(targets, options);
-    if (!busy) return failed(failure_from(busy.error()));
+    if (!busy) return failure_from(busy.error());
     if (*busy == targets.size()) break;
     std::vector<core::Target> wanted;
     wanted.push_back(std::move(targets[*busy]));
-    const core::Attempt attempt = core::acquire(wanted, options.mode, patience);
+    const core::Attempt attempt = core::acquire(wanted, options.mode, policy);
     const bool was_free = attempt.end && attempt.end->outcome == sys::Acquire::held;
-    if (!was_free) return not_taken(attempt, wanted, options, readers_of(global, events), start);
+    if (!was_free) {
+      return acquisition_failure(attempt, wanted, options, audience_of(options, global, events), start);
+    }
     targets[*busy] = std::move(wanted.front());
     std::size_t at = 0;
-    if (auto renewed = core::resolve_again(targets, at); !renewed) {
-      return failed(failure_from(renewed.error(), targets[at].tier()));
+    if (auto renewed = core::re_resolve(targets, at); !renewed) {
+      return failure_from(renewed.error(), targets[at].tier());
     }
   }
   events.acquired(since(start));
-  return global.json ? print(wait_document(since(start))) : Outcome{};
+  return global.json ? print(document_of_wait(since(start))) : ExitStatus{};
 }
 
 struct WaitOptions {
@@ -69,15 +77,15 @@ void define(Parser& parser, WaitOptions& options) {
 
 }  // namespace
 
-Outcome wait(const Invocation& invocation) {
+Outcome wait(const CommandLine& line, Events& events) {
   WaitOptions options;
-  if (auto outcome = parse(invocation, options, define)) return *outcome;
+  if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   auto& [global, lock] = options;
-  if (auto failure = complete(global, lock)) return failed(*failure);
-  Events events(lock.status_fd);
-  auto prepared = prepare(lock, global);
-  if (const auto* failure = std::get_if<Failure>(&prepared)) return events.ended(failed(*failure));
-  return events.ended(wait_for(std::get<Prepared>(prepared).targets, lock, global, events));
+  if (auto applied = apply_env_defaults(global, lock); !applied) return applied.error();
+  events.open(lock.status_fd);
+  auto plan = make_plan(lock, global);
+  if (!plan) return plan.error();
+  return wait_for(plan->targets, lock, global, events);
 }
 
 }  // namespace grex::cli

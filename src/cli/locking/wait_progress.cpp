@@ -19,43 +19,43 @@ constexpr std::chrono::seconds before_the_first(1);
 constexpr std::chrono::seconds between_drawings(1);
 constexpr std::chrono::seconds between_lines(30);
 
-// It is redrawn every second, which a tenth would only make restless.
+// It is redrawn every second, so tenths would only make it restless.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
-  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : core::to_text(duration);
+  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : format_duration(duration);
 }
 
-bool have_changed(const core::Ahead& before, const core::Ahead& now) {
+bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
   return before.holders != now.holders || before.written != now.written;
 }
 
 }  // namespace
 
-WaitingLine::WaitingLine(core::Queue queue, FindBusy busy)
-    : queue_(std::move(queue)), find_busy_(std::move(busy)), start_(steady_clock::now()) {
-  // Without a thread nothing is told; the wait itself goes on.
-  (void)thread_.start([this](int over) { tell_until(over); });
+WaitProgress::WaitProgress(core::Queue queue, FindBusy find_busy)
+    : queue_(std::move(queue)), find_busy_(std::move(find_busy)), start_(steady_clock::now()) {
+  // Without a thread nothing is shown; the wait itself goes on.
+  (void)thread_.start([this](int stop) { report_until(stop); });
 }
 
-void WaitingLine::tell_until(int over) {
+void WaitProgress::report_until(int stop) {
   std::chrono::seconds pause = before_the_first;
-  while (!sys::is_over(over, pause)) {
-    tell(over);
+  while (!sys::stop_requested(stop, pause)) {
+    report(stop);
     pause = sys::is_terminal(STDERR_FILENO) ? between_drawings : between_lines;
   }
   if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase_line);
 }
 
-void WaitingLine::tell(int over) {
+void WaitProgress::report(int stop) {
   const bool draws = can_redraw_on_stderr();
   const auto now = steady_clock::now();
   if (!draws && noted_ && now - *noted_ < between_lines) return;
-  core::Ahead ahead = core::look_ahead(queue_);
-  if (!ahead_ || have_changed(*ahead_, ahead)) {
-    busy_ = find_busy_([over] { return sys::is_over(over, std::chrono::milliseconds(0)); });
-    if (sys::is_over(over, std::chrono::milliseconds(0))) return;
+  core::QueuePosition position = core::read_queue_position(queue_);
+  if (!position_ || has_changed(*position_, position)) {
+    busy_ = find_busy_([stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); });
+    if (sys::stop_requested(stop, std::chrono::milliseconds(0))) return;
   }
-  ahead_ = std::move(ahead);
+  position_ = std::move(position);
   std::string line;
   if (draws) {
     line = std::string(erase_line) + text_within(sys::columns_of(STDERR_FILENO) - 1);
@@ -64,19 +64,19 @@ void WaitingLine::tell(int over) {
     noted_ = now;
   }
   is_drawn_ = draws;
-  (void)sys::write_all(STDERR_FILENO, line, over);
+  (void)sys::write_all(STDERR_FILENO, line, stop);
 }
 
-std::string WaitingLine::text(const std::string& path, Detail detail) const {
+std::string WaitProgress::text(const std::string& path, Detail detail) const {
   std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(since(start_)), path);
-  if (ahead_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *ahead_->waiters);
+  if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);
   if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
-  return text + ": " + holder_line(busy_.holders, core::utc_now(), detail);
+  return text + ": " + holder_line(busy_.holders, utc_now(), detail);
 }
 
-// Where there is little room, less is told of the holder, and of the path its
-// end, which tells most.
-std::string WaitingLine::text_within(std::size_t columns) const {
+// If there is little room, less is said of the holder, and of the path only its end
+// is shown, which says most.
+std::string WaitProgress::text_within(std::size_t columns) const {
   constexpr std::size_t shortest_path = 20;
   const std::string path = printable(busy_.path);
   std::string whole = text(path, Detail::no_date);

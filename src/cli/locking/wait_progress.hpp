@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,30 +12,30 @@
 
 namespace grex::cli {
 
-/// Tells people, while this lives, what a wait is for, who holds it, and how many
-/// wait before us: on standard error, from a second after its beginning. On a
-/// terminal it is one line that is kept up to date, and gone in the end;
-/// elsewhere a line now and then. A thread does it, so that the wait keeps its
-/// place in the kernel's queue. A reader who does not read is not waited for.
-class WaitingLine {
+/// Shows people, while this lives, what a wait is for, which process holds the lock,
+/// and how many wait before this one: on standard error, from a second after the
+/// wait began. On a terminal it is one line that is kept up to date and removed at the
+/// end; otherwise a line now and then. A thread writes it, so that the wait keeps its
+/// place in the kernel's queue. It doesn't wait for a reader that doesn't read.
+class WaitProgress {
  public:
-  /// `busy` is called in the thread.
-  WaitingLine(core::Queue queue, FindBusy busy);
+  /// `find_busy` is called in the thread.
+  WaitProgress(core::Queue queue, FindBusy find_busy);
 
  private:
-  void tell_until(int over);
-  void tell(int over);
+  void report_until(int stop);
+  void report(int stop);
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
 
   core::Queue queue_;
   FindBusy find_busy_;
   std::chrono::steady_clock::time_point start_;
-  std::optional<core::Ahead> ahead_;  // as of the last look
-  Failure busy_;                      // as of the last change of holder
+  std::optional<core::QueuePosition> position_;  // when it was last read
+  Failure busy_;                                 // when the holder last changed
   std::optional<std::chrono::steady_clock::time_point> noted_;
   bool is_drawn_ = false;
-  sys::SideThread thread_;  // the last member: it ends before the others do
+  sys::WorkerThread thread_;  // the last member: it ends before the others do
 };
 
 }  // namespace grex::cli

@@ -8,17 +8,17 @@
 namespace grex::cli {
 namespace {
 
-std::string_view consequence_of(core::Weakness weakness) {
-  switch (weakness) {
-    case core::Weakness::none:
+std::string_view consequence_of(core::LockCaveat caveat) {
+  switch (caveat) {
+    case core::LockCaveat::none:
       break;
-    case core::Weakness::remote:
+    case core::LockCaveat::remote:
       return "the server keeps the locks, and may lose them; holders on other hosts are known by their records only";
-    case core::Weakness::mandatory:
+    case core::LockCaveat::mandatory:
       return "others may be unable to read a file while it is locked, and so the record of its holder";
-    case core::Weakness::host_only:
+    case core::LockCaveat::host_only:
       return "locks keep out nobody on another host";
-    case core::Weakness::unsure:
+    case core::LockCaveat::unsure:
       return "locks may keep out only those who use the same mount";
   }
   return {};
@@ -26,19 +26,19 @@ std::string_view consequence_of(core::Weakness weakness) {
 
 }  // namespace
 
-std::string weakness_line(const core::FileSystem& file_system) {
-  const std::string_view consequence = consequence_of(file_system.weakness);
+std::string caveat_line(const core::FileSystem& file_system) {
+  const std::string_view consequence = consequence_of(file_system.caveat);
   if (consequence.empty()) return {};
   if (file_system.because.empty()) return fmt::format("on {}: {}", file_system.type, consequence);
   return fmt::format("on {} with {}: {}", file_system.type, file_system.because, consequence);
 }
 
-void note_weaknesses(const std::vector<core::HeldLock>& locks) {
+void note_caveats(const std::vector<core::HeldLock>& locks) {
   const std::vector<core::Mount> mounts = core::visible_mounts();
   for (const core::HeldLock& lock : locks) {
     const auto place = sys::place_of(lock.fd());
     const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
-    const std::string line = file_system ? weakness_line(*file_system) : std::string();
+    const std::string line = file_system ? caveat_line(*file_system) : std::string();
     if (!line.empty()) note(fmt::format("{}: {}", lock.path(), line));
   }
 }

@@ -11,18 +11,53 @@ namespace grex::cli {
 
 using std::chrono::steady_clock;
 
-Events::Events(std::optional<int> fd) : fd_(fd) {
-  // Else a daemon that the command leaves behind would keep the reader waiting.
+// One event, with what is known at that moment.
+struct Event {
+  std::string_view name;  // a literal
+  UtcTime time;
+  const std::vector<EventLock>& locks;
+  std::optional<std::chrono::milliseconds> waited = {};
+  std::optional<std::chrono::milliseconds> held = {};
+  std::optional<pid_t> pid = {};
+  std::optional<int> exit_code = {};
+  const Failure* error = nullptr;  // with "failed"
+  const Failure* busy = nullptr;   // with "waiting", what is in the way
+};
+
+namespace {
+
+std::string to_line(const Event& event) {
+  Json locks = Json::array();
+  for (const EventLock& lock : event.locks) {
+    locks.push_back(
+        {{"tier", core::name_of(lock.tier)}, {"path", or_null(lock.path)}, {"mode", sys::name_of(lock.mode)}});
+  }
+  Json document = {{"event", event.name}, {"time", format_utc(event.time)}, {"locks", std::move(locks)}};
+  if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
+  if (event.waited) document["waited_ms"] = event.waited->count();
+  if (event.pid) document["pid"] = *event.pid;
+  if (event.held) document["held_ms"] = event.held->count();
+  if (event.error != nullptr) document["error"] = to_json(*event.error);
+  if (event.error != nullptr) document["exit_code"] = event.error->exit_code;
+  if (event.exit_code) document["exit_code"] = *event.exit_code;
+  return cli::to_line(document);
+}
+
+}  // namespace
+
+void Events::open(std::optional<int> fd) {
+  fd_ = fd;
+  // Otherwise a daemon that the command leaves behind would keep the reader waiting.
   if (fd_ && *fd_ > STDERR_FILENO) sys::close_on_exec(*fd_);
 }
 
 void Events::about(const std::vector<core::Target>& wanted, sys::Mode mode) {
   locks_.clear();
   for (const core::Target& target : wanted) {
-    const bool is_permit = target.tier() == core::Tier::semaphore;
-    if (is_permit && target.names.empty()) continue;
+    const bool is_slot = target.tier() == core::Tier::semaphore;
+    if (is_slot && target.names.empty()) continue;
     locks_.push_back(
-        {target.tier(), is_permit ? std::string() : target.lock_path(0), is_permit ? sys::Mode::exclusive : mode});
+        {target.tier(), is_slot ? std::string() : target.lock_path(0), is_slot ? sys::Mode::exclusive : mode});
   }
 }
 
@@ -34,43 +69,40 @@ void Events::about(const std::vector<core::HeldLock>& held) {
 void Events::waiting(const Failure& busy) const {
   Event waiting = event("waiting");
   waiting.busy = &busy;
-  write(waiting, Patience::none);
+  write(waiting, Blocking::no);
 }
 
 void Events::acquired(std::chrono::milliseconds waited) {
   acquired_at_ = steady_clock::now();
   Event acquired = event("acquired");
   acquired.waited = waited;
-  write(acquired, Patience::none);
+  write(acquired, Blocking::no);
 }
 
 void Events::started(pid_t pid) const {
   Event started = event("started");
   started.pid = pid;
-  write(started, Patience::none);
+  write(started, Blocking::no);
 }
 
 void Events::released(int exit_code) const {
   Event released = event("released");
   released.held = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - acquired_at_);
   released.exit_code = exit_code;
-  write(released, Patience::waits);
+  write(released, Blocking::yes);
 }
 
-Outcome Events::ended(Outcome outcome) const {
-  if (outcome.failure) {
-    Event failed = event("failed");
-    failed.error = &*outcome.failure;
-    write(failed, Patience::waits);
-  }
-  return outcome;
+void Events::failed(const Failure& failure) const {
+  Event failed = event("failed");
+  failed.error = &failure;
+  write(failed, Blocking::yes);
 }
 
-Event Events::event(std::string name) const { return {std::move(name), core::utc_now(), locks_}; }
+Event Events::event(std::string_view name) const { return {name, utc_now(), locks_}; }
 
-void Events::write(const Event& event, Patience patience) const {
-  if (!fd_ || (patience == Patience::none && !sys::has_room(*fd_))) return;
-  (void)sys::write_all(*fd_, event_line(event), gives_up_writing_at());
+void Events::write(const Event& event, Blocking blocking) const {
+  if (!fd_ || (blocking == Blocking::no && !sys::has_room(*fd_))) return;
+  (void)sys::write_all(*fd_, to_line(event), write_stop());
 }
 
 }  // namespace grex::cli

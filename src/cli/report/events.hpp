@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/report/failure.hpp"
@@ -13,35 +14,26 @@
 
 namespace grex::cli {
 
+struct Event;
+
 /// A lock as an event names it.
 struct EventLock {
   core::Tier tier = core::Tier::per_pack;
-  std::string path;  ///< of the lock file; empty where it is not yet known which permit it will be
+  std::string path;  ///< of the lock file; empty while it is not known which slot it will be
   sys::Mode mode = sys::Mode::exclusive;
 };
 
-/// One event, with what is known at that moment.
-struct Event {
-  std::string name;
-  core::UtcTime time;
-  std::vector<EventLock> locks;
-  std::optional<std::chrono::milliseconds> waited = {};
-  std::optional<std::chrono::milliseconds> held = {};
-  std::optional<pid_t> pid = {};
-  std::optional<int> exit_code = {};
-  const Failure* error = nullptr;  ///< with "failed"; borrowed
-  const Failure* busy = nullptr;   ///< with "waiting", what stands in the way; borrowed
-};
-
-/// The events of --json-status-fd, each written as it happens. Without a
-/// descriptor nothing is. A reader who is gone misses them; that is all. While
-/// locks are held or waited for, an event for which a reader has left no room is
-/// dropped: nobody's lock hangs on it.
+/// The events of --json-status-fd, each written as it happens; none without a
+/// descriptor. A reader that is gone misses them, and that is all. While locks are
+/// held or waited for, an event is dropped if the reader has left no room for it: no
+/// lock depends on a reader.
 class Events {
  public:
-  /// `fd` is borrowed, and kept from the programs that are run (but for the
-  /// standard streams).
-  explicit Events(std::optional<int> fd);
+  Events() = default;
+
+  /// Begins to write to `fd`, which is borrowed, and kept from the programs that are
+  /// run unless it is a standard stream. nullopt: still none.
+  void open(std::optional<int> fd);
 
   /// The locks that the events are about: first as they are wanted, then as held.
   void about(const std::vector<core::Target>& wanted, sys::Mode mode);
@@ -54,13 +46,14 @@ class Events {
   void started(pid_t pid) const;
   void released(int exit_code) const;
 
-  /// The end of a command: tells why it failed, if it did. Hands it back.
-  [[nodiscard]] Outcome ended(Outcome outcome) const;
+  /// The last event of a command that failed; written around the dispatch, for all
+  /// commands.
+  void failed(const Failure& failure) const;
 
  private:
-  [[nodiscard]] Event event(std::string name) const;
-  enum class Patience { none, waits };
-  void write(const Event& event, Patience patience) const;
+  [[nodiscard]] Event event(std::string_view name) const;
+  enum class Blocking { no, yes };
+  void write(const Event& event, Blocking blocking) const;
 
   std::optional<int> fd_;
   std::vector<EventLock> locks_;

@@ -59,20 +59,6 @@ std::string hint_of(const Error& error) {
 
 }  // namespace
 
-Outcome failed(Failure failure) {
-  Outcome outcome;
-  outcome.exit_code = failure.exit_code;
-  outcome.failure = std::move(failure);
-  return outcome;
-}
-
-Outcome outcome_of(const sys::ChildEnd& end) {
-  Outcome outcome;
-  outcome.exit_code = end.killed ? exit_code::signal_base + end.status : end.status;
-  outcome.interrupted_by_user = end.from_terminal;
-  return outcome;
-}
-
 Failure failure_from(const Error& error) {
   Failure failure;
   failure.kind = error.kind;

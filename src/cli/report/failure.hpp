@@ -4,41 +4,37 @@
 #include <string>
 #include <vector>
 
-#include "base/error.hpp"
+#include "base/result.hpp"
 #include "core/inspect/inspect.hpp"
 #include "core/lock/tier_stack.hpp"
-#include "sys/process/child.hpp"
 
 namespace grex::cli {
 
-/// Why a command did not do what it was asked to, ready to be told.
+/// Why a command did not do what it was asked to, ready to be printed.
 struct Failure {
   ErrorKind kind = ErrorKind::internal;
   std::string what;  ///< a few words: "busy", "not found"
   std::string path;
   std::string why;
-  std::string hint = {};  ///< what to do about it, where that helps
+  std::string hint = {};  ///< what to do about it, if that helps
   int err = 0;            ///< errno, or 0
   int exit_code = 0;
   std::optional<core::Tier> tier = {};
-  std::vector<core::Party> holders = {};          ///< with busy and timeout
-  std::optional<core::StackEntry> ancestor = {};  ///< whose lock stands in the way
-  bool told = true;                               ///< false: -q keeps it to the exit code
+  std::vector<core::LockProcess> holders = {};    ///< with busy and timeout
+  std::optional<core::StackEntry> ancestor = {};  ///< the one whose lock is in the way
+  bool is_printed = true;                         ///< false: -q leaves only the exit status
+  bool interrupted_by_user = false;               ///< see ExitStatus
 };
 
-/// How a command ended.
-struct Outcome {
-  int exit_code = 0;
-  std::optional<Failure> failure = {};
-  /// The user's Ctrl-C ended it. To the shell we too must have died of it, or
-  /// the loop or the script that called us would go on.
+/// How a command ended that did what it was asked to.
+struct ExitStatus {
+  int code = 0;
+  /// The user's Ctrl-C ended it. The shell must see that this process died of it too,
+  /// or the loop or script that called it would go on.
   bool interrupted_by_user = false;
 };
 
-Outcome failed(Failure failure);
-
-/// That of whoever ends as a child of its did.
-Outcome outcome_of(const sys::ChildEnd& end);
+using Outcome = Result<ExitStatus, Failure>;
 
 /// The prose of an error that the system made.
 Failure failure_from(const Error& error);

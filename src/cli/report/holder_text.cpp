@@ -10,7 +10,7 @@
 namespace grex::cli {
 namespace {
 
-using core::Party;
+using core::LockProcess;
 
 // A line is for the eye; --json has the whole command.
 std::string shortened(std::string text) {
@@ -18,56 +18,56 @@ std::string shortened(std::string text) {
   return cut_to(std::move(text), longest);
 }
 
-// A number on another host, or in a container that is called otherwise, means
-// somebody else here.
-std::string pid_text(const Party& party) {
-  std::string text = party.pid ? fmt::format("pid {}", *party.pid) : "a process";
-  if (!party.host.empty() && party.host != sys::host_name()) text += " on " + printable(party.host);
+// On another host, or in a container with another host name, the number means another
+// process than here.
+std::string pid_text(const LockProcess& process) {
+  std::string text = process.pid ? fmt::format("pid {}", *process.pid) : "a process";
+  if (!process.host.empty() && process.host != sys::host_name()) text += " on " + printable(process.host);
   return text;
 }
 
-// Whom to go and see about a lock: who took it, if that process is still
-// there; else whoever inherited it.
-const Party& spokesman(const std::vector<Party>& holders) {
-  const auto alive =
-      std::find_if(holders.begin(), holders.end(), [](const Party& party) { return party.alive.value_or(false); });
+// The process to ask about a lock: the one that took it if it is still there, or else
+// one that inherited it.
+const LockProcess& contact(const std::vector<LockProcess>& holders) {
+  const auto alive = std::find_if(holders.begin(), holders.end(),
+                                  [](const LockProcess& process) { return process.alive.value_or(false); });
   return alive != holders.end() ? *alive : holders.front();
 }
 
-std::string party_text(const Party& party, core::UtcTime now, Detail detail) {
-  std::string text = pid_text(party);
-  if (party.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*party.user));
-  if (party.alive == false) text += " (gone)";
-  if (party.since) text += " for " + core::to_text(now - *party.since);
-  if (party.since && detail == Detail::all) text += " since " + core::to_text(*party.since);
-  const bool has_note = party.note && !party.note->empty();
-  if (has_note || !party.command.empty()) text += ":";
+std::string process_text(const LockProcess& process, UtcTime now, Detail detail) {
+  std::string text = pid_text(process);
+  if (process.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*process.user));
+  if (process.alive == false) text += " (gone)";
+  if (process.since) text += " for " + format_duration(now - *process.since);
+  if (process.since && detail == Detail::all) text += " since " + format_utc(*process.since);
+  const bool has_note = process.note && !process.note->empty();
+  if (has_note || !process.command.empty()) text += ":";
   // Before the command, whose end may have to be cut.
-  if (has_note) text += fmt::format(" [{}]", printable(*party.note));
-  if (!party.command.empty()) text += " " + shortened(shell_line(party.command));
+  if (has_note) text += fmt::format(" [{}]", printable(*process.note));
+  if (!process.command.empty()) text += " " + shortened(shell_line(process.command));
   return text;
 }
 
-// What the record says of the lock, wherever it is: its writer may be gone
+// What the record says of the lock, whichever process has it: its writer may be gone
 // while its command still holds the lock.
-std::string what_is_known(const std::vector<Party>& holders, core::UtcTime now, Detail detail) {
-  const Party& speaker = spokesman(holders);
-  const Party& first = holders.front();
-  std::string text = party_text(speaker, now, detail);
-  if (&speaker == &first || first.role != core::Role::acquirer) return text;
-  Party taker = first;
-  if (taker.command == speaker.command) taker.command.clear();
-  return text + ", from " + party_text(taker, now, detail);
+std::string known_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
+  const LockProcess& asked = contact(holders);
+  const LockProcess& first = holders.front();
+  std::string text = process_text(asked, now, detail);
+  if (&asked == &first || first.role != core::Role::acquirer) return text;
+  LockProcess acquirer = first;
+  if (acquirer.command == asked.command) acquirer.command.clear();
+  return text + ", from " + process_text(acquirer, now, detail);
 }
 
 }  // namespace
 
-std::string holder_line(const std::vector<Party>& holders, core::UtcTime now, Detail detail) {
+std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
   if (holders.empty()) return "held by a process that can't be seen from here";
-  std::string text = (detail == Detail::brief ? "" : "held by ") + what_is_known(holders, now, detail);
-  const auto takers = std::count_if(holders.begin(), holders.end(),
-                                    [](const Party& party) { return party.role == core::Role::acquirer; });
-  if (takers > 1) text += fmt::format(", and {} more", takers - 1);
+  std::string text = (detail == Detail::brief ? "" : "held by ") + known_text(holders, now, detail);
+  const auto acquirers = std::count_if(holders.begin(), holders.end(),
+                                       [](const LockProcess& process) { return process.role == core::Role::acquirer; });
+  if (acquirers > 1) text += fmt::format(", and {} more", acquirers - 1);
   return text;
 }
 

@@ -3,16 +3,17 @@
 #include <string>
 #include <vector>
 
+#include "base/time_text.hpp"
 #include "core/inspect/inspect.hpp"
 
 namespace grex::cli {
 
-/// How much a line tells of a holder: all; all but the date since when; or just
-/// what fits where there is little room.
+/// How much a line says of a holder: all; all but the date since when; or only what
+/// fits if there is little room.
 enum class Detail { all, no_date, brief };
 
-/// Who holds a lock, since when, running what, with its note: one line, without
-/// the newline. Says so where that can't be known.
-std::string holder_line(const std::vector<core::Party>& holders, core::UtcTime now, Detail detail = Detail::all);
+/// The process that holds a lock, since when, its command and its note: one line,
+/// without the newline. Says so if that can't be known.
+std::string holder_line(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
 
 }  // namespace grex::cli

@@ -1,48 +1,43 @@
 #pragma once
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "cli/commands/status_report.hpp"
-#include "cli/report/events.hpp"
+#include "base/time_text.hpp"
 #include "cli/report/failure.hpp"
-#include "cli/report/lock_failure.hpp"
-#include "core/inspect/liveness.hpp"
+#include "core/inspect/inspect.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::cli {
 
-/// The documents of --json: one line each, newline included. Bytes that are not
-/// UTF-8 become U+FFFD, since JSON can't hold them.
+/// What the documents of --json and the events are made of. Keys keep their order.
+using Json = nlohmann::ordered_json;
 
-/// `verb` may be empty: none was named.
-std::string error_document(const std::string& verb, const Failure& failure);
+/// The start of a command's document: its verb, and the version of its format.
+Json document_of(std::string_view verb);
 
-/// One line of --json-status-fd.
-std::string event_line(const Event& event);
+/// One line, newline included. Bytes that are not UTF-8 become U+FFFD, since JSON
+/// can't hold them.
+std::string to_line(const Json& document);
 
-/// `hold`, once it holds, and `fd`: which locks, as the stack has them.
-std::string held_document(const std::string& verb, const std::vector<core::HeldLock>& locks);
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+Json or_null(const std::string& text);
+Json to_json(std::optional<sys::Mode> mode);
 
-/// `release`: the process that has ended.
-std::string release_document(const LockName& lock, pid_t pid);
+/// Holders or waiters; `now` is when they were looked at.
+Json to_json(const std::vector<core::LockProcess>& processes, UtcTime now);
 
-/// `wait`: how long it took.
-std::string wait_document(std::chrono::milliseconds waited);
+/// What `error` is in a document or an event.
+Json to_json(const Failure& failure);
 
-std::string status_document(const StatusReport& report);
-
-/// The answer of a probe that would be let through: the lock is free, or, with
-/// --reentrant, held by an ancestor.
-std::string probe_document(const LockName& lock, const std::string& path, core::LockState state, sys::Mode mode);
-
-std::string stack_document(const std::vector<core::VerifiedEntry>& stack);
-
-/// One row of the table of tiers.
-struct TierRow {
-  core::Tier tier = core::Tier::per_pack;
-  std::string given;  ///< what PATH is at this tier
-  /// For each layout, the lock files, or their pattern.
-  std::vector<std::vector<std::string>> files;
-};
-std::string tiers_document(const std::string& target, const std::vector<TierRow>& rows);
+/// The whole document of a command that failed; `verb` may be empty: none was named.
+std::string error_document(std::string_view verb, const Failure& failure);
 
 }  // namespace grex::cli

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/exit_code.hpp"
 #include "cli/report/holder_text.hpp"
 
 namespace grex::cli {
@@ -35,20 +34,21 @@ Failure stack_failure() {
   return failure;
 }
 
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, const LockOptions& options) {
+Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant wanted,
+                        const BusyReport& busy) {
   Failure failure;
   failure.kind = ErrorKind::reentry;
   failure.what = "busy";
   failure.path = ancestor.path;
   failure.why = fmt::format("already held by ancestor {}", ancestor.pid);
-  const bool upgrade = options.reentrant == core::Reentrant::yes;
+  const bool upgrade = wanted == core::Reentrant::yes;
   failure.hint = upgrade ? "the ancestor only shares it: take it exclusively there"
                          : "--reentrant goes on under the ancestor's lock";
   if (upgrade) failure.why += ", shared";
-  failure.exit_code = options.conflict_exit_code.value_or(exit_code::busy);
+  failure.exit_code = busy.exit_code;
   failure.tier = lock.tier;
   failure.ancestor = ancestor;
-  failure.told = options.verbosity != Verbosity::quiet;
+  failure.is_printed = busy.is_printed;
   return failure;
 }
 
@@ -65,39 +65,38 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor) {
   return failure;
 }
 
-Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options) {
+Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signal, const BusyReport& busy) {
   Failure failure;
   failure.kind = ErrorKind::cancelled;
   failure.what = "cancelled";
   failure.path = lock.path;
-  const char* const name = ::sigabbrev_np(end.signal);
+  const char* const name = ::sigabbrev_np(signal.number);
   failure.why = fmt::format("SIG{} ended the wait", name != nullptr ? name : "?");
-  failure.exit_code = exit_code::signal_base + end.signal;
+  failure.exit_code = exit_code::signal_base + signal.number;
   failure.tier = lock.tier;
-  failure.told = options.verbosity != Verbosity::quiet;
-  Outcome outcome = failed(std::move(failure));
-  outcome.interrupted_by_user = end.from_terminal && end.signal == SIGINT;
-  return outcome;
+  failure.is_printed = busy.is_printed;
+  failure.interrupted_by_user = signal.from_terminal && signal.number == SIGINT;
+  return failure;
 }
 
-Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers, const core::GivesUp& gives_up) {
+Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
+                     Audience audience, const core::StopToken& should_stop) {
   Failure failure;
   failure.kind = ErrorKind::busy;
   failure.what = "busy";
   failure.path = lock.path;
-  failure.exit_code = options.conflict_exit_code.value_or(exit_code::busy);
+  failure.exit_code = busy.exit_code;
   failure.tier = lock.tier;
-  failure.told = options.verbosity != Verbosity::quiet;
-  if (!failure.told && readers == HoldersFor::people) return failure;
+  failure.is_printed = busy.is_printed;
+  if (audience == Audience::none) return failure;
   bool still_held = false;
   using Extent = core::HolderSearch::Extent;
-  const auto extent = readers == HoldersFor::people ? Extent::takers : Extent::everyone;
-  for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, gives_up})) {
+  const auto extent = audience == Audience::people ? Extent::acquirers : Extent::everyone;
+  for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, should_stop})) {
     still_held = still_held || report.state == core::LockState::held;
-    for (core::Party& holder : report.holders) failure.holders.push_back(std::move(holder));
+    for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
   }
-  failure.why = still_held ? holder_line(failure.holders, core::utc_now()) : "held a moment ago";
+  failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
   if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
   return failure;
 }
@@ -108,7 +107,7 @@ std::chrono::milliseconds since(std::chrono::steady_clock::time_point start) {
 
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited) {
   busy.kind = ErrorKind::timeout;
-  busy.what = fmt::format("timed out after {}", core::to_text(waited));
+  busy.what = fmt::format("timed out after {}", format_duration(waited));
   return busy;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/args/options.hpp"
+#include "base/exit_code.hpp"
 #include "cli/report/failure.hpp"
 #include "core/inspect/inspect.hpp"
 #include "core/lock/held_lock.hpp"
@@ -15,40 +15,49 @@
 
 namespace grex::cli {
 
-/// GREX_LOCK_STACK is not what grex-lock writes.
-Failure stack_failure();
-
-/// A lock as messages name it: what it is, and its path.
+/// A lock as messages name it.
 struct LockName {
   core::Tier tier = core::Tier::per_pack;
-  std::string path;         ///< of its file; at tier semaphore the first permit's
+  std::string path;         ///< of its file; at tier semaphore the first slot's
   std::string target = {};  ///< canonical path of what it guards; empty if that is not known
 };
 LockName name_of(const core::Target& target);
 LockName name_of(const core::HeldLock& lock);
 
-/// An ancestor holds this very lock.
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, const LockOptions& options);
+/// What the user chose to get for a lock that can't be had.
+struct BusyReport {
+  int exit_code = exit_code::busy;  ///< -E
+  bool is_printed = true;           ///< false with -q
+};
 
-/// An ancestor holds a lock that has to be taken after this one.
+/// The processes that hold a busy lock are named for this audience.
+enum class Audience {
+  none,      ///< no process is looked for
+  people,    ///< the process that took it
+  programs,  ///< all that have it open, for which all of /proc is read
+};
+
+/// GREX_LOCK_STACK is not what grex-lock writes.
+Failure stack_failure();
+
+/// An ancestor holds this very lock; `wanted` is what --reentrant says.
+Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant wanted,
+                        const BusyReport& busy);
+
+/// An ancestor holds a lock that must be taken after this one.
 Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
 
 /// A signal ended the wait.
-Outcome cancelled(const LockName& lock, const sys::WaitEnd& end, const LockOptions& options);
+Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signal, const BusyReport& busy);
 
-/// Whether anyone reads who holds a busy lock, beside whom the options tell of.
-enum class HoldersFor { people, programs };
+/// Another process has the lock; `files` are all its lock files.
+Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
+                     Audience audience, const core::StopToken& should_stop = core::never_stop);
 
-/// Somebody has the lock; `files` are all its lock files. Programs are told of all
-/// who have it, for which all of /proc is read; people, of whoever took it; and
-/// where -q keeps it from people, nobody is looked for.
-Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const LockOptions& options,
-                     HoldersFor readers, const core::GivesUp& gives_up = core::never);
+/// Makes such a Failure, unless it is asked to stop.
+using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;
 
-/// Finds out who stands in the way.
-using FindBusy = std::function<Failure(const core::GivesUp& gives_up)>;
-
-/// How long ago that was.
+/// The time that has passed since then.
 std::chrono::milliseconds since(std::chrono::steady_clock::time_point start);
 
 /// A wait that ended, `waited` after it began, with the lock still busy.

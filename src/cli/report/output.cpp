@@ -11,48 +11,48 @@
 namespace grex::cli {
 namespace {
 
-int unless = -1;  // see give_up_writing_at
+int stop_fd = -1;  // see set_write_stop
 
-bool is_obedient(int terminal) {
+bool supports_ansi(int terminal) {
   const char* const term = ::getenv("TERM");
-  const bool obeys = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-  return obeys && sys::is_terminal(terminal);
+  const bool has_escapes = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  return has_escapes && sys::is_terminal(terminal);
 }
 
 }  // namespace
 
-void give_up_writing_at(int fd) { unless = fd; }
+void set_write_stop(int fd) { stop_fd = fd; }
 
-int gives_up_writing_at() { return unless; }
+int write_stop() { return stop_fd; }
 
 Outcome print(std::string_view text) {
-  const auto written = sys::write_all(STDOUT_FILENO, text, unless);
-  return written ? Outcome{} : failed(failure_from(at_path(written.error(), "standard output")));
+  const auto written = sys::write_all(STDOUT_FILENO, text, stop_fd);
+  if (!written) return failure_from(at_path(written.error(), "standard output"));
+  return ExitStatus{};
 }
 
 void note(std::string_view text) {
-  (void)sys::write_all(STDERR_FILENO, "grex-lock: " + printable(text) + "\n", unless);
+  (void)sys::write_all(STDERR_FILENO, "grex-lock: " + printable(text) + "\n", stop_fd);
 }
 
-int report(const Failure& failure, const Invocation& invocation) {
-  if (!invocation.json) {
-    if (failure.told) (void)sys::write_all(STDERR_FILENO, to_text(failure), unless);
-    return failure.exit_code;
-  }
-  const std::string document = error_document(invocation.verb, failure);
-  if (invocation.verb == "run" || invocation.verb == "hold") {
-    (void)sys::write_all(STDERR_FILENO, document, unless);
+int report(const Failure& failure) {
+  if (failure.is_printed) (void)sys::write_all(STDERR_FILENO, to_text(failure), stop_fd);
+  return failure.exit_code;
+}
+
+int report_json(const Failure& failure, std::string_view verb, Stream stream) {
+  const std::string document = error_document(verb, failure);
+  if (stream == Stream::err) {
+    (void)sys::write_all(STDERR_FILENO, document, stop_fd);
     return failure.exit_code;
   }
   const Outcome printed = print(document);
-  if (!printed.failure) return failure.exit_code;
-  (void)sys::write_all(STDERR_FILENO, to_text(*printed.failure), unless);
-  return printed.exit_code;
+  return printed ? failure.exit_code : report(printed.error());
 }
 
-bool can_redraw_on_stderr() { return is_obedient(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO); }
+bool can_redraw_on_stderr() { return supports_ansi(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO); }
 
-bool is_screen() { return is_obedient(STDOUT_FILENO); }
+bool is_screen() { return supports_ansi(STDOUT_FILENO); }
 
 bool use_color(Color wanted) {
   if (wanted != Color::when_terminal) return wanted == Color::always;

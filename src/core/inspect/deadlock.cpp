@@ -57,7 +57,7 @@ enum class Needs { any_lock, every_lock };
 // Takes those from `left` who do not have, at any of their locks (or at every one)
 // on the `near` side, a process that is left on the `far` side; again and again,
 // since each that is taken may be what kept another.
-void trim(Flags& left, const Edges& near, const Edges& far, Needs needs) {
+void prune(Flags& left, const Edges& near, const Edges& far, Needs needs) {
   std::vector<Index> others(far.of_lock.size());  // at each lock, those that are left
   for (Index lock = 0; lock < others.size(); ++lock) {
     const auto& processes = far.of_lock[lock];
@@ -96,7 +96,7 @@ using Steps = std::vector<std::optional<Step>>;
 
 // The shortest ways from one process over locks to all others that are allowed,
 // and back to itself.
-Steps ways_from(Index start, const Edges& out, const Edges& in, const Flags& allowed) {
+Steps shortest_paths(Index start, const Edges& out, const Edges& in, const Flags& allowed) {
   Steps steps(allowed.size());
   Flags passed(out.of_lock.size());
   Indices next = {start};
@@ -114,16 +114,16 @@ Steps ways_from(Index start, const Edges& out, const Edges& in, const Flags& all
   return steps;
 }
 
-Circle circle_back_to(Index start, const Steps& steps, const Graph& graph) {
-  Circle circle;
+Cycle cycle_through(Index start, const Steps& steps, const Graph& graph) {
+  Cycle cycle;
   Index at = start;
   do {
     const Step& step = steps[at].value();
-    circle.push_back({graph.processes[step.from]->pid, graph.locks[step.lock]});
+    cycle.push_back({graph.processes[step.from]->pid, graph.locks[step.lock]});
     at = step.from;
   } while (at != start);
-  std::reverse(circle.begin(), circle.end());
-  return circle;
+  std::reverse(cycle.begin(), cycle.end());
+  return cycle;
 }
 
 }  // namespace
@@ -131,23 +131,23 @@ Circle circle_back_to(Index start, const Steps& steps, const Graph& graph) {
 std::vector<Deadlock> find_deadlocks(const std::vector<WaitingProcess>& processes) {
   const Graph graph(processes);
   Flags stuck(processes.size(), true);
-  trim(stuck, graph.waits, graph.holds, Needs::every_lock);
-  // Those for whom nobody waits are in no circle.
+  prune(stuck, graph.waits, graph.holds, Needs::every_lock);
+  // Those for whom nobody waits are in no cycle.
   Flags left = stuck;
-  trim(left, graph.holds, graph.waits, Needs::any_lock);
+  prune(left, graph.holds, graph.waits, Needs::any_lock);
 
   std::vector<Deadlock> deadlocks;
   for (Index start = 0; start < left.size(); ++start) {
     if (!left[start]) continue;
-    const Steps ahead = ways_from(start, graph.waits, graph.holds, stuck);
+    const Steps ahead = shortest_paths(start, graph.waits, graph.holds, stuck);
     left[start] = false;
     if (!ahead[start]) continue;
-    Deadlock& deadlock = deadlocks.emplace_back(Deadlock{circle_back_to(start, ahead, graph), {}});
-    const Steps behind = ways_from(start, graph.holds, graph.waits, stuck);
+    Deadlock& deadlock = deadlocks.emplace_back(Deadlock{cycle_through(start, ahead, graph), {}});
+    const Steps behind = shortest_paths(start, graph.holds, graph.waits, stuck);
     for (Index process = 0; process < behind.size(); ++process) {
       if (!behind[process]) continue;
       deadlock.stuck.push_back(graph.processes[process]->pid);
-      if (ahead[process]) left[process] = false;  // in a circle with it
+      if (ahead[process]) left[process] = false;  // in a cycle with it
     }
   }
   return deadlocks;

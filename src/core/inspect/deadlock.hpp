@@ -16,17 +16,17 @@ struct WaitingProcess {
   std::vector<sys::FileId> holds;
 };
 
-/// A process in a circle waits for a lock that the next one holds; the last, for
+/// A process in a cycle waits for a lock that the next one holds; the last, for
 /// one of the first's.
 struct Link {
   pid_t pid = 0;
   sys::FileId lock;
   auto operator<=>(const Link&) const = default;
 };
-using Circle = std::vector<Link>;
+using Cycle = std::vector<Link>;
 
 struct Deadlock {
-  Circle circle;             ///< the shortest through the process of the lowest number
+  Cycle cycle;               ///< the shortest through the process of the lowest number
   std::vector<pid_t> stuck;  ///< all who wait, in the end, for one in it; ascending
 };
 

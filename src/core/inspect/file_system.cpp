@@ -39,42 +39,42 @@ bool keeps_locks_here(std::string_view type) {
 struct Rule {
   std::string_view type;  // "fuse.sshfs" is a "fuse" too
   std::string_view option;
-  Weakness weakness;
+  LockCaveat caveat;
 };
 
 // The first that applies is meant.
 constexpr std::array rules = {
     // A byte-range lock on the server, since Linux 2.6.12; `nolock` shows as
     // local_lock=all (flock(2), nfs(5); fs/nfs/super.c, nfs_show_mount_options).
-    Rule{"nfs", "local_lock=all", Weakness::host_only},
-    Rule{"nfs", "local_lock=flock", Weakness::host_only},
-    Rule{"nfs", "", Weakness::remote},
-    Rule{"nfs4", "local_lock=all", Weakness::host_only},
-    Rule{"nfs4", "local_lock=flock", Weakness::host_only},
-    Rule{"nfs4", "", Weakness::remote},
+    Rule{"nfs", "local_lock=all", LockCaveat::host_only},
+    Rule{"nfs", "local_lock=flock", LockCaveat::host_only},
+    Rule{"nfs", "", LockCaveat::remote},
+    Rule{"nfs4", "local_lock=all", LockCaveat::host_only},
+    Rule{"nfs4", "local_lock=flock", LockCaveat::host_only},
+    Rule{"nfs4", "", LockCaveat::remote},
     // A mandatory byte-range lock on the server, since Linux 5.5 (flock(2); fs/smb/client/cifsfs.c,
     // cifs_file_nobrl_ops).
-    Rule{"cifs", "nobrl", Weakness::host_only},
-    Rule{"cifs", "", Weakness::mandatory},
-    Rule{"smb3", "nobrl", Weakness::host_only},
-    Rule{"smb3", "", Weakness::mandatory},
+    Rule{"cifs", "nobrl", LockCaveat::host_only},
+    Rule{"cifs", "", LockCaveat::mandatory},
+    Rule{"smb3", "nobrl", LockCaveat::host_only},
+    Rule{"smb3", "", LockCaveat::mandatory},
     // fs/ceph/locks.c, ceph_flock; mount.lustre(8); fs/afs/flock.c, where OpenAFS does the same.
-    Rule{"ceph", "", Weakness::remote},
-    Rule{"lustre", "localflock", Weakness::host_only},
-    Rule{"lustre", "", Weakness::remote},
-    Rule{"afs", "flock=local", Weakness::host_only},
-    Rule{"afs", "", Weakness::remote},
+    Rule{"ceph", "", LockCaveat::remote},
+    Rule{"lustre", "localflock", LockCaveat::host_only},
+    Rule{"lustre", "", LockCaveat::remote},
+    Rule{"afs", "flock=local", LockCaveat::host_only},
+    Rule{"afs", "", LockCaveat::remote},
     // Else the cluster's members keep it together (gfs2(5); fs/ocfs2/locks.c, ocfs2_flock).
-    Rule{"gfs2", "localflocks", Weakness::host_only},
-    Rule{"ocfs2", "localflocks", Weakness::host_only},
+    Rule{"gfs2", "localflocks", LockCaveat::host_only},
+    Rule{"ocfs2", "localflocks", LockCaveat::host_only},
     // Kept by the kernel of the guest alone (fs/vboxsf/file.c has no flock).
-    Rule{"vboxsf", "", Weakness::host_only},
+    Rule{"vboxsf", "", LockCaveat::host_only},
     // In this kernel, for this mount, unless the daemon asks to be asked (fs/fuse/file.c,
     // fuse_file_flock): virtiofsd does not by default.
-    Rule{"fuse", "", Weakness::unsure},
-    Rule{"virtiofs", "", Weakness::unsure},
+    Rule{"fuse", "", LockCaveat::unsure},
+    Rule{"virtiofs", "", LockCaveat::unsure},
     // In this kernel, and then whatever the server answers (fs/9p/vfs_file.c, v9fs_file_do_lock).
-    Rule{"9p", "", Weakness::unsure},
+    Rule{"9p", "", LockCaveat::unsure},
 };
 
 bool has_option(std::string_view options, std::string_view wanted) {
@@ -113,9 +113,9 @@ std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts) {
   return devices;
 }
 
-std::string_view name_of(Weakness weakness) {
+std::string_view name_of(LockCaveat caveat) {
   constexpr std::array<std::string_view, 5> names = {"none", "remote", "mandatory", "host-only", "unsure"};
-  return names.at(static_cast<std::size_t>(weakness));
+  return names.at(static_cast<std::size_t>(caveat));
 }
 
 FileSystem file_system_of(const Mount& mount) {
@@ -125,7 +125,7 @@ FileSystem file_system_of(const Mount& mount) {
     return candidate.type == type && has_option(mount.options, candidate.option);
   });
   if (rule == rules.end()) return {mount.type};
-  return {mount.type, rule->weakness, rule->option};
+  return {mount.type, rule->caveat, rule->option};
 }
 
 std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts) {

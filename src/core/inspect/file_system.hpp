@@ -34,19 +34,19 @@ std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts);
 
 /// In what a lock is worth less than on a disk of this machine.
-enum class Weakness {
+enum class LockCaveat {
   none,       ///< in nothing that is known
   remote,     ///< a server keeps it, and may lose it
   mandatory,  ///< it also keeps others from reading the file
   host_only,  ///< others reach the file from elsewhere, and are not kept out
   unsure,     ///< the same may be so: it is up to whoever serves the files
 };
-std::string_view name_of(Weakness weakness);
+std::string_view name_of(LockCaveat caveat);
 
 /// Where a lock file lies, and what that means for the lock.
 struct FileSystem {
   std::string type;  ///< as in Mount
-  Weakness weakness = Weakness::none;
+  LockCaveat caveat = LockCaveat::none;
   std::string_view because = {};  ///< the mount option that makes it so, a literal; empty if none does
 };
 FileSystem file_system_of(const Mount& mount);

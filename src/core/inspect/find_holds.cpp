@@ -9,8 +9,9 @@
 namespace grex::core {
 namespace {
 
-bool claims_to_hold(const Party& party) {
-  return party.role == Role::acquirer && party.pid && party.alive == true && party.verb == "hold" && party.identity;
+bool claims_to_hold(const LockProcess& process) {
+  return process.role == Role::acquirer && process.pid && process.alive == true && process.verb == "hold" &&
+         process.identity;
 }
 
 // Whether the process that was opened is the one that wrote the record. /proc may
@@ -19,10 +20,10 @@ bool claims_to_hold(const Party& party) {
 // its record: nobody who got its number later has its start time too.
 bool is_writer(const ProcessIdentity& writer, pid_t pid, int pidfd) {
   const auto opened =
-      parse_opened_pid(sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));
+      sys::parse_opened_pid(sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));
   const auto stat = sys::process_file(pid, "stat");
-  return opened == pid && stat && parse_start_time(*stat) == writer.start_time && writer.boot_id == sys::boot_id() &&
-         !has_ended(*stat);
+  return opened == pid && stat && sys::parse_start_time(*stat) == writer.start_time &&
+         writer.boot_id == sys::boot_id() && !sys::has_ended(*stat);
 }
 
 }  // namespace
@@ -30,11 +31,11 @@ bool is_writer(const ProcessIdentity& writer, pid_t pid, int pidfd) {
 std::vector<Hold> find_holds(const FileReport& report) {
   std::vector<Hold> holds;
   if (report.record != RecordState::valid) return holds;
-  for (const Party& party : report.holders) {
-    if (!claims_to_hold(party)) continue;
-    auto process = sys::open_process(*party.pid);
-    if (process && is_writer(*party.identity, *party.pid, process->get())) {
-      holds.push_back({*party.pid, std::move(*process)});
+  for (const LockProcess& process : report.holders) {
+    if (!claims_to_hold(process)) continue;
+    auto pidfd = sys::open_process(*process.pid);
+    if (pidfd && is_writer(*process.identity, *process.pid, pidfd->get())) {
+      holds.push_back({*process.pid, std::move(*pidfd)});
     }
   }
   return holds;

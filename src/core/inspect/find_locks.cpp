@@ -55,7 +55,7 @@ Result<std::vector<Target>> find_targets(const std::string& path, const Layouts&
       }
     }
   }
-  put_in_order(targets);
+  sort_and_dedupe(targets);
   return targets;
 }
 
@@ -77,7 +77,7 @@ bool comes_before(const PlacedFile& a, const PlacedFile& b) {
 }
 
 // Files of one lock become that lock.
-std::vector<FoundLock> gathered(std::vector<PlacedFile> files) {
+std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
   std::sort(files.begin(), files.end(), comes_before);
   std::vector<FoundLock> locks;
   const PlacedFile* last = nullptr;
@@ -149,11 +149,11 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
       .on_unreadable = observer.on_unreadable,
   };
   if (auto walked = sys::walk_tree(top->path, visitor); !walked) return walked.error();
-  return gathered(std::move(files));
+  return grouped(std::move(files));
 }
 
 LocksInUse locks_in_use() {
-  const KernelView before = KernelView::take_steady();
+  const KernelView before = KernelView::take_stable();
   std::map<sys::FileId, std::string> names;  // one a file, whatever it is called elsewhere
   std::set<std::uint64_t> seen_inodes;
   bool saw_every_process = true;
@@ -172,9 +172,9 @@ LocksInUse locks_in_use() {
   std::vector<PlacedFile> files;
   files.reserve(names.size());
   for (const auto& [id, name] : names) files.push_back({*lock_place_of(name), name});
-  const KernelView now = KernelView::take_steady();
-  const bool is_torn = before.is_torn() || now.is_torn();
-  return {gathered(std::move(files)), count_unnamed(before, now, seen_inodes), is_torn && !saw_every_process,
+  const KernelView now = KernelView::take_stable();
+  const bool is_inconsistent = before.is_inconsistent() || now.is_inconsistent();
+  return {grouped(std::move(files)), count_unnamed(before, now, seen_inodes), is_inconsistent && !saw_every_process,
           !now.sees_every_process()};
 }
 

@@ -12,7 +12,7 @@ namespace grex::core {
 
 /// One lock file while its report is being made: what the kernel, the processes
 /// and the file itself have said of it so far.
-struct Subject {
+struct InspectedFile {
   std::string path;
   sys::FileId file;
   std::vector<KernelLock> locks;             ///< holders and waiters
@@ -23,13 +23,13 @@ struct Subject {
 };
 
 /// A process that waits for a lock.
-Party waiting_party(pid_t pid);
+LockProcess waiting_process(pid_t pid);
 
 /// Fills in the names of their users, as far as /etc/passwd has them.
-void name_users(const std::vector<Party*>& parties);
+void fill_in_user_names(const std::vector<LockProcess*>& processes);
 
 /// Tells who holds a lock that is held, and who waits for it: fills in holders,
 /// waiters, and whether the record is that holder's. `self` is this process.
-void name_parties(Subject& subject, const ProcessIdentity& self);
+void fill_in_processes(InspectedFile& inspected, const ProcessIdentity& self);
 
 }  // namespace grex::core

@@ -30,84 +30,85 @@ FileReport tried(const std::string& path) {
   return report;
 }
 
-void read_record(Subject& subject) {
-  auto file = sys::open_lock_file(subject.path, sys::OpenFor::reading);
+void read_record(InspectedFile& inspected) {
+  auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
   if (!file) return;
   const auto text = sys::read_start(file->fd.get(), record_limit + 1);
   if (!text || text->empty()) return;
-  subject.report.record = RecordState::stale;
-  subject.record = parse_record(*text);
+  inspected.report.record = RecordState::stale;
+  inspected.record = parse_record(*text);
 }
 
-void look_at_lock(Subject& subject, const KernelView& view) {
-  subject.locks = view.on(subject.file);
-  const auto holder = std::find_if(subject.locks.begin(), subject.locks.end(), is_holder);
-  if (holder != subject.locks.end()) {
-    subject.report.state = LockState::held;
-    subject.report.mode = holder->mode;
-    subject.report.evidence = Evidence::kernel;
-  } else if (view.is_complete_for(subject.file)) {
-    subject.report.state = LockState::free;
-    subject.report.evidence = Evidence::kernel;
+void look_at_lock(InspectedFile& inspected, const KernelView& view) {
+  inspected.locks = view.on(inspected.file);
+  const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
+  if (holder != inspected.locks.end()) {
+    inspected.report.state = LockState::held;
+    inspected.report.mode = holder->mode;
+    inspected.report.evidence = Evidence::kernel;
+  } else if (view.is_complete_for(inspected.file)) {
+    inspected.report.state = LockState::free;
+    inspected.report.evidence = Evidence::kernel;
   } else {
-    subject.report = tried(subject.path);
+    inspected.report = tried(inspected.path);
   }
 }
 
-void look_at_file(Subject& subject, const KernelView& view, const std::vector<Mount>& mounts) {
-  const auto status = sys::status_of(subject.path);
+void look_at_file(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts) {
+  const auto status = sys::status_of(inspected.path);
   if (!status) return;
-  if (status->type == sys::FileType::absent) subject.report.state = LockState::absent;
+  if (status->type == sys::FileType::absent) inspected.report.state = LockState::absent;
   if (status->type != sys::FileType::regular) {
-    subject.report.why_unknown = "it is not a regular file";
+    inspected.report.why_unknown = "it is not a regular file";
     return;
   }
-  subject.file = status->id;
-  look_at_lock(subject, view);
+  inspected.file = status->id;
+  look_at_lock(inspected, view);
   // Trying tells that it is held, not by whom: a list that missed a lock is
   // likely to show it when read again.
   constexpr int looks = 8;
-  const auto held_by_nobody_listed = [&subject] {
-    return subject.report.state == LockState::held && subject.report.evidence == Evidence::probe;
+  const auto held_by_nobody_listed = [&inspected] {
+    return inspected.report.state == LockState::held && inspected.report.evidence == Evidence::probe;
   };
-  for (int i = 0; i < looks && view.is_torn_for(subject.file) && held_by_nobody_listed(); ++i) {
-    look_at_lock(subject, KernelView::take(mounts));
+  for (int i = 0; i < looks && view.is_inconsistent_for(inspected.file) && held_by_nobody_listed(); ++i) {
+    look_at_lock(inspected, KernelView::take(mounts));
   }
-  subject.report.device = status->id.dev;
-  if (status->size > 0) read_record(subject);
+  inspected.report.device = status->id.dev;
+  if (status->size > 0) read_record(inspected);
 }
 
-// A descriptor for the file of one of the subjects. It counts only if it has
+// A descriptor for the file of one of the inspected_files. It counts only if it has
 // the lock: the same file may also be open without.
-void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector<Subject*>& held,
+void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector<InspectedFile*>& held,
                         const KernelView& view) {
   const auto locks = parse_lock_table(sys::descriptor_info(descriptor).value_or(""));
   if (locks.empty()) return;
-  for (Subject* subject : held) {
-    if (subject->file != descriptor.file) continue;
-    subject->holding.push_back(descriptor);
+  for (InspectedFile* inspected : held) {
+    if (inspected->file != descriptor.file) continue;
+    inspected->holding.push_back(descriptor);
     // Where the kernel's list shows nothing, or another device number, the
     // descriptor knows both.
-    if (subject->locks.empty()) subject->locks = view.on(locks.front().file);
-    if (std::none_of(subject->locks.begin(), subject->locks.end(), is_holder)) {
-      subject->locks.insert(subject->locks.begin(), locks.begin(), locks.end());
+    if (inspected->locks.empty()) inspected->locks = view.on(locks.front().file);
+    if (std::none_of(inspected->locks.begin(), inspected->locks.end(), is_holder)) {
+      inspected->locks.insert(inspected->locks.begin(), locks.begin(), locks.end());
     }
   }
 }
 
 // Finds, in these processes, the descriptors that have one of the locks.
-void look_at_processes(const std::vector<pid_t>& pids, const std::vector<Subject*>& held, const KernelView& view,
+void look_at_processes(const std::vector<pid_t>& pids, const std::vector<InspectedFile*>& held, const KernelView& view,
                        const HolderSearch& search) {
   std::vector<sys::FileId> files(held.size());
-  std::transform(held.begin(), held.end(), files.begin(), [](const Subject* subject) { return subject->file; });
+  std::transform(held.begin(), held.end(), files.begin(),
+                 [](const InspectedFile* inspected) { return inspected->file; });
   std::sort(files.begin(), files.end());
   const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
   for (const pid_t pid : pids) {
-    if (search.gives_up()) return;
+    if (search.should_stop()) return;
     if (pid == self) continue;
     const auto descriptors = sys::descriptors_of(pid);
     if (!descriptors) {
-      for (Subject* subject : held) subject->unreadable.push_back(pid);
+      for (InspectedFile* inspected : held) inspected->unreadable.push_back(pid);
       continue;
     }
     for (const sys::OpenDescriptor& descriptor : *descriptors) {
@@ -117,23 +118,25 @@ void look_at_processes(const std::vector<pid_t>& pids, const std::vector<Subject
 }
 
 // Those who took the locks, by the kernel's word.
-std::vector<pid_t> takers_of(const std::vector<Subject*>& held) {
+std::vector<pid_t> acquirers_of(const std::vector<InspectedFile*>& held) {
   std::set<pid_t> takers;
-  for (const Subject* subject : held) {
-    for (const KernelLock& lock : subject->locks) {
+  for (const InspectedFile* inspected : held) {
+    for (const KernelLock& lock : inspected->locks) {
       if (is_holder(lock) && lock.pid > 0) takers.insert(lock.pid);
     }
   }
   return {takers.begin(), takers.end()};
 }
 
-void find_holders(const std::vector<Subject*>& held, const KernelView& view, const HolderSearch& search) {
-  if (search.extent == HolderSearch::Extent::takers) {
-    look_at_processes(takers_of(held), held, view, search);
-    if (std::none_of(held.begin(), held.end(), [](const Subject* subject) { return subject->holding.empty(); })) return;
-    for (Subject* subject : held) {
-      subject->holding.clear();
-      subject->unreadable.clear();
+void find_holders(const std::vector<InspectedFile*>& held, const KernelView& view, const HolderSearch& search) {
+  if (search.extent == HolderSearch::Extent::acquirers) {
+    look_at_processes(acquirers_of(held), held, view, search);
+    if (std::none_of(held.begin(), held.end(),
+                     [](const InspectedFile* inspected) { return inspected->holding.empty(); }))
+      return;
+    for (InspectedFile* inspected : held) {
+      inspected->holding.clear();
+      inspected->unreadable.clear();
     }
   }
   look_at_processes(sys::processes(), held, view, search);
@@ -164,29 +167,29 @@ std::string_view name_of(Role role) {
 std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {
   const KernelView view = KernelView::take(mounts);
-  std::vector<Subject> subjects(paths.size());
+  std::vector<InspectedFile> inspected_files(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    subjects[i].path = paths[i];
-    look_at_file(subjects[i], view, mounts);
+    inspected_files[i].path = paths[i];
+    look_at_file(inspected_files[i], view, mounts);
   }
-  std::vector<Subject*> held;
-  for (Subject& subject : subjects) {
-    if (subject.report.state == LockState::held) held.push_back(&subject);
+  std::vector<InspectedFile*> held;
+  for (InspectedFile& inspected : inspected_files) {
+    if (inspected.report.state == LockState::held) held.push_back(&inspected);
   }
   if (!held.empty()) {
     find_holders(held, view, search);
     const ProcessIdentity self = own_identity();
-    std::vector<Party*> parties;
-    for (Subject* subject : held) {
-      name_parties(*subject, self);
-      for (Party& party : subject->report.holders) parties.push_back(&party);
-      for (Party& party : subject->report.waiters) parties.push_back(&party);
+    std::vector<LockProcess*> processes;
+    for (InspectedFile* inspected : held) {
+      fill_in_processes(*inspected, self);
+      for (LockProcess& process : inspected->report.holders) processes.push_back(&process);
+      for (LockProcess& process : inspected->report.waiters) processes.push_back(&process);
     }
-    name_users(parties);
+    fill_in_user_names(processes);
   }
   std::vector<FileReport> reports;
-  reports.reserve(subjects.size());
-  for (Subject& subject : subjects) reports.push_back(std::move(subject.report));
+  reports.reserve(inspected_files.size());
+  for (InspectedFile& inspected : inspected_files) reports.push_back(std::move(inspected.report));
   return reports;
 }
 

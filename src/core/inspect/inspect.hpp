@@ -27,7 +27,7 @@ std::string_view name_of(RecordState state);
 std::string_view name_of(Role role);
 
 /// A process that holds a lock or waits for it. What can't be known is empty.
-struct Party {
+struct LockProcess {
   std::optional<pid_t> pid;
   Role role = Role::fd_holder;
   std::optional<bool> alive;
@@ -51,24 +51,24 @@ struct FileReport {
   std::string_view why_unknown;  ///< a literal; may be empty
   std::optional<sys::Mode> mode;
   Evidence evidence = Evidence::none;
-  std::vector<Party> holders;  ///< those that took it first, then those that have it open
-  std::vector<Party> waiters;  ///< in the kernel's order
+  std::vector<LockProcess> holders;  ///< those that took it first, then those that have it open
+  std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
   std::optional<std::uint64_t> device;  ///< st_dev of the file, where there is one
 };
 
 /// Asked now and then by what takes long: whether nobody waits for it any more.
-using GivesUp = std::function<bool()>;
-inline bool never() { return false; }
+using StopToken = std::function<bool()>;
+inline bool never_stop() { return false; }
 
 /// How far to search for holders.
 struct HolderSearch {
   enum class Extent {
-    everyone,  ///< whoever has the lock open
-    takers,    ///< whoever took it, and others only where those are gone
+    everyone,   ///< all processes that have the lock open
+    acquirers,  ///< the process that took it, and others only if that is gone
   };
   Extent extent = Extent::everyone;
-  GivesUp gives_up = never;  ///< then what was found so far is reported
+  StopToken should_stop = never_stop;  ///< then what was found so far is reported
 };
 
 /// Looks at lock files as they are, from the kernel's list first. Only where

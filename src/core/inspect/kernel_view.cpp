@@ -11,30 +11,30 @@ bool has_lesser_file(const KernelLock& a, const KernelLock& b) { return a.file <
 
 KernelView::Scope scope_of(bool is_whole_list) {
   if (!sys::in_initial_pid_namespace()) return KernelView::Scope::namespaced;
-  return is_whole_list ? KernelView::Scope::everything : KernelView::Scope::torn;
+  return is_whole_list ? KernelView::Scope::everything : KernelView::Scope::inconsistent;
 }
 
 }  // namespace
 
 KernelView KernelView::take(const std::vector<Mount>& mounts) {
   const sys::LockTableText table = sys::lock_table_text();
-  return {parse_lock_table(table.text), local_devices(mounts), scope_of(table.in_one_piece)};
+  return {parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read)};
 }
 
-KernelView KernelView::take_steady() {
+KernelView KernelView::take_stable() {
   constexpr int looks = 8;
   std::vector<KernelLock> locks;
   std::string last;
-  bool is_steady = false;
-  for (int i = 0; i < looks && !is_steady; ++i) {
+  bool is_stable = false;
+  for (int i = 0; i < looks && !is_stable; ++i) {
     sys::LockTableText table = sys::lock_table_text();
     // That a list changed in the same way twice is not to be expected.
-    is_steady = table.in_one_piece || table.text == last;
+    is_stable = table.single_read || table.text == last;
     const auto listed = parse_lock_table(table.text);
     locks.insert(locks.end(), listed.begin(), listed.end());
     last = std::move(table.text);
   }
-  return {std::move(locks), {}, scope_of(is_steady)};
+  return {std::move(locks), {}, scope_of(is_stable)};
 }
 
 KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
@@ -58,6 +58,6 @@ bool KernelView::is_local(sys::FileId file) const {
 
 bool KernelView::is_complete_for(sys::FileId file) const { return scope_ == Scope::everything && is_local(file); }
 
-bool KernelView::is_torn_for(sys::FileId file) const { return scope_ == Scope::torn && is_local(file); }
+bool KernelView::is_inconsistent_for(sys::FileId file) const { return scope_ == Scope::inconsistent && is_local(file); }
 
 }  // namespace grex::core

@@ -17,12 +17,12 @@ class KernelView {
 
   /// Looks again, some times at most, where the list changed meanwhile, and has
   /// what any of the looks showed. It is complete for no file.
-  static KernelView take_steady();
+  static KernelView take_stable();
 
   enum class Scope {
-    everything,  ///< no lock of this machine can be missing
-    torn,        ///< locks that came or went meanwhile may have hidden others
-    namespaced,  ///< processes of other PID namespaces are missing
+    everything,    ///< no lock of this machine can be missing
+    inconsistent,  ///< locks that came or went meanwhile may have hidden others
+    namespaced,    ///< processes of other PID namespaces are missing
   };
   KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope);
 
@@ -40,10 +40,10 @@ class KernelView {
   [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
 
   /// Whether a lock that stood all along may be missing.
-  [[nodiscard]] bool is_torn() const { return scope_ == Scope::torn; }
+  [[nodiscard]] bool is_inconsistent() const { return scope_ == Scope::inconsistent; }
 
   /// Whether another look might show a lock on this file that this one missed.
-  [[nodiscard]] bool is_torn_for(sys::FileId file) const;
+  [[nodiscard]] bool is_inconsistent_for(sys::FileId file) const;
 
  private:
   [[nodiscard]] bool is_local(sys::FileId file) const;

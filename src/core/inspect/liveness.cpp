@@ -8,21 +8,21 @@
 namespace grex::core {
 namespace {
 
-enum class TriedLock { free, held, unknown };
+enum class ProbeResult { free, held, unknown };
 
-TriedLock try_file(const StackEntry& entry) {
+ProbeResult try_file(const StackEntry& entry) {
   // The environment's word alone opens nothing: some devices act on being opened.
   const auto named = sys::status_of(entry.path);
-  if (!named || named->type != sys::FileType::regular || named->id != entry.file) return TriedLock::unknown;
+  if (!named || named->type != sys::FileType::regular || named->id != entry.file) return ProbeResult::unknown;
   auto file = sys::open_lock_file(entry.path, sys::OpenFor::probing);
-  if (!file || file->id != entry.file) return TriedLock::unknown;
+  if (!file || file->id != entry.file) return ProbeResult::unknown;
   const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
-  if (!outcome) return TriedLock::unknown;
-  return *outcome == sys::Acquire::held ? TriedLock::free : TriedLock::held;
+  if (!outcome) return ProbeResult::unknown;
+  return *outcome == sys::Acquire::held ? ProbeResult::free : ProbeResult::held;
 }
 
 // Whether the very lock is listed, which needs no list of mounts to be believed.
-bool shows_lock_of(const StackEntry& entry, const KernelView& view) {
+bool lists_lock_of(const StackEntry& entry, const KernelView& view) {
   const auto locks = view.on(entry.file);
   const auto is_its = [&entry](const KernelLock& lock) { return is_holder(lock) && lock.pid == entry.pid; };
   return std::any_of(locks.begin(), locks.end(), is_its);
@@ -31,15 +31,15 @@ bool shows_lock_of(const StackEntry& entry, const KernelView& view) {
 }  // namespace
 
 Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
-  if (shows_lock_of(entry, view)) return Liveness::live;
+  if (lists_lock_of(entry, view)) return Liveness::live;
   auto locks = view.on(entry.file);
   std::erase_if(locks, std::not_fn(is_holder));
   if (locks.empty()) {
     // Too much hangs on it to trust a list where the lock itself can be asked:
     // an ancestor's lock that is taken for gone would be waited for without end.
-    const TriedLock tried = try_file(entry);
-    const bool not_listed = tried == TriedLock::unknown && view.is_complete_for(entry.file);
-    return tried == TriedLock::free || not_listed ? Liveness::dropped : Liveness::live;
+    const ProbeResult tried = try_file(entry);
+    const bool not_listed = tried == ProbeResult::unknown && view.is_complete_for(entry.file);
+    return tried == ProbeResult::free || not_listed ? Liveness::dropped : Liveness::live;
   }
   if (!view.sees_every_process()) return Liveness::live;
   // Whoever holds it exclusively holds it alone; beside a sharer, the entry's
@@ -54,7 +54,7 @@ std::vector<VerifiedEntry> verify(const TierStack& stack) {
   if (stack.empty()) return verified;
   // The mounts take longer to read than the locks, and most often there is no need.
   const KernelView list = KernelView::take({});
-  const auto is_shown = [&list](const StackEntry& entry) { return shows_lock_of(entry, list); };
+  const auto is_shown = [&list](const StackEntry& entry) { return lists_lock_of(entry, list); };
   const bool is_enough = std::all_of(stack.begin(), stack.end(), is_shown);
   const KernelView view = is_enough ? list : KernelView::take(visible_mounts());
   for (const StackEntry& entry : stack) verified.push_back({entry, liveness_of(entry, view)});

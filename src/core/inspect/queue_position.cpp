@@ -26,7 +26,7 @@ std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<Kern
   return std::nullopt;
 }
 
-// Where this process waits, by the kernel's numbers.
+// The files for which this process waits, by the kernel's numbers.
 std::vector<sys::FileId> waits_of(pid_t self, const KernelView& view) {
   std::vector<sys::FileId> waits;
   for (const KernelLock& lock : view.all()) {
@@ -35,39 +35,39 @@ std::vector<sys::FileId> waits_of(pid_t self, const KernelView& view) {
   return waits;
 }
 
-// The locks on a file, whatever number the kernel's list has for the device of one
-// for which this process waits.
+// The locks on a file. If this process waits for it, the kernel's list may have another
+// number for its device.
 std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId>& waits, const KernelView& view) {
   const auto is_it = [file](sys::FileId wait) { return wait.ino == file.ino; };
   const auto wait = std::find_if(waits.begin(), waits.end(), is_it);
   return view.on(wait == waits.end() ? file : *wait);
 }
 
-Ahead look_once(const Queue& queue) {
-  const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::torn);
+QueuePosition read_once(const Queue& queue) {
+  const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::inconsistent);
   const pid_t self = sys::own_pid();
   const auto waits = waits_of(self, view);
-  Ahead ahead;
+  QueuePosition position;
   std::set<pid_t> waiters;
   const auto count = [&](const std::vector<KernelLock>& locks) {
     const auto before = waiters_before(self, locks);
     if (!before) return false;
     waiters.insert(before->begin(), before->end());
-    ahead.waiters = waiters.size();
+    position.waiters = waiters.size();
     return true;
   };
   for (const std::string& path : queue.files) {
     const auto file = regular_file(path);
     if (!file) continue;
-    ahead.written.push_back(file->modified);
+    position.written.push_back(file->modified);
     const auto locks = locks_at(file->id, waits, view);
-    std::copy_if(locks.begin(), locks.end(), std::back_inserter(ahead.holders), is_holder);
+    std::copy_if(locks.begin(), locks.end(), std::back_inserter(position.holders), is_holder);
     count(locks);
   }
-  // Who holds the line's file is the first of those who want a permit.
+  // The holder of the queue's file is the first of those that want a slot.
   const auto line = regular_file(queue.line);
-  if (line && count(locks_at(line->id, waits, view))) ++*ahead.waiters;
-  return ahead;
+  if (line && count(locks_at(line->id, waits, view))) ++*position.waiters;
+  return position;
 }
 
 }  // namespace
@@ -78,13 +78,13 @@ Queue queue_at(const Target& target) {
   return queue;
 }
 
-Ahead look_ahead(const Queue& queue) {
-  // A list that changes while it is read may miss a lock, with all who wait for
-  // it: ours, if we are not in it.
-  constexpr int looks = 8;
-  Ahead ahead = look_once(queue);
-  for (int i = 1; i < looks && !ahead.waiters; ++i) ahead = look_once(queue);
-  return ahead;
+QueuePosition read_queue_position(const Queue& queue) {
+  // A list that changes while it is read may lack a lock with all its waiters: the one
+  // that we wait for, if we are not in it.
+  constexpr int most_reads = 8;
+  QueuePosition position = read_once(queue);
+  for (int i = 1; i < most_reads && !position.waiters; ++i) position = read_once(queue);
+  return position;
 }
 
 }  // namespace grex::core

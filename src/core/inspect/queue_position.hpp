@@ -11,23 +11,23 @@
 
 namespace grex::core {
 
-/// Where this process waits for a lock.
+/// The files at which this process waits for a lock.
 struct Queue {
   std::vector<std::string> files;  ///< any of which would be the lock
-  std::string line;                ///< of those who want a permit; empty: none
+  std::string line;                ///< the queue's file, for slots; empty: none
 };
 Queue queue_at(const Target& target);
 
-/// Who stands before this process, as the kernel lists it: cheap to ask again
-/// and again, unlike who those are.
-struct Ahead {
+/// What is before this process, as the kernel lists it. This is cheap to read again and
+/// again; finding out more about those processes is not.
+struct QueuePosition {
   std::vector<KernelLock> holders;
   /// When each lock file was last written: a process that takes a lock again
   /// leaves another record. Since the epoch.
   std::vector<std::chrono::nanoseconds> written;
-  /// How many processes wait before this one; nullopt where it is not listed.
+  /// How many processes wait before this one; nullopt if this one is not listed.
   std::optional<std::size_t> waiters;
 };
-Ahead look_ahead(const Queue& queue);
+QueuePosition read_queue_position(const Queue& queue);
 
 }  // namespace grex::core

@@ -9,12 +9,12 @@ namespace grex::core {
 namespace {
 
 // Who waits for any permit waits at several of them.
-void add_waiters(std::vector<Party>& waiters, const FileReport& report, std::optional<unsigned> slot) {
-  for (Party party : report.waiters) {
-    const auto is_it = [&party](const Party& other) { return party.pid && other.pid == party.pid; };
+void add_waiters(std::vector<LockProcess>& waiters, const FileReport& report, std::optional<unsigned> slot) {
+  for (LockProcess process : report.waiters) {
+    const auto is_it = [&process](const LockProcess& other) { return process.pid && other.pid == process.pid; };
     if (std::any_of(waiters.begin(), waiters.end(), is_it)) continue;
-    party.slot = slot;
-    waiters.push_back(std::move(party));
+    process.slot = slot;
+    waiters.push_back(std::move(process));
   }
 }
 
@@ -34,9 +34,9 @@ void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport&
     merged.evidence = file.evidence;
     if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
     ++report.used;
-    for (Party party : file.holders) {
-      party.slot = lock.slots[i];
-      merged.holders.push_back(std::move(party));
+    for (LockProcess process : file.holders) {
+      process.slot = lock.slots[i];
+      merged.holders.push_back(std::move(process));
     }
   }
   for (std::size_t i = lock.slots.size(); i < lock.files.size(); ++i) add_waiters(merged.waiters, files[i], {});
@@ -57,7 +57,7 @@ void find_file_system(LockReport& report, const std::vector<LockReport>& before,
 
 }  // namespace
 
-std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
+std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
   std::vector<std::string> files;
   for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
   const std::vector<Mount> mounts = visible_mounts();

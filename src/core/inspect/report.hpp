@@ -23,6 +23,6 @@ struct LockReport {
 
 /// Looks at all of them at once, as `inspect` does. One report a lock, in their
 /// order. `slots` is how many permits are meant at tier semaphore.
-std::vector<LockReport> survey(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search = {});
+std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -22,7 +22,7 @@ struct Look {
 // word and the kernel's, whose numbers for devices may be others.
 void add_inherited(WaitingProcess& process, const KernelView& view) {
   const std::string environment = sys::process_environment(process.pid).value_or("");
-  const auto stack = parse_tier_stack(parse_variable(environment, stack_variable).value_or(""));
+  const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
   if (!stack) return;
   for (const StackEntry& entry : *stack) {
     for (const KernelLock& lock : view.all()) {
@@ -55,10 +55,10 @@ void look_at_descriptors(WaitingProcess& process, const KernelView& view, std::m
 
 // Whether no thread of it is at work that could let a lock go. Of grex-lock's
 // threads those that do not wait for a lock look on.
-bool only_waits(const WaitingProcess& process) {
+bool is_blocked(const WaitingProcess& process) {
   const auto threads = sys::thread_count(process.pid);
   if (threads && *threads <= process.waits_for.size()) return true;
-  return parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
+  return sys::parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
 }
 
 Look look() {
@@ -72,7 +72,7 @@ Look look() {
   }
   Look seen;
   for (auto& [pid, process] : waiting) {
-    if (!only_waits(process)) continue;
+    if (!is_blocked(process)) continue;
     look_at_descriptors(process, view, seen.names);
     add_inherited(process, view);
     seen.processes.push_back(std::move(process));
@@ -80,31 +80,31 @@ Look look() {
   return seen;
 }
 
-// How often each process of a circle was given the processor, or took it. Who
+// How often each process of a cycle was given the processor, or took it. Who
 // waits all the time is not.
-std::vector<std::string> runs_of(const Circle& circle) {
-  std::vector<std::string> runs;
-  for (const Link& link : circle) {
+std::vector<std::string> switch_counts(const Cycle& cycle) {
+  std::vector<std::string> switches;
+  for (const Link& link : cycle) {
     const std::string status = sys::process_file(link.pid, "status").value_or("");
     const auto counts = status.find("voluntary_ctxt_switches:");
-    runs.push_back(counts == std::string::npos ? "" : status.substr(counts));
+    switches.push_back(counts == std::string::npos ? "" : status.substr(counts));
   }
-  return runs;
+  return switches;
 }
 
 // A deadlock that was seen once, and how often its processes had run.
-struct Suspicion {
-  Circle circle;
-  std::vector<std::string> runs;
+struct Candidate {
+  Cycle cycle;
+  std::vector<std::string> switches;
 };
 
-std::vector<Suspicion> suspect() {
-  std::vector<Suspicion> suspicions;
+std::vector<Candidate> find_candidates() {
+  std::vector<Candidate> candidates;
   for (Deadlock& deadlock : find_deadlocks(look().processes)) {
-    std::vector<std::string> runs = runs_of(deadlock.circle);
-    suspicions.push_back({std::move(deadlock.circle), std::move(runs)});
+    std::vector<std::string> switches = switch_counts(deadlock.cycle);
+    candidates.push_back({std::move(deadlock.cycle), std::move(switches)});
   }
-  return suspicions;
+  return candidates;
 }
 
 bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
@@ -117,27 +117,27 @@ bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
 
 std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned) {
   std::vector<DeadlockReport> reports;
-  const std::vector<Suspicion> suspicions = suspect();
-  if (suspicions.empty()) return reports;
+  const std::vector<Candidate> candidates = find_candidates();
+  if (candidates.empty()) return reports;
   const Look again = look();
   for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
     // A look takes its time. If none of them has run since, it was as one moment.
-    const auto is_confirmed = [&deadlock, runs = runs_of(deadlock.circle)](const Suspicion& suspicion) {
-      return suspicion.circle == deadlock.circle && suspicion.runs == runs;
+    const auto is_confirmed = [&deadlock, switches = switch_counts(deadlock.cycle)](const Candidate& candidate) {
+      return candidate.cycle == deadlock.cycle && candidate.switches == switches;
     };
-    if (std::none_of(suspicions.begin(), suspicions.end(), is_confirmed) || !concerns(deadlock, concerned)) continue;
+    if (std::none_of(candidates.begin(), candidates.end(), is_confirmed) || !concerns(deadlock, concerned)) continue;
     DeadlockReport report;
-    for (const Link& link : deadlock.circle) {
+    for (const Link& link : deadlock.cycle) {
       const auto name = again.names.find(link);
-      report.push_back({waiting_party(link.pid), name == again.names.end() ? "" : name->second});
+      report.push_back({waiting_process(link.pid), name == again.names.end() ? "" : name->second});
     }
     reports.push_back(std::move(report));
   }
-  std::vector<Party*> parties;
+  std::vector<LockProcess*> processes;
   for (DeadlockReport& report : reports) {
-    for (StuckProcess& process : report) parties.push_back(&process.party);
+    for (StuckProcess& stuck : report) processes.push_back(&stuck.process);
   }
-  name_users(parties);
+  fill_in_user_names(processes);
   return reports;
 }
 

@@ -12,10 +12,10 @@ namespace grex::core {
 /// A process in a deadlock, and the path of the lock that it waits for; empty
 /// where that can't be known.
 struct StuckProcess {
-  Party party;
+  LockProcess process;
   std::string waits_for;
 };
-using DeadlockReport = std::vector<StuckProcess>;  ///< in the order of the circle
+using DeadlockReport = std::vector<StuckProcess>;  ///< in the order of the cycle
 
 /// The deadlocks of this machine that keep one of these processes waiting, over
 /// any locks of flock(2): who waits is from the kernel's list, and what those

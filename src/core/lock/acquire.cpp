@@ -4,8 +4,7 @@
 #include <cerrno>
 
 #include "sys/lock/flock_wait_any.hpp"
-#include "sys/signal/signals.hpp"
-#include "sys/terminal/terminal.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::core {
 namespace {
@@ -18,23 +17,23 @@ sys::Mode mode_at(Tier tier, sys::Mode wanted) { return tier == Tier::semaphore 
 struct Step {
   enum class Kind {
     ours,      ///< held: with a lock, or as the file of one of ours
-    replaced,  ///< held, but the file is not the one that its path names any more
-    ended,     ///< not held; `end` says how
+    replaced,  ///< held, but its path no longer names this file
+    ended,     ///< not held; see `end`
   };
   Kind kind = Kind::ended;
   std::optional<HeldLock> lock = {};
   sys::WaitEnd end = {};
 };
 
-// Whether the path of a directory names another by now.
+// Whether the path of a directory names another one by now.
 bool was_replaced(const sys::Directory& directory) {
   const auto named = sys::status_of(directory.path);
   const auto opened = sys::status_of(directory.fd.get());
   return named && opened && named->id != opened->id;
 }
 
-// Whoever removes or replaces a lock file lets a second holder in on the new
-// one; the lock on the old one guards nothing.
+// If a lock file is removed or replaced, a second holder can lock the new one; the lock
+// on the old one guards nothing.
 Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index, sys::Mode mode) {
   std::string path = target.lock_path(index);
   const auto named = sys::status_of(path);
@@ -43,16 +42,15 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
   return Step{Step::Kind::ours, HeldLock(std::move(file), target.tier(), std::move(path), mode)};
 }
 
-// Those who want one of the same number of permits line up for the queue's file,
-// and only the first of them waits at the permits, at all of them. So they are
-// served in the order in which they came, and a thread a permit is all it takes,
-// however many wait. Who wants one of another number waits in another queue, so
-// that nobody stands behind one who may not have the permit that comes free.
-// Who may lock the permits, but make no file beside them, stands in no line.
-Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& fds,
-                                 std::optional<sys::Deadline> deadline) {
-  // Who is stopped by Ctrl-Z gives its place up first: this outlives `queue`.
-  std::optional<sys::HeldBackStop> stop;
+// Processes that want one of the same number of slots queue for the lock on the queue's
+// file, and only the first of them waits for the slots, for all of them. So they are
+// served in the order of their arrival, and one thread a slot is enough, however many
+// wait. Another number of slots has another queue: no process waits behind one that
+// must not have the slot that comes free. A process that can lock the slots, but not
+// create a file beside them, stays out of the queue.
+Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
+  // On Ctrl-Z, `queue` is given up before this process stops: this outlives it.
+  std::optional<sys::DeferredStop> stop;
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
   const bool is_refused =
@@ -66,9 +64,8 @@ Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& f
   return sys::wait_any(fds, sys::Mode::exclusive, deadline, stop->fd());
 }
 
-Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>& fds,
-                                    std::optional<sys::Deadline> deadline) {
-  const sys::EndingSignalsHeldBack between_waits;
+Result<sys::AnyEnd> wait_for_slot(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
+  const sys::BlockTerminationSignals between_waits;
   for (;;) {
     auto any = wait_in_line(target, fds, deadline);
     if (!any || any->end.outcome != Acquire::suspended) return any;
@@ -76,7 +73,7 @@ Result<sys::AnyEnd> wait_for_permit(const Target& target, const std::vector<int>
 }
 
 Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sys::Mode mode,
-                      std::optional<sys::Deadline> deadline) {
+                      std::optional<Deadline> deadline) {
   sys::AnyEnd any;
   if (files.size() == 1) {
     const auto end = sys::wait_lock(files.front().fd.get(), mode, deadline);
@@ -85,7 +82,7 @@ Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sy
   } else {
     std::vector<int> fds(files.size());
     std::transform(files.begin(), files.end(), fds.begin(), [](const sys::LockFile& file) { return file.fd.get(); });
-    const auto end = wait_for_permit(target, fds, deadline);
+    const auto end = wait_for_slot(target, fds, deadline);
     if (!end) return end.error().path.empty() ? at_path(end.error(), target.lock_path(0)) : end.error();
     any = *end;
   }
@@ -93,7 +90,23 @@ Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sy
   return checked(std::move(files[any.index]), target, any.index, mode);
 }
 
-Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::Mode wanted, const Patience& patience) {
+// One wait, as its observer sees it.
+class ObservedWait {
+ public:
+  ObservedWait(WaitObserver* observer, const Target& target) : observer_(observer) {
+    if (observer_ != nullptr) observer_->wait_begins(target);
+  }
+  ObservedWait(const ObservedWait&) = delete;
+  ObservedWait& operator=(const ObservedWait&) = delete;
+  ~ObservedWait() {
+    if (observer_ != nullptr) observer_->wait_ends();
+  }
+
+ private:
+  WaitObserver* observer_;
+};
+
+Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::Mode wanted, const WaitPolicy& policy) {
   if (target.names.empty()) return Step{Step::Kind::ours};
   const sys::Mode mode = mode_at(target.tier(), wanted);
   std::vector<sys::LockFile> busy;
@@ -101,7 +114,7 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
     if (!file && was_replaced(target.directory)) return Step{Step::Kind::replaced};
     if (!file) return at_path(file.error(), target.lock_path(i));
-    // By way of a bind mount, or a hard link: it would be waited for without end.
+    // The same file, by a bind mount or a hard link: waiting for it would never end.
     const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
     if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
     const auto outcome = sys::try_lock(file->fd.get(), mode);
@@ -109,18 +122,17 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     if (*outcome == Acquire::held) return checked(std::move(*file), target, i, mode);
     busy.push_back(std::move(*file));
   }
-  if (!patience.waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
-  std::shared_ptr<void> while_waiting;
-  if (patience.on_wait) while_waiting = patience.on_wait(target);
-  return wait_for(target, std::move(busy), mode, patience.deadline);
+  if (!policy.waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
+  const ObservedWait observed(policy.observer, target);
+  return wait_for(target, std::move(busy), mode, policy.deadline);
 }
 
 }  // namespace
 
-Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& patience) {
+Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& policy) {
   Attempt attempt{sys::WaitEnd{Acquire::held}, {}};
   while (attempt.at < targets.size()) {
-    auto step = take(targets[attempt.at], attempt.locks, mode, patience);
+    auto step = take(targets[attempt.at], attempt.locks, mode, policy);
     if (step && step->kind == Step::Kind::ours) {
       if (step->lock) attempt.locks.push_back(std::move(*step->lock));
       ++attempt.at;
@@ -131,7 +143,7 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const Patience& pa
       attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
       return attempt;
     }
-    if (auto renewed = resolve_again(targets, attempt.at); !renewed) {
+    if (auto renewed = re_resolve(targets, attempt.at); !renewed) {
       attempt.end = renewed.error();
       return attempt;
     }
@@ -145,7 +157,7 @@ Result<Probe> probe(const Target& target, sys::Mode mode) {
   for (std::size_t i = 0; i < target.names.size(); ++i) {
     const std::string path = target.lock_path(i);
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);
-    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be made
+    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be created
     if (!file) return at_path(file.error(), path);
     const auto outcome = sys::try_lock(file->fd.get(), mode);  // freed as `file` is closed
     if (!outcome) return at_path(outcome.error(), path);

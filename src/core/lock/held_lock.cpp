@@ -38,7 +38,7 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
 }
 
 Result<bool> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.is_left_alone || !may_be_replaced(file_, path_)) return false;
+  if (mode_ == sys::Mode::shared || file_.must_not_write || !may_be_replaced(file_, path_)) return false;
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }

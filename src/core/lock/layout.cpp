@@ -42,16 +42,16 @@ std::optional<std::string_view> without_end(std::string_view path, std::string_v
   return path.substr(0, path.size() - end.size());
 }
 
-std::string or_root(std::string_view directory) { return directory.empty() ? "/" : std::string(directory); }
+std::string root_if_empty(std::string_view directory) { return directory.empty() ? "/" : std::string(directory); }
 
 // Of a lock file that lies in what it guards, or in its `.grex/`.
-LockPlace place_inside(Tier tier, std::string_view directory) {
-  if (!directory.ends_with(nested_directory)) return {tier, Layout::flat, or_root(directory), {}};
-  return {tier, Layout::nested, or_root(directory.substr(0, directory.size() - nested_directory.size())), {}};
+LockPlace contained_place(Tier tier, std::string_view directory) {
+  if (!directory.ends_with(nested_directory)) return {tier, Layout::flat, root_if_empty(directory), {}};
+  return {tier, Layout::nested, root_if_empty(directory.substr(0, directory.size() - nested_directory.size())), {}};
 }
 
 // Of a clone's lock file, which lies elsewhere; its name is longer than its end.
-std::optional<LockPlace> place_outside(std::string_view path) {
+std::optional<LockPlace> sibling_place(std::string_view path) {
   if (const auto target = without_end(path, flat_backend_suffix); target && !target->ends_with('/')) {
     return LockPlace{Tier::backend, Layout::flat, std::string(*target), {}};
   }
@@ -73,7 +73,7 @@ std::optional<Layouts> layouts_named(std::string_view name) {
   return std::nullopt;
 }
 
-Outside lies_outside_target(Tier tier) { return tier == Tier::backend ? Outside::yes : Outside::no; }
+bool is_sibling_lock(Tier tier) { return tier == Tier::backend; }
 
 std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot) {
   switch (tier) {
@@ -102,18 +102,18 @@ std::optional<LockPlace> lock_place_of(std::string_view path) {
   const auto slash = path.rfind('/');
   const std::string_view directory = slash == std::string_view::npos ? "" : path.substr(0, slash);
   const std::string_view name = path.substr(slash + 1);  // npos + 1 is 0
-  if (name == sync_name) return place_inside(Tier::workspace_sync, directory);
-  if (name == pack_name) return place_inside(Tier::per_pack, directory);
+  if (name == sync_name) return contained_place(Tier::workspace_sync, directory);
+  if (name == pack_name) return contained_place(Tier::per_pack, directory);
   if (const auto slot = slot_number(name); slot || queue_number(name)) {
-    LockPlace place = place_inside(Tier::semaphore, directory);
+    LockPlace place = contained_place(Tier::semaphore, directory);
     place.slot = slot;
     return place;
   }
   const std::string manifest = "/" + std::string(manifest_name);
   if (path.ends_with(manifest)) {
-    return LockPlace{Tier::manifest, Layout::flat, or_root(path.substr(0, path.size() - manifest.size())), {}};
+    return LockPlace{Tier::manifest, Layout::flat, root_if_empty(path.substr(0, path.size() - manifest.size())), {}};
   }
-  return place_outside(path);
+  return sibling_place(path);
 }
 
 bool may_be_lock_file(std::string_view name) { return name.ends_with(slot_suffix) || name == pack_name; }

@@ -19,10 +19,9 @@ using Layouts = std::vector<Layout>;
 /// "flat", "nested" or "both".
 std::optional<Layouts> layouts_named(std::string_view name);
 
-/// A lock file's place: somewhere else, where a wipe of the target does not
-/// reach it, or inside the target.
-enum class Outside { no, yes };
-Outside lies_outside_target(Tier tier);
+/// Whether the lock files of a tier lie beside their target, so that removing the
+/// target doesn't remove them, instead of inside it.
+bool is_sibling_lock(Tier tier);
 
 /// The lock file's name, relative to the target; at tier backend to the
 /// directory that the clone's destination lies in (flat), or to the nearest one

@@ -25,7 +25,7 @@ std::string dump(const Record& record) {
   document["command"] = record.command;
   document["cwd"] = record.cwd;
   document["tier"] = name_of(record.tier);
-  document["since"] = to_text(record.since);
+  document["since"] = format_utc(record.since);
   document["note"] = record.note;
   document["verb"] = record.verb;
   return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -77,7 +77,7 @@ ProcessIdentity own_identity() {
   ProcessIdentity self;
   self.pid = sys::own_pid();
   if (const auto stat = sys::process_file(sys::own_process, "stat"))
-    self.start_time = parse_start_time(*stat).value_or(0);
+    self.start_time = sys::parse_start_time(*stat).value_or(0);
   self.boot_id = sys::boot_id();
   self.pid_ns = sys::process_link(sys::own_process, "ns/pid").value_or("");
   self.host = sys::host_name();

@@ -10,13 +10,13 @@
 namespace grex::core {
 namespace {
 
-struct Split {
+struct SplitPath {
   std::string parent;
   std::string leaf;
 };
 
 // "a/b/" -> "a", "b"; "b" -> ".", "b"; "/b" -> "/", "b"
-Split split(std::string path) {
+SplitPath split_path(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return {".", path};
@@ -48,7 +48,7 @@ Result<Destination> find_destination(const LockRequest& request) {
     // A link to what is not there yet would name another lock once it is there.
     return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   }
-  auto [parent, leaf] = split(itself ? itself->path : request.path);
+  auto [parent, leaf] = split_path(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   auto directory = open_or_make(parent, request.create);
   if (!directory) return directory.error();
@@ -57,14 +57,14 @@ Result<Destination> find_destination(const LockRequest& request) {
 
 // The nearest directory, from this one upwards, that has `.grex/`.
 Result<sys::Directory> find_meta_directory(const std::string& from) {
-  for (std::string directory = from;; directory = split(directory).parent) {
+  for (std::string directory = from;; directory = split_path(directory).parent) {
     const auto mark = sys::status_of(path_in(directory, ".grex"));
     if (mark && mark->type == sys::FileType::directory) return sys::open_directory(directory);
     if (directory == "/") return Error{ErrorKind::not_found, find_meta, from, ENOENT};
   }
 }
 
-Result<Target> resolve_outside(const LockRequest& request) {
+Result<Target> resolve_sibling(const LockRequest& request) {
   auto destination = find_destination(request);
   if (!destination) return destination.error();
   const std::string path = path_in(destination->parent.path, destination->leaf);
@@ -78,7 +78,7 @@ Result<Target> resolve_outside(const LockRequest& request) {
   return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
 }
 
-Result<Target> resolve_inside(const LockRequest& request) {
+Result<Target> resolve_contained(const LockRequest& request) {
   auto directory = open_or_make(request.path, request.create);
   if (!directory) return directory.error();
   const std::string path = directory->path;
@@ -112,10 +112,10 @@ std::vector<std::string> Target::lock_paths() const {
 std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
 
 Result<Target> resolve(const LockRequest& request) {
-  return lies_outside_target(request.tier) == Outside::yes ? resolve_outside(request) : resolve_inside(request);
+  return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
 }
 
-void put_in_order(std::vector<Target>& targets) {
+void sort_and_dedupe(std::vector<Target>& targets) {
   std::stable_sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
     return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.request.layout) <
            std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.request.layout);
@@ -126,20 +126,20 @@ void put_in_order(std::vector<Target>& targets) {
   targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
 }
 
-Result<void> resolve_again(std::vector<Target>& targets, std::size_t& at) {
+Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
   std::vector<Target> renewed;
   for (at = 0; at < targets.size(); ++at) {
     auto target = resolve(targets[at].request);
     if (!target) return target.error();
     renewed.push_back(std::move(*target));
   }
-  put_in_order(renewed);
+  sort_and_dedupe(renewed);
   targets = std::move(renewed);
   return {};
 }
 
 std::optional<std::string> enclosing_path() {
-  for (std::string directory = sys::working_directory(); !directory.empty(); directory = split(directory).parent) {
+  for (std::string directory = sys::working_directory(); !directory.empty(); directory = split_path(directory).parent) {
     const auto names = sys::names_in(directory);
     const auto is_mark = [&directory](const std::string& name) { return is_mark_of_grex(directory, name); };
     if (names && std::any_of(names->begin(), names->end(), is_mark)) return directory;
@@ -157,7 +157,7 @@ std::string queue_path(const Target& target, unsigned slots) {
 }
 
 Result<Slots> existing_slots(const Target& target) {
-  const auto names = sys::names_in(split(slot_path(target, 0)).parent);
+  const auto names = sys::names_in(split_path(slot_path(target, 0)).parent);
   Slots slots;
   if (!names && names.error().err == ENOENT) return slots;
   if (!names) return names.error();

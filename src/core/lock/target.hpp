@@ -53,12 +53,12 @@ inline constexpr std::string_view find_meta = "find .grex/ above";
 /// Puts locks into the one order in which everyone takes them, by tier, path and
 /// layout, so that no two wait for each other; a lock that is named twice is
 /// there once.
-void put_in_order(std::vector<Target>& targets);
+void sort_and_dedupe(std::vector<Target>& targets);
 
 /// Makes them anew, as the file system has them now, and puts them in order.
 /// Errors: those of resolve; then `at` is the target that could not be made, and
 /// nothing has changed.
-Result<void> resolve_again(std::vector<Target>& targets, std::size_t& at);
+Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at);
 
 /// The path that is meant where the user gives none: the nearest directory, from
 /// the working directory upwards, with a lock file of grex or `.grex/`.

@@ -10,43 +10,17 @@
 #include <cerrno>
 
 #include "sys/file/file.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 namespace {
-
-// Keeps a signal that our own write may raise from killing us while this lives:
-// the write fails instead. One that was pending before, for whoever sent it,
-// stays so.
-class HeldBack {
- public:
-  explicit HeldBack(int signal) {
-    sigemptyset(&only_it_);
-    sigaddset(&only_it_, signal);
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = sigismember(&pending, signal) == 1;
-    ::sigprocmask(SIG_BLOCK, &only_it_, &old_);
-  }
-  ~HeldBack() {
-    constexpr timespec now = {0, 0};
-    if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
-    ::sigprocmask(SIG_SETMASK, &old_, nullptr);
-  }
-  HeldBack(const HeldBack&) = delete;
-  HeldBack& operator=(const HeldBack&) = delete;
-
- private:
-  sigset_t only_it_{};
-  sigset_t old_{};
-  bool was_pending_ = false;
-};
 
 // What is written into a file that was truncated goes to the disk with the next close,
 // of whichever opening, lest a crash leave the file empty (fs/ext4/file.c,
 // ext4_release_file; fs/xfs/xfs_file.c, xfs_file_release; fs/btrfs/file.c,
 // btrfs_release_file). What will be worth nothing after a crash may stay in memory:
 // for it, a close comes before it is written. Other file systems lose an open by it.
-void spare_the_disk(int truncated) {
+void avoid_flush_on_close(int truncated) {
   (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
@@ -75,8 +49,8 @@ Result<std::string> read_start(int fd, std::size_t limit) {
 }
 
 Result<void> write_all(int fd, std::string_view bytes, int unless) {
-  const HeldBack reader_gone(SIGPIPE);
-  const HeldBack limit_reached(SIGXFSZ);
+  const SignalSuppressor reader_gone(SIGPIPE);
+  const SignalSuppressor limit_reached(SIGXFSZ);
   // As much as a pipe or a terminal that is writable takes without blocking
   // (PIPE_BUF, drivers/tty/n_tty.c: WAKEUP_CHARS).
   constexpr std::size_t piece = 256;
@@ -106,12 +80,12 @@ bool has_room(int fd) {
 }
 
 Result<void> replace_content(int fd, std::string_view bytes) {
-  const HeldBack limit_reached(SIGXFSZ);
+  const SignalSuppressor limit_reached(SIGXFSZ);
   // An empty file is left alone: a journal is waited for even then (ext4_setattr).
   const auto status = status_of(fd);
   const bool is_empty = status && status->size == 0;
   if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
-  if (!is_empty && !bytes.empty()) spare_the_disk(fd);
+  if (!is_empty && !bytes.empty()) avoid_flush_on_close(fd);
   off_t offset = 0;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);

@@ -21,7 +21,7 @@ struct LockFile {
   FileId id;
   /// Nothing may be written into it: it is open for reading only, or it has
   /// another name, and so may be any file that somebody put in a lock file's place.
-  bool is_left_alone = false;
+  bool must_not_write = false;
 };
 
 /// What a lock file is opened for.

@@ -2,12 +2,9 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/signalfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,16 +13,13 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
-#include "sys/signal/signals.hpp"
+#include "sys/signal/blocked_signals.hpp"
+#include "sys/signal/interruptions.hpp"
 
 namespace grex::sys {
 namespace {
 
 constexpr int none = -1;
-
-// Interrupts flock(2) in the threads. Not a realtime one: of those only so many
-// can be pending, and then sending fails (signal(7)).
-constexpr int interrupting_signal = SIGURG;
 
 // What the threads of one wait share.
 struct Race {
@@ -33,7 +27,7 @@ struct Race {
   UniqueFd news;                       ///< an eventfd; readable: there is a winner, or a failure
   std::atomic<int> winner = none;      ///< index of the lock that is held
   std::atomic<int> flock_failure = 0;  ///< errno
-  std::atomic<bool> over = false;      ///< whoever still waits is to give up
+  std::atomic<bool> over = false;      ///< threads that still wait must give up
 };
 
 struct Waiter {
@@ -43,14 +37,9 @@ struct Waiter {
   pthread_t thread{};
 };
 
-extern "C" void on_interrupt(int) {}  // its work is the EINTR
-
 void* wait_at_one(void* argument) {
   const Waiter& self = *static_cast<Waiter*>(argument);
-  sigset_t interrupting;
-  sigemptyset(&interrupting);
-  sigaddset(&interrupting, interrupting_signal);
-  ::pthread_sigmask(SIG_UNBLOCK, &interrupting, nullptr);
+  ThreadInterrupter::allow_here();
   while (!self.race->over) {
     if (::flock(self.fd, self.race->operation) == 0) {
       int expected = none;
@@ -65,37 +54,6 @@ void* wait_at_one(void* argument) {
   ::eventfd_write(self.race->news.get(), 1);
   return nullptr;
 }
-
-// While it lives, the signals that end the wait are held back to be read, and the threads have a handler for theirs.
-// Afterwards mask and handler are what they were.
-class Signals {
- public:
-  Signals() {
-    const sigset_t awaited = heeded_signals();
-    sigset_t blocked = awaited;
-    sigaddset(&blocked, interrupting_signal);  // the threads let it through, each for itself
-    ::pthread_sigmask(SIG_BLOCK, &blocked, &old_mask_);
-    struct sigaction action {};
-    action.sa_handler = on_interrupt;
-    sigemptyset(&action.sa_mask);
-    ::sigaction(interrupting_signal, &action, &old_action_);
-    fd_.reset(::signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  ~Signals() {
-    ::sigaction(interrupting_signal, &old_action_, nullptr);
-    ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
-  }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-
-  /// Borrowed; -1 if it could not be opened.
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
- private:
-  sigset_t old_mask_{};
-  struct sigaction old_action_ {};
-  UniqueFd fd_;
-};
 
 // One thread a lock, from when they are started until this is dropped.
 class Waiters {
@@ -124,21 +82,21 @@ class Waiters {
 
   ~Waiters() {
     race_.over = true;
-    for (std::size_t i = 0; i < started_; ++i) ::pthread_kill(waiters_[i].thread, interrupting_signal);
+    for (std::size_t i = 0; i < started_; ++i) ThreadInterrupter::interrupt(waiters_[i].thread);
     for (std::size_t i = 0; i < started_; ++i) {
-      // A signal may land after the thread looked whether it is over and before
-      // it blocks: it is sent again until the thread has ended.
-      while (!has_joined(waiters_[i].thread)) ::pthread_kill(waiters_[i].thread, interrupting_signal);
+      // A signal may land after the thread has read `over` and before it blocks:
+      // it is sent again until the thread has ended.
+      while (!has_joined(waiters_[i].thread)) ThreadInterrupter::interrupt(waiters_[i].thread);
     }
   }
 
  private:
   static bool has_joined(pthread_t thread) {
-    constexpr long patience_ns = 1'000'000;
+    constexpr long interval_ns = 1'000'000;
     constexpr long second_ns = 1'000'000'000;
     timespec until{};
     ::clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += patience_ns;
+    until.tv_nsec += interval_ns;
     until.tv_sec += until.tv_nsec / second_ns;
     until.tv_nsec %= second_ns;
     return ::pthread_clockjoin_np(thread, nullptr, CLOCK_MONOTONIC, &until) == 0;
@@ -150,8 +108,9 @@ class Waiters {
 };
 
 // Until a lock is held, a signal, or the deadline.
-Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::optional<Deadline> deadline, int stop) {
-  // poll(2) passes over descriptors below 0.
+Result<WaitEnd> wait_for_news(const Race& race, const SignalReader& signals, std::optional<Deadline> deadline,
+                              int stop) {
+  // poll(2) skips descriptors below 0.
   std::array<pollfd, 3> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stop, POLLIN, 0}}};
   for (;;) {
     if (race.winner != none || race.flock_failure != 0) return WaitEnd{Acquire::held};
@@ -161,9 +120,8 @@ Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::opt
       if (err == EINTR) continue;
       return Error{ErrorKind::system, "poll", {}, err};
     }
-    signalfd_siginfo info{};
-    if (news[1].revents != 0 && ::read(signals.fd(), &info, sizeof info) == sizeof info) {
-      return WaitEnd{Acquire::cancelled, static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+    if (news[1].revents != 0) {
+      if (const auto signal = signals.next()) return WaitEnd{Acquire::cancelled, *signal};
     }
     if (news[2].revents != 0) return WaitEnd{Acquire::suspended};
   }
@@ -172,18 +130,22 @@ Result<WaitEnd> wait_for_news(const Race& race, const Signals& signals, std::opt
 }  // namespace
 
 Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline, int stop) {
-  const Signals signals;
+  const sigset_t awaited = unignored_signals();
+  const SignalBlock block(awaited);
+  const ThreadInterrupter interrupter;
+  const auto signals = SignalReader::open(awaited);
+  if (!signals) return signals.error();
   Race race;
   race.operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
   race.news.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!race.news.is_open() || signals.fd() < 0) return Error{ErrorKind::system, "eventfd", {}, errno};
+  if (!race.news.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
   Result<WaitEnd> end = WaitEnd{};
   {
     Waiters waiters(race, fds);
     if (auto started = waiters.start(); !started) {
       end = started.error();
     } else {
-      end = wait_for_news(race, signals, deadline, stop);
+      end = wait_for_news(race, *signals, deadline, stop);
     }
   }
   const int winner = race.winner;

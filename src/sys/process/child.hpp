@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "sys/signal/forwarded_signals.hpp"
 
 namespace grex::sys {
 
@@ -21,36 +22,35 @@ struct Command {
 struct ChildEnd {
   int status = 0;              ///< its exit status, or the signal that killed it
   bool killed = false;         ///< by that signal
-  bool from_terminal = false;  ///< SIGINT had come from the terminal, so that it is the user's
+  bool from_terminal = false;  ///< SIGINT had come from the terminal: the user's Ctrl-C
 };
 
-/// One command, run beside this process. While it lives, the signals that
-/// people and supervisors send (see forwarded_signals in the source) are held
-/// back from this process and handed to the command, once each. The command
-/// itself starts with the mask and the dispositions that this process was
-/// started with. To be waited for before it is dropped.
+/// One command, run beside this process. While it lives, the signals that people and
+/// supervisors send (ForwardedSignals) are blocked in this process and forwarded to
+/// the command, once each. The command itself starts with the mask and the actions
+/// that this process was started with. Must be waited for before it is dropped.
 class Child {
  public:
   /// Errors: exec (with execve's errno: ENOENT, EACCES, …), system.
   static Result<Child> start(const Command& command);
 
-  /// Returns when the command has ended; stops and goes on with it where it is
-  /// stopped in the foreground of a terminal. Errors: system.
+  /// Returns when the command has ended. If it is stopped in the foreground of a
+  /// terminal, this process stops and continues with it. Errors: system.
   Result<ChildEnd> wait();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
-  explicit Child(pid_t pid) : pid_(pid) {}
-  void forward(int signal, int code);
+  Child(pid_t pid, const ForwardedSignals& signals) : pid_(pid), signals_(signals) {}
   void follow_stop() const;
   void continue_if_stopped() const;
 
   pid_t pid_;
+  ForwardedSignals signals_;
   bool interrupted_ = false;
 };
 
-/// Replaces this process by the command. Returns only where that failed.
+/// Replaces this process by the command. Returns only on failure.
 /// Errors: exec, system.
 Error exec_in_place(const Command& command);
 

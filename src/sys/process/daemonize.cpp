@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,20 +16,20 @@
 
 #include "base/exit_code.hpp"
 #include "sys/file/io.hpp"
-#include "sys/signal/signals.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 namespace {
 
-using Split = std::variant<Background, BackgroundEnd>;
+using Fork = std::variant<Background, BackgroundEnd>;
 
-// What the two halves say to each other, in this order.
-constexpr char ready = 'r';  // the new half: no more signals, please
-constexpr char go = 'g';     // the old one: there will be none
-constexpr char left = 'l';   // the new one: I am gone
+// What the two halves send to each other, in this order.
+constexpr char ready = 'r';     // the new half: forward no more signals
+constexpr char go = 'g';        // the old one: no more will come
+constexpr char detached = 'd';  // the new one: it is on its own
 
-// The next word of the other half; nullopt if it is gone.
-std::optional<char> hear(int fd) {
+// The next word of the other half; nullopt if that is gone.
+std::optional<char> receive(int fd) {
   char word = 0;
   ssize_t n = 0;
   while ((n = ::read(fd, &word, 1)) < 0 && errno == EINTR) {
@@ -38,19 +37,19 @@ std::optional<char> hear(int fd) {
   return n == 1 ? std::optional(word) : std::nullopt;
 }
 
-bool say(int fd, char word) { return static_cast<bool>(write_all(fd, std::string_view(&word, 1))); }
+bool send(int fd, char word) { return static_cast<bool>(write_all(fd, std::string_view(&word, 1))); }
 
 Error gone() { return {ErrorKind::system, "write", {}, EPIPE}; }
 
 void close_from_to(unsigned first, unsigned last) {
   if (first > last || ::close_range(first, last, 0) == 0) return;
-  // Older than Linux 5.9, or forbidden: one by one, as far as there can be any.
+  // Before Linux 5.9, or if it is forbidden: one by one, up to the limit.
   const long limit = ::sysconf(_SC_OPEN_MAX);
   last = std::min(last, static_cast<unsigned>(limit > 0 ? limit : 1024));
   for (unsigned fd = first; fd <= last; ++fd) ::close(static_cast<int>(fd));
 }
 
-// Closes every descriptor above the standard streams that is not to be kept.
+// Closes every descriptor above the standard streams but those to keep.
 void close_all_but(std::vector<int> keep) {
   std::sort(keep.begin(), keep.end());
   unsigned first = STDERR_FILENO + 1;
@@ -63,44 +62,41 @@ void close_all_but(std::vector<int> keep) {
   close_from_to(first, ~0U);
 }
 
-// The new half's beginning: with the signals as they were before the split, and
-// bound to the life of the other.
-void begin_background(int other, const sigset_t& mask) {
+// How the new half begins: it dies with the other half.
+void begin_background(int other) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   pollfd hung_up = {other, 0, 0};
   ::poll(&hung_up, 1, 0);
-  if (hung_up.revents != 0) ::_exit(exit_code::system);  // gone before that: nobody waits
-  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  if (hung_up.revents != 0) ::_exit(exit_code::system);  // gone before that: no process waits for us
 }
 
-// Waits for the new half's words, or its end, and hands signals on meanwhile.
+// Waits for the new half's words, or its end, and forwards signals to it.
 class Foreground {
  public:
-  Foreground(pid_t background, int signals, int other) : background_(background), signals_(signals), other_(other) {}
+  Foreground(pid_t background, BlockedSignals signals, int other)
+      : background_(background), signals_(std::move(signals)), other_(other) {}
 
   BackgroundEnd wait() {
-    std::array<pollfd, 2> news = {{{other_, POLLIN, 0}, {signals_, POLLIN, 0}}};
+    std::array<pollfd, 2> news = {{{other_, POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
     for (;;) {
       if (::poll(news.data(), news.size(), -1) < 0) continue;  // EINTR: stopped and continued
-      // What comes after that word would find the other half gone its own way.
-      if (news[1].fd >= 0) hand_on();
+      // After `ready`, a signal would reach a process that has left us.
+      if (news[1].fd >= 0) forward();
       if (news[0].revents == 0) continue;
-      const auto word = hear(other_);
-      if (word == left) return Left{};
+      const auto word = receive(other_);
+      if (word == detached) return Detached{};
       if (!word) return end();
-      hand_on();
+      forward();
       news[1].fd = -1;
-      say(other_, go);
+      send(other_, go);
     }
   }
 
  private:
-  void hand_on() {
-    signalfd_siginfo info{};
-    while (::read(signals_, &info, sizeof info) == sizeof info) {
-      const int signal = static_cast<int>(info.ssi_signo);
-      if (signal == SIGINT && info.ssi_code == SI_KERNEL) interrupted_ = true;
-      if (!went_to_group(signal, info.ssi_code)) ::kill(background_, signal);
+  void forward() {
+    while (const auto signal = signals_.next()) {
+      if (signal->number == SIGINT && signal->from_terminal) interrupted_ = true;
+      if (!signal->to_group) ::kill(background_, signal->number);
     }
   }
 
@@ -113,25 +109,25 @@ class Foreground {
   }
 
   pid_t background_;
-  int signals_;
+  BlockedSignals signals_;
   int other_;
   bool interrupted_ = false;
 };
 
 }  // namespace
 
-Result<void> Background::settle(int unless) {
-  if (!say(other_.get(), ready)) return gone();
-  std::array<pollfd, 2> news = {{{other_.get(), POLLIN, 0}, {unless, POLLIN, 0}}};
+Result<void> Background::new_session(int stop) {
+  if (!send(other_.get(), ready)) return gone();
+  std::array<pollfd, 2> news = {{{other_.get(), POLLIN, 0}, {stop, POLLIN, 0}}};
   while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
   }
   if (news[0].revents == 0) return Error{ErrorKind::system, "poll", {}, ECANCELED};
-  if (hear(other_.get()) != go) return gone();
+  if (receive(other_.get()) != go) return gone();
   ::setsid();
   return {};
 }
 
-Result<void> Background::leave(std::span<const int> keep) {
+Result<void> Background::detach(std::span<const int> keep) {
   if (::chdir("/") != 0) return Error{ErrorKind::system, "chdir", "/", errno};
   std::vector<int> kept(keep.begin(), keep.end());
   kept.push_back(other_.get());
@@ -140,12 +136,12 @@ Result<void> Background::leave(std::span<const int> keep) {
   close_all_but(std::move(kept));
   nothing_.reset();
   ::prctl(PR_SET_PDEATHSIG, 0);
-  if (!say(other_.get(), left)) return gone();
+  if (!send(other_.get(), detached)) return gone();
   other_.reset();
   return {};
 }
 
-Result<Split> split() {
+Result<Fork> fork_background() {
   UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nothing.is_open()) return Error{ErrorKind::system, "open", "/dev/null", errno};
   std::array<int, 2> ends{};
@@ -154,29 +150,23 @@ Result<Split> split() {
   }
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
-  const sigset_t heeded = heeded_signals();
-  const UniqueFd signals(::signalfd(-1, &heeded, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
-  // A status that the kernel throws away could not be handed on.
-  struct sigaction keep_status {};
-  keep_status.sa_handler = SIG_DFL;
-  ::sigaction(SIGCHLD, &keep_status, nullptr);
-
-  sigset_t old_mask;
-  ::sigprocmask(SIG_BLOCK, &heeded, &old_mask);
+  auto signals = BlockedSignals::begin();
+  if (!signals) return signals.error();
+  keep_child_status();  // to be passed on
   const pid_t pid = ::fork();
   const int err = errno;
   if (pid == 0) {
     ours.reset();
-    begin_background(theirs.get(), old_mask);
-    return Split(Background(std::move(theirs), std::move(nothing)));
+    begin_background(theirs.get());
+    signals->restore();
+    return Fork(Background(std::move(theirs), std::move(nothing)));
   }
   if (pid < 0) {
-    ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+    signals->restore();
     return Error{ErrorKind::system, "fork", {}, err};
   }
   theirs.reset();
-  return Split(Foreground(pid, signals.get(), ours.get()).wait());
+  return Fork(Foreground(pid, std::move(*signals), ours.get()).wait());
 }
 
 }  // namespace grex::sys

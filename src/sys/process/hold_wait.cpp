@@ -11,13 +11,13 @@ namespace grex::sys {
 namespace {
 
 Result<bool> input_has_ended() {
-  std::array<char, 4096> thrown_away;
-  // Somebody else who reads the same input may have been quicker: not to be
-  // waited for here, where it can be helped (terminals can't).
-  const iovec whole = {thrown_away.data(), thrown_away.size()};
+  std::array<char, 4096> discarded;
+  // Another process that reads the same input may have been quicker: RWF_NOWAIT
+  // doesn't wait for more, but terminals don't support it.
+  const iovec whole = {discarded.data(), discarded.size()};
   ssize_t n = ::preadv2(STDIN_FILENO, &whole, 1, -1, RWF_NOWAIT);
   if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {
-    n = ::read(STDIN_FILENO, thrown_away.data(), thrown_away.size());
+    n = ::read(STDIN_FILENO, discarded.data(), discarded.size());
   }
   if (n >= 0) return n == 0;
   const int err = errno;
@@ -28,8 +28,8 @@ Result<bool> input_has_ended() {
 
 }  // namespace
 
-Result<void> keep_vigil(const HeldBackSignals& signals, const VigilEnds& ends) {
-  // poll(2) passes over descriptors below 0.
+Result<void> wait_until_released(const BlockedSignals& signals, const HoldEnds& ends) {
+  // poll(2) skips descriptors below 0.
   std::array<pollfd, 3> news = {
       {{signals.fd(), POLLIN, 0}, {ends.pidfd, POLLIN, 0}, {ends.input ? STDIN_FILENO : -1, POLLIN, 0}}};
   for (;;) {

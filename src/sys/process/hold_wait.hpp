@@ -2,22 +2,22 @@
 
 #include <optional>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
-#include "sys/lock/flock_wait.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 
-/// What may end a vigil, beside a signal.
-struct VigilEnds {
+/// What may end a hold, beside a signal.
+struct HoldEnds {
   std::optional<Deadline> deadline = {};
-  int pidfd = -1;      ///< that process's end; -1: none; borrowed
+  int pidfd = -1;      ///< the end of that process; -1: none; borrowed
   bool input = false;  ///< end of file on standard input
 };
 
-/// Sleeps until one of the signals that are held back has come, or another of the
-/// ends. Of the standard input, what comes before its end is thrown away.
+/// Sleeps until one of the blocked signals has arrived, or until another of the ends.
+/// What standard input has before its end is discarded.
 /// Errors: system, io (the input).
-Result<void> keep_vigil(const HeldBackSignals& signals, const VigilEnds& ends);
+Result<void> wait_until_released(const BlockedSignals& signals, const HoldEnds& ends);
 
 }  // namespace grex::sys

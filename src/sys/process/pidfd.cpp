@@ -34,9 +34,9 @@ void wait_for_end(int pidfd) {
   }
 }
 
-Result<void> EndWatch::start(int pidfd) {
-  return thread_.start([pidfd](int over) {
-    std::array<pollfd, 2> news = {{{over, POLLIN, 0}, {pidfd, POLLIN, 0}}};
+Result<void> ExitWatcher::start(int pidfd) {
+  return thread_.start([pidfd](int stop) {
+    std::array<pollfd, 2> news = {{{stop, POLLIN, 0}, {pidfd, POLLIN, 0}}};
     while (::poll(news.data(), news.size(), -1) < 0 && errno == EINTR) {
     }
     if (news[0].revents == 0) ::kill(::getpid(), SIGTERM);

@@ -13,7 +13,7 @@ namespace grex::sys {
 /// Errors: not-found (ESRCH: there is none), system.
 Result<UniqueFd> open_process(pid_t pid);
 
-/// Sends it a signal. One that has ended already is no Error. Errors:
+/// Sends it a signal. A process that has ended already is no Error. Errors:
 /// permission, system.
 Result<void> signal_process(int pidfd, int signal);
 
@@ -21,15 +21,15 @@ Result<void> signal_process(int pidfd, int signal);
 void wait_for_end(int pidfd);
 
 /// While this lives, this process gets a SIGTERM when another one ends: a thread
-/// watches it. For the waits that look at signals only; the rest has to hold
-/// SIGTERM back.
-class EndWatch {
+/// watches it. For waits that only signals can end; the rest of the program must
+/// block SIGTERM.
+class ExitWatcher {
  public:
-  /// Begins; `pidfd` is borrowed until the watch is over. Errors: system.
+  /// Starts it; `pidfd` is borrowed while this lives. Errors: system.
   Result<void> start(int pidfd);
 
  private:
-  SideThread thread_;
+  WorkerThread thread_;
 };
 
 }  // namespace grex::sys

@@ -61,7 +61,7 @@ LockTableText lock_table_text() {
     table.text.append(piece.data(), static_cast<std::size_t>(size));
     ++pieces;
   }
-  table.in_one_piece = size == 0 && pieces <= 1 && table.text.size() <= half_a_page;
+  table.single_read = size == 0 && pieces <= 1 && table.text.size() <= half_a_page;
   return table;
 }
 

@@ -23,7 +23,7 @@ struct LockTableText {
   /// held all along may be missing (fs/seq_file.c, seq_read_iter; fs/locks.c,
   /// locks_show). This is one look, with so much room left that the next lock
   /// would have been in it: half a page, more than thirty waiters.
-  bool in_one_piece = false;
+  bool single_read = false;
 };
 LockTableText lock_table_text();
 

@@ -2,7 +2,7 @@
 
 #include "base/text.hpp"
 
-namespace grex::core {
+namespace grex::sys {
 namespace {
 
 // The fields from the third on. The second is the command's name in
@@ -82,4 +82,4 @@ std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid) {
   return std::nullopt;
 }
 
-}  // namespace grex::core
+}  // namespace grex::sys

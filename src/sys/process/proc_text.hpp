@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace grex::core {
+namespace grex::sys {
 
 /// Field 22 of /proc/PID/stat: when the process started, in clock ticks after
 /// boot. With the process id and the boot id it names one process for good.
@@ -42,4 +42,4 @@ std::optional<std::string_view> parse_variable(std::string_view environ, std::st
 /// The name of a user in /etc/passwd's text.
 std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid);
 
-}  // namespace grex::core
+}  // namespace grex::sys

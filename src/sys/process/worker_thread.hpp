@@ -10,29 +10,29 @@
 
 namespace grex::sys {
 
-/// A thread beside the main one, which gets none of this process's signals.
-/// Dropping this tells it to end, and waits until it has.
-class SideThread {
+/// A thread beside the main one, in which all signals are blocked. Dropping this
+/// asks the thread to end, and waits until it has.
+class WorkerThread {
  public:
-  SideThread() = default;
-  SideThread(const SideThread&) = delete;
-  SideThread& operator=(const SideThread&) = delete;
-  ~SideThread();
+  WorkerThread() = default;
+  WorkerThread(const WorkerThread&) = delete;
+  WorkerThread& operator=(const WorkerThread&) = delete;
+  ~WorkerThread();
 
-  /// Begins. `work` gets a descriptor, borrowed, that is readable once it is to
-  /// return, however long it has been waiting for something else. Errors: system.
-  Result<void> start(std::function<void(int over)> work);
+  /// Starts it. `work` gets a descriptor, borrowed, that becomes readable when it
+  /// must return, whatever else it is waiting for. Errors: system.
+  Result<void> start(std::function<void(int stop)> work);
 
  private:
   static void* begin(void* self);
 
   std::function<void(int)> work_;
-  UniqueFd over_;  // an eventfd
+  UniqueFd stop_;  // an eventfd
   pthread_t thread_{};
 };
 
-/// Waits until the descriptor that a side thread was given says that it is to
-/// return, but no longer than that.
-bool is_over(int over, std::chrono::milliseconds within);
+/// Waits, for at most that long, until a worker thread's descriptor says that the
+/// thread must return.
+bool stop_requested(int stop, std::chrono::milliseconds within);
 
 }  // namespace grex::sys

@@ -1,33 +1,63 @@
 #include "sys/signal/blocked_signals.hpp"
 
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#include "sys/signal/signals.hpp"
+#include <utility>
 
 namespace grex::sys {
+namespace {
 
-Result<HeldBackSignals> HeldBackSignals::begin() {
-  const sigset_t ending = heeded_signals();
-  UniqueFd fd(::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
-  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
-  return HeldBackSignals(std::move(fd));
+// Of the calling process's own signals, arrived or not: blocking them is up to the caller.
+UniqueFd open_signalfd(const sigset_t& signals) {
+  return UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-std::optional<WaitEnd> HeldBackSignals::next() const {
+}  // namespace
+
+Result<SignalReader> SignalReader::open(const sigset_t& signals) {
+  UniqueFd fd = open_signalfd(signals);
+  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
+  return SignalReader(std::move(fd));
+}
+
+std::optional<ReceivedSignal> SignalReader::next() const {
   signalfd_siginfo info{};
   if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
-  return WaitEnd{Acquire::cancelled, static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+  return received_signal(static_cast<int>(info.ssi_signo), info.ssi_code);
 }
 
-void heed_sigterm() {
-  struct sigaction heed {};
-  heed.sa_handler = SIG_DFL;
-  ::sigaction(SIGTERM, &heed, nullptr);
+Result<BlockedSignals> BlockedSignals::begin() {
+  const sigset_t signals = unignored_signals();
+  auto reader = SignalReader::open(signals);
+  if (!reader) return reader.error();
+  BlockedSignals blocked(std::move(*reader));
+  ::sigprocmask(SIG_BLOCK, &signals, &blocked.old_mask_);
+  return blocked;
+}
+
+DeferredStop::DeferredStop() {
+  const sigset_t stop = set_of({SIGTSTP});
+  sigset_t mask;
+  ::sigprocmask(SIG_BLOCK, nullptr, &mask);
+  if (is_ignored(SIGTSTP) || sigismember(&mask, SIGTSTP) == 1) return;
+  fd_ = open_signalfd(stop);
+  if (fd_.is_open()) ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+}
+
+DeferredStop::~DeferredStop() {
+  if (!fd_.is_open()) return;
+  const sigset_t stop = set_of({SIGTSTP});
+  ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // a pending one stops us here
+}
+
+SignalSuppressor::SignalSuppressor(int signal)
+    : only_it_(set_of({signal})), was_pending_(is_pending(signal)), block_(only_it_) {}
+
+SignalSuppressor::~SignalSuppressor() {
+  constexpr timespec now = {0, 0};
+  if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
 }
 
 }  // namespace grex::sys

@@ -1,33 +1,109 @@
 #pragma once
 
+#include <signal.h>
+
 #include <optional>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
-#include "sys/lock/flock_wait.hpp"
+#include "sys/signal/signals.hpp"
 
 namespace grex::sys {
 
-/// SIGTERM, SIGINT and SIGHUP, as far as they are not ignored, held back for the
-/// rest of the process's life, to be asked for: so none comes between two steps.
-/// wait_lock and wait_any heed them all the same.
-class HeldBackSignals {
+/// Blocks signals in this thread while it lives; then the thread's mask is again
+/// what it was before.
+class SignalBlock {
+ public:
+  explicit SignalBlock(const sigset_t& signals) { ::pthread_sigmask(SIG_BLOCK, &signals, &old_); }
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+  ~SignalBlock() { ::pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
+
+  /// The mask before.
+  [[nodiscard]] const sigset_t& old_mask() const { return old_; }
+
+ private:
+  sigset_t old_{};
+};
+
+/// Blocks the termination signals that are not ignored while it lives: for the time
+/// between two waits, which respond to them even so.
+class BlockTerminationSignals : public SignalBlock {
+ public:
+  BlockTerminationSignals() : SignalBlock(unignored_signals()) {}
+};
+
+/// Reads signals, which the caller has blocked, one by one (signalfd(2)).
+class SignalReader {
  public:
   /// Errors: system.
-  static Result<HeldBackSignals> begin();
+  static Result<SignalReader> open(const sigset_t& signals);
 
-  /// The next one that has come, as the end of a wait.
-  [[nodiscard]] std::optional<WaitEnd> next() const;
+  /// The next one that has arrived; nullopt if there is none.
+  [[nodiscard]] std::optional<ReceivedSignal> next() const;
 
-  /// Readable when one has come; borrowed.
+  /// Readable when one has arrived; borrowed.
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  explicit HeldBackSignals(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit SignalReader(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;  // a signalfd
 };
 
-/// Makes SIGTERM heeded where it was ignored when grex-lock began.
-void heed_sigterm();
+/// The termination signals that are not ignored, blocked for the rest of the
+/// process's life, or until restore(), and read when that suits, so that none lands
+/// between two steps. wait_lock and wait_any respond to them even so.
+class BlockedSignals {
+ public:
+  /// Errors: system.
+  static Result<BlockedSignals> begin();
+
+  /// Gives the mask back as it was before begin().
+  void restore() const { ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr); }
+
+  [[nodiscard]] std::optional<ReceivedSignal> next() const { return reader_.next(); }
+
+  /// Readable when one has arrived; borrowed.
+  [[nodiscard]] int fd() const { return reader_.fd(); }
+
+ private:
+  explicit BlockedSignals(SignalReader reader) : reader_(std::move(reader)) {}
+  SignalReader reader_;
+  sigset_t old_mask_{};
+};
+
+/// While this lives, a SIGTSTP (Ctrl-Z) stays pending instead of stopping this
+/// process. It stops it at the end, unless a SIGCONT has arrived since. Nothing
+/// changes if the process that started us ignored or blocked the signal.
+class DeferredStop {
+ public:
+  DeferredStop();
+  ~DeferredStop();
+  DeferredStop(const DeferredStop&) = delete;
+  DeferredStop& operator=(const DeferredStop&) = delete;
+
+  /// Readable while one is pending, and not meant to be read; -1 if nothing was
+  /// changed; borrowed.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;  // a signalfd
+};
+
+/// Keeps a signal that our own system call may raise, such as SIGPIPE, from killing
+/// us while this lives: the call fails instead. A signal that was pending before
+/// stays pending.
+class SignalSuppressor {
+ public:
+  explicit SignalSuppressor(int signal);
+  ~SignalSuppressor();
+  SignalSuppressor(const SignalSuppressor&) = delete;
+  SignalSuppressor& operator=(const SignalSuppressor&) = delete;
+
+ private:
+  sigset_t only_it_;
+  bool was_pending_;
+  SignalBlock block_;
+};
 
 }  // namespace grex::sys

@@ -1,55 +1,52 @@
 #pragma once
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <array>
+#include <initializer_list>
 
 namespace grex::sys {
 
-/// The signals by which people and supervisors tell us to stop.
-inline constexpr std::array<int, 3> ending_signals = {SIGINT, SIGTERM, SIGHUP};
+/// The signals by which people and supervisors ask a process to end.
+inline constexpr std::array<int, 3> termination_signals = {SIGINT, SIGTERM, SIGHUP};
 
-/// Whether this process ignores a signal. nohup(1), and the background jobs of
-/// scripts, are to stay deaf.
-inline bool is_ignored(int signal) {
-  struct sigaction action {};
-  ::sigaction(signal, nullptr, &action);
-  return action.sa_handler == SIG_IGN;
-}
+sigset_t set_of(std::initializer_list<int> signals);
 
-/// Those of the ending signals that are not ignored.
-inline sigset_t heeded_signals() {
-  sigset_t heeded;
-  sigemptyset(&heeded);
-  for (const int signal : ending_signals) {
-    if (!is_ignored(signal)) sigaddset(&heeded, signal);
-  }
-  return heeded;
-}
+/// Whether this process ignores a signal. One that was started so, as by nohup(1)
+/// or as a background job of a script, must go on ignoring it.
+bool is_ignored(int signal);
 
-/// While this lives, the ending signals that are not ignored are held back; for
-/// the time between two waits, which heed them all the same.
-class EndingSignalsHeldBack {
- public:
-  EndingSignalsHeldBack() {
-    const sigset_t heeded = heeded_signals();
-    ::sigprocmask(SIG_BLOCK, &heeded, &old_);
-  }
-  ~EndingSignalsHeldBack() { ::sigprocmask(SIG_SETMASK, &old_, nullptr); }
-  EndingSignalsHeldBack(const EndingSignalsHeldBack&) = delete;
-  EndingSignalsHeldBack& operator=(const EndingSignalsHeldBack&) = delete;
+/// Whether a blocked signal has arrived in this thread or process.
+bool is_pending(int signal);
 
- private:
-  sigset_t old_{};
+/// Those of the termination signals that are not ignored.
+sigset_t unignored_signals();
+
+/// A signal that was read instead of handled.
+struct ReceivedSignal {
+  int number = 0;
+  bool from_terminal = false;  ///< the kernel sent it, as for Ctrl-C
+  bool to_group = false;       ///< so it went to our whole process group
 };
 
-/// Whether a signal, by its si_code, went to our whole process group: what the
-/// terminal sends goes to its foreground group, but a hang-up to the leader of
-/// the session alone (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).
-inline bool went_to_group(int signal, int code) {
-  const bool to_leader_alone = signal == SIGHUP && ::getsid(0) == ::getpid();
-  return code == SI_KERNEL && !to_leader_alone;
-}
+/// `code` is the si_code that came with the signal. The terminal sends to its
+/// foreground group, but a hang-up to the session's leader alone
+/// (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).
+ReceivedSignal received_signal(int number, int code);
+
+/// Gives SIGTERM its default action, even if it was ignored when grex-lock began.
+void restore_sigterm();
+
+/// Gives SIGCHLD its default action, and returns the one it had: if it is ignored,
+/// the kernel discards the exit status of children (wait(2)).
+struct sigaction keep_child_status();
+
+/// Ends this process by a signal's default action, so that the process that waits
+/// for it sees the signal. Returns only if that signal doesn't kill.
+void kill_self(int signal);
+
+/// Stops this process by SIGTSTP, which is blocked in this thread, and returns when
+/// it has been continued.
+void stop_self();
 
 }  // namespace grex::sys

@@ -1,17 +1,17 @@
 #include "sys/terminal/screen.hpp"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "sys/file/io.hpp"
-#include "sys/lock/flock_wait.hpp"
 #include "sys/signal/signals.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -24,83 +24,69 @@ constexpr std::string_view to_start = "\x1b[H";
 constexpr std::string_view clear_rest_of_line = "\x1b[K";
 constexpr std::string_view clear_rest = "\x1b[J";
 
-sigset_t only(int signal) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  return set;
-}
-
 }  // namespace
 
 Result<Screen> Screen::open() {
-  sigset_t signals = heeded_signals();
+  sigset_t signals = unignored_signals();
   for (const int signal : {SIGWINCH, SIGCONT}) sigaddset(&signals, signal);
   for (const int signal : {SIGTSTP, SIGQUIT}) {
     if (!is_ignored(signal)) sigaddset(&signals, signal);
   }
-  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.is_open()) return Error{ErrorKind::system, "signalfd", {}, errno};
-  sigset_t old;
-  ::sigprocmask(SIG_BLOCK, &signals, &old);
-  Screen screen(std::move(fd), old);
+  auto reader = SignalReader::open(signals);
+  if (!reader) return reader.error();
+  Screen screen(std::move(*reader), signals);
   screen.enter();
   return screen;
 }
 
+Screen::Screen(SignalReader reader, const sigset_t& signals)
+    : block_(std::make_unique<SignalBlock>(signals)), signals_(std::move(reader)) {}
+
 Screen::Screen(Screen&& other) noexcept
-    : signals_(std::move(other.signals_)),
-      old_mask_(other.old_mask_),
+    : block_(std::move(other.block_)),
+      signals_(std::move(other.signals_)),
       old_keys_(std::exchange(other.old_keys_, std::nullopt)),
       reads_keys_(other.reads_keys_) {}
 
 Screen::~Screen() {
-  if (!signals_.is_open()) return;
-  leave();
-  ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+  if (block_) leave();
 }
 
 void Screen::enter() {
   termios keys{};
   if (!old_keys_ && ::tcgetattr(STDIN_FILENO, &keys) == 0) old_keys_ = keys;
   if (old_keys_) {
-    keys = *old_keys_;  // again and again: whoever stopped us may have changed them
+    keys = *old_keys_;  // each time: the process that stopped us may have changed them
     keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     keys.c_cc[VMIN] = 1;
     keys.c_cc[VTIME] = 0;
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &keys);
   }
-  (void)write_all(STDOUT_FILENO, other_screen, signals_.get());
+  (void)write_all(STDOUT_FILENO, other_screen, signals_.fd());
 }
 
 void Screen::leave() {
-  // Also from the background, where a setting would stop us otherwise; and where
-  // a Ctrl-S has stopped the terminal, which TCOON undoes only after a TCOOFF
+  // In the background, tcsetattr(3) would stop us by SIGTTOU. A terminal that a Ctrl-S
+  // has stopped writes again after TCOON, but only if a TCOOFF came before it
   // (drivers/tty/tty_ioctl.c).
-  const sigset_t background = only(SIGTTOU);
-  sigset_t old;
-  ::sigprocmask(SIG_BLOCK, &background, &old);
+  const SignalBlock block(set_of({SIGTTOU}));
   ::tcflow(STDOUT_FILENO, TCOOFF);
   ::tcflow(STDOUT_FILENO, TCOON);
   (void)write_all(STDOUT_FILENO, first_screen);
   if (old_keys_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*old_keys_);
   old_keys_.reset();
-  ::sigprocmask(SIG_SETMASK, &old, nullptr);
 }
 
 int Screen::keys() const { return reads_keys_ && old_keys_ ? STDIN_FILENO : -1; }
 
 bool Screen::has_news() const {
-  std::array<pollfd, 2> news = {{{signals_.get(), POLLIN, 0}, {keys(), POLLIN, 0}}};
+  std::array<pollfd, 2> news = {{{signals_.fd(), POLLIN, 0}, {keys(), POLLIN, 0}}};
   return ::poll(news.data(), news.size(), 0) > 0;
 }
 
 void Screen::stop() {
   leave();
-  const sigset_t stop_signal = only(SIGTSTP);
-  (void)::raise(SIGTSTP);
-  ::sigprocmask(SIG_UNBLOCK, &stop_signal, nullptr);  // here we are stopped, until SIGCONT
-  ::sigprocmask(SIG_BLOCK, &stop_signal, nullptr);
+  stop_self();
   enter();
 }
 
@@ -115,33 +101,33 @@ Result<void> Screen::show(std::string_view text) const {
     text.remove_prefix(end + 1);
   }
   drawn += clear_rest;
-  auto written = write_all(STDOUT_FILENO, drawn, signals_.get());
-  const bool is_interrupted = !written && written.error().err == ECANCELED;  // pause() tells by what
+  auto written = write_all(STDOUT_FILENO, drawn, signals_.fd());
+  const bool is_interrupted = !written && written.error().err == ECANCELED;  // pause() reports it
   return is_interrupted ? Result<void>() : written;
 }
 
 std::optional<Screen::Event> Screen::next_signal() {
-  signalfd_siginfo info{};
-  if (::read(signals_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
-  const int signal = static_cast<int>(info.ssi_signo);
-  if (signal == SIGTSTP) stop();
-  if (signal == SIGCONT) enter();
-  if (signal == SIGTSTP || signal == SIGCONT || signal == SIGWINCH) return Event{.kind = Event::Kind::changed};
-  return Event{.kind = Event::Kind::signal, .signal = signal, .from_terminal = went_to_group(signal, info.ssi_code)};
+  const auto signal = signals_.next();
+  if (!signal) return std::nullopt;
+  const int number = signal->number;
+  if (number == SIGTSTP) stop();
+  if (number == SIGCONT) enter();
+  if (number == SIGTSTP || number == SIGCONT || number == SIGWINCH) return Event{.kind = Event::Kind::changed};
+  return Event{.kind = Event::Kind::signal, .signal = *signal};
 }
 
 std::optional<Screen::Event> Screen::next_key() {
   char key = 0;
   const ssize_t n = ::read(STDIN_FILENO, &key, 1);
   if (n == 1) return Event{.kind = Event::Kind::key, .key = key};
-  if (n == 0 || errno != EINTR) reads_keys_ = false;  // nobody is there to type
+  if (n == 0 || errno != EINTR) reads_keys_ = false;  // no more keys can come
   return std::nullopt;
 }
 
 Screen::Event Screen::pause(std::chrono::nanoseconds time) {
   const Deadline end = std::chrono::steady_clock::now() + time;
   for (;;) {
-    std::array<pollfd, 2> news = {{{signals_.get(), POLLIN, 0}, {keys(), POLLIN, 0}}};
+    std::array<pollfd, 2> news = {{{signals_.fd(), POLLIN, 0}, {keys(), POLLIN, 0}}};
     const int count = ::poll(news.data(), news.size(), milliseconds_left(end));
     if (count == 0) return {};
     std::optional<Event> event;

@@ -33,26 +33,26 @@ TEST_CASE("a free lock is held at once, whatever the deadline") {
 
 TEST_CASE("a deadline that has passed ends the wait before it begins") {
   const TempDir dir;
-  const UniqueFd holder = test::lock_as_grex(dir / "lock");
+  const test::Fd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
-  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, sys::Deadline::clock::now() - 1s)->outcome == Acquire::timed_out);
+  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, Deadline::clock::now() - 1s)->outcome == Acquire::timed_out);
 }
 
 TEST_CASE("a deadline ends the wait, not before it and wherever it falls") {
   const TempDir dir;
-  const UniqueFd holder = test::lock_as_grex(dir / "lock");
+  const test::Fd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
   // From 0 to 1 ms: some fall before flock() blocks, some while it does.
   for (int i = 0; i < 500; ++i) {
-    const auto deadline = sys::Deadline::clock::now() + i * 2us;
+    const auto deadline = Deadline::clock::now() + i * 2us;
     CHECK(sys::wait_lock(fd.get(), Mode::exclusive, deadline)->outcome == Acquire::timed_out);
-    CHECK(sys::Deadline::clock::now() >= deadline);
+    CHECK(Deadline::clock::now() >= deadline);
   }
 }
 
 TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that could take the lock") {
   const TempDir dir;
-  const UniqueFd holder = test::lock_as_grex(dir / "lock");
+  const test::Fd holder = test::lock_as_grex(dir / "lock");
   // The parent sends it while the child is anywhere between its first step and its wait.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     for (int i = 0; i < 100; ++i) {
@@ -66,8 +66,8 @@ TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that co
                             ::sigprocmask(SIG_BLOCK, &all, nullptr);
                             (void)!::write(ready[1], "x", 1);
                             const auto end = sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt);
-                            const bool right = end && end->outcome == Acquire::cancelled && end->signal == signal &&
-                                               !end->from_terminal;
+                            const bool right = end && end->outcome == Acquire::cancelled && end->signal.number == signal &&
+                                               !end->signal.from_terminal;
                             ::_exit(right ? 0 : 1);
                           }});
       ::close(ready[1]);
@@ -83,7 +83,7 @@ TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that co
 
 TEST_CASE("handlers and mask are afterwards what they were") {
   const TempDir dir;
-  const UniqueFd holder = test::lock_as_grex(dir / "lock");
+  const test::Fd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
   struct sigaction before[4]{};
   struct sigaction after[4]{};
@@ -92,7 +92,7 @@ TEST_CASE("handlers and mask are afterwards what they were") {
   sigset_t mask_after;
   for (int i = 0; i < 4; ++i) ::sigaction(signals[i], nullptr, &before[i]);
   ::sigprocmask(SIG_BLOCK, nullptr, &mask_before);
-  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, sys::Deadline::clock::now() + 1ms)->outcome == Acquire::timed_out);
+  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, Deadline::clock::now() + 1ms)->outcome == Acquire::timed_out);
   ::sigprocmask(SIG_BLOCK, nullptr, &mask_after);
   for (int i = 0; i < 4; ++i) {
     ::sigaction(signals[i], nullptr, &after[i]);
@@ -103,7 +103,7 @@ TEST_CASE("handlers and mask are afterwards what they were") {
 
 TEST_CASE("an ignored signal does not end the wait") {
   const TempDir dir;
-  UniqueFd holder = test::lock_as_grex(dir / "lock");
+  test::Fd holder = test::lock_as_grex(dir / "lock");
   test::Process child({"true"}, {.before_exec = [&] {
                         ::signal(SIGHUP, SIG_IGN);
                         holder.reset();  // the child's copy only
@@ -119,7 +119,7 @@ TEST_CASE("an ignored signal does not end the wait") {
 
 TEST_CASE("an alarm that was set before is not taken for the deadline") {
   const TempDir dir;
-  const UniqueFd holder = test::lock_as_grex(dir / "lock");
+  const test::Fd holder = test::lock_as_grex(dir / "lock");
   test::Process child({"true"}, {.before_exec = [&] {
                         const UniqueFd fd = open_file(dir / "lock");
                         ::ualarm(1000, 0);

@@ -2,7 +2,7 @@
 
 #include "base/time_text.hpp"
 
-using namespace grex::core;
+using namespace grex;
 using namespace std::chrono_literals;
 
 TEST_CASE("durations are read as people write them") {
@@ -38,7 +38,7 @@ TEST_CASE("a duration too small to count is none") {
 
 TEST_CASE("times are RFC 3339 in UTC with milliseconds, both ways") {
   const UtcTime time = std::chrono::sys_days(std::chrono::year(2024) / 2 / 29) + 23h + 59min + 7s + 5ms;
-  CHECK(to_text(time) == "2024-02-29T23:59:07.005Z");
+  CHECK(format_utc(time) == "2024-02-29T23:59:07.005Z");
   CHECK(parse_utc("2024-02-29T23:59:07.005Z") == time);
   for (const char* const text : {"", "2024-02-29", "2024-02-30T00:00:00.000Z", "2024-13-01T00:00:00.000Z",
                                  "2024-02-29T24:00:00.000Z", "2024-02-29T23:59:60.000Z", "2024-02-29T23:59:07.005+",
@@ -49,10 +49,10 @@ TEST_CASE("times are RFC 3339 in UTC with milliseconds, both ways") {
 }
 
 TEST_CASE("durations are shown in at most two units") {
-  CHECK(to_text(std::chrono::milliseconds(250ms)) == "250ms");
-  CHECK(to_text(std::chrono::milliseconds(4290ms)) == "4.2s");
-  CHECK(to_text(std::chrono::milliseconds(192s)) == "3m12s");
-  CHECK(to_text(std::chrono::milliseconds(2h + 5min + 9s)) == "2h5m");
-  CHECK(to_text(std::chrono::milliseconds(99h)) == "4d3h");
-  CHECK(to_text(std::chrono::milliseconds(-5s)) == "0ms");
+  CHECK(format_duration(std::chrono::milliseconds(250ms)) == "250ms");
+  CHECK(format_duration(std::chrono::milliseconds(4290ms)) == "4.2s");
+  CHECK(format_duration(std::chrono::milliseconds(192s)) == "3m12s");
+  CHECK(format_duration(std::chrono::milliseconds(2h + 5min + 9s)) == "2h5m");
+  CHECK(format_duration(std::chrono::milliseconds(99h)) == "4d3h");
+  CHECK(format_duration(std::chrono::milliseconds(-5s)) == "0ms");
 }

@@ -29,7 +29,7 @@ constexpr std::size_t count = 3;
 // Some lock files, each with a holder.
 struct Files {
   TempDir dir;
-  std::array<UniqueFd, count> holders;
+  std::array<test::Fd, count> holders;
 
   Files() {
     for (std::size_t i = 0; i < count; ++i) holders.at(i) = test::lock_as_grex(path(i));
@@ -79,7 +79,7 @@ bool has_lock(int fd) {
 constexpr int was_cancelled = 100;
 constexpr int was_wrong = 101;
 int wait_and_tell(Files& files, const std::function<void()>& then) {
-  for (UniqueFd& holder : files.holders) holder.reset();  // the parent's are what counts
+  for (test::Fd& holder : files.holders) holder.reset();  // the parent's are what counts
   const Opened ours(files);
   const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
   if (!any) return was_wrong;
@@ -88,7 +88,7 @@ int wait_and_tell(Files& files, const std::function<void()>& then) {
   for (std::size_t i = 0; i < count; ++i) {
     if (has_lock(ours.fds.at(i)) != (held && i == any->index)) return was_wrong;
   }
-  if (!held) return any->end.outcome == Acquire::cancelled && any->end.signal == SIGTERM ? was_cancelled : was_wrong;
+  if (!held) return any->end.outcome == Acquire::cancelled && any->end.signal.number == SIGTERM ? was_cancelled : was_wrong;
   if (then) then();
   return static_cast<int>(any->index);
 }
@@ -139,7 +139,7 @@ TEST_CASE("locks that come free together are given back but one") {
   for (int round = 0; round < 50; ++round) {
     Files files;
     const pid_t child = wait_in_child(files, [&files] { test::until([&files] { return files.locked() == 1; }); });
-    for (UniqueFd& holder : files.holders) holder.reset();
+    for (test::Fd& holder : files.holders) holder.reset();
     const int status = status_of(child);
     CHECK((status >= 0 && status < static_cast<int>(count)));
     CHECK(files.locked() == 0);
@@ -150,9 +150,9 @@ TEST_CASE("a deadline ends the wait for any lock, wherever it falls, and leaves 
   const Files files;
   const Opened ours(files);
   for (int i = 0; i < 100; ++i) {
-    const auto deadline = sys::Deadline::clock::now() + i * 10us;
+    const auto deadline = Deadline::clock::now() + i * 10us;
     CHECK(sys::wait_any(ours.fds, Mode::exclusive, deadline)->end.outcome == Acquire::timed_out);
-    CHECK(sys::Deadline::clock::now() >= deadline);
+    CHECK(Deadline::clock::now() >= deadline);
     until_one_thread();
   }
 }
@@ -164,7 +164,7 @@ TEST_CASE("a signal ends the wait for any lock and leaves nothing that could tak
     test::until([&files] { return files.all_are_waited_for(); });
     ::kill(child, SIGTERM);
     CHECK(status_of(child) == was_cancelled);
-    for (UniqueFd& holder : files.holders) holder.reset();
+    for (test::Fd& holder : files.holders) holder.reset();
     CHECK(files.locked() == 0);
   }
 }

@@ -2,7 +2,7 @@
 
 #include "sys/process/proc_text.hpp"
 
-using namespace grex::core;
+using namespace grex::sys;
 
 TEST_CASE("the process behind a pidfd is the one of its Pid line") {
   CHECK(parse_opened_pid("pos:\t0\nflags:\t02000002\nPid:\t42\nNSpid:\t42\n") == 42);

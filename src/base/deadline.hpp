@@ -1,0 +1,21 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace grex {
+
+/// An instant on the monotonic clock.
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// The time left until a deadline, in milliseconds, rounded up and at most a day;
+/// -1 without one, which poll(2) takes for "no time-out".
+inline int milliseconds_left(std::optional<Deadline> deadline) {
+  if (!deadline) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Deadline::clock::now()).count();
+  constexpr std::chrono::milliseconds::rep longest = std::chrono::milliseconds(std::chrono::hours(24)).count();
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
+}
+
+}  // namespace grex

@@ -1,0 +1,49 @@
+#include "cli/commands/status_json.hpp"
+
+#include "cli/report/json.hpp"
+
+namespace grex::cli {
+namespace {
+
+Json to_json(const core::LockReport& lock, UtcTime now) {
+  Json document = {
+      {"tier", core::name_of(lock.tier)},
+      {"target", lock.target},
+      {"path", lock.path},
+      {"state", core::name_of(lock.file.state)},
+      {"mode", cli::to_json(lock.file.mode)},
+      {"evidence", core::name_of(lock.file.evidence)},
+      {"holders", cli::to_json(lock.file.holders, now)},
+      {"waiters", cli::to_json(lock.file.waiters, now)},
+      {"record", core::name_of(lock.file.record)},
+      {"file_system", lock.file_system ? Json(lock.file_system->type) : Json(nullptr)},
+      {"weakness", lock.file_system ? Json(core::name_of(lock.file_system->caveat)) : Json(nullptr)},
+  };
+  if (lock.tier == core::Tier::semaphore) {
+    document["slots"] = lock.slots;
+    document["used"] = lock.used;
+  }
+  return document;
+}
+
+}  // namespace
+
+std::string status_document(const StatusReport& report) {
+  Json document = document_of("status");
+  document["host"] = or_null(report.host);
+  document["taken_at"] = format_utc(report.taken_at);
+  Json& locks = document["locks"] = Json::array();
+  for (const core::LockReport& lock : report.locks) locks.push_back(to_json(lock, report.taken_at));
+  for (const core::DeadlockReport& deadlock : report.deadlocks) {
+    Json pids = Json::array();
+    for (const core::StuckProcess& stuck : deadlock) pids.push_back(or_null(stuck.process.pid));
+    document["deadlocks"].push_back(std::move(pids));
+  }
+  if (report.unseen) {
+    document["unnamed"] = report.unseen->files;
+    document["complete"] = report.unseen->is_nothing();
+  }
+  return to_line(document);
+}
+
+}  // namespace grex::cli

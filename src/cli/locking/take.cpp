@@ -1,0 +1,124 @@
+#include "cli/locking/take.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/locking/announce.hpp"
+#include "cli/report/caveats.hpp"
+#include "cli/report/output.hpp"
+#include "sys/file/file.hpp"
+#include "sys/process/proc.hpp"
+
+namespace grex::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Also finds out, while there is time, what the records will say of this process.
+class AcquisitionObserver : public WaitAnnouncer {
+ public:
+  AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
+      : WaitAnnouncer(options, global, events), writes_record_(options.record), acquired_(acquired) {}
+
+  void wait_begins(const core::Target& target) override {
+    if (writes_record_) acquired_.writer = core::own_identity();
+    WaitAnnouncer::wait_begins(target);
+  }
+
+ private:
+  bool writes_record_;
+  Acquired& acquired_;
+};
+
+}  // namespace
+
+Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
+  if (global.json || events.are_wanted()) return Audience::programs;
+  return options.verbosity == Verbosity::quiet ? Audience::none : Audience::people;
+}
+
+std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
+                                            const Events& events, core::Queue queue, FindBusy find_busy) {
+  const bool is_verbose = options.verbosity == Verbosity::verbose;
+  if (is_verbose || events.are_wanted()) {
+    const Failure failure = find_busy(core::never_stop);
+    events.waiting(failure);
+    if (is_verbose) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
+  }
+  if (options.verbosity == Verbosity::quiet || global.json) return nullptr;
+  return std::make_unique<WaitProgress>(std::move(queue), std::move(find_busy));
+}
+
+void WaitAnnouncer::wait_begins(const core::Target& target) {
+  const auto find_busy = [this, &target](const core::StopToken& should_stop) {
+    return busy_failure(name_of(target), target.lock_paths(), busy_report_of(options_),
+                        audience_of(options_, global_, events_), should_stop);
+  };
+  progress_ = announce_wait(options_, global_, events_, core::queue_at(target), find_busy);
+}
+
+core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
+                                core::WaitObserver& observer) {
+  core::WaitPolicy policy;
+  policy.waits = !options.nonblock;
+  if (options.timeout) policy.deadline = start + *options.timeout;
+  policy.observer = &observer;
+  return policy;
+}
+
+Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,
+                            const LockOptions& options, Audience audience, steady_clock::time_point start) {
+  const core::Target& target = targets[attempt.at];
+  if (!attempt.end) return failure_from(attempt.end.error(), target.tier());
+  const BusyReport report = busy_report_of(options);
+  const sys::WaitEnd& end = *attempt.end;
+  if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
+  Failure failure = busy_failure(name_of(target), target.lock_paths(), report, audience);
+  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), since(start)) : failure;
+}
+
+Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {
+  const auto start = steady_clock::now();
+  events.about(plan.targets, options.mode);
+  Acquired acquired;
+  AcquisitionObserver observer(options, global, events, acquired);
+  core::Attempt attempt = core::acquire(plan.targets, options.mode, wait_policy_of(options, start, observer));
+  if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
+    return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
+  }
+  acquired.waited = since(start);
+  acquired.stack = std::move(plan.stack);
+  acquired.locks = std::move(attempt.locks);
+  for (const core::HeldLock& lock : acquired.locks) acquired.stack.push_back(lock.stack_entry());
+  events.about(acquired.locks);
+  events.acquired(acquired.waited);
+  if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
+    note(fmt::format("locked {} after {}", paths_of(acquired.locks), format_duration(acquired.waited)));
+    note_caveats(acquired.locks);
+  }
+  return acquired;
+}
+
+void write_records(Acquired& acquired, const LockOptions& options, const std::string& verb,
+                   const std::vector<std::string>& command) {
+  if (!options.record || acquired.locks.empty()) return;
+  core::Record record;
+  record.writer = acquired.writer ? *acquired.writer : core::own_identity();
+  record.uid = sys::own_uid();
+  record.command = command;
+  record.cwd = sys::working_directory();
+  record.since = utc_now();
+  record.note = options.note;
+  record.verb = verb;
+  for (core::HeldLock& lock : acquired.locks) {
+    record.tier = lock.tier();
+    const auto written = lock.write_record(record);
+    if (options.verbosity != Verbosity::verbose) continue;
+    if (!written) {
+      note("no record written: " + failure_from(written.error()).why);
+    } else if (!*written && lock.mode() == sys::Mode::exclusive) {
+      note(fmt::format("no record written: {} may only be read, has a second name, or has other content", lock.path()));
+    }
+  }
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,72 @@
+#include "sys/signal/signals.hpp"
+
+#include <unistd.h>
+
+namespace grex::sys {
+namespace {
+
+struct sigaction set_default_action(int signal) {
+  struct sigaction action {};
+  struct sigaction old {};
+  action.sa_handler = SIG_DFL;
+  ::sigaction(signal, &action, &old);
+  return old;
+}
+
+}  // namespace
+
+sigset_t set_of(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) sigaddset(&set, signal);
+  return set;
+}
+
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  ::sigaction(signal, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
+}
+
+bool is_pending(int signal) {
+  sigset_t pending;
+  ::sigpending(&pending);
+  return sigismember(&pending, signal) == 1;
+}
+
+sigset_t unignored_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : termination_signals) {
+    if (!is_ignored(signal)) sigaddset(&set, signal);
+  }
+  return set;
+}
+
+ReceivedSignal received_signal(int number, int code) {
+  const bool from_terminal = code == SI_KERNEL;
+  const bool to_leader_alone = from_terminal && number == SIGHUP && ::getsid(0) == ::getpid();
+  return {number, from_terminal, from_terminal && !to_leader_alone};
+}
+
+void restore_sigterm() { set_default_action(SIGTERM); }
+
+struct sigaction keep_child_status() {
+  return set_default_action(SIGCHLD);
+}
+
+void kill_self(int signal) {
+  set_default_action(signal);
+  const sigset_t only_it = set_of({signal});
+  ::sigprocmask(SIG_UNBLOCK, &only_it, nullptr);
+  (void)::raise(signal);
+}
+
+void stop_self() {
+  const sigset_t stop = set_of({SIGTSTP});
+  (void)::raise(SIGTSTP);
+  ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // the process is stopped here, until SIGCONT
+  ::sigprocmask(SIG_BLOCK, &stop, nullptr);
+}
+
+}  // namespace grex::sys
