@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Shows the main job of grex-lock, on a temporary workspace that is removed at
-# the end: ./demo.sh PATH-TO-BINARY
+# Shows the main job of grex-lock on a temporary workspace, which it removes at
+# the end.
+# usage: ./demo.sh PATH-TO-BINARY
 set -euo pipefail
 
 if (($# != 1)); then
@@ -9,11 +10,11 @@ if (($# != 1)); then
 fi
 binary=$(realpath -- "$1")
 if [[ ! -f $binary || ! -x $binary ]]; then
-  echo "demo.sh: $1: not a program; './dev build' makes it" >&2
+  echo "demo.sh: $1: not a program; use './dev build' to build it" >&2
   exit 66
 fi
 
-# What the caller has set or locked is not to change what is shown.
+# The caller's settings and locks must not change what the demo shows.
 unset "${!GREX_@}"
 
 workspace=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-demo.XXXXXX")
@@ -28,12 +29,12 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# So that the commands can be typed as they would be at home.
+# Lets the demo show the commands as you would type them at home.
 export HOME=$workspace PATH=$workspace/bin:$PATH
 mkdir -p ~/bin ~/ws/app
 ln -s "$binary" ~/bin/grex-lock
 
-# The two jobs of the demonstration. The build ends when it is told to.
+# The two jobs of the demo. The build ends when it reads a line.
 cat >~/ws/app/build.sh <<'END'
 echo 'build: started'
 read -r _
@@ -42,78 +43,78 @@ END
 cat >~/ws/app/deploy.sh <<'END'
 echo 'deploy: my turn'
 END
-mkfifo ~/tell-build ~/build-says ~/deploy-says
-exec {tell_build}<>~/tell-build
+mkfifo ~/build-input ~/build-output ~/deploy-output
+exec {build_input}<>~/build-input
 
-say() {
+explain() {
   echo
   printf '# %s\n' "$@"
 }
 
-# Types a command that has to exit with the given status.
+# Prints a command as if it were typed, runs it, and requires an exit status.
 type_in() {
   local expected=$1 command=$2 status=0
   printf '$ %s\n' "$command"
   eval "$command" 2>&1 || status=$?
   ((status == 0)) || printf '(exit status %d)\n' "$status"
   if ((status != expected)); then
-    echo "demo.sh: exit status $expected was expected" >&2
+    echo "demo.sh: expected exit status $expected" >&2
     exit 1
   fi
 }
 
-# Types a command for the background. Its input and output are FIFOs, and its
-# process id is then in $!.
+# The same for a command in the background, whose input and output are FIFOs.
+# Leaves its process id in $!.
 type_in_background() {
   local command=$1 input=$2 output=$3
   printf '$ %s &\n' "$command"
-  eval "exec $command" <"$input" >"$output" 2>&1 {tell_build}>&- &
+  eval "exec $command" <"$input" >"$output" 2>&1 {build_input}>&- &
 }
 
-# Shows what a job in the background says, up to a line that has the given text.
+# Shows the output of a job in the background, up to a line with the given text.
 show_until() {
   local text=$1 from=$2 line
   while IFS= read -r line <&"$from"; do
     printf '%s\n' "$line"
     [[ $line != *"$text"* ]] || return 0
   done
-  echo "demo.sh: the job ended before it said '$text'" >&2
+  echo "demo.sh: the job ended before it printed '$text'" >&2
   exit 1
 }
 
-say 'A job runs under the lock of the pack ~/ws/app.'
+explain 'A job runs with the pack ~/ws/app locked.'
 type_in 0 'cd ~/ws/app'
-type_in_background "grex-lock run --note 'nightly build' ~/ws/app -- sh build.sh" ~/tell-build ~/build-says
+type_in_background "grex-lock run --note 'nightly build' ~/ws/app -- sh build.sh" ~/build-input ~/build-output
 build=$!
-exec {build_says}<~/build-says
-show_until 'build: started' "$build_says"
+exec {build_output}<~/build-output
+show_until 'build: started' "$build_output"
 
-say 'Who holds the locks of this pack?'
+explain 'Which process holds the lock of this pack?'
 type_in 0 'grex-lock status ~/ws/app'
 
-say 'A second job does not want to wait. It is told who holds the lock.'
+explain 'A second job does not wait. The message shows the holder of the lock.'
 type_in 75 'grex-lock run -n ~/ws/app -- sh deploy.sh'
 
-say 'Could the lock be taken now?'
+explain 'Is the lock free?'
 type_in 75 'grex-lock probe ~/ws/app'
 
-say 'A job that waits, but not longer than a minute.'
-type_in_background 'grex-lock run -v -w 1m ~/ws/app -- sh deploy.sh' /dev/null ~/deploy-says
+explain 'A job waits, but for one minute at most.'
+type_in_background 'grex-lock run -v -w 1m ~/ws/app -- sh deploy.sh' /dev/null ~/deploy-output
 deploy=$!
-exec {deploy_says}<~/deploy-says
-show_until 'waiting for' "$deploy_says"
+exec {deploy_output}<~/deploy-output
+show_until 'waiting for' "$deploy_output"
 
-say 'The first job ends, and the waiting one gets the lock.'
-echo >&"$tell_build"
-cat <&"$build_says"
+explain 'The first job ends, and the waiting job gets the lock.'
+echo >&"$build_input"
+cat <&"$build_output"
 wait "$build"
-cat <&"$deploy_says"
+cat <&"$deploy_output"
 wait "$deploy"
 
-say 'Locks have an order: the workspace comes before its packs.' \
-  'The other way round two jobs could wait for each other, so it is refused.'
+explain 'Locks have an order: the workspace comes before its packs.' \
+  'In the other order, two jobs could wait for each other, so it is refused.'
 type_in 76 'grex-lock run ~/ws/app -- grex-lock run -t workspace-sync ~/ws -- true'
 type_in 0 'grex-lock run -t workspace-sync ~/ws -- grex-lock run ~/ws/app -- echo both locks held'
 
-say 'In the end the lock is free.'
+explain 'At the end, the lock is free.'
 type_in 0 'grex-lock probe -v ~/ws/app'
