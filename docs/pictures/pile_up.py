@@ -1,13 +1,13 @@
-"""A real pile-up of locks, and what `grex-lock status` says of it.
+"""Creates a real pile-up of locks, and captures what `grex-lock status` shows of it.
 
-What differs from time to time is replaced in the text:
+What differs between runs is replaced in the text:
 
 - the directory of the workspace by /home/ada/ws
 - the user by ada
-- process ids, in their order, by 20601, 20603, 20605 and so on
-- how long locks have been held, from the top, by HELD_FOR
+- process ids, in ascending order, by 20601, 20603, 20605 and so on
+- the times for which locks have been held, from the top, by HELD_FOR
 
-The columns are made as wide as grex-lock would make them for these.
+The columns get the width that grex-lock would give them for these values.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE = 60  # seconds; what takes longer has hung
+TIME_LIMIT = 60  # seconds; a process that takes longer hangs
 
 HELD_FOR = ["12.4s", "9.7s", "41.8s", "6.3s"]
 
-# Each tells its process id, and goes on when it is told to. The two that wait
-# for each other give up in the end, should nobody be left to kill them.
+# Each script prints its process id and continues when it has read a line. The two
+# that wait for each other give up after 300 s, in case nothing kills them before.
 SCRIPTS = {
     "build.sh": "echo $$; read -r go",
     "test.sh": "echo $$; read -r go",
@@ -34,17 +34,17 @@ SCRIPTS = {
 
 
 def status_of_pile_up(grex_lock):
-    """What `status -r` says in colour, as one text with the escapes of a terminal."""
+    """Returns what `status -r` prints in colour, with the escape sequences of a terminal."""
     while True:
         with PileUp(grex_lock) as pile_up:
             pile_up.make()
-            # Process ids that have begun again at the lowest would change the order.
+            # If process ids wrapped around, the order of the processes would differ.
             if pile_up.pids == sorted(pile_up.pids):
-                return neutral(pile_up.status(), pile_up.workspace)
+                return neutralise(pile_up.status(), pile_up.workspace)
 
 
 class PileUp(contextlib.ExitStack):
-    """Processes in a temporary workspace. They and it are gone at the end."""
+    """Processes in a temporary workspace. At the end, they are killed and it is removed."""
 
     def __init__(self, grex_lock):
         super().__init__()
@@ -74,19 +74,19 @@ class PileUp(contextlib.ExitStack):
         for process, pid in deadlock:
             process.stdin.write("go\n")
             process.stdin.flush()
-            until_it_waits(pid)
-        until_it_waits(self.start("grex-lock run app -- git pull").pid)
-        until_it_waits(self.start("flock app/.grex-lock make").pid)
+            wait_until_queued(pid)
+        wait_until_queued(self.start("grex-lock run app -- git pull").pid)
+        wait_until_queued(self.start("flock app/.grex-lock make").pid)
 
     def status(self):
         return self.output_of("grex-lock status --color=always -r .")
 
     def output_of(self, command):
-        return subprocess.run(shlex.split(command), cwd=self.workspace, env=self.environment, timeout=PATIENCE,
+        return subprocess.run(shlex.split(command), cwd=self.workspace, env=self.environment, timeout=TIME_LIMIT,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
 
     def job(self, command):
-        """Starts a command that ends in one of SCRIPTS, which then runs: the process, and the script's id."""
+        """Starts a command that runs one of SCRIPTS. Returns its process, and the process id of the script."""
         process = self.start(command)
         return process, int(process.stdout.readline())
 
@@ -105,24 +105,24 @@ def kill(process):
         pass
 
 
-def until_it_waits(pid):
-    """Returns once the process is in the kernel's queue of a lock."""
-    end = time.monotonic() + PATIENCE
+def wait_until_queued(pid):
+    """Waits until the process is in the kernel's queue for a lock."""
+    end = time.monotonic() + TIME_LIMIT
     waits = re.compile(rf"-> +FLOCK +\w+ +\w+ +{pid} ")
     while True:
         with open("/proc/locks", encoding="ascii") as locks:
             if waits.search(locks.read()):
                 return
         if time.monotonic() > end:
-            raise TimeoutError(f"process {pid} does not wait for a lock")
+            raise TimeoutError(f"process {pid} is not waiting for a lock")
         time.sleep(0.01)
 
 
-# A process below its lock: label, style, process id, user, time, command.
+# The line of a process, listed below its lock: label, style, process id, user, time, command.
 ROW = re.compile(r"^(  .{7}  )(\033\[\d+m) *(\d+)  \033\[0m\S+ +(?:(\d\S*)  )? *(.*)$")
 
 
-def neutral(text, workspace):
+def neutralise(text, workspace):
     text = text.replace(workspace, "/home/ada/ws")
     held_for = iter(HELD_FOR)
     width = max(map(len, HELD_FOR))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The pictures of the README are what the script draws, sound, legible, and shown.
+"""Checks that the pictures of the README are up to date, valid, legible and shown.
 usage: pictures.py GREX-LOCK SOURCE-DIRECTORY
 """
 
@@ -23,16 +23,16 @@ def main(grex_lock, source):
 
     readme = (source / "README.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r'<img src="docs/pictures/([^"]+)"[^>]* alt="([^"]+)"', readme))
-    check(shown.keys() == kept.keys(), f"the README shows {sorted(shown)} with a text for who can't see them")
+    check(shown.keys() == kept.keys(), f"the README shows {sorted(shown)} with alternative text")
 
     for name in sorted(kept):
-        is_sound(name, xml.fromstring(kept[name]))
-        check(drawn[name] == kept[name], f"{name} is not what is drawn now; './dev pictures' draws it anew:\n"
+        check_svg(name, xml.fromstring(kept[name]))
+        check(drawn[name] == kept[name], f"{name} differs from what is drawn now; use './dev pictures' to redraw it:\n"
               + difference(kept[name], drawn[name]))
 
 
-def is_sound(name, svg):
-    check(svg.tag == SVG + "svg" and svg.get("role") == "img", f"{name} is no picture")
+def check_svg(name, svg):
+    check(svg.tag == SVG + "svg" and svg.get("role") == "img", f"{name} is not an image")
     for part in ("title", "desc"):
         check((svg.findtext(SVG + part) or "").strip(), f"{name} has no {part}")
     outside = [value for element in svg.iter() for key, value in element.attrib.items() if key.endswith("href")]
@@ -43,7 +43,7 @@ def is_sound(name, svg):
     for scheme in (light, light | dark):
         for element in svg.iter(SVG + "text"):
             colour = element.get("class").split()[0]
-            # What has the colour of the page stands on a bar of the colour `lock`.
+            # Text in the colour of the page is on a bar in the colour `lock`.
             ground = "lock" if colour == "page" else "page"
             ratio = contrast(scheme[colour], scheme[ground])
             check(ratio >= 4.5, f"{name}: the contrast of {colour} on {ground} is only {ratio:.2f}")
@@ -54,7 +54,7 @@ def colours(style):
 
 
 def contrast(one, other):
-    """As WCAG 2 defines it."""
+    """The contrast ratio, as WCAG 2 defines it."""
     darker, lighter = sorted(map(luminance, (one, other)))
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -71,9 +71,9 @@ def difference(kept, drawn):
     return "\n".join(gone + [f"+ {line}" for line in drawn if line not in kept])
 
 
-def check(holds, otherwise):
+def check(holds, message):
     if not holds:
-        sys.exit(f"pictures.py: {otherwise}")
+        sys.exit(f"pictures.py: {message}")
 
 
 if __name__ == "__main__":
