@@ -1,12 +1,12 @@
 #!/usr/bin/env -S python3 -B
-"""What grex-lock costs, beside flock(1), lslocks(8), find(1) and the floor.
+"""Measures the cost of grex-lock beside flock(1), lslocks(8), find(1) and the floor.
 usage: bench.py [--quick] GREX-LOCK DIRECTORY-OF-THE-BENCH-PROGRAMS
 
-Prints a table. A time is the median of whole processes, from their start to
-their end; what is compared ran in turns. A ratio says more than a time: the
-machine may have other things to do. Where it has many, medians tell how long
-processes stood in line; the column `calm` has the ratio of the fastest tenths.
-Exits with 0 whatever was measured."""
+Prints a table. A time is a median over whole processes, from start to end. What
+is compared runs in turns, so trust ratios more than times: the machine may be
+busy. If it is very busy, medians mostly measure how long processes waited for a
+processor; the column `calm` has the ratio of the fastest tenths. The exit status
+is 0, whatever the results. The floor is floor.c, the least such a program costs."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ def number(count):
 
 
 def fastest_tenth(times):
-    """The longest of them."""
+    """Returns the longest time of the fastest tenth."""
     return sorted(times)[len(times) // 10]
 
 
@@ -50,19 +50,19 @@ class Table:
         print(line.rstrip(), flush=True)
 
     def compare(self, what, ours, against, theirs, goal=None, scale=1):
-        """Of two lists of times; theirs are told `scale` times as long."""
+        """Adds a row for two lists of times; theirs are multiplied by `scale`."""
         self.count(what, statistics.median(ours), against, scale * statistics.median(theirs), goal, duration,
                    f"{fastest_tenth(ours) / (scale * fastest_tenth(theirs)):.2f}")
 
     def count(self, what, ours, against, theirs, goal=None, show=number, calm=""):
         ratio = ours / theirs
         met = "" if goal is None else "yes" if ratio <= goal else "NO"
-        told = "" if goal is None else f"<= {goal:.2f}"
-        self._print((what, show(ours), against, show(theirs), f"{ratio:.2f}", calm, told, met))
+        shown_goal = "" if goal is None else f"<= {goal:.2f}"
+        self._print((what, show(ours), against, show(theirs), f"{ratio:.2f}", calm, shown_goal, met))
 
     def limit(self, what, measured, limit):
-        told = f"<= {duration(limit)}"
-        self._print((what, duration(measured), "", "", "", "", told, "yes" if measured <= limit else "NO"))
+        goal = f"<= {duration(limit)}"
+        self._print((what, duration(measured), "", "", "", "", goal, "yes" if measured <= limit else "NO"))
 
     def leave_out(self, what, why):
         self._print((what, "-", why))
@@ -70,7 +70,7 @@ class Table:
 
 def whole_processes(stage, table, rounds):
     pack, _ = stage.pack("pack")
-    # Each has a file of its own: what --no-fork leaves in it, the next would pay for.
+    # --no-fork has its own file: it leaves a record there, which would cost the next command time.
     file = str(stage.directory / "file")
     in_place, _ = stage.pack("in-place")
     tool = stage.tool
@@ -129,13 +129,13 @@ def handovers(stage, table, rounds):
 def waiting(stage, table, is_quick):
     what = "processor time of 60 s of waiting on a terminal"
     if is_quick:
-        table.leave_out(what, "takes 60 s: not with --quick")
+        table.leave_out(what, "takes 60 s; skipped with --quick")
         return
     pack, file = stage.pack("pack")
     with stage.held([file]):
         time, written = stage.wait(60, [stage.tool, "run", pack, "--", COMMAND])
     if written == 0:
-        raise SystemExit("bench: there was no waiting line")
+        raise SystemExit("bench: nothing was written to the terminal during the wait")
     table.limit(what, time, 20e6)
 
 
@@ -185,7 +185,7 @@ def growth(stage, table, rounds):
     table.compare("run under a tier stack of 5", cost["5"].time, "run under none", cost["0"].time, 1.1)
 
 
-def tell_where(stage):
+def print_machine(stage):
     file_system = subprocess.check_output(["findmnt", "-no", "FSTYPE", "-T", stage.directory], text=True).strip()
     flock = subprocess.check_output(["flock", "--version"], text=True).strip()
     print(f"Linux {os.uname().release}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, "
@@ -193,8 +193,8 @@ def tell_where(stage):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What grex-lock costs, beside flock(1) and others.")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, and no wait of 60 s")
+    parser = argparse.ArgumentParser(description="Measure the cost of grex-lock beside flock(1) and others.")
+    parser.add_argument("--quick", action="store_true", help="run fewer rounds, and skip the wait of 60 s")
     parser.add_argument("grex_lock")
     parser.add_argument("programs")
     options = parser.parse_args()
@@ -203,7 +203,7 @@ def main():
         return few if options.quick else many
 
     with Stage(options.grex_lock, options.programs) as stage:
-        tell_where(stage)
+        print_machine(stage)
         table = Table()
         whole_processes(stage, table, rounds(1000, 100))
         crowds(stage, table, rounds(9, 3))

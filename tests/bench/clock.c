@@ -1,5 +1,5 @@
-// A command that says when it began: the monotonic clock's nanoseconds, as they
-// are in memory.
+// A command that writes the time of its start: the nanoseconds of the monotonic
+// clock, as a binary `long long`.
 
 #include <time.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// The floor: the least that a program can do that runs a command under a lock.
-// usage: floor FILE CMD [ARG...], or floor -F FILE CMD [ARG...] to become it
+// The floor: the least that a program must do to run a command under a lock.
+// usage: floor FILE CMD [ARG...], or floor -F FILE CMD [ARG...] to exec CMD
 
 #define _GNU_SOURCE
 #include <fcntl.h>

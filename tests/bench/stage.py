@@ -1,5 +1,5 @@
-"""Where the measuring happens: a temporary directory, the processes started
-there, and what is left of neither afterwards."""
+"""The stage of the measurements: a temporary directory, and the processes started
+in it. Afterwards, both are gone."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ import tempfile
 
 
 class Samples:
-    """What several runs of one command cost; memory and faults are medians."""
+    """The costs of several runs of one command. Memory and faults are medians."""
 
     def __init__(self):
         self.runs = []
@@ -31,17 +31,17 @@ class Samples:
 
     @property
     def time(self):
-        """nanoseconds, as a list for all runs"""
+        """A list of nanoseconds, one for each run."""
         return self._values(0)
 
     @property
     def processor(self):
-        """the same, of processor time, which neighbours disturb less"""
+        """The same for processor time, which other processes disturb less."""
         return self._values(1)
 
     @property
     def memory(self):
-        """bytes"""
+        """In bytes."""
         return self._median(2) * 1024
 
     @property
@@ -50,8 +50,8 @@ class Samples:
 
 
 class Stage:
-    """Use it in a `with`: whatever ends that, also a signal, the processes are
-    ended and the directory is removed."""
+    """For use in a `with`. When that ends, even by a signal, the processes are
+    killed and the directory is removed."""
 
     def __init__(self, grex_lock, programs):
         self.tool = os.path.realpath(grex_lock)
@@ -59,8 +59,8 @@ class Stage:
         self._processes = []
 
     def _install(self):
-        """Copies what is measured. A program that the linker wrote, here and there,
-        lies in the page cache in small pieces, and takes longer to start."""
+        """Copies the measured programs. The linker doesn't write its output in order, so
+        the page cache has it in small pieces, and it takes longer to start."""
         tool = shutil.copy(self.tool, self.directory)
         programs = self.directory / "programs"
         shutil.copytree(self.programs, programs)
@@ -92,7 +92,7 @@ class Stage:
 
     @staticmethod
     def _end(process):
-        """With all that it started: each has a session of its own."""
+        """Kills a process and all that it started: each process has its own session."""
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -120,7 +120,7 @@ class Stage:
         return self._output([str(self.programs / "stopwatch"), *map(str, words)], stdout=subprocess.PIPE)
 
     def pack(self, name):
-        """A pack whose lock file is there; PATH, lock file."""
+        """Creates a pack with a lock file. Returns the paths of both."""
         directory = self.directory / name
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / ".grex-lock"
@@ -129,7 +129,7 @@ class Stage:
 
     @contextlib.contextmanager
     def held(self, files):
-        """Locks on all of these, by this process."""
+        """This process holds a lock on each of the files."""
         with contextlib.ExitStack() as stack:
             for path in files:
                 file = stack.enter_context(open(path, "r+", encoding="utf-8"))
@@ -138,7 +138,7 @@ class Stage:
 
     @contextlib.contextmanager
     def tier_stack(self):
-        """The text of a tier stack of five locks, which are held meanwhile."""
+        """Holds five locks, and yields their tier stack as text."""
         outer, _ = self.pack("outer")
         tiers = ("workspace-sync", "semaphore", "per-pack", "backend", "manifest")
         locks = [word for tier in tiers for word in ("-l", f"{tier}:{outer}")]
@@ -156,7 +156,7 @@ class Stage:
         return [word for command in commands for word in (",", *command)]
 
     def each(self, rounds, contestants, samples=None):
-        """Samples of every contestant, by name; each runs once a round."""
+        """Runs each contestant once a round. Returns their samples, by name."""
         samples = samples or {name: Samples() for name in contestants}
         names = list(contestants)
         for line in self._stopwatch("each", rounds, *self._listed(contestants.values())).splitlines():
@@ -165,11 +165,11 @@ class Stage:
         return samples
 
     def crowd(self, total, at_once, command):
-        """Nanoseconds until so many runs have ended, so many of them at once."""
+        """Returns the nanoseconds for `total` runs, `at_once` of them at a time."""
         return int(self._stopwatch("crowd", total, at_once, ",", *command))
 
     def handover(self, rounds, file, contestants):
-        """Nanoseconds from the unlock of the file, all of them, by contestant."""
+        """Returns a list of nanoseconds since the unlock of the file for each contestant, by name."""
         times = {name: [] for name in contestants}
         names = list(contestants)
         for line in self._stopwatch("handover", rounds, file, *self._listed(contestants.values())).splitlines():
@@ -178,11 +178,11 @@ class Stage:
         return times
 
     def wait(self, seconds, command):
-        """Nanoseconds of processor time, and bytes written to the terminal."""
+        """Returns the nanoseconds of processor time, and the bytes written to the terminal."""
         return tuple(map(int, self._stopwatch("wait", seconds, ",", *command).split()))
 
     def instructions(self, command):
-        """User-space instructions of the command itself, without what it runs."""
+        """Returns the user-space instructions of the command itself, without what it runs."""
         output = self._output(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return int(re.search(r"Collected : (\d+)", output).group(1))

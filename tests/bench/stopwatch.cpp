@@ -1,20 +1,20 @@
-// Starts commands and measures them. It is small, because what it costs to start
-// a process grows with the one that starts it, and because the peak memory of a
-// process counts that of the one it was started from. Commands follow each other
-// on the command line, each after a word ",", with VAR=VALUE before it as of
-// env(1). Each has to exit with 0; its output is thrown away.
+// Starts commands and measures them. It is small, because starting a process costs
+// more if its parent is big, and because the peak memory of a process includes
+// that of its parent. On the command line, a "," precedes each command, and
+// VAR=VALUE settings may follow it, as with env(1). Each command must exit with 0;
+// its output is discarded.
 //
 //   stopwatch each ROUNDS , CMD... , CMD...   runs every command once a round, in
-//       an order that changes; prints, for each run, the command's number, the
-//       nanoseconds, those of processor time, peak memory in KiB, minor faults
-//   stopwatch crowd TOTAL AT_ONCE , CMD...    runs a command so often, so many at
-//       once; prints the nanoseconds of it all
+//       random order; prints, for each run, the command's number, the nanoseconds,
+//       those of processor time, peak memory in KiB, minor faults
+//   stopwatch crowd TOTAL AT_ONCE , CMD...    runs CMD TOTAL times, AT_ONCE at a
+//       time; prints the nanoseconds of the whole
 //   stopwatch handover ROUNDS FILE , CMD... , CMD...   holds a lock on FILE until
-//       CMD waits for it; prints the command's number and the nanoseconds from
-//       the unlock to what CMD writes, which is the program `clock`
-//   stopwatch wait SECONDS , CMD...           gives CMD a terminal, and ends it by
-//       SIGTERM after so long; prints its processor time in nanoseconds, and how
-//       many bytes it wrote to the terminal
+//       CMD waits for it; prints the command's number, and the nanoseconds from
+//       the unlock to the time that CMD writes, by the program `clock`
+//   stopwatch wait SECONDS , CMD...           gives CMD a terminal, and sends it
+//       SIGTERM after SECONDS; prints its processor time in nanoseconds, and the
+//       number of bytes that it wrote to the terminal
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ namespace {
 
 using Nanoseconds = long long;
 
-// Ends what it has started, too, where it was given a process group for that.
+// Also terminates what it has started, if it leads a process group.
 [[noreturn]] void fail(const char* what, const char* which) {
   (void)fprintf(stderr, "stopwatch: %s: %s\n", what, which);
   if (::getpgrp() == ::getpid()) {
@@ -68,7 +68,7 @@ struct Command {
   std::vector<char*> words;
 };
 
-// What follows each ",".
+// Splits the words at each ",".
 std::vector<Command> parse_commands(char** first, char** last) {
   std::vector<Command> commands;
   for (; first != last; ++first) {
@@ -95,7 +95,7 @@ std::vector<Command> parse_commands(char** first, char** last) {
 
 struct Streams {
   int out = -1;                    ///< -1: /dev/null
-  const char* terminal = nullptr;  ///< for standard error; becomes the controlling one
+  const char* terminal = nullptr;  ///< for standard error; becomes the controlling terminal
 };
 
 pid_t start(const Command& command, const Streams& streams) {
@@ -145,7 +145,7 @@ Nanoseconds processor_time(const rusage& usage) {
   return seconds * 1'000'000'000LL + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000LL;
 }
 
-// So that no command always comes after the same one.
+// A random order, in which no command always follows the same one.
 std::vector<std::size_t> shuffled(std::size_t count) {
   std::vector<std::size_t> order(count);
   for (std::size_t i = 0; i < count; ++i) order[i] = i;
@@ -180,7 +180,7 @@ void crowd(int total, int at_once, const Command& command) {
   (void)printf("%lld\n", now() - before);
 }
 
-// Whether a process waits for a lock, as /proc/locks shows it.
+// Whether /proc/locks shows that a process waits for a lock.
 bool waits(pid_t pid) {
   FILE* const file = ::fopen("/proc/locks", "re");
   if (file == nullptr) fail("/proc/locks", ::strerror(errno));
@@ -203,7 +203,7 @@ void handover(int rounds, const char* file, const std::vector<Command>& commands
       if (::flock(lock, LOCK_EX) != 0) fail("flock", ::strerror(errno));
       const pid_t pid = start(commands[i], {words[1], nullptr});
       while (!waits(pid)) pause_for(1'000'000);
-      pause_for(5'000'000);  // what it does beside its wait, it has done by now
+      pause_for(5'000'000);  // by then, it does nothing but wait
       const Nanoseconds before = now();
       ::flock(lock, LOCK_UN);
       Nanoseconds begun = 0;
@@ -254,6 +254,6 @@ int main(int argc, char** argv) {
   } else if (mode == "wait") {
     wait_on_terminal(count, commands.front());
   } else {
-    fail("no such mode", mode.c_str());
+    fail("unknown mode", mode.c_str());
   }
 }
