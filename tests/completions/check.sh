@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A shell offers for command lines of grex-lock what the table `cases` says.
+# Checks that a shell completes command lines of grex-lock as in the table
+# `cases`.
 # usage: check.sh bash|bare-bash|fish|zsh COMPLETIONS-DIRECTORY
 set -euo pipefail
 shell=$1
@@ -11,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir"/bin "$dir"/work/{ws/{app,lib},'two words',home/cellar}
 touch "$dir"/work/{notes.txt,ws/notes.txt}
 ln -s /bin/true "$dir/bin/mill"
-ln -s /bin/true "$dir/bin/grex-lock"  # fish completes no command that there is not
+ln -s /bin/true "$dir/bin/grex-lock"  # fish only completes commands that exist
 cd "$dir/work"
 export HOME=$dir/work/home PATH=$dir/bin:$PATH
 
@@ -24,14 +25,14 @@ if [[ $shell == bare-bash ]]; then
 fi
 grep -hEv '^(#|$)' "${tables[@]}" >"$dir/cases"
 cut -d '|' -f 1 "$dir/cases" >"$dir/lines"
-# The time is for a shell that hangs.
+# The time limit is for a shell that hangs.
 timeout 100 "$here/$driver" "$completions" <"$dir/lines" >"$dir/offers"
 if (($(wc -l <"$dir/offers") != $(wc -l <"$dir/lines"))); then
-  echo "$shell did not answer to every line" >&2
+  echo "$shell did not complete every line" >&2
   exit 1
 fi
 
-# The words in `offered` without what is already there, as the table has them.
+# Sets `stripped` to the words in `offered`, as the table lists them.
 strip() {
   local word typed before
   typed=${line//\\ /_}
@@ -56,7 +57,7 @@ status=0
 while IFS='|' read -r line wanted unwanted && IFS= read -r offers <&3; do
   IFS=$'\t' read -ra offered <<<"$offers"
   strip
-  # shellcheck disable=SC2162 # a backslash makes a blank part of a word
+  # shellcheck disable=SC2162 # a backslash makes a space part of a word
   read -a wanted <<<"${wanted//\$PID/$$}"
   wrong=()
   for word in "${wanted[@]}"; do

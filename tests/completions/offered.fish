@@ -1,6 +1,6 @@
 #!/usr/bin/env -S fish --no-config
-# What fish offers for each command line on standard input: a line of words,
-# each ended by a tab.
+# Prints what fish offers for each command line on standard input: a line of
+# words, with a tab after each.
 # usage: offered.fish COMPLETIONS-DIRECTORY
 set -l here (path dirname (status filename))
 set fish_complete_path $argv[1] $here/mill $fish_complete_path

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S zsh -f
-# What an interactive zsh offers for each command line on standard input: a
-# line of words, each ended by a tab.
+# Prints what an interactive zsh offers for each command line on standard input:
+# a line of words, with a tab after each.
 # usage: offered.zsh COMPLETIONS-DIRECTORY
-# The same file is read by the shell that is asked, on a pseudo-terminal.
+# The interactive shell runs on a pseudo-terminal, and reads this file, too.
 if [[ $ZSH_EVAL_CONTEXT == toplevel ]]; then
   zmodload zsh/zpty
   export COMPLETIONS=$1 LINES_FILE=$(mktemp) OFFERED_FILE=$(mktemp)
@@ -17,11 +17,11 @@ fi
 
 fpath=($COMPLETIONS ${${(%):-%x}:a:h}/mill $fpath)
 autoload -Uz compinit && compinit -D -u
-zstyle ':completion:*:processes' command 'ps -e'  # not those of the terminal alone
+zstyle ':completion:*:processes' command 'ps -e'  # not only those of the terminal
 
-# The builtin that every completion hands its words to.
+# Replaces the builtin to which every completion passes its words.
 compadd() {
-  # With these it only looks which words match.
+  # With these options, it only finds the words that match.
   if [[ " ${(j: :)@[1,(i)(-|--)]} " == *' '-[ODA]* ]]; then
     builtin compadd "$@"
     return
@@ -35,7 +35,7 @@ compadd() {
 
 neither_insert_nor_list() { compstate[insert]= compstate[list]= }
 
-# As soon as a line can be edited.
+# Runs as soon as a line can be edited.
 zle-line-init() {
   local line
   while IFS= read -r line; do

@@ -1,4 +1,4 @@
-# A command with a completion of its own, to be wrapped.
+# The completion of a command that grex-lock runs.
 # shellcheck shell=bash
 _mill() {
   local words='' cur=${COMP_WORDS[COMP_CWORD]}

@@ -1,4 +1,4 @@
-# A command with a completion of its own, to be wrapped.
+# The completion of a command that grex-lock runs.
 complete -c mill -f
 complete -c mill -n 'test (count (commandline -opc)) = 1' -a 'grind sift'
 complete -c mill -n 'test (commandline -opc | string join " ") = "mill grind"' -a 'rye wheat'
