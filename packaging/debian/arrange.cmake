@@ -1,19 +1,19 @@
-# CPack runs this on what `cmake --install` has staged, before it packs it: the
-# form that Debian's policy and tools want.
+# CPack runs this on the files that `cmake --install` has staged, before it packs
+# them. It arranges them as Debian's policy and tools require.
 cmake_minimum_required(VERSION 3.25)
 set(usr ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
 set(doc ${usr}/share/doc/grex-lock)
 set(readable FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 
-# Debian's zsh does not look into /usr/share/zsh/site-functions.
+# Debian's zsh does not search /usr/share/zsh/site-functions.
 file(RENAME ${usr}/share/zsh/site-functions ${usr}/share/zsh/vendor-completions)
 
-# `copyright` tells the licences.
+# `copyright` contains the licences.
 file(REMOVE ${doc}/LICENSE-MIT ${doc}/LICENSE-APACHE)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/copyright ${doc}/copyright COPYONLY ${readable})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/lintian-overrides ${usr}/share/lintian/overrides/grex-lock COPYONLY ${readable})
 
-# The package's own changelog needs no more than the release that it packs.
+# The changelog of the package needs only the packed release.
 file(RENAME ${doc}/CHANGELOG.md ${doc}/changelog)
 file(STRINGS ${doc}/changelog heading REGEX "^## \\[${CPACK_PACKAGE_VERSION}\\] - ")
 if(NOT heading MATCHES " - ([0-9-]+)$")
@@ -26,6 +26,6 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/changelog.in ${doc}/changelog.Debian @O
 execute_process(COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian ${usr}/share/man/man1/grex-lock.1
   COMMAND_ERROR_IS_FATAL ANY)
 
-# Whatever the umask of who packs.
+# The modes must not depend on the umask.
 file(CHMOD_RECURSE ${usr} DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)

@@ -1,8 +1,8 @@
-# The Debian package, by `./dev package`, or `cpack` in a build directory.
+# `./dev package`, or `cpack` in a build directory, builds the Debian package.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR})
-# By component: installing everything would write install_manifest.txt, which is
-# to list what `cmake --install` last installed.
+# By component: installing everything would overwrite install_manifest.txt, which
+# must list what `cmake --install` last installed.
 set(CPACK_INSTALL_CMAKE_PROJECTS
   ${PROJECT_BINARY_DIR} grex-lock program /
   ${PROJECT_BINARY_DIR} grex-lock documentation /

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# What is installed below PREFIX runs, and man and the shells find it there.
+# Checks that the grex-lock installed below PREFIX runs, and that man and the
+# shells find what belongs to it.
 # usage: finds.sh PREFIX ZSH-DIRECTORY
 #
-# Where HOME/.local or XDG_DATA_DIRS has PREFIX in it, bash and fish know of it;
-# zsh is told of ZSH-DIRECTORY.
+# For bash and fish, PREFIX must be HOME/.local, or PREFIX/share must be in
+# XDG_DATA_DIRS. zsh searches ZSH-DIRECTORY.
 set -euo pipefail
 prefix=$1
 zsh_directory=$2
@@ -18,11 +19,11 @@ fail() {
 [[ $(command -v grex-lock) == "$prefix/bin/grex-lock" ]] || fail 'no grex-lock'
 [[ $(grex-lock --version) =~ ^grex-lock\ [0-9.]+$ ]] || fail 'grex-lock does not run'
 
-# It would complain that there is no index.
+# mman complains that there is no index.
 page=$(mman -c -M "$prefix/share/man" 1 grex-lock 2>/dev/null) || fail 'man finds no page'
 [[ $page == *'GREX-LOCK(1)'* ]] || fail 'the page is not rendered'
 
-# shellcheck disable=SC2016 # it is for that bash to expand
+# shellcheck disable=SC2016 # the inner bash expands it
 bash_completes='
   source /usr/share/bash-completion/bash_completion
   _completion_loader grex-lock
@@ -32,7 +33,7 @@ bash_completes='
   complete -p grex-lock'
 [[ $(bash --norc -c "$bash_completes") == *' probe'*'-F _grex_lock '* ]] || fail 'bash does not complete'
 
-# shellcheck disable=SC2016 # it is for zsh to expand
+# shellcheck disable=SC2016 # zsh expands it
 zsh_finds='
   fpath=($1 $fpath)
   autoload -Uz compinit

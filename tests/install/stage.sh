@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `cmake --install` installs what belongs to grex-lock, where it is found, and
-# nothing else; the line of the README takes it away again.
+# Checks that `cmake --install` installs exactly the files of grex-lock, that man
+# and the shells find them, and that the command in the README uninstalls them.
 # usage: stage.sh BUILD-DIRECTORY SOURCE-DIRECTORY
 set -euo pipefail
 build=$(realpath -- "$1")
@@ -8,8 +8,8 @@ source=$(realpath -- "$2")
 finds=$source/tests/install/finds.sh
 
 stage=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-stage.XXXXXX")
-# It tells what was last installed from this build, which is to stay what its
-# user installed.
+# It lists what was last installed from this build. The test puts it back, so
+# that it still lists what the user installed.
 manifest=$build/install_manifest.txt
 [[ ! -e $manifest ]] || cp -p "$manifest" "$stage/manifest"
 clean_up() {
@@ -22,12 +22,13 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 umask 022
 
-# These files, with their modes, are below a directory, and no others.
+# Checks that the files below a directory are those listed on standard input, with
+# the same modes.
 has_exactly() {
   diff -u --label expected - --label "$1" <(cd "$1" && find . ! -type d -printf '%M %P\n' | LC_ALL=C sort -k 2)
 }
 
-# Everything, into a home directory whose shells are told nothing.
+# Everything, into a home directory whose shells need no configuration.
 export HOME=$stage/home
 unset XDG_DATA_DIRS
 cmake --install "$build" --prefix "$HOME/.local" >/dev/null
@@ -47,13 +48,13 @@ has_exactly "$HOME/.local" <<'END'
 END
 "$finds" "$HOME/.local" "$HOME/.local/share/zsh/site-functions"
 
-# What is taken away is what was installed.
+# Uninstalling removes what was installed, and nothing else.
 touch "$HOME/.local/bin/other"
 uninstall=$(grep -m 1 'install_manifest\.txt' "$source/README.md")
 bash -euo pipefail -c "${uninstall//build\/release/\"\$1\"}" uninstall "$build"
 echo '-rw-r--r-- bin/other' | has_exactly "$HOME/.local"
 
-# For a packager: below DESTDIR, here only a part.
+# As a packager does it: below DESTDIR, first everything, then one component.
 DESTDIR=$stage/root cmake --install "$build" --prefix /usr/local >/dev/null
 XDG_DATA_DIRS=$stage/root/usr/local/share "$finds" "$stage/root/usr/local" "$stage/root/usr/local/share/zsh/site-functions"
 DESTDIR=$stage/part cmake --install "$build" --prefix /opt --component program >/dev/null
