@@ -1,6 +1,6 @@
-// ThreadSanitizer sees by pthread_timedjoin_np(3) that a thread has ended, but
-// knows nothing of pthread_clockjoin_np(3), and takes what is done after that for
-// a race with all that the thread did. This is the one made of the other.
+// ThreadSanitizer intercepts pthread_timedjoin_np(3), but not
+// pthread_clockjoin_np(3): it reports a race between the thread and whatever
+// follows the join. This implements the latter with the former.
 
 #include <pthread.h>
 #include <time.h>

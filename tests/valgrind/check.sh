@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs end-to-end tests with every grex-lock under valgrind(1), and tells of bad
-# accesses, of memory that was lost, and of descriptors that were left open.
-# Valgrind is slow, and is what /proc shows of a process under it, so that some
-# tests fail by it: their results are told, but what counts is valgrind's word.
+# Runs end-to-end tests with every grex-lock process under valgrind(1), and reports
+# invalid accesses, leaked memory, and descriptors that were left open. Some tests
+# fail under valgrind, because it is slow, and because /proc shows it instead of
+# grex-lock. Their results are printed, but only valgrind's reports count.
 # usage: check.sh GREX-LOCK BUILD-DIRECTORY [CTEST-ARG...]
 set -euo pipefail
 tool=$(realpath "$1")
@@ -21,8 +21,8 @@ chmod +x "$work/grex-lock"
 
 TESTED_GREX_LOCK=$work/grex-lock ctest --test-dir "$build" "$@" || true
 
-# Whatever is told is a fault, but for descriptors that were there before, and
-# calls of the system that valgrind does not know (lines that begin with --).
+# Each report is a fault, except for inherited descriptors, and for system calls
+# that valgrind does not know (lines that begin with --).
 cat "$work"/logs/* | sed -nE 's/^==[0-9]+== ?//p' | awk '
   /^FILE DESCRIPTORS/ { ++processes; next }
   /^Open file descriptor/ { descriptor = $0; next }
