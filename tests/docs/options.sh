@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# --help, the man page and the completions name the same options, short and
-# long, of each command.
+# Checks that --help, the man page and the completions list the same options,
+# short and long, for each command.
 # usage: options.sh GREX-LOCK SOURCE-DIRECTORY
 set -euo pipefail
 tool=$(realpath "$1")
 source=$2
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
-export PATH=${tool%/*}:$PATH HOME=$lists # fish completes no command that there is not
+export PATH=${tool%/*}:$PATH HOME=$lists # fish only completes commands that exist
 status=0
 
-# Complains where two files of sorted lines differ.
+# Reports if two files of sorted lines differ.
 same() {
   diff -u --label "$3" --label "$4" "$1" "$2" || status=1
 }
 
-# From --help, lines like `-t --tier`, a file for each command; `grex-lock` is
-# that of no command.
+# Writes a file for each command, with lines like `-t --tier`, from its --help.
+# The file `grex-lock` is for --help without a command.
 mapfile -t commands < <("$tool" --help | sed -n '/^Commands:/,/^$/ s/^  \([a-z]*\) .*/\1/p')
 ((${#commands[@]} > 0))
 for command in grex-lock "${commands[@]}"; do
@@ -25,8 +25,8 @@ for command in grex-lock "${commands[@]}"; do
     sort >"$lists/$command.help"
 done
 
-# The same from the man page: there, an option of every command is told before
-# the commands, and one that a command shares with `run` may be told there only.
+# The same from the man page. It describes an option of every command before the
+# commands. An option that a command shares with `run` may be described only there.
 mandoc -T lint -W warning "$source/man/grex-lock.1"
 for command in grex-lock "${commands[@]}"; do : >"$lists/$command.man"; done
 awk '
@@ -45,16 +45,16 @@ for command in grex-lock "${commands[@]}"; do
   {
     cat "$lists/grex-lock.man" "$lists/$command.man"
     sort "$lists/run.man" | comm -12 - "$lists/$command.help"
-  } | sort -u >"$lists/told"
-  same "$lists/$command.help" "$lists/told" "$command --help" "man page of $command"
+  } | sort -u >"$lists/described"
+  same "$lists/$command.help" "$lists/described" "$command --help" "man page of $command"
 done
-cat "$lists/grex-lock.man" "$lists/run.man" | sort >"$lists/told"
-same "$lists/run.help" "$lists/told" "run --help" "man page of run"
+cat "$lists/grex-lock.man" "$lists/run.man" | sort >"$lists/described"
+same "$lists/run.help" "$lists/described" "run --help" "man page of run"
 
-# And the options that a shell offers, each by itself.
+# The same from the options that each shell offers.
 printf '%s -\n' grex-lock "${commands[@]/#/grex-lock }" >"$lists/lines"
 for shell in bash fish zsh; do
-  # The time is for a shell that hangs.
+  # The time limit is for a shell that hangs.
   timeout 100 "$source/tests/completions/offered.$shell" "$source/completions" <"$lists/lines" >"$lists/offers"
   for command in grex-lock "${commands[@]}"; do
     IFS= read -r offers <&3 || offers=

@@ -1,29 +1,30 @@
 #!/usr/bin/env bash
-# The recipes of the README do what they say: each block is run as it stands, in
-# a home directory of its own, and looked at from outside while it runs.
+# Checks that the recipes of the README work. Runs each block as it stands, in a
+# home directory of its own, and checks the locks while it runs.
 # usage: recipes.sh GREX-LOCK SOURCE-DIRECTORY
 #
 # One word of one block is replaced: the 2m of 'Wait at most two minutes'.
 #
-# What the blocks call, `make` and `git`, says that it runs, and goes on when it
-# is told to. So nothing here sleeps; what takes `patience` seconds has hung.
+# The blocks call stand-ins for `make` and `git`. These report that they run, and
+# then wait for go_on, so nothing here sleeps. A step that takes `time_limit`
+# seconds hangs.
 set -euo pipefail
 tool=$(realpath -- "$1")
 readme=$(realpath -- "$2")/README.md
-patience=30
+time_limit=30
 
 unset "${!GREX_@}"
 sandbox=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-recipes.XXXXXX")
 export HOME=$sandbox PATH=$sandbox/bin:$PATH SHELL=/bin/sh
 
-# The processes that were started with this home directory, by their numbers.
-ours() {
+# Prints the ids of the processes that were started with this home directory.
+our_processes() {
   env -u HOME grep -lzxF "HOME=$HOME" /proc/[0-9]*/environ 2>/dev/null | grep -o '[0-9]*' || true
 }
 
 clean_up() {
   local pid
-  for pid in $(ours); do kill -KILL "$pid" 2>/dev/null || true; done
+  for pid in $(our_processes); do kill -KILL "$pid" 2>/dev/null || true; done
   cd /
   rm -rf -- "$sandbox"
 }
@@ -33,17 +34,17 @@ trap 'exit 143' TERM HUP
 
 mkdir -p ~/bin ~/ws/{app,lib,doc,web}
 ln -s "$tool" ~/bin/grex-lock
-mkfifo ~/says ~/go ~/notes
-exec {says}<>~/says {go}<>~/go {notes}<>~/notes
+mkfifo ~/reports ~/go ~/notes
+exec {reports}<>~/reports {go}<>~/go {notes}<>~/notes
 # For start_and_wait.
 cat >~/verbose <<'VERBOSE'
 grex-lock() { command grex-lock "$1" -v "${@:2}" 2>~/notes; }
 VERBOSE
 cat >~/bin/make <<'STAND_IN'
 #!/bin/sh
-echo "${0##*/} runs" >"$HOME/says"
+echo "${0##*/} runs" >"$HOME/reports"
 read -r answer <"$HOME/go"
-echo "${0##*/} ends" >"$HOME/says"
+echo "${0##*/} ends" >"$HOME/reports"
 [ "$answer" = well ]
 STAND_IN
 chmod +x ~/bin/make
@@ -55,7 +56,7 @@ fail() {
   exit 1
 }
 
-# Block number $2, or the first, under the heading $1, into the file $3.
+# Writes block number $2 under the heading $1 to the file $3.
 extract() {
   awk -v heading="### $1" -v wanted="$2" '
     /^## / { in_recipes = $0 == "## Recipes"; here = 0 }
@@ -65,11 +66,11 @@ extract() {
     here && /^```sh$/ { inside = 1; count++ }
   ' "$readme" >"$3"
   [[ -s $3 ]] || fail "there is no block $2"
-  tried[$1]+=" $2"
+  tested[$1]+=" $2"
 }
 
-# The recipe that the next lines are about.
-declare -A tried=()
+# Begins the test of a recipe.
+declare -A tested=()
 recipe() {
   heading=$1
   rm -rf ~/ws/*/.grex* ~/ws/.grex* ~/output
@@ -78,28 +79,30 @@ recipe() {
 # Runs a block of the recipe in the background; its process id is then in $script.
 start() {
   extract "$heading" "${1:-1}" ~/block
-  bash ~/block >~/output 2>&1 </dev/null {says}>&- {go}>&- {notes}>&- &
+  bash ~/block >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
   script=$!
 }
 
-# The same, up to where it waits for a lock: its grex-lock is told to be verbose.
+# The same, but returns when the block waits for a lock, which its grex-lock
+# reports because it gets -v.
 start_and_wait() {
   local note
-  # A wait before this one, if it lasted, was told of more than once.
+  # An earlier wait may have been reported more than once.
   while read -r -t 0 -u "$notes"; do read -r -u "$notes"; done
   BASH_ENV=~/verbose start
-  read -r -t "$patience" note <&"$notes" || fail 'it did not wait'
+  read -r -t "$time_limit" note <&"$notes" || fail 'it did not wait'
   [[ $note == 'grex-lock: waiting for '* ]] || fail "it did not wait: $note"
 }
 
-# A process ends. `--while-pid` says 64 of one that is gone already.
+# Waits until a process has ended. If it is gone already, `--while-pid` fails
+# with 64.
 has_ended() {
   local status=0
-  timeout "$patience" grex-lock hold --while-pid "$1" ~/bin >/dev/null 2>&1 || status=$?
+  timeout "$time_limit" grex-lock hold --while-pid "$1" ~/bin >/dev/null 2>&1 || status=$?
   ((status == 0 || status == 64))
 }
 
-# The block ends, with a status.
+# Waits until the block has ended, and checks its exit status.
 ends_with() {
   local status=0
   has_ended "$script" || fail 'it did not end'
@@ -107,67 +110,67 @@ ends_with() {
   ((status == $1)) || fail "it ended with $status instead of $1"
 }
 
-# The next word of a command that the block calls.
-says() {
+# Checks the next report of a command that the block calls.
+expect_report() {
   local line
-  read -r -t "$patience" line <&"$says" || fail "nothing was said instead of '$1'"
-  [[ $line == "$1" ]] || fail "'$line' was said instead of '$1'"
+  read -r -t "$time_limit" line <&"$reports" || fail "expected the report '$1', but none came"
+  [[ $line == "$1" ]] || fail "expected the report '$1', but got '$line'"
 }
 go_on() { echo "${1:-well}" >&"$go"; }
 
 is_held() {
   local status=0
   grex-lock probe -q "$@" || status=$?
-  ((status == 75)) || fail "'probe $*' said $status while it had to be held"
+  ((status == 75)) || fail "'probe $*' exited with $status instead of 75"
 }
-is_free() { grex-lock probe "$@" || fail "'probe $*' said that it is not free"; }
-gets_free() { grex-lock wait -w "$patience" "$@" || fail "'wait $*' waited too long"; }
-printed() { grep -qF -- "$1" ~/output || fail "it did not say '$1'"; }
+is_free() { grex-lock probe "$@" || fail "'probe $*' did not find it free"; }
+becomes_free() { grex-lock wait -w "$time_limit" "$@" || fail "'wait $*' waited too long"; }
+printed() { grep -qF -- "$1" ~/output || fail "it did not print '$1'"; }
 
-# Nothing is left locked, in either layout, and what still runs is on its way
-# out.
+# Checks that nothing is left locked, in either layout, and that processes that
+# still run end.
 leaves_nothing() {
   local pid pack
-  for pid in $(ours); do has_ended "$pid" || fail "process $pid was left behind"; done
+  for pid in $(our_processes); do has_ended "$pid" || fail "process $pid was left behind"; done
   for pack in ~/ws/*/; do is_free --layout both "$pack"; done
   is_free --layout flat -t workspace-sync ~/ws
   is_free --layout flat -t semaphore --slots 1 ~/ws
 }
 
-# Somebody else's lock of the app, until let_go.
+# Another process holds the lock of app until release_app.
 hold_app() { grex-lock hold --detach --note 'the other one' ~/ws/app >/dev/null; }
-let_go() { grex-lock release ~/ws/app; }
+release_app() { grex-lock release ~/ws/app; }
 
 recipe 'Lock the rest of a script'
 start
-says 'git runs'
+expect_report 'git runs'
 is_held ~/ws/app
 go_on
-says 'git ends'
-says 'make runs'
+expect_report 'git ends'
+expect_report 'make runs'
 is_held ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
-gets_free ~/ws/app
+becomes_free ~/ws/app
 leaves_nothing
-# Whatever ends the script ends the lock.
+# The lock ends with the script, even if that is killed.
 start
-says 'git runs'
+expect_report 'git runs'
 is_held ~/ws/app
-{ # else bash would tell
+{ # bash would report the killed process
   kill -KILL "$script"
   wait "$script" || true
 } 2>/dev/null
-gets_free ~/ws/app
+becomes_free ~/ws/app
 go_on # the command outlives the script
-says 'git ends'
+expect_report 'git ends'
 leaves_nothing
-# A script that does not get the lock goes no further.
+# A script that does not get the lock stops.
 hold_app
 GREX_LOCK_TIMEOUT=0 start
 ends_with 75
-let_go
+release_app
 leaves_nothing
 
 recipe 'Lock the rest of a script, and tell its commands'
@@ -182,25 +185,25 @@ ends_with 0
 printed 'status 75'
 printed 'already held by ancestor'
 printed 'went on'
-gets_free ~/ws/app
+becomes_free ~/ws/app
 leaves_nothing
 hold_app
 GREX_LOCK_TIMEOUT=0 start
 ends_with 75
-let_go
+release_app
 leaves_nothing
 cp ~/bin/git ~/bin/make
 
 recipe 'Lock a part of a script'
 start
-says 'git runs'
+expect_report 'git runs'
 is_held ~/ws/app
 go_on
-says 'git ends'
-says 'make runs'
+expect_report 'git ends'
+expect_report 'make runs'
 is_free ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
@@ -214,44 +217,44 @@ start 2
 ends_with 0
 is_free ~/ws/app
 leaves_nothing
-# With no hold to end, the last step says so.
+# Without a hold to end, the last step fails.
 start 2
 ends_with 69
 
 recipe 'At most two jobs at a time'
 start
-says 'make runs'
-says 'make runs'
+expect_report 'make runs'
+expect_report 'make runs'
 is_held -t semaphore --slots 2 ~/ws
 for ((i = 0; i < 2; i++)); do
   go_on
-  says 'make ends'
-  says 'make runs'
+  expect_report 'make ends'
+  expect_report 'make runs'
   is_held -t semaphore --slots 2 ~/ws
 done
 go_on
-says 'make ends'
+expect_report 'make ends'
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
 recipe 'Several packs'
 start 1
-says 'make runs'
+expect_report 'make runs'
 is_held ~/ws/app
 is_held ~/ws/lib
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 start 2
-says 'make runs'
+expect_report 'make runs'
 is_held ~/ws/app
 is_held -t workspace-sync ~/ws
 is_free ~/ws/lib
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
@@ -259,21 +262,21 @@ recipe 'A script that calls a script'
 cd ~/ws/app
 extract "$heading" 1 build.sh
 start 2
-says 'git runs'
+expect_report 'git runs'
 is_held ~/ws/app
 go_on
-says 'git ends'
-says 'make runs'
+expect_report 'git ends'
+expect_report 'make runs'
 is_held ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 start 1 # the inner script by itself
-says 'make runs'
+expect_report 'make runs'
 is_held ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 rm build.sh
 cd /
@@ -281,30 +284,30 @@ leaves_nothing
 
 recipe 'Skip the work where someone else does it'
 start
-says 'make runs'
+expect_report 'make runs'
 is_held ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 printed 'built'
 start
-says 'make runs'
+expect_report 'make runs'
 go_on badly
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 printed 'failed'
 hold_app
 start
 ends_with 0
 [[ $(<~/output) == 'busy, skipped' ]] || fail 'it did not just skip the work'
-let_go
+release_app
 leaves_nothing
 
 recipe 'Wait at most two minutes, then say who holds it'
 start
-says 'make runs'
+expect_report 'make runs'
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 hold_app
 extract "$heading" 1 ~/block
@@ -312,13 +315,13 @@ sed -i 's/2m/100ms/' ~/block
 status=0
 bash ~/block >~/output 2>&1 || status=$?
 ((status == 75)) || fail "it ended with $status"
-(($(wc -l <~/output) == 1)) || fail 'it did not say it in one line'
+(($(wc -l <~/output) == 1)) || fail 'it did not print exactly one line'
 printed 'timed out after'
 printed "held by pid $(grex-lock status --json ~/ws/app | grep -oP '"pid":\K[0-9]+' | head -n 1) "
 printed ' since 20'
 printed 'grex-lock hold --detach'
 printed '[the other one]'
-let_go
+release_app
 leaves_nothing
 
 recipe 'Be told when packs are free'
@@ -327,8 +330,8 @@ ends_with 0
 printed 'app and lib are free'
 hold_app
 start_and_wait
-[[ ! -s ~/output ]] || fail 'it spoke before the pack was free'
-let_go
+[[ ! -s ~/output ]] || fail 'it printed something before the pack was free'
+release_app
 ends_with 0
 printed 'app and lib are free'
 leaves_nothing
@@ -336,30 +339,30 @@ leaves_nothing
 recipe 'Know how long jobs waited'
 hold_app
 start_and_wait
-let_go
-says 'make runs'
+release_app
+expect_report 'make runs'
 is_held ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
-grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not say how long it waited'
+grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not print how long it waited'
 leaves_nothing
 
 recipe 'Keep out every release of grex'
 start
-says 'make runs'
+expect_report 'make runs'
 is_held --layout flat ~/ws/app
 is_held --layout nested ~/ws/app
 go_on
-says 'make ends'
+expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
-# No recipe was forgotten.
+# Checks that every block of every recipe was tested.
 heading=Recipes
 while read -r title count; do
-  blocks=$(tr ' ' '\n' <<<"${tried[${title//_/ }]:-}" | sort -u | grep -c .) || true
-  ((blocks == count)) || fail "of '${title//_/ }', $blocks of $count blocks were tried"
+  blocks=$(tr ' ' '\n' <<<"${tested[${title//_/ }]:-}" | sort -u | grep -c .) || true
+  ((blocks == count)) || fail "of '${title//_/ }', $blocks of $count blocks were tested"
 done < <(awk '
   /^## / { in_recipes = $0 == "## Recipes" }
   in_recipes && /^### / { title = substr($0, 5); gsub(/ /, "_", title); counts[title] = 0 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Each row of the table in SECURITY.md names tests, and there are such tests.
+# Checks that each row of the table in SECURITY.md names tests, and that these
+# exist.
 # usage: security.sh SOURCE-DIRECTORY
 set -euo pipefail
 cd "$1"
