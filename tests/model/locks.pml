@@ -1,18 +1,18 @@
 /*
- * How grex-lock takes, keeps and gives back locks. README.md tells which function
- * of the source stands behind each step.
+ * How grex-lock takes, keeps and releases locks. README.md lists the functions of
+ * the source that each step stands for.
  *
  * A job is one `grex-lock run`: a wrapper, and the command that it starts. The
- * first TOP jobs are there from the beginning; the command of job j may start job
- * j + TOP, and so on, DEPTH deep. Which locks each job wants is left open: the
- * search goes through all choices.
+ * first TOP jobs exist from the beginning. The command of job j may start job
+ * j + TOP, and so on, DEPTH deep. The model leaves open which locks each job
+ * wants: the search tries all choices.
  *
- * How much: TOP, DEPTH, LOCKS; KILLS, SIGNALS and UNLINKS, at most so many.
- * What else: FOREGROUND (a command waits for the job that it starts, else it may
- * go on without), DAEMONS (a command may leave something behind), DAEMON_STAYS
- * (which never ends), RELOCK (a nested job wants nothing but locks of the job
- * above), LIVENESS (see the end).
- * What is taken out: NO_ORDER, NO_REENTRY, NO_SORT, NO_RECHECK, NO_INHERIT,
+ * Sizes: TOP, DEPTH, LOCKS. Upper limits: KILLS, SIGNALS, UNLINKS.
+ * Variants: FOREGROUND (a command waits for the job that it starts, otherwise it
+ * may also continue without waiting), DAEMONS (a command may leave processes
+ * behind), DAEMON_STAYS (these never end), RELOCK (a nested job only wants locks
+ * of the job above it), LIVENESS (see the end).
+ * Safeguards to remove: NO_ORDER, NO_REENTRY, NO_SORT, NO_RECHECK, NO_INHERIT,
  * NO_UNLOCK, NO_VERIFY.
  */
 
@@ -36,26 +36,25 @@
 #endif
 
 #define JOBS (TOP * DEPTH)
-#define NOBODY 255
-#define PARENT(j) ((j) >= TOP -> (j) - TOP : NOBODY)
+#define NONE 255
+#define PARENT(j) ((j) >= TOP -> (j) - TOP : NONE)
 
 #define BIT(n) (1 << (n))
 #define HAS(set, n) (((set) >> (n)) & 1)
 
 /* Locks are numbered in the order of (tier, canonical path). The first is a
-   workspace-sync, the others are per-pack. */
+   workspace-sync lock, the others are per-pack locks. */
 #define TIER(l) ((l) == 0 -> 0 : 2)
 
-/* Processes: the wrapper of job j, and its command. The numbers are spin's, too. */
+/* Processes: the wrapper of job j, and its command. Spin uses the same numbers. */
 #define WRAPPER(j) (j)
 #define COMMAND(j) (JOBS + (j))
 
-/* The lock files of a path, numbered in the order in which they were made there.
-   Whoever opens a path where none is makes one: so there is at most one more than
-   are removed. */
+/* The lock files of a path, in the order in which they were created. Opening a path
+   without a file creates one, so there is at most one more than are removed. */
 #define FILES (UNLINKS + 1)
 byte named[LOCKS] = 1;         /* the file that a path names; 0: none */
-byte made[LOCKS] = 1;          /* how many have been made there */
+byte made[LOCKS] = 1;          /* how many have been created there */
 byte owner[LOCKS * FILES];     /* the job whose open file has it locked, plus 1 */
 #define OWNER(l, file) owner[(l) * FILES + (file) - 1]
 
@@ -66,16 +65,16 @@ short open_in[JOBS * LOCKS];   /* the processes that have it open */
 #define OPEN_IN(j, l) open_in[(j) * LOCKS + (l)]
 
 byte want[JOBS];               /* locks */
-byte took[JOBS];               /* locks, as the command's stack tells them */
+byte took[JOBS];               /* locks, as the command's stack lists them */
 short started, gone;           /* processes */
-byte daemons;                  /* jobs whose command has left something behind */
+byte daemons;                  /* jobs whose command has left processes behind */
 byte signalled, waits;         /* jobs */
 byte kills = KILLS, signals = SIGNALS, unlinks = UNLINKS;
 
-/* What the program does not know: which jobs have a lock, from the recheck until
-   it is given back, or until the command has ended whose wrapper was killed; and
-   which of them had its file removed meanwhile, which no lock can prevent. */
-byte held[LOCKS], robbed[LOCKS];
+/* What the program cannot see. held: the jobs that have a lock, from the recheck
+   until they release it or, if the wrapper was killed, until the command has ended.
+   lost: those of them whose lock file was removed, which no lock can prevent. */
+byte held[LOCKS], lost[LOCKS];
 
 hidden byte i, k, above;       /* only within one step */
 
@@ -101,7 +100,7 @@ inline unlock(j, l) {
   fi
 }
 
-/* The last process that closes an open file unlocks it. */
+/* When the last process closes an open file, that unlocks it. */
 inline close(process, j, l) {
   OPEN_IN(j, l) = OPEN_IN(j, l) & ~BIT(process);
   if
@@ -124,7 +123,7 @@ inline close_all(process) {
   od
 }
 
-/* A fork: the child has open what its parent has. */
+/* A fork: the child inherits the open files of its parent. */
 inline inherit(parent, child) {
   i = 0;
   do
@@ -140,11 +139,11 @@ inline inherit(parent, child) {
 
 inline forget(j, l) {
   held[l] = held[l] & ~BIT(j);
-  robbed[l] = robbed[l] & ~BIT(j)
+  lost[l] = lost[l] & ~BIT(j)
 }
 
-/* Where neither the wrapper nor the command is there, nobody has the job's locks. */
-inline forget_if_over(j) {
+/* If neither the wrapper nor the command runs, no process has the job's locks. */
+inline forget_if_gone(j) {
   if
   :: HAS(gone, WRAPPER(j)) && (!HAS(started, COMMAND(j)) || HAS(gone, COMMAND(j))) ->
      i = 0;
@@ -163,20 +162,20 @@ inline end_process(process, j) {
   :: process == WRAPPER(j) -> waits = waits & ~BIT(j)
   :: else
   fi;
-  forget_if_over(j)
+  forget_if_gone(j)
 }
 
-/* Which entries of the stack in the environment live. */
+/* Finds the entries of the stack in the environment that are live. */
 inline verify(j, entries) {
   above = PARENT(j);
   do
-  :: above != NOBODY ->
+  :: above != NONE ->
      i = 0;
      do
      :: i < LOCKS ->
         if
         :: HAS(took[above], i) && ENTRY_LIVES(above, i) ->
-           /* Nobody is kept from a lock by what was held by one that is gone. */
+           /* The entry of a wrapper that is gone counts only if its lock is held. */
            assert(IS_OWNED_BY(above, i) || !HAS(gone, WRAPPER(above)));
            entries = entries | BIT(above * LOCKS + i)
         :: HAS(took[above], i) && !ENTRY_LIVES(above, i) ->
@@ -191,13 +190,13 @@ inline verify(j, entries) {
   od
 }
 
-/* What speaks against taking a lock below those entries. */
+/* Finds reasons against taking a lock below those entries. */
 inline judge(j, l, entries) {
   is_reentry = false;
   is_reversed = false;
   above = PARENT(j);
   do
-  :: above != NOBODY ->
+  :: above != NONE ->
      i = 0;
      do
      :: i < LOCKS ->
@@ -225,7 +224,7 @@ active [JOBS] proctype wrapper() {
   byte at;            /* how many of the locks have been dealt with */
   short entries;
   bool is_reentry, is_reversed;
-  bool backwards, begins_again;
+  bool backwards, starts_over;
 #ifdef NO_SORT
 #define THIS (backwards -> LOCKS - 1 - at : at)
 #else
@@ -236,7 +235,7 @@ end:
   HAS(started, WRAPPER(j));
   {
     d_step { verify(j, entries) };
-    atomic { /* each lock is judged, before any is waited for */
+    atomic { /* judge every lock before waiting for any */
       do
       :: at < LOCKS && HAS(want[j], at) ->
          d_step { judge(j, at, entries) };
@@ -277,18 +276,18 @@ take_all:
        :: atomic { !IS_FREE(j, THIS) -> waits = waits | BIT(j) };
           if
           :: atomic { IS_FREE(j, THIS) -> LOCK(j, THIS); waits = waits & ~BIT(j) }
-          :: atomic { HAS(signalled, j) -> waits = waits & ~BIT(j); goto give_back }
+          :: atomic { HAS(signalled, j) -> waits = waits & ~BIT(j); goto release_locks }
           fi
        fi;
        atomic { /* stat */
          if
          :: IS_NAMED(j, THIS) ->
-            /* No two have one lock, unless its file was removed meanwhile. */
-            assert((held[THIS] & ~robbed[THIS]) == 0);
+            /* No two jobs have the same lock, unless its file was removed. */
+            assert((held[THIS] & ~lost[THIS]) == 0);
             held[THIS] = held[THIS] | BIT(j);
             at++;
             GO_TO_WANTED
-         :: else -> begins_again = true; goto give_back
+         :: else -> starts_over = true; goto release_locks
          fi
        }
     :: else -> break
@@ -311,11 +310,11 @@ take_all:
     };
     HAS(gone, COMMAND(j)); /* wait */
 
-give_back:
+release_locks:
     at = LOCKS;
     do
     :: at > 0 ->
-       d_step { /* unlock, close; the last one first */
+       d_step { /* unlock and close, the last lock first */
          do
          :: at > 0 && !HAS(OPEN_IN(j, at - 1), WRAPPER(j)) -> at--
          :: else -> break
@@ -334,7 +333,7 @@ give_back:
     :: else -> break
     od;
     if
-    :: begins_again -> begins_again = false; goto take_all
+    :: starts_over -> starts_over = false; goto take_all
     :: else
     fi;
 done:
@@ -377,10 +376,10 @@ end:
     if
     :: d_step { end_process(COMMAND(j), j) }
 #ifdef DAEMONS
-    :: d_step { /* what it has left behind keeps all that it has open */
+    :: d_step { /* the remaining processes keep its files open */
          gone = gone | BIT(COMMAND(j));
          daemons = daemons | BIT(j);
-         forget_if_over(j)
+         forget_if_gone(j)
        }
 #endif
     fi
@@ -388,8 +387,8 @@ end:
 #undef j
 }
 
-/* Whoever kills, sends a signal to a waiter, or removes a file: not more often
-   than is said above, but maybe less often. */
+/* The world kills processes, sends signals to waiters, and removes files: at most as
+   often as KILLS, SIGNALS and UNLINKS say, but possibly less often. */
 active proctype world() {
   byte which;
   atomic {
@@ -407,7 +406,7 @@ active proctype world() {
     :: else -> break
     od;
     which = 0;
-    /* Which of them is which makes no difference. */
+    /* Swapping two jobs makes no difference. */
     if
     :: want[0] <= want[1] -> started = BIT(TOP) - 1
     :: else
@@ -462,7 +461,7 @@ end:
        fi;
        unlinks--;
        named[which] = 0;
-       robbed[which] = robbed[which] | held[which];
+       lost[which] = lost[which] | held[which];
        which = 0
      }
   :: unlinks > 0 -> unlinks = 0
@@ -475,8 +474,8 @@ end:
 }
 
 #if defined(DAEMONS) && !defined(DAEMON_STAYS)
-/* What a command has left behind ends. */
-active proctype heirs() {
+/* The processes that a command has left behind end. */
+active proctype remaining_processes() {
   byte which;
 end:
   do
@@ -495,6 +494,6 @@ end:
 #endif
 
 #ifdef LIVENESS
-/* No waiter is lost: so many jobs come to an end, so in the end nobody waits. */
+/* No waiter is lost: the number of jobs is limited, so in the end no job waits. */
 ltl served { <> [] (waits == 0) }
 #endif

@@ -1,14 +1,13 @@
 /*
- * How those who want one of several permits wait for it: in a line, the first of
- * which waits at all permits at once, a thread at each. README.md tells which
- * function of the source stands behind each step.
+ * How jobs wait for one of several slots: in a queue. The first job in the queue
+ * waits for all slots at the same time, with a thread for each. README.md lists the
+ * functions of the source that each step stands for.
  *
- * How much: JOBS, SLOTS (permits); KILLS, SIGNALS, STOPS (Ctrl-Z) and UNLINKS (of
- * the line's file), at most so many.
- * What else: HOLDER (one of the permits is held by somebody who keeps it for
- * ever), STOP_AT_ONCE (a stop may also come before it is held back), LIVENESS
- * (see the end).
- * What is taken out: NO_LINE, ONE_SLOT, SEND_ONCE, KEEP_BOTH, KEEP_PLACE.
+ * Sizes: JOBS, SLOTS. Upper limits: KILLS, SIGNALS, STOPS (Ctrl-Z), UNLINKS (of the
+ * queue file).
+ * Variants: HOLDER (a process outside of the model holds one slot forever),
+ * STOP_EARLY (a stop may also come before it is deferred), LIVENESS (see the end).
+ * Safeguards to remove: NO_QUEUE, ONE_SLOT, SEND_ONCE, KEEP_BOTH, KEEP_PLACE.
  */
 
 #ifndef JOBS
@@ -35,24 +34,25 @@
 #define ADD(set, n) set = set | BIT(n)
 #define DROP(set, n) set = set & ~BIT(n)
 
-#define SOMEBODY 255
+#define OUTSIDER 255
 byte slot[SLOTS];              /* the job that has it locked, plus 1 */
 
-/* The file that they line up for; a removed one is made anew by who comes next. */
+/* The queue file: jobs queue for its lock. If it was removed, the next job creates
+   another. */
 #define FILES (UNLINKS + 1)
 byte named = 1, made = 1;      /* 0: none */
 byte owner[FILES];             /* the job that has it locked, plus 1 */
 byte opened[JOBS];             /* 0: not open */
-#define LINE(j) owner[opened[j] - 1]
+#define QUEUE(j) owner[opened[j] - 1]
 
-byte waits;                    /* jobs that want a permit, and have none yet */
-byte at_permits;               /* jobs that wait there, and not in the line */
+byte waits;                    /* jobs that want a slot, and have none yet */
+byte at_slots;                 /* jobs that wait for the slots, not for the queue file */
 byte gone, signalled, stopped; /* jobs */
 byte commands;                 /* jobs whose command runs */
 
 /* The threads of a wait. */
 byte winner[JOBS];             /* the lock that is held, plus 1 */
-byte over;                     /* jobs whose threads are to give up */
+byte over;                     /* jobs whose threads must give up */
 short running, blocked, interrupted; /* threads */
 #define THREAD(j, i) ((j) * SLOTS + (i))
 #define THREADS_OF(j) ((BIT(SLOTS) - 1) << ((j) * SLOTS))
@@ -61,9 +61,9 @@ byte kills = KILLS, signals = SIGNALS, stops = STOPS, unlinks = UNLINKS;
 
 hidden byte i;                 /* only within one step */
 
-inline close_line(j) {
+inline close_queue(j) {
   if
-  :: opened[j] && LINE(j) == j + 1 -> LINE(j) = 0
+  :: opened[j] && QUEUE(j) == j + 1 -> QUEUE(j) = 0
   :: else
   fi;
   opened[j] = 0
@@ -82,11 +82,11 @@ inline unlock_all(j) {
   od
 }
 
-/* The process has ended, and its threads with it. */
+/* The process ends, and its threads with it. */
 inline end_process(j) {
   ADD(gone, j);
   DROP(waits, j);
-  DROP(at_permits, j);
+  DROP(at_slots, j);
   DROP(signalled, j);
   DROP(stopped, j);
   DROP(over, j);
@@ -94,10 +94,10 @@ inline end_process(j) {
   blocked = blocked & ~THREADS_OF(j);
   interrupted = interrupted & ~THREADS_OF(j);
   winner[j] = 0;
-  close_line(j);
+  close_queue(j);
   if
   :: !HAS(commands, j) -> unlock_all(j)
-  :: else /* its command has the permit open */
+  :: else /* its command has the slot file open */
   fi
 }
 
@@ -112,7 +112,7 @@ active [JOBS] proctype wrapper() {
 #define TIMED_OUT 2
 #define SUSPENDED 3
   {
-    do /* try each permit once */
+    do /* try each slot once */
     :: at < SLOTS ->
        if
        :: atomic { slot[at] == 0 -> slot[at] = j + 1; winner[j] = at + 1; at = 0; goto held }
@@ -122,8 +122,8 @@ active [JOBS] proctype wrapper() {
     od;
     atomic { at = 0; ADD(waits, j) };
 
-stand_in_line:
-#ifndef NO_LINE
+enter_queue:
+#ifndef NO_QUEUE
     atomic { /* open */
       if
       :: named == 0 -> made++; named = made
@@ -132,10 +132,10 @@ stand_in_line:
       opened[j] = named
     };
     if /* flock */
-    :: atomic { LINE(j) == 0 -> LINE(j) = j + 1 }
+    :: atomic { QUEUE(j) == 0 -> QUEUE(j) = j + 1 }
     :: atomic { HAS(signalled, j) -> outcome = CANCELLED; goto leave }
     fi;
-#ifdef STOP_AT_ONCE
+#ifdef STOP_EARLY
     if
     :: atomic { stops > 0 -> stops--; DROP(waits, j); goto end_stopped }
     :: true
@@ -143,10 +143,10 @@ stand_in_line:
 #endif
 #endif
     atomic {
-      ADD(at_permits, j);
-      /* Only the first of the line waits at the permits, and nobody overtakes it;
-         unless it was another line, whose file was removed. */
-      assert(IS_ONE(at_permits) || made > 1);
+      ADD(at_slots, j);
+      /* Only the first job in the queue waits for the slots, unless the queue file
+         was removed, and another queue began. */
+      assert(IS_ONE(at_slots) || made > 1);
       outcome = HELD
     };
     /* start the threads */
@@ -155,7 +155,7 @@ stand_in_line:
 #else
     running = running | THREADS_OF(j);
 #endif
-    if /* wait for news */
+    if /* wait for an event */
     :: winner[j] -> outcome = HELD
     :: HAS(signalled, j) -> outcome = CANCELLED
     :: HAS(signalled, j) -> outcome = TIMED_OUT
@@ -180,7 +180,7 @@ stand_in_line:
     od;
     atomic {
       DROP(over, j);
-      DROP(at_permits, j);
+      DROP(at_slots, j);
       if
       :: winner[j] && (outcome == HELD || outcome == TIMED_OUT) -> outcome = HELD
       :: winner[j] && outcome != HELD && outcome != TIMED_OUT -> slot[winner[j] - 1] = 0; winner[j] = 0
@@ -190,7 +190,7 @@ stand_in_line:
 
 leave:
     atomic {
-      close_line(j);
+      close_queue(j);
       if
       :: outcome == HELD -> DROP(waits, j); goto held
       :: outcome == CANCELLED || outcome == TIMED_OUT -> goto done
@@ -198,7 +198,7 @@ leave:
       fi
     };
     if
-    :: goto stand_in_line /* continued */
+    :: goto enter_queue /* continued */
     :: atomic { DROP(waits, j); goto end_stopped }
     fi;
 
@@ -275,14 +275,14 @@ last:
   od
 }
 
-/* Whoever kills, signals, stops, or removes the line's file: not more often than
-   is said above, but maybe less often. */
+/* The world kills, signals and stops jobs, and removes the queue file: at most as
+   often as KILLS, SIGNALS, STOPS and UNLINKS say, but possibly less often. */
 active proctype world() {
   byte which;
 #ifdef HOLDER
   if
-  :: atomic { slot[0] == 0 -> slot[0] = SOMEBODY }
-  :: atomic { slot[SLOTS - 1] == 0 -> slot[SLOTS - 1] = SOMEBODY }
+  :: atomic { slot[0] == 0 -> slot[0] = OUTSIDER }
+  :: atomic { slot[SLOTS - 1] == 0 -> slot[SLOTS - 1] = OUTSIDER }
   fi;
 #endif
 #define CHOOSE(set) \
@@ -315,8 +315,8 @@ end:
 #endif
 #if STOPS
   :: atomic {
-       stops > 0 && (at_permits & ~stopped) != 0 ->
-       CHOOSE(at_permits & ~stopped);
+       stops > 0 && (at_slots & ~stopped) != 0 ->
+       CHOOSE(at_slots & ~stopped);
        stops--;
        ADD(stopped, which);
        which = 0
@@ -335,8 +335,8 @@ end:
 }
 
 #if KILLS
-/* A command whose wrapper was killed ends. */
-active proctype heirs() {
+/* The commands of killed wrappers end. */
+active proctype remaining_processes() {
   byte which;
 end:
   do
@@ -350,6 +350,6 @@ end:
 #endif
 
 #ifdef LIVENESS
-/* No waiter is lost: so many jobs come to an end, so in the end nobody waits. */
+/* No waiter is lost: the number of jobs is limited, so in the end no job waits. */
 ltl served { <> [] (waits == 0) }
 #endif
