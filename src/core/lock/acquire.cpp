@@ -48,7 +48,7 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
 // wait. Another number of slots has another queue: no process waits behind one that
 // must not have the slot that comes free. A process that can lock the slots, but not
 // create a file beside them, stays out of the queue.
-Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
+Result<sys::AnyEnd> wait_in_queue(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
   // On Ctrl-Z, `queue` is given up before this process stops: this outlives it.
   std::optional<sys::DeferredStop> stop;
   const std::string name = queue_name(target.request.layout, target.request.slots);
@@ -67,7 +67,7 @@ Result<sys::AnyEnd> wait_in_line(const Target& target, const std::vector<int>& f
 Result<sys::AnyEnd> wait_for_slot(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
   const sys::BlockTerminationSignals between_waits;
   for (;;) {
-    auto any = wait_in_line(target, fds, deadline);
+    auto any = wait_in_queue(target, fds, deadline);
     if (!any || any->end.outcome != Acquire::suspended) return any;
   }
 }
