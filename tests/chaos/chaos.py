@@ -37,19 +37,15 @@ from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
 import adopted  # noqa: E402
+import interruption  # noqa: E402
+from interruption import Interrupted  # noqa: E402
+from lock_probe import is_locked  # noqa: E402
+from wrong import Wrong  # noqa: E402
 
 PATIENCE = 60  # seconds; what takes longer to end hangs
 BUSY = 75
 HOLDER_GONE, OVERLAP_FOUND = 3, 4  # what the claimant says
 CONCURRENT = 12
-
-
-class Wrong(Exception):
-    """What must not happen has happened."""
-
-
-class Interrupted(Exception):
-    pass
 
 
 def start_time(pid):
@@ -623,13 +619,8 @@ class Chaos:
             raise Wrong("somebody still speaks after the end")
         for lock in [*self.packs, self.permits]:
             for file in lock.files:
-                fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise Wrong(f"{file} is still locked") from None
-                finally:
-                    os.close(fd)
+                if os.path.exists(file) and is_locked(file):
+                    raise Wrong(f"{file} is still locked")
         said = subprocess.run(
             [self.tool, "status", "--json", "--held", "-r", f"{self.sandbox}/ws"], capture_output=True, check=False
         )
@@ -653,10 +644,6 @@ class Chaos:
         )
 
 
-def interrupt(number, _):
-    raise Interrupted(signal.Signals(number).name)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tool")
@@ -671,8 +658,7 @@ def main():
         options.seed = random.SystemRandom().randrange(1 << 32)
     print(f"chaos: seed {options.seed}", flush=True)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
-        signal.signal(number, interrupt)
+    interruption.raise_on_signals(signal.SIGALRM)
     # Orphans become ours, so that none is lost sight of.
     adopted.adopt()
     signal.alarm(int(options.seconds) + 2 * PATIENCE)  # should the test itself hang
@@ -693,8 +679,7 @@ def main():
         return 1
     finally:
         signal.alarm(0)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        interruption.ignore_signals()
         chaos.clean_up()
     if options.overlaps:
         print("chaos: no overlap was found, and there had to be one")

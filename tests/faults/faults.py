@@ -46,6 +46,10 @@ from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
 import adopted  # noqa: E402
+import interruption  # noqa: E402
+from interruption import Interrupted  # noqa: E402
+from lock_probe import is_locked  # noqa: E402
+from wrong import Wrong  # noqa: E402
 
 HANG = 20  # seconds
 SKIP = 77
@@ -136,18 +140,6 @@ REFUSED = {71}
 BUSY, UNDER_LOCK = 75, 42
 
 
-class Wrong(Exception):
-    pass
-
-
-class Skipped(Exception):
-    pass
-
-
-class Interrupted(Exception):
-    pass
-
-
 def statuses_for(fault):
     statuses = STATUSES.get(fault.errno, REFUSED)
     if fault.call == "execve":
@@ -158,17 +150,6 @@ def statuses_for(fault):
     if follows:
         statuses = statuses | {73}
     return statuses | fault.scenario.also
-
-
-def is_locked(path):
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
 
 
 class Place:
@@ -895,10 +876,6 @@ def why_not_traced():
     return f"strace may not trace here: {tried.stderr.strip()}" if tried.returncode else None
 
 
-def interrupt(number, _):
-    raise Interrupted(signal.Signals(number).name)
-
-
 def main():
     global TOOL
     parser = argparse.ArgumentParser()
@@ -914,8 +891,7 @@ def main():
     if why_not:
         print(f"faults: SKIPPED: {why_not}")
         return SKIP
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    interruption.raise_on_signals()
     adopted.adopt()
     test = Faults(options)
     try:
@@ -924,8 +900,7 @@ def main():
         print(f"faults: {type(end).__name__.upper()}: {end}")
         return 1
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        interruption.ignore_signals()
         test.clean_up()
     return 1 if test.wrong else 0
 

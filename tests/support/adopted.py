@@ -1,4 +1,4 @@
-"""The processes of a test whose parents may end before them: they become its own."""
+"""Adopt the processes of a test: if a parent ends first, its children become the test's own."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt():
-    """From now on, whoever is left by a child of ours is a child of ours."""
+    """From now on, a descendant whose parent has ended becomes our child."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -18,7 +18,7 @@ def children():
 
 
 def kill_all():
-    """Kills the children, and those who then become ours."""
+    """Kill all children, and the descendants that become our children in turn."""
     while pids := children():
         for pid in pids:
             try:
