@@ -1,0 +1,35 @@
+"""All scenarios, in the order in which they run without --seconds."""
+
+import hold_scenarios as hold
+import query_scenarios as query
+import run_scenarios as run
+
+SCENARIOS = [
+    run.RunOnePack,
+    run.RunInPlace,
+    run.RunSeveral,
+    run.RunBothLayouts,
+    run.RunWithEvents,
+    run.RunBusy,
+    run.RunTimesOut,
+    run.RunWaits,
+    run.RunWaitsForASlot,
+    run.RunBelowWorkspaceLock,
+    run.RunOutOfOrder,
+    run.RunSelfDeadlock,
+    query.ProbeFree,
+    query.ProbeHeld,
+    query.Status,
+    query.StatusRecursive,
+    query.StatusOfAll,
+    hold.Hold,
+    hold.HoldDetached,
+    hold.HoldDetachedWhile,
+    hold.HoldDetachedWaits,
+    hold.Release,
+    query.Wait,
+    query.WaitTimesOut,
+    hold.Fd,
+    hold.FdWaits,
+    hold.FdUnlocks,
+]
