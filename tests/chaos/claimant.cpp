@@ -1,25 +1,25 @@
-// The command that the chaos test runs under its locks, and by which overlaps
-// are counted without asking grex-lock or flock(2). For each of its locks it
-// makes a file that says who is in, and removes it when it is done: a claim.
+// The command that the chaos test runs under its locks. It counts overlaps without
+// asking grex-lock or flock(2). For each of its locks it makes a file that names the
+// process that is in, and removes the file when it is done: a claim.
 //
 // usage: claimant EVENTS JOB STATUS MICROSECONDS HOLDER CLAIM...
 //
-// EVENTS is a descriptor for lines about what happens; MICROSECONDS is how long
-// to stay in, half of it on the processor. HOLDER is the process that has the
-// locks, 0 for this one. A CLAIM is DIRECTORY:N, of which N may be in at a time,
-// or DIRECTORY:shared, of which any number may while no other is.
+// EVENTS is the descriptor for lines about what happens. MICROSECONDS is how long to
+// stay in, half of it on the processor. HOLDER is the process that has the locks, 0
+// for this one. A CLAIM is DIRECTORY:N, if N processes may be in at a time, or
+// DIRECTORY:shared, if any number may be in as long as all are shared.
 //
-// A claim can outlive whoever made it, since SIGKILL gives no time to remove it.
-// So it names its process, by number and start time, and counts only while that
-// one lives. The kernel frees a lock while its holder ends, a moment before that
-// one is a zombie; but what ends has PF_EXITING in its flags before any of its
-// descriptors is closed (do_exit in kernel/exit.c: exit_signals, exit_files). So
-// whoever lives and is not exiting has all its locks, for it and its heirs can't
-// have closed them: a claim of such a one beside ours is an overlap.
+// A claim can outlive its process, since SIGKILL leaves no time to remove it. So it
+// names its process, by number and start time, and counts only while that process
+// lives. The kernel frees a lock while the holder exits, a moment before the holder is
+// a zombie. But an exiting process has PF_EXITING in its flags before any of its
+// descriptors is closed (do_exit in kernel/exit.c: exit_signals, exit_files). So a
+// process that lives and is not exiting has all its locks: neither it nor a process
+// that inherited them can have closed them. Such a claim beside ours is an overlap.
 //
-// Claims are looked at and made under a lock of another kind, fcntl(2)'s, which
-// the kernel frees too. So of N claims that are found alive one after the other,
-// all were alive when the first was looked at, and ours makes N + 1.
+// Claims are read and made under a lock of another kind, that of fcntl(2), which the
+// kernel frees, too. So if N claims are found alive one after the other, all of them
+// were alive when the first was read, and ours makes N + 1.
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -38,8 +38,8 @@
 namespace {
 
 constexpr int bad_usage = 64;
-constexpr int holder_gone = 3;    // there was nobody to claim for
-constexpr int overlap_found = 4;  // and so is what else is wrong here
+constexpr int holder_gone = 3;    // the process to claim for is gone
+constexpr int overlap_found = 4;  // or another failure of the claims
 
 struct Identity {
   int pid = 0;
@@ -55,7 +55,7 @@ struct Job {
 
 struct Claim {
   std::string directory;
-  int permits = 0;  // 0: shared
+  int slots = 0;  // 0: shared
   std::string file = {};
 };
 
@@ -94,18 +94,18 @@ bool has_locks(const Identity& process) {
   return life.has_locks && life.start_time == process.start_time;
 }
 
-// One write of less than PIPE_BUF: lines of several processes do not mix.
-void tell(const Job& job, const char* what, const std::string& more = {}) {
+// One write of less than PIPE_BUF, so that lines of several processes do not mix.
+void report(const Job& job, const char* what, const std::string& more = {}) {
   const std::string line = std::string(what) + " " + job.name + " " + more + "\n";
   if (::write(job.events, line.data(), line.size()) < 0) std::perror("claimant: events");
 }
 
 [[noreturn]] void fail(const Job& job, const std::string& why) {
-  tell(job, "wrong", why);
+  report(job, "wrong", why);
   std::_Exit(overlap_found);
 }
 
-// Whose claim a file is, if it counts; a file that does not is removed.
+// The job whose claim this file is, if the claim counts. A file that does not count is removed.
 std::string live_claim(const std::string& path) {
   const std::string text = content_of(path);
   Identity owner;
@@ -113,7 +113,7 @@ std::string live_claim(const std::string& path) {
   if (std::sscanf(text.c_str(), "%d %llu %63s", &owner.pid, &owner.start_time, name.data()) == 3 && has_locks(owner)) {
     return name.data();
   }
-  ::unlink(path.c_str());  // what was there can't come back: nobody else is in here
+  ::unlink(path.c_str());  // a dead claim stays dead, and no other process can make one now
   return {};
 }
 
@@ -128,10 +128,10 @@ std::vector<std::string> sharers_in(const std::string& directory) {
   return files;
 }
 
-// While it lives, nobody else looks at the claims of a directory, or changes them.
-class Alone {
+// While it lives, no other process reads or changes the claims of a directory.
+class ClaimsLock {
  public:
-  Alone(const Job& job, const std::string& directory)
+  ClaimsLock(const Job& job, const std::string& directory)
       : fd_(::open((directory + "/alone").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
     struct flock whole {};
     whole.l_type = F_WRLCK;
@@ -141,9 +141,9 @@ class Alone {
     }
     if (failed != 0) fail(job, "cannot lock the claims of " + directory);
   }
-  ~Alone() { ::close(fd_); }
-  Alone(const Alone&) = delete;
-  Alone& operator=(const Alone&) = delete;
+  ~ClaimsLock() { ::close(fd_); }
+  ClaimsLock(const ClaimsLock&) = delete;
+  ClaimsLock& operator=(const ClaimsLock&) = delete;
 
  private:
   int fd_;
@@ -157,41 +157,41 @@ bool make_file(const Job& job, const std::string& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return false;
   const std::string text = text_of_claim(job);
-  // Who is killed between these two leaves an empty claim, which does not count.
+  // A process that is killed between open and write leaves an empty claim, which does not count.
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   ::close(fd);
   return written;
 }
 
-void make(const Job& job, Claim& claim) {
-  const Alone alone(job, claim.directory);
+void make_claim(const Job& job, Claim& claim) {
+  const ClaimsLock lock(job, claim.directory);
   std::string others;
-  const auto look_at = [&others](const std::string& path) {
+  const auto note_if_live = [&others](const std::string& path) {
     const std::string owner = live_claim(path);
     if (!owner.empty()) others += " " + owner;
     return !owner.empty();
   };
   bool full = true;
-  for (int i = 0; i < std::max(claim.permits, 1); ++i) {
+  for (int i = 0; i < std::max(claim.slots, 1); ++i) {
     const std::string path = claim.directory + "/" + std::to_string(i);
-    if (look_at(path)) continue;
+    if (note_if_live(path)) continue;
     full = false;
     claim.file = path;
   }
-  if (claim.permits == 0) claim.file = claim.directory + "/shared." + job.name;
-  if (claim.permits == 1) {
-    for (const std::string& path : sharers_in(claim.directory)) full = look_at(path) || full;
+  if (claim.slots == 0) claim.file = claim.directory + "/shared." + job.name;
+  if (claim.slots == 1) {
+    for (const std::string& path : sharers_in(claim.directory)) full = note_if_live(path) || full;
   }
   if (full) {
-    // A holder that is killed in between has lost its locks to those.
+    // A holder that was killed in the meantime has lost its locks to them.
     if (!has_locks(job.holder)) std::_Exit(holder_gone);
     fail(job, "is in " + claim.directory + " together with" + others);
   }
   if (!make_file(job, claim.file)) fail(job, "cannot make " + claim.file);
 }
 
-void remove(const Job& job, const Claim& claim) {
-  const Alone alone(job, claim.directory);
+void remove_claim(const Job& job, const Claim& claim) {
+  const ClaimsLock lock(job, claim.directory);
   if (content_of(claim.file) == text_of_claim(job)) {
     ::unlink(claim.file.c_str());
   } else if (has_locks(job.holder)) {
@@ -199,8 +199,8 @@ void remove(const Job& job, const Claim& claim) {
   }
 }
 
-// A random pause, as load.
-void spend(std::chrono::microseconds time) {
+// Spends the time half asleep and half on the processor.
+void stay_in(std::chrono::microseconds time) {
   using std::chrono::steady_clock;
   ::usleep(static_cast<useconds_t>(time.count() / 2));
   const auto until = steady_clock::now() + time / 2;
@@ -224,10 +224,10 @@ int main(int argc, char** argv) {
     const auto colon = text.rfind(':');
     claims.push_back({text.substr(0, colon), std::atoi(text.c_str() + colon + 1)});
   }
-  for (Claim& claim : claims) make(job, claim);
-  tell(job, "in", std::to_string(::getpid()));
-  spend(std::chrono::microseconds(std::atoi(argv[4])));
-  for (const Claim& claim : claims) remove(job, claim);
-  tell(job, "out");
+  for (Claim& claim : claims) make_claim(job, claim);
+  report(job, "in", std::to_string(::getpid()));
+  stay_in(std::chrono::microseconds(std::atoi(argv[4])));
+  for (const Claim& claim : claims) remove_claim(job, claim);
+  report(job, "out");
   return std::atoi(argv[3]);
 }

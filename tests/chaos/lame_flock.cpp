@@ -1,5 +1,5 @@
-// Put before the C library, it makes one flock(2) in fifty do nothing and say
-// that it did: the chaos test has to notice.
+// If preloaded (LD_PRELOAD), it makes one flock(2) in fifty return success without
+// locking. The chaos test must notice.
 
 #include <sys/syscall.h>
 #include <time.h>
