@@ -2,6 +2,7 @@
 
 import os
 import select
+import time
 
 import strace
 from wrong import Wrong
@@ -38,11 +39,25 @@ class TracedRun:
     def wait(self):
         """Wait for the process itself, not for its tracer or for processes that it left behind."""
         if self.status is None:
-            if not select.select([self.handle], [], [], HANG)[0]:
-                raise Wrong(f"hangs: still there after {HANG} s")
+            self.read_until_end()
             _, status = os.waitpid(self.pid, 0)
             self.status = os.waitstatus_to_exitcode(status)
         return self.status
+
+    def read_until_end(self):
+        """Read stdout until the process ends: if the pipe were full, it could not end."""
+        deadline = time.monotonic() + HANG
+        sources = [self.handle, self.out]
+        while True:
+            ready, _, _ = select.select(sources, [], [], max(0, deadline - time.monotonic()))
+            if self.handle in ready:
+                return
+            if not ready:
+                raise Wrong(f"hangs: still there after {HANG} s")
+            piece = os.read(self.out, 65536)
+            self.received += piece
+            if not piece:
+                sources.remove(self.out)
 
     def has_ended(self):
         return bool(select.select([self.handle], [], [], 0)[0])
