@@ -33,7 +33,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   grex::sys::reserve_standard_streams();
-  // What is caught here left no memory, or no sense, to make a document of.
+  // No JSON here: memory has run out, or the state is unknown.
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

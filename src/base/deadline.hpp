@@ -10,12 +10,17 @@ namespace grex {
 using Deadline = std::chrono::steady_clock::time_point;
 
 /// The time left until a deadline, in milliseconds, rounded up and at most a day;
-/// -1 without one, which poll(2) takes for "no time-out".
+/// -1 without a deadline, which means "no timeout" to poll(2).
 inline int milliseconds_left(std::optional<Deadline> deadline) {
   if (!deadline) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Deadline::clock::now()).count();
   constexpr std::chrono::milliseconds::rep longest = std::chrono::milliseconds(std::chrono::hours(24)).count();
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
+}
+
+/// The time that has passed since an instant.
+inline std::chrono::milliseconds elapsed_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
 }  // namespace grex

@@ -8,7 +8,7 @@
 
 namespace grex {
 
-/// What went wrong, as `error.kind` of the JSON documents spells it.
+/// The kinds of error; name_of() gives the `error.kind` of the JSON documents.
 enum class ErrorKind {
   usage,
   stack,
@@ -34,8 +34,8 @@ constexpr std::string_view name_of(ErrorKind kind) {
   return names.at(static_cast<std::size_t>(kind));
 }
 
-/// A call that failed: its kind, its name, the file it was about, and errno.
-/// Prose is made from it once, by cli/failure.
+/// A call that failed: the kind of error, the call's name, the file, and errno.
+/// Only cli/report/failure turns it into prose.
 struct Error {
   ErrorKind kind;
   std::string_view op;  ///< the call, a literal: "open", "flock"
@@ -43,7 +43,7 @@ struct Error {
   int err = 0;          ///< errno, saved right after the call; 0 if none
 };
 
-/// Names the file of an error that was made where only a descriptor was known.
+/// Adds the path to an error from a function that knows only the descriptor.
 inline Error at_path(Error error, std::string path) {
   error.path = std::move(path);
   return error;

@@ -6,8 +6,8 @@
 
 namespace grex {
 
-/// sysexits(3) numbers, with grex-lock's meaning of each; 126 and 127 are the
-/// shell's.
+/// Numbers from sysexits(3), with grex-lock's own meanings; 126 and 127 are those
+/// of the shell.
 namespace exit_code {
 inline constexpr int ok = 0;
 inline constexpr int usage = 64;
@@ -26,9 +26,8 @@ inline constexpr int command_not_found = 127;
 inline constexpr int signal_base = 128;
 }  // namespace exit_code
 
-/// The documented exit status of a failure. `err` is its errno, which tells
-/// 126 from 127. A cancelled wait ends with 128+N instead, which the caller
-/// knows.
+/// The documented exit status of a failure. `err` is its errno, which distinguishes
+/// 126 from 127. For a cancelled wait, only the caller knows the N of 128+N.
 constexpr int exit_code_of(ErrorKind kind, int err) {
   switch (kind) {
     case ErrorKind::usage:

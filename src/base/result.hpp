@@ -9,8 +9,8 @@
 
 namespace grex {
 
-/// A value, or the reason why it could not be made. Reading the side that is not
-/// there is a programmer's mistake.
+/// A value, or the error that explains why there is none. Reading the one that is
+/// absent is a programming error.
 template <class T, class E = Error>
 class [[nodiscard]] Result {
  public:

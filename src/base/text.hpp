@@ -9,7 +9,7 @@
 
 namespace grex {
 
-/// The whole text as a number: no space, no sign but '-', nothing left over.
+/// The whole text as a number: no spaces, no sign except '-', nothing left over.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text, int base = 10) {
   Number value{};
@@ -18,8 +18,8 @@ std::optional<Number> parse_number(std::string_view text, int base = 10) {
   return value;
 }
 
-/// The text up to the separator, or all of it; it is dropped from `rest`,
-/// separator included.
+/// Returns the text up to the separator, or all of it, and removes it and the
+/// separator from `rest`.
 inline std::string_view take_until(std::string_view& rest, char separator) {
   const auto end = static_cast<std::size_t>(std::find(rest.begin(), rest.end(), separator) - rest.begin());
   const std::string_view part = rest.substr(0, end);
@@ -27,7 +27,8 @@ inline std::string_view take_until(std::string_view& rest, char separator) {
   return part;
 }
 
-/// The next of the words that blanks and tabs separate; empty at the end.
+/// Returns the next word, and removes it from `rest`. Words are separated by spaces
+/// and tabs. Empty at the end.
 inline std::string_view take_word(std::string_view& rest) {
   constexpr std::string_view blank = " \t";
   rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));

@@ -50,7 +50,7 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   if (text.empty() || text.find_first_not_of("0123456789.") == 0) return std::nullopt;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, amount, std::chars_format::fixed);
-  // Too big or too small for a double, which leaves it as it was.
+  // If the number is too big or too small for a double, `amount` is unchanged.
   if (error == std::errc::result_out_of_range && text.find_first_of("123456789") < text.find('.')) {
     amount = std::numeric_limits<double>::infinity();
   }

@@ -9,7 +9,7 @@ namespace grex {
 
 /// Sole owner of one descriptor; -1 is "none". Closing keeps errno and never
 /// retries: after EINTR Linux has already freed the number, so a retry could
-/// close a stranger (close(2)).
+/// close another file (close(2)).
 class UniqueFd {
  public:
   UniqueFd() = default;
@@ -23,11 +23,11 @@ class UniqueFd {
   UniqueFd& operator=(const UniqueFd&) = delete;
   ~UniqueFd() { reset(); }
 
-  /// Borrowed: valid as long as this object keeps it.
+  /// Borrowed: valid while this object owns it.
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 
-  /// Hands the descriptor over to the caller, who has to close it.
+  /// Transfers the descriptor to the caller, which must close it.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
   void reset(int fd = -1) {

@@ -16,7 +16,7 @@ Words made_for(const Words& words) {
   cli::GlobalOptions global;
   cli::LockOptions options;
   std::string every;
-  Parser parser({"run", words}, Parser::Makes::named_options);
+  Parser parser({"run", words}, Parser::OptionSet::named_options);
   cli::add_lock_options(parser, options);
   parser.add_flag("--every{2}", every, "");
   cli::add_global_options(parser, global);

@@ -70,9 +70,9 @@ void define(cli::Parser& parser, Options& options) {
 }
 
 // What a parser makes of the words; nullopt where it refuses them.
-std::optional<Options> parsed(const CommandLine& line, cli::Parser::Makes makes) {
+std::optional<Options> parsed(const CommandLine& line, cli::Parser::OptionSet option_set) {
   Options options;
-  cli::Parser parser(line, makes);
+  cli::Parser parser(line, option_set);
   define(parser, options);
   try {
     parser.read();
@@ -84,8 +84,8 @@ std::optional<Options> parsed(const CommandLine& line, cli::Parser::Makes makes)
 
 void check_options(const CommandLine& line) {
   Options options;
-  const auto with_all = parsed(line, cli::Parser::Makes::all_options);
-  require(parsed(line, cli::Parser::Makes::named_options) == with_all);
+  const auto with_all = parsed(line, cli::Parser::OptionSet::all_options);
+  require(parsed(line, cli::Parser::OptionSet::named_options) == with_all);
   const auto parsed_options = cli::parse(line, options, define);
   if (!cli::has_options(parsed_options)) {
     require(!with_all);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/commands/status_json.hpp"
 #include "cli/report/failure.hpp"
 #include "cli/report/holder_text.hpp"
 #include "cli/report/json.hpp"
@@ -101,9 +102,9 @@ void check_failure(const core::LockReport& lock, const cli::StatusReport& report
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const cli::StatusReport report = report_of(fuzz::text_of(data, size));
   const std::size_t columns = 1 + size % 120;
-  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::briefly}), std::string::npos);
-  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::everything}), std::string::npos);
-  check_lines(cli::status_text(report, {cli::Colored::no, cli::Telling::everything, columns}), columns);
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Verbosity::normal}), std::string::npos);
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Verbosity::verbose}), std::string::npos);
+  check_lines(cli::status_text(report, {cli::Colored::no, cli::Verbosity::verbose, columns}), columns);
   require(fuzz::is_json_line(cli::status_document(report)));
   for (const core::LockReport& lock : report.locks) check_failure(lock, report);
   return 0;

@@ -16,8 +16,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <ostream>
 #include <sstream>
 #include <stdexcept>
@@ -80,8 +78,10 @@ std::string beside_tests(const std::string& name) {
 // The fields of /proc/PID/stat from the third on: the second, the program's name in
 // parentheses, may hold both spaces and parentheses (proc(5)).
 std::string stat_fields(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string stat((std::istreambuf_iterator<char>(file)), {});
+  const Fd file(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::string stat;  // empty if the process has ended in the meantime
+  while (file.is_open() && read_piece(file.get(), stat)) {
+  }
   const auto name_end = stat.rfind(") ");
   return name_end == std::string::npos ? std::string() : stat.substr(name_end + 2);
 }

@@ -6,7 +6,7 @@
 namespace grex::cli {
 namespace {
 
-// The global options whose value is the next word, which is no command then.
+// The global options whose value is the next word, which is then not the command.
 bool takes_next_word(std::string_view option) { return option == "--color" || option == "--layout"; }
 
 }  // namespace

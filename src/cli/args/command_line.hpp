@@ -5,17 +5,17 @@
 
 namespace grex::cli {
 
-/// A command line, split in the places that matter before options are known.
+/// A command line, split before its options are parsed.
 struct CommandLine {
-  std::string verb;                    ///< the command named; empty if none
-  std::vector<std::string> arguments;  ///< the rest; with `run` up to `--`
-  /// With `run`, what follows `--`, ending with a null pointer; null without
-  /// `--`. Borrowed from main's argv.
+  std::string verb;                    ///< the command; empty if none is given
+  std::vector<std::string> arguments;  ///< all other words; with `run`, those before `--`
+  /// With `run`, the words after `--`, ending with a null pointer; null without `--`.
+  /// Borrowed from main's argv.
   char* const* wrapped = nullptr;
-  bool json = false;  ///< --json was given, wherever: errors need it before options are parsed
+  bool json = false;  ///< --json was given anywhere: needed for errors before options are parsed
 
-  /// Whether every word is a PATH as it stands, so that there is nothing to parse:
-  /// making the options for it would take longer than all else that a command does.
+  /// Whether every word is a PATH, so that there is nothing to parse: defining the
+  /// options takes longer than everything else that a command does.
   [[nodiscard]] bool has_only_paths() const;
 };
 

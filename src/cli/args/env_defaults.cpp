@@ -9,8 +9,7 @@
 namespace grex::cli {
 namespace {
 
-// Sets an option that the command line left open from the environment, if the
-// variable is set.
+// Sets an option from the environment, unless the command line has set it.
 template <class Value>
 Result<void, Failure> set_from_environment(const char* name, std::optional<Value>& option,
                                            const ValueSyntax<Value>& syntax) {

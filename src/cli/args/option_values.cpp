@@ -9,8 +9,8 @@
 namespace grex::cli {
 namespace {
 
-// Each slot is a file, and they are tried one by one.
-constexpr unsigned most_slots = 4096;
+// Each slot is a file, and grex-lock tries them one by one.
+constexpr unsigned max_slots = 4096;
 
 }  // namespace
 
@@ -46,10 +46,10 @@ std::optional<int> parse_natural(std::string_view text) {
 
 std::optional<unsigned> parse_slots(std::string_view text) {
   const auto count = parse_number<unsigned>(text);
-  return count && *count <= most_slots ? count : std::nullopt;
+  return count && *count <= max_slots ? count : std::nullopt;
 }
 
-// The path may have colons too.
+// The path may contain colons, too.
 std::optional<NamedLock> parse_named_lock(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos || colon + 1 == text.size()) return std::nullopt;

@@ -21,8 +21,8 @@ struct NamedLock {
   bool operator==(const NamedLock&) const = default;
 };
 
-/// The syntax of a value, on the command line or in the environment: how its text is
-/// parsed (nullopt: it has another syntax), and what it must be.
+/// The syntax of a value, on the command line or in the environment: its parser, which
+/// returns nullopt on a syntax error, and its description in messages.
 template <class Value>
 struct ValueSyntax {
   std::optional<Value> (*parse)(std::string_view text);
@@ -51,7 +51,7 @@ inline constexpr ValueSyntax<unsigned> slots_syntax = {parse_slots, "a number of
 inline constexpr ValueSyntax<NamedLock> lock_syntax = {
     parse_named_lock, "TIER:PATH, where TIER is workspace-sync, semaphore, per-pack, backend or manifest"};
 
-/// What is wrong with a text that has another syntax.
+/// The message for a syntax error.
 std::string syntax_error(std::string_view text, std::string_view description);
 
 }  // namespace grex::cli

@@ -5,7 +5,7 @@
 namespace grex::cli {
 namespace {
 
-// An option whose value has a syntax; `target` is a Value or an optional one.
+// Adds an option whose value has a syntax; `target` is a Value or an optional one.
 template <class Value, class Target>
 CLI::Option* add_parsed(Parser& parser, const std::string& names, Target& target, const ValueSyntax<Value>& syntax,
                         const std::string& description) {
@@ -19,7 +19,7 @@ CLI::Option* add_parsed(Parser& parser, const std::string& names, Target& target
             target = *value;
           },
           description)
-      ->take_last();  // so that an alias's choice can be changed
+      ->take_last();  // so that a later one overrides that of a shell alias
 }
 
 std::string refuse_empty_path(const std::string& path) { return path.empty() ? "it is empty" : ""; }
@@ -29,7 +29,7 @@ std::string refuse_empty_path(const std::string& path) { return path.empty() ? "
 void add_global_options(Parser& parser, GlobalOptions& options) {
   parser.set_help_flag("-h,--help", "show this help and exit")->group("General");
   parser.set_version_flag("--version", "grex-lock " GREX_LOCK_VERSION, "show the version and exit")->group("General");
-  // No value such as =false: split_command_line, which comes first, looks at none.
+  // No value such as =false: split_command_line, which runs first, ignores it.
   parser.add_flag("--json", options.json, "say it as JSON")->disable_flag_override()->group("General");
   add_parsed(parser, "--color", options.color, color_syntax, "auto, always or never")
       ->type_name("WHEN")

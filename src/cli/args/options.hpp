@@ -25,13 +25,13 @@ struct GlobalOptions {
   bool operator==(const GlobalOptions&) const = default;
 };
 
-/// What the user can choose for the commands that take locks.
+/// The options of the commands that take locks.
 struct LockOptions {
-  std::vector<std::string> paths;  ///< at the one tier
+  std::vector<std::string> paths;  ///< at `tier`
   core::Tier tier = core::Tier::per_pack;
-  std::vector<NamedLock> locks;  ///< and those of -l
+  std::vector<NamedLock> locks;  ///< of -l
   sys::Mode mode = sys::Mode::exclusive;
-  std::optional<unsigned> slots;  ///< 0: unbounded
+  std::optional<unsigned> slots;  ///< 0: no limit
   bool nonblock = false;
   std::optional<std::chrono::nanoseconds> timeout;
   std::optional<int> conflict_exit_code;
@@ -47,8 +47,8 @@ struct LockOptions {
 
 void add_global_options(Parser& parser, GlobalOptions& options);
 
-/// One PATH at most; or any number. None may be an empty word, which is most often a
-/// variable that was never set.
+/// At most one PATH; or any number. An empty one is an error: most often, a variable is
+/// unset.
 void add_path(Parser& parser, std::string& path);
 void add_paths(Parser& parser, std::vector<std::string>& paths);
 
@@ -73,14 +73,14 @@ void add_waiting_options(Parser& parser, LockOptions& options);
 /// --note, --no-record.
 void add_record_options(Parser& parser, LockOptions& options);
 
-/// All of these, for the commands that keep their locks for a while.
+/// All of these, for the commands that keep their locks.
 void add_lock_options(Parser& parser, LockOptions& options);
 
 /// An option whose value is a duration.
 CLI::Option* add_duration(Parser& parser, const std::string& names, std::optional<std::chrono::nanoseconds>& duration,
                           const std::string& description);
 
-/// The number of a descriptor or process, as `type` (FD, PID): not negative.
+/// An option whose value is a descriptor or a PID; `type` is its placeholder (FD, PID).
 CLI::Option* add_number(Parser& parser, const std::string& names, std::optional<int>& number, const std::string& type,
                         const std::string& description);
 

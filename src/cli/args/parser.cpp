@@ -11,7 +11,7 @@
 namespace grex::cli {
 namespace {
 
-// CLI11 makes a usage line of its own; ours is written by hand.
+// CLI11 generates a usage line; ours is written by hand.
 class HelpFormatter : public CLI::Formatter {
  public:
   explicit HelpFormatter(std::string usage) : usage_(std::move(usage)) {
@@ -20,7 +20,7 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_option_name(const CLI::Option* option, bool) const override {
     std::string names = option->get_name(false, true);
-    // Of a flag that may have a value, the one that it has without is in braces.
+    // If a flag may have a value, its name has the default in braces.
     if (const auto brace = names.find('{'); brace != std::string::npos) {
       names.resize(brace);
       names += "[=" + option->get_type_name() + "]";
@@ -29,25 +29,25 @@ class HelpFormatter : public CLI::Formatter {
     return comma == std::string::npos ? names : names.replace(comma, 1, ", ");
   }
   std::string make_usage(const CLI::App*, std::string) const override { return usage_ + "\n\n"; }
-  // Nothing about exclusions: the error message names them.
+  // Omits exclusions: the error message names them.
   std::string make_option_opts(const CLI::Option* option) const override {
     const bool is_in_name = option->get_name(false, true).find('{') != std::string::npos;
     return option->get_type_size() == 0 || is_in_name ? std::string() : " " + option->get_type_name();
   }
-  // CLI11 puts two blank lines between groups; one is enough, and makes it fit a screen.
+  // CLI11 puts two blank lines between groups; with one, the help fits a screen.
   [[nodiscard]] std::string make_group(std::string group, bool is_positional,
                                        std::vector<const CLI::Option*> options) const override {
     return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options)).substr(1);
   }
-  // The usage line has shown the positionals; they need no section.
+  // The usage line shows the positionals.
   std::string make_positionals(const CLI::App*) const override { return {}; }
 
  private:
   std::string usage_;
 };
 
-// What is left over: an unknown option, whose value would be left over with it, or a
-// superfluous word.
+// Describes the words that CLI11 did not expect: an unknown option, with its value, or
+// a superfluous word.
 std::string unexpected_words(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (word.starts_with('-')) return "unknown option " + word;
@@ -57,8 +57,8 @@ std::string unexpected_words(const std::vector<std::string>& words) {
 
 bool has_value(const CLI::Option& option) { return option.get_items_expected_max() > 0; }
 
-// The short options of a word such as -nw5, and where they end. The value of the last
-// one, if it has one, is the rest of the word, or else the next word.
+// The short options of a word such as -nw5, and where they end. If the last one has a
+// value, it is the rest of the word, or else the next word.
 struct ShortOptions {
   std::size_t end = 1;
   bool have_value = false;
@@ -85,16 +85,16 @@ bool takes_next_word(const CLI::App& app, const std::string& word) {
   return options.have_value && options.end == word.size();
 }
 
-// Whether CLI11 would take the end of a word for a PATH behind short options, since
+// Whether CLI11 would take the rest of a word, after short options, for a PATH, because
 // no option begins like that.
 bool ends_like_path(const CLI::App& app, const std::string& word) {
   constexpr std::string_view never_first = "-! \n0123456789";
   const ShortOptions options = short_options_of(app, word);
-  const bool is_behind_flags = options.end > 1 && options.end < word.size() && !options.have_value;
-  return is_behind_flags && never_first.find(word[options.end]) != std::string_view::npos;
+  const bool follows_flags = options.end > 1 && options.end < word.size() && !options.have_value;
+  return follows_flags && never_first.find(word[options.end]) != std::string_view::npos;
 }
 
-// Put before a word in brackets, which CLI11 would split. No word contains it.
+// Keeps CLI11 from splitting a word in brackets, if put before it. No word contains it.
 constexpr char bracket_mark = '\0';
 
 std::string without_mark(std::string word) {
@@ -110,22 +110,22 @@ bool may_name(std::string_view word, std::string_view name) {
 
 }  // namespace
 
-Parser::Parser(const CommandLine& line, Makes makes) : makes_(makes), words_(line.arguments) {}
+Parser::Parser(const CommandLine& line, OptionSet option_set) : option_set_(option_set), words_(line.arguments) {}
 
 void Parser::set_help(const std::string& summary, const std::string& usage, const std::string& examples) {
-  if (makes_ != Makes::all_options) return;
+  if (option_set_ != OptionSet::all_options) return;
   description(summary);
   formatter(std::make_shared<HelpFormatter>("Usage: " + usage));
   footer(examples);
 }
 
 void Parser::read() {
-  std::vector<std::string> words = as_meant();
-  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  std::vector<std::string> words = words_for_cli11();
+  std::reverse(words.begin(), words.end());  // CLI11 reads them from the back
   App::parse(std::move(words));
 }
 
-std::vector<std::string> Parser::as_meant() const {
+std::vector<std::string> Parser::words_for_cli11() const {
   std::vector<std::string> words = words_;
   bool is_value = false;
   bool may_be_option = true;
@@ -149,47 +149,47 @@ void Parser::exclude(CLI::Option* option, CLI::Option* other) {
 }
 
 CLI::Option* Parser::set_help_flag(const std::string& names, const std::string& description) {
-  return is_made(names) ? App::set_help_flag(names, description) : never_given_;
+  return is_defined(names) ? App::set_help_flag(names, description) : unused_option_;
 }
 
 CLI::Option* Parser::set_version_flag(const std::string& names, const std::string& version,
                                       const std::string& description) {
-  return is_made(names) ? App::set_version_flag(names, version, description) : never_given_;
+  return is_defined(names) ? App::set_version_flag(names, version, description) : unused_option_;
 }
 
-bool Parser::is_made(std::string_view names) const {
-  if (makes_ == Makes::all_options || !names.starts_with('-')) return true;  // a positional is always given
+bool Parser::is_defined(std::string_view names) const {
+  if (option_set_ == OptionSet::all_options || !names.starts_with('-')) return true;  // no word names a positional
   while (!names.empty()) {
     std::string_view name = take_until(names, ',');
     name = take_until(name, '{');
-    const auto may_be_it = [name](const std::string& word) { return may_name(word, name); };
-    if (std::any_of(words_.begin(), words_.end(), may_be_it)) return true;
+    const auto names_it = [name](const std::string& word) { return may_name(word, name); };
+    if (std::any_of(words_.begin(), words_.end(), names_it)) return true;
   }
   return false;
 }
 
 Result<Parsed, Failure> parse(const CommandLine& line, const std::function<void(Parser&)>& define) {
   try {
-    Parser parser(line, Parser::Makes::named_options);
+    Parser parser(line, Parser::OptionSet::named_options);
     define(parser);
     parser.read();
     return Parsed::options;
-  } catch (const CLI::ParseError&) {  // reported by a parser that knows all options
+  } catch (const CLI::ParseError&) {  // reported below, by a parser with all options
   }
-  const auto answer = [](const std::string& text) -> Result<Parsed, Failure> {
+  const auto print_answer = [](const std::string& text) -> Result<Parsed, Failure> {
     const Outcome printed = print(text);
     if (!printed) return printed.error();
     return Parsed::answer;
   };
-  Parser parser(line, Parser::Makes::all_options);
+  Parser parser(line, Parser::OptionSet::all_options);
   define(parser);
   const std::string help_command = "grex-lock " + (line.verb.empty() ? "" : line.verb + " ") + "--help";
   try {
     parser.read();
   } catch (const CLI::CallForHelp&) {
-    return answer(parser.help());
+    return print_answer(parser.help());
   } catch (const CLI::CallForVersion& version) {
-    return answer(std::string(version.what()) + "\n");
+    return print_answer(std::string(version.what()) + "\n");
   } catch (const CLI::ExtrasError&) {
     return usage_failure(unexpected_words(parser.remaining()), "see '" + help_command + "'");
   } catch (const CLI::ParseError& error) {

@@ -6,7 +6,7 @@
 
 namespace grex::cli {
 
-/// The exit status of a command that ends as a child of its did.
+/// The exit status of a command that exits as its child did.
 inline ExitStatus status_of(const sys::ChildEnd& end) {
   return {end.killed ? exit_code::signal_base + end.status : end.status, end.from_terminal};
 }

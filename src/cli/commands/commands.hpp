@@ -7,7 +7,7 @@
 namespace grex::cli {
 
 // One file each: run.cpp, probe.cpp, … Those that take locks open `events` once their
-// options are known; dispatch() writes its end.
+// options are known; dispatch() writes the event of a failure.
 Outcome run(const CommandLine& line, Events& events);
 Outcome probe(const CommandLine& line, Events& events);
 Outcome status(const CommandLine& line, Events& events);

@@ -40,7 +40,7 @@ const Entry* find_command(std::string_view name) {
   return found == commands.end() ? nullptr : found;
 }
 
-void define_no_command(Parser& parser, GlobalOptions& options) {
+void define_without_command(Parser& parser, GlobalOptions& options) {
   add_global_options(parser, options);
   std::string footer = "Commands:\n";
   for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
@@ -53,10 +53,10 @@ void define_no_command(Parser& parser, GlobalOptions& options) {
                   "grex-lock [OPTIONS] COMMAND ...", footer);
 }
 
-// grex-lock without a command: --help and --version, or a mistake.
-Outcome no_command(const CommandLine& line) {
+// grex-lock without a command: --help, --version, or a usage error.
+Outcome run_without_command(const CommandLine& line) {
   GlobalOptions global;
-  if (const auto parsed = parse(line, global, define_no_command); !has_options(parsed)) return outcome_of(parsed);
+  if (const auto parsed = parse(line, global, define_without_command); !has_options(parsed)) return outcome_of(parsed);
   return usage_failure("no command is named", "see 'grex-lock --help'");
 }
 
@@ -70,7 +70,7 @@ Failure unknown_command(const std::string& verb) {
 }  // namespace
 
 Outcome dispatch(const CommandLine& line) {
-  if (line.verb.empty()) return no_command(line);
+  if (line.verb.empty()) return run_without_command(line);
   const Entry* const command = find_command(line.verb);
   if (command == nullptr) return unknown_command(line.verb);
   Events events;

@@ -8,12 +8,12 @@
 
 namespace grex::cli {
 
-/// Runs the command that the line names, or says why there is none. A failure has been
-/// written to the command's events, and must still be reported.
+/// Runs the command that the line names. A Failure has been written to the command's
+/// events, and must still be reported; an unknown command is one, too.
 Outcome dispatch(const CommandLine& line);
 
 /// The stream to which a command of this name writes a failure with --json: stderr if
-/// stdout belongs to the command that it runs, or to what holds its locks.
+/// stdout is for CMD (`run`) or for the announcement of the locks (`hold`).
 Stream json_errors_of(std::string_view verb);
 
 }  // namespace grex::cli

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
@@ -41,7 +42,7 @@ void define(Parser& parser, FdOptions& options) {
   add_record_options(parser, options.lock);
   parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
   for (const char* const other : {"--shared", "--exclusive", "--nonblock", "--timeout", "--reentrant"}) {
-    if (CLI::Option* const made = parser.get_option_no_throw(other)) Parser::exclude(unlock, made);
+    if (CLI::Option* const option = parser.get_option_no_throw(other)) Parser::exclude(unlock, option);
   }
   parser.set_help("Lock the file that descriptor N of the calling shell has open.", "grex-lock fd [OPTIONS] N",
                   "Examples:\n"
@@ -49,19 +50,14 @@ void define(Parser& parser, FdOptions& options) {
                   "  grex-lock fd -u 9");
 }
 
-// The file behind a descriptor that the caller has open, with a descriptor of
-// our own for the same open file: so its lock is the caller's.
+// The file that the caller has open on a descriptor. `file` has a duplicate of that
+// descriptor, so its lock is the caller's.
 struct OpenFile {
   sys::LockFile file;
   LockName name;
-  std::string path;           // empty if it can't be known
-  bool is_grex_lock = false;  // otherwise its content is not ours to change
+  std::string path;           // empty if unknown
+  bool is_grex_lock = false;  // otherwise, its content must not be changed
 };
-
-bool is_there(const std::string& path) {
-  const auto status = sys::status_of(path);
-  return status && status->type != sys::FileType::absent;
-}
 
 Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
   const sys::Access access = sys::access_of(number);
@@ -73,7 +69,7 @@ Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
   if (!status) return failure_from(status.error());
   std::string path = sys::path_of(number);
   constexpr std::string_view no_name = " (deleted)";  // proc(5), /proc/PID/fd
-  if (path.ends_with(no_name) && !is_there(path)) path.resize(path.size() - no_name.size());
+  if (path.ends_with(no_name) && !sys::exists(path)) path.resize(path.size() - no_name.size());
   if (!path.starts_with('/')) path.clear();  // such as "(unreachable)…", or "pipe:[…]"
   const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
   if (status->type != sys::FileType::regular) {
@@ -90,22 +86,22 @@ Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
                   named_tier.has_value()};
 }
 
-// The lock that the caller's descriptor has already: it may be taken again, in the
-// other mode too, whatever the stack says of it.
+// The lock that the caller's descriptor already has. It may be taken again, also in the
+// other mode, whatever the stack says.
 std::optional<core::KernelLock> lock_of(int number) {
   const auto info = sys::descriptor_info({sys::own_process, number, {}});
   const auto locks = core::parse_lock_table(info.value_or(""));
   return locks.empty() ? std::nullopt : std::optional(locks.front());
 }
 
-// Whether the file has a record that `fd` wrote, which only `fd` will empty.
+// Whether the file has a record that `fd` wrote: only `fd` empties it.
 bool has_record(const OpenFile& open) {
   if (!open.is_grex_lock || open.file.must_not_write) return false;
   const auto record = core::record_in(open.file, open.path);
   return record && record->verb == "fd";
 }
 
-// A lock on a file that its name no longer leads to excludes no process.
+// A lock on a file that was removed or replaced excludes no process.
 Result<void, Failure> refuse_replaced(const OpenFile& open, int number) {
   if (open.path.empty()) return {};
   const auto named = sys::status_of(open.path);
@@ -116,7 +112,7 @@ Result<void, Failure> refuse_replaced(const OpenFile& open, int number) {
   return failure;
 }
 
-// Takes the lock, waiting as long as the options allow.
+// Takes the lock, and waits for it as long as the options allow.
 Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   const LockOptions& lock = options.lock;
@@ -139,11 +135,12 @@ Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& optio
   const auto end = sys::wait_lock(fd, lock.mode, deadline);
   if (!end) return failed(end.error());
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
-  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(find_busy(core::never_stop), since(start));
+  if (end->outcome == sys::Acquire::timed_out)
+    return timeout_failure(find_busy(core::never_stop), elapsed_since(start));
   return {};
 }
 
-Outcome answer(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
+Outcome print_result(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
   if (options.print_export) return print(export_line(stack));
   return options.global.json ? print(held_document("fd", held)) : ExitStatus{};
 }
@@ -152,26 +149,26 @@ void drop_from(core::TierStack& stack, sys::FileId file) {
   std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
 }
 
-// A lock that is taken again in its own mode stays that of the process that took it first.
-Outcome keep_lock(OpenFile open, const core::KernelLock& kept, core::TierStack stack, const FdOptions& options) {
+// A lock that is taken again in the same mode still belongs to the process that took it first.
+Outcome keep_lock(OpenFile open, const core::KernelLock& existing, core::TierStack stack, const FdOptions& options) {
   std::vector<core::HeldLock> locks;
-  locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, kept.mode);
+  locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, existing.mode);
   core::StackEntry entry = locks.front().stack_entry();
-  if (kept.pid > 0) entry.pid = kept.pid;
+  if (existing.pid > 0) entry.pid = existing.pid;
   stack.push_back(std::move(entry));
-  Outcome outcome = answer(stack, locks, options);
+  Outcome outcome = print_result(stack, locks, options);
   locks.front().abandon();
   return outcome;
 }
 
 Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
-  // If a signal killed us after the shell has got the lock, it would look like a
-  // cancelled wait.
+  // A signal that killed us after the shell got the lock would look like a cancelled
+  // wait.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
   set_write_stop(signals->fd());
-  events.about({{open.name.tier, open.name.path, options.lock.mode}});
+  events.set_locks({{open.name.tier, open.name.path, options.lock.mode}});
   if (auto locked = wait_for_lock(open, options, events); !locked) return locked.error();
   auto same = refuse_replaced(open, *options.number);
   const bool is_grex_lock = open.is_grex_lock;
@@ -182,17 +179,17 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
 
   if (options.lock.verbosity == Verbosity::verbose) note_caveats(acquired.locks);
   acquired.stack.push_back(acquired.locks.front().stack_entry());
-  // What runs under the lock is the shell that has the descriptor.
+  // The record shows the shell that has the descriptor as the command.
   if (is_grex_lock) {
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
   }
-  const Outcome outcome = answer(acquired.stack, acquired.locks, options);
+  const Outcome outcome = print_result(acquired.stack, acquired.locks, options);
   if (const auto signal = signals->next()) {
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
   }
   if (!outcome) return outcome;
-  events.acquired(since(start));
+  events.acquired(elapsed_since(start));
   for (core::HeldLock& held : acquired.locks) held.abandon();
   return outcome;
 }
@@ -200,24 +197,24 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
 Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
   auto stack = live_stack(options.lock);
   if (!stack) return stack.error();
-  const auto kept = lock_of(*options.number);
-  if (!kept) {
+  const auto existing = lock_of(*options.number);
+  if (!existing) {
     const auto ours = is_already_ours(open.name, {open.file.id}, *stack, options.lock);
     if (!ours) return ours.error();
-    if (*ours) return answer(*stack, {}, options);
+    if (*ours) return print_result(*stack, {}, options);
     return take_lock(std::move(open), std::move(*stack), options, events);
   }
   if (auto same = refuse_replaced(open, *options.number); !same) return same.error();
   drop_from(*stack, open.file.id);
-  if (kept->mode == options.lock.mode) return keep_lock(std::move(open), *kept, std::move(*stack), options);
+  if (existing->mode == options.lock.mode) return keep_lock(std::move(open), *existing, std::move(*stack), options);
   if (options.lock.mode == sys::Mode::shared && has_record(open)) {
-    (void)sys::replace_content(open.file.fd.get(), {});  // a sharer has none
+    (void)sys::replace_content(open.file.fd.get(), {});  // a shared lock has none
   }
   Outcome outcome = take_lock(std::move(open), std::move(*stack), options, events);
   if (!outcome && outcome.error().hint.empty()) {
     outcome.error().hint =
         fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
-                    sys::name_of(kept->mode));
+                    sys::name_of(existing->mode));
   }
   return outcome;
 }
@@ -230,7 +227,7 @@ Outcome unlock(OpenFile open, const FdOptions& options) {
   core::HeldLock held(std::move(open.file), open.name.tier, open.name.path, sys::Mode::exclusive);
   if (had_record) held.adopt_record();
   if (const auto unlocked = held.unlock(); !unlocked) return failure_from(unlocked.error(), held.tier());
-  return answer(*stack, {}, options);
+  return print_result(*stack, {}, options);
 }
 
 }  // namespace

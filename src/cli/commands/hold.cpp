@@ -54,8 +54,8 @@ void define(Parser& parser, HoldOptions& options) {
                   "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
 }
 
-// What status shows as the command: our own line, since nothing else runs.
-std::vector<std::string> own_line(const CommandLine& line) {
+// What status shows as the command: our own command line, because hold runs no other.
+std::vector<std::string> own_command_line(const CommandLine& line) {
   std::vector<std::string> words = {"grex-lock", line.verb};
   words.insert(words.end(), line.arguments.begin(), line.arguments.end());
   return words;
@@ -77,16 +77,16 @@ Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& op
   return take(std::move(plan), options.lock, options.global, events);
 }
 
-// Goes into the background with the locks. A Failure means that it did not: a signal
-// that was sent to the caller arrived in the last moment, or the caller is gone.
+// Moves to the background with the locks. A Failure means that it did not: a signal
+// for the caller arrived at the last moment, or the caller is gone.
 Result<void, Failure> detach(sys::Background& background, const Acquired& acquired, const sys::BlockedSignals& signals,
                              const HoldOptions& options, int pidfd, const Events& events) {
   events.started(sys::own_pid());
-  const auto settled = background.new_session(signals.fd());
+  const auto session = background.new_session(signals.fd());
   if (const auto signal = signals.next()) {
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
   }
-  if (!settled) return failure_from(settled.error());
+  if (!session) return failure_from(session.error());
   std::vector<int> keep = {signals.fd()};
   for (const core::HeldLock& lock : acquired.locks) keep.push_back(lock.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
@@ -94,11 +94,11 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
   return {};
 }
 
-// Takes the locks, announces it, and keeps them. `background` is null in the
+// Takes the locks, announces them, and keeps them. `background` is null in the
 // foreground; `pidfd` is that of --while-pid, or -1.
 Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& options, int pidfd,
                          sys::Background* background, Events& events) {
-  // From here on a signal ends a wait, or else the hold, and nothing in between.
+  // From here on, a signal ends only the wait or the hold, and nothing in between.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
   set_write_stop(signals->fd());
@@ -106,7 +106,7 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   if (!acquired) return acquired.error();
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
-  write_records(*acquired, options.lock, line.verb, own_line(line));
+  write_records(*acquired, options.lock, line.verb, own_command_line(line));
   const Outcome announced = print(announcement(*acquired, options));
   if (!announced && announced.error().err != ECANCELED) return announced;
   if (background != nullptr) {
@@ -114,15 +114,15 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
     const auto detached = detach(*background, *acquired, *signals, options, pidfd, events);
     if (!detached) return detached.error();
   }
-  const auto kept = sys::wait_until_released(*signals, ends);
+  const auto ended = sys::wait_until_released(*signals, ends);
   core::release_all(acquired->locks);
   if (background == nullptr) events.released(exit_code::ok);
-  if (!kept) return failure_from(kept.error());
+  if (!ended) return failure_from(ended.error());
   return ExitStatus{};
 }
 
-// The process of --while-pid; none without that option.
-Result<UniqueFd, Failure> open_watched(const HoldOptions& options) {
+// A pidfd of the process of --while-pid; empty without that option.
+Result<UniqueFd, Failure> open_watched_process(const HoldOptions& options) {
   if (!options.while_pid) return UniqueFd();
   auto process = sys::open_process(*options.while_pid);
   if (process) return std::move(*process);
@@ -132,7 +132,7 @@ Result<UniqueFd, Failure> open_watched(const HoldOptions& options) {
 }
 
 Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& events) {
-  const auto watched = open_watched(options);
+  const auto watched = open_watched_process(options);
   if (!watched) return watched.error();
   auto plan = make_plan(options.lock, options.global);
   if (!plan) return with_create_hint(std::move(plan.error()));

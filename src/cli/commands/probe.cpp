@@ -2,6 +2,7 @@
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -66,7 +67,7 @@ Outcome probe(const CommandLine& line, Events& events) {
 
   const auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
-  // In both layouts it is free if both files are; the first one is printed.
+  // With two layouts, the lock is free if both files are; the first one is printed.
   std::optional<std::string> free_path;
   for (const core::Target& target : plan->targets) {
     const auto result = core::probe(target, lock.mode);

@@ -22,17 +22,17 @@
 namespace grex::cli {
 namespace {
 
-// The processes that were found at a lock.
+// The processes that hold a lock.
 struct Inspection {
-  std::vector<core::Hold> holds;           // one a process
+  std::vector<core::Hold> holds;           // one for each process
   std::vector<core::LockProcess> holders;  // all of them
-  bool is_held = false;                    // or may be: it can't be inspected
+  bool is_held = false;                    // or it may be, because it can't be inspected
 };
 
 Inspection inspect_holders(const std::vector<core::Target>& targets) {
   std::vector<std::string> files;
   for (const core::Target& target : targets) {
-    for (std::string& file : core::files_to_look_at(target)) files.push_back(std::move(file));
+    for (std::string& file : core::files_to_inspect(target)) files.push_back(std::move(file));
   }
   Inspection found;
   for (core::FileReport& report : core::inspect(files, core::visible_mounts())) {
@@ -58,8 +58,8 @@ Failure refusal(const LockName& lock, Inspection& found, std::string why, ErrorK
   return failure;
 }
 
-// By which command the lock is held, as far as its record says.
-std::string manner_of(const std::vector<core::LockProcess>& holders) {
+// Why no hold was found, from the record of the lock.
+std::string why_not_a_hold(const std::vector<core::LockProcess>& holders) {
   const auto named = std::find_if(holders.begin(), holders.end(), [](const core::LockProcess& process) {
     return process.verb && !process.verb->empty();
   });
@@ -68,7 +68,7 @@ std::string manner_of(const std::vector<core::LockProcess>& holders) {
   return fmt::format("by 'grex-lock {}', not by 'grex-lock hold'", *named->verb);
 }
 
-// The one hold that may be ended.
+// The only hold, if it may be ended.
 Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) {
   if (found.holds.size() == 1) {
     core::Hold& hold = found.holds.front();
@@ -86,27 +86,14 @@ Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) 
     failure.hint = "end one of them by 'kill PID'";
     return failure;
   }
-  std::string why = fmt::format("{}, {}", holder_line(found.holders, utc_now()), manner_of(found.holders));
+  std::string why = fmt::format("{}, {}", holder_line(found.holders, utc_now()), why_not_a_hold(found.holders));
   return refusal(lock, found, std::move(why), ErrorKind::not_found);
 }
 
-// The locks that PATH may mean at one tier, one a layout.
-Result<std::vector<core::Target>, Failure> find_targets(const std::string& path, core::Tier tier,
-                                                        const core::Layouts& layouts) {
-  std::vector<core::Target> targets;
-  for (const core::Layout layout : layouts) {
-    auto target = core::resolve({tier, path, 1, core::CreateTarget::no, layout});
-    if (!target) return failure_from(target.error(), tier);
-    targets.push_back(std::move(*target));
-  }
-  core::sort_and_dedupe(targets);
-  return targets;
-}
-
-// Ends the hold, which may be stopped, and returns when its locks are free: they are
-// before a process is seen to have ended. SIGTERM comes last, so that nothing disturbs
-// the end: a SIGCONT cancels the SIGSTOP by which a debugger, or LeakSanitizer,
-// attaches to it, and that then waits forever.
+// Ends the hold, which may be stopped, and returns when its locks are free: a process
+// releases them before its pidfd becomes readable. SIGTERM comes last, so that nothing
+// disturbs the end: a SIGCONT cancels the SIGSTOP with which a debugger, or
+// LeakSanitizer, attaches to the process, and that process then waits forever.
 Result<void> end(const core::Hold& hold) {
   if (auto woken = sys::signal_process(hold.process.get(), SIGCONT); !woken) return woken;
   if (auto ended = sys::signal_process(hold.process.get(), SIGTERM); !ended) return ended;
@@ -149,8 +136,9 @@ Outcome release(const CommandLine& line, Events&) {
   if (auto applied = apply_env_defaults(global); !applied) return applied.error();
   if (path.empty()) return usage_failure("PATH is missing", "'.' is the working directory itself");
 
-  const auto targets = find_targets(path, tier, *global.layouts);
-  if (!targets) return targets.error();
+  auto targets = core::resolve_each({tier, path}, *global.layouts);
+  if (!targets) return failure_from(targets.error(), tier);
+  core::sort_and_dedupe(*targets);
   const LockName lock = name_of(targets->front());
   Inspection found = inspect_holders(*targets);
   const auto hold = find_hold(lock, found);

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
@@ -60,7 +58,7 @@ void define(Parser& parser, RunOptions& options) {
       "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
 }
 
-// The line as it should have been: the command begins at `first`.
+// The corrected line, with `--` before the word `first`.
 std::string corrected_line(const CommandLine& line, std::size_t first) {
   std::vector<std::string> words = {"grex-lock", "run"};
   words.insert(words.end(), line.arguments.begin(), line.arguments.end());
@@ -68,19 +66,19 @@ std::string corrected_line(const CommandLine& line, std::size_t first) {
   return shell_line(words);
 }
 
-// The place at which the command begins in a line without `--`, or an unknown option
-// stands, whichever comes first: the command's own options look like one.
+// Where the command begins in a line without `--`, or where an unknown option is,
+// whichever comes first: the command's own options look like unknown ones.
 struct Start {
   std::size_t at;
   bool is_option = false;
 };
 
-// `paths` and `extras` are what the parser took for PATHs and left over as options, in
-// their order. A word that names no directory was not meant as a PATH.
+// `paths` and `extras` are the words that the parser took for PATHs and for unknown
+// options, in their order. A word that names no directory is not a PATH.
 Start find_command_start(const std::vector<std::string>& words, std::vector<std::string> paths,
                          std::vector<std::string> extras, bool paths_may_be_missing) {
   Start start{words.size()};
-  // From the back: a word like a PATH before them all is an option's value.
+  // From the back: an option's value, before the PATHs, may equal one of them.
   for (std::size_t i = words.size(); i-- > 0;) {
     if (!extras.empty() && words[i] == extras.back()) {
       extras.pop_back();
@@ -102,7 +100,7 @@ Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) 
     const auto parsed = parse(line, [&](Parser& parser) {
       options = RunOptions{};
       define(parser, options);
-      // What could be a command is left over, to be pointed at, instead of refused.
+      // Words that could be a command are kept for the error message, not refused.
       if (may_have_command) parser.allow_extras()->callback([&] { extras = parser.remaining(); });
     });
     if (!has_options(parsed)) return parsed;
@@ -163,7 +161,7 @@ class Program {
   std::vector<char*> envp_;
 };
 
-// Ends the locks as the options say, and reports it.
+// Releases the locks as the options say, and reports it.
 void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, int exit_code) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(acquired.locks);
@@ -177,7 +175,7 @@ void release_locks(Acquired& acquired, const RunOptions& options, const Events& 
   }
 }
 
-// Starts the command and waits for its end.
+// Starts the command and waits until it ends.
 Outcome run_command(const sys::Command& command, const Events& events) {
   auto child = sys::Child::start(command);
   if (!child) return failure_from(child.error());

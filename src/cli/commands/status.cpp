@@ -33,12 +33,12 @@ struct StatusOptions {
   bool held = false;
   bool graph = false;
   bool verbose = false;
-  std::string watch;  // --watch's value, if it was given
+  std::string watch;  // the value of --watch; empty without it
   std::optional<std::chrono::nanoseconds> interval;
   unsigned slots = 0;
 };
 
-// Shows how far a search has come, on a terminal, once it has taken a while.
+// Shows the progress of a search on a terminal, once it has taken a second.
 class Progress {
  public:
   explicit Progress(bool is_silent) : is_silent_(is_silent) {}
@@ -62,7 +62,7 @@ class Progress {
   std::chrono::steady_clock::time_point next_ = first_;
 };
 
-// What was found, and what must be said of what was not.
+// What was found, and notes on what could not be read.
 struct Found {
   std::vector<core::FoundLock> locks;
   std::vector<std::string> notes;
@@ -70,7 +70,7 @@ struct Found {
   std::optional<Unseen> unseen;  // with --all
 };
 
-// "No permission" says more than any other failure beside it.
+// A missing permission takes precedence over other errors.
 int worse_exit_code(const Error& error, int so_far) {
   if (error.kind == ErrorKind::permission) return exit_code::permission;
   if (so_far != 0) return so_far;
@@ -82,8 +82,8 @@ Result<void, Failure> find_below(const std::vector<std::string>& paths, const Vi
   const core::SearchObserver observer = {
       .on_progress =
           [&](std::size_t directories, std::size_t files) {
-            constexpr std::size_t once_in = 64;
-            if (directories % once_in != 0) return true;
+            constexpr std::size_t report_every = 64;
+            if (directories % report_every != 0) return true;
             progress.show(directories, files);
             return !context.should_stop();
           },
@@ -120,7 +120,7 @@ Result<void, Failure> find(const StatusOptions& options, const ViewContext& cont
   return {};
 }
 
-// What is unknown may be held.
+// A lock in an unknown state may be held.
 bool may_be_in_use(const core::LockReport& lock) {
   return lock.file.state == core::LockState::held || lock.file.state == core::LockState::unknown ||
          !lock.file.waiters.empty();
@@ -134,23 +134,23 @@ StatusReport report_of(const Found& found, const StatusOptions& options, const V
   report.locks = core::report_on(found.locks, options.slots, search);
   report.unseen = found.unseen;
   if (options.held || options.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
-  std::vector<pid_t> concerned;
+  std::vector<pid_t> involved;
   for (const core::LockReport& lock : report.locks) {
     for (const auto* processes : {&lock.file.holders, &lock.file.waiters}) {
-      for (const core::LockProcess& process : *processes) concerned.push_back(process.pid.value_or(0));
+      for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
   }
-  if (!concerned.empty()) report.deadlocks = core::deadlocks_of(concerned);
+  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved);
   return report;
 }
 
 std::string empty_text(const StatusOptions& options, const StatusReport& report) {
-  if (report.unseen && !report.unseen->is_nothing()) return "no lock of grex that can be seen from here is held\n";
+  if (report.unseen && !report.unseen->empty()) return "no lock of grex that can be seen from here is held\n";
   if (options.held || options.all) return "no lock is held or waited for\n";
   return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
 }
 
-// What --all could not see, a line each.
+// What --all could not see, one line each.
 std::string unseen_text(const StatusReport& report) {
   std::string text;
   if (!report.unseen) return text;
@@ -163,7 +163,7 @@ std::string unseen_text(const StatusReport& report) {
   return text;
 }
 
-std::string shown(const StatusReport& report, const StatusOptions& options, const ViewContext& context) {
+std::string format_report(const StatusReport& report, const StatusOptions& options, const ViewContext& context) {
   if (options.global.json) return status_document(report);
   if (options.graph) return status_dot(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
@@ -172,7 +172,7 @@ std::string shown(const StatusReport& report, const StatusOptions& options, cons
   return text + unseen_text(report);
 }
 
-// In a live view, notes are part of what is shown.
+// In a live view, notes are part of the text.
 void print_notes(const std::vector<std::string>& notes, const ViewContext& context, std::string& text) {
   for (const std::string& line : notes) {
     if (context.on_screen) {
@@ -192,7 +192,7 @@ void define(Parser& parser, StatusOptions& options) {
   all->group("Which locks");
   Parser::exclude(all, recursive);
   parser.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
-  // A flag, so its value must follow in the same word.
+  // A flag, so that its value must be in the same word.
   auto* const watch = parser.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
   watch->type_name("SECONDS")->group("How");
   auto* const graph = parser.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->group("How");
@@ -237,12 +237,12 @@ Outcome status(const CommandLine& line, Events&) {
     Found found;
     if (auto searched = find(options, context, found); !searched) return searched.error();
     exit_code = found.exit_code;
-    std::string text = shown(report_of(found, options, context), options, context);
+    std::string text = format_report(report_of(found, options, context), options, context);
     print_notes(found.notes, context, text);
     return text;
   };
   if (options.interval) {
-    const bool is_live = is_screen() && !options.global.json;
+    const bool is_live = stdout_supports_ansi() && !options.global.json;
     return is_live ? watch_on_screen(*options.interval, snapshot) : watch_in_lines(*options.interval, snapshot);
   }
   ViewContext context;

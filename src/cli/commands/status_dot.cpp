@@ -14,8 +14,8 @@ namespace {
 
 using core::LockProcess;
 
-// A string of DOT: only the quote and the backslash are special in it, but \n begins a
-// line of a label.
+// A string of DOT. Only the quote and the backslash are special in it; in a label, \n
+// begins a line.
 std::string dot_string(std::string_view text) {
   std::string dot = "\"";
   for (const char c : text) {
@@ -77,18 +77,18 @@ class Graph {
   }
 
  private:
-  // A path begins with '/', so no process is mistaken for a lock.
+  // A lock's id is its path, which begins with '/', so it is never that of a process.
   static std::string id_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
 
   std::string add_process(const LockProcess& process) {
     std::string id = id_of(process);
-    if (!process.pid) id += std::to_string(++unknown_);  // each process without a number is another one
+    if (!process.pid) id += std::to_string(++unknown_);  // processes without a PID are distinct
     processes_.emplace(id, process);
     return id;
   }
   void add_lock(const std::string& path, std::string_view tier) { locks_.emplace(path, tier); }
 
-  std::map<std::string, std::string> locks_;  // by path, the tier
+  std::map<std::string, std::string> locks_;  // tier by path
   std::map<std::string, LockProcess> processes_;
   unsigned unknown_ = 0;
   std::set<std::pair<std::string, std::string>> edges_;

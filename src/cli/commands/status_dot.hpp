@@ -6,8 +6,8 @@
 
 namespace grex::cli {
 
-/// The waits, in the language of Graphviz (DOT): an arrow from each waiter to its lock,
-/// and one from the lock to each holder; a deadlock is red.
+/// The graph of waits, as Graphviz DOT: an arrow from each waiter to its lock, and one
+/// from the lock to each holder; a deadlock is red.
 std::string status_dot(const StatusReport& report);
 
 }  // namespace grex::cli

@@ -41,7 +41,7 @@ std::string status_document(const StatusReport& report) {
   }
   if (report.unseen) {
     document["unnamed"] = report.unseen->files;
-    document["complete"] = report.unseen->is_nothing();
+    document["complete"] = report.unseen->empty();
   }
   return to_line(document);
 }

@@ -12,11 +12,11 @@ namespace grex::cli {
 
 /// What a search of the whole machine could not see.
 struct Unseen {
-  std::size_t files = 0;          ///< locked, but their names can't be found
+  std::size_t files = 0;          ///< locked files that can't be named
   bool more_files = false;        ///< there may be more of them
-  bool other_namespaces = false;  ///< whose processes may hold more
+  bool other_namespaces = false;  ///< processes in other PID namespaces may hold more
 
-  [[nodiscard]] bool is_nothing() const { return files == 0 && !more_files && !other_namespaces; }
+  [[nodiscard]] bool empty() const { return files == 0 && !more_files && !other_namespaces; }
 };
 
 /// What `status` reports.

@@ -17,7 +17,7 @@ using core::LockReport;
 using core::LockState;
 using fmt::terminal_color;
 
-// A line in the making: pieces, each in one style, cut as a whole.
+// Builds a line from pieces, each in its own style, and cuts it to the terminal.
 class Line {
  public:
   explicit Line(const TextStyle& style) : style_(style) {}
@@ -25,27 +25,27 @@ class Line {
   void add(std::string_view piece, fmt::text_style text_style = {}) {
     if (is_cut_) return;
     std::string shown(piece);
-    if (style_.columns) shown = cut_to(std::move(shown), left_columns());
+    if (style_.columns) shown = cut_to(std::move(shown), columns_left());
     is_cut_ = shown != piece;
     width_ += width_of(shown);
     text_ += style_.colored == Colored::yes ? fmt::format(text_style, "{}", shown) : shown;
   }
-  // The end of a path says most: its start is cut if there is too little room for it
-  // and for what follows.
+  // If the path and the text that follows don't fit, cuts the start of the path: its end
+  // says most.
   void add_path(std::string_view path, std::string_view following = {}) {
     constexpr std::size_t shortest = 12;
-    const std::size_t reserved = std::min(width_of(following), left_columns());
-    const std::size_t room = std::max(left_columns() - reserved, std::min(shortest, left_columns()));
+    const std::size_t reserved = std::min(width_of(following), columns_left());
+    const std::size_t room = std::max(columns_left() - reserved, std::min(shortest, columns_left()));
     add(style_.columns ? cut_front_to(path, room) : std::string(path));
     add(following);
   }
-  [[nodiscard]] std::string ended() const {
+  [[nodiscard]] std::string with_newline() const {
     const auto end = text_.find_last_not_of(' ');
     return text_.substr(0, end == std::string::npos ? 0 : end + 1) + "\n";
   }
 
  private:
-  [[nodiscard]] std::size_t left_columns() const {
+  [[nodiscard]] std::size_t columns_left() const {
     const std::size_t all = style_.columns.value_or(std::string::npos);
     return all - std::min(all, width_);
   }
@@ -56,7 +56,7 @@ class Line {
   bool is_cut_ = false;
 };
 
-// One process below its lock, in words.
+// The texts of one process, which is shown below its lock.
 struct Row {
   std::string label;
   std::string pid;
@@ -107,7 +107,7 @@ Row row_of(const LockProcess& process, const StatusReport& report, const std::st
   const UtcTime now = report.taken_at;
   Row row;
   row.pid = pid_of(process);
-  // On this host, the number would mean another process.
+  // On this host, the same PID is another process.
   if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);
   row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
   if (process.since) row.time = format_duration(now - *process.since);
@@ -116,7 +116,7 @@ Row row_of(const LockProcess& process, const StatusReport& report, const std::st
   return row;
 }
 
-// The holders of one file, each followed by those of its children that have it too.
+// The holders of one file, each followed by those of its children that hold it, too.
 void add_tree(const std::vector<LockProcess>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
               std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
@@ -173,7 +173,7 @@ std::string state_of(const LockReport& lock) {
   return text;
 }
 
-// What users must not rely on with its file system.
+// The caveat of its file system; empty if there is none.
 std::string caveat_of(const LockReport& lock) {
   return lock.file_system ? printable(caveat_line(*lock.file_system)) : std::string();
 }
@@ -192,16 +192,16 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
   line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.file.state));
   line.add_path(printable(lock.path));
-  text += line.ended();
+  text += line.with_newline();
   if (style.verbosity == Verbosity::verbose && lock.file.state != LockState::absent) {
     Line more(style);
     more.add("  " + evidence_of(lock), fmt::emphasis::faint);
-    text += more.ended();
+    text += more.with_newline();
   }
   if (!caveat.empty()) {
     Line warning(style);
     warning.add("  " + caveat, fmt::fg(terminal_color::yellow));
-    text += warning.ended();
+    text += warning.with_newline();
   }
   for (const Row& row : rows) {
     Line entry(style);
@@ -211,11 +211,11 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
     if (widths.user > 0) entry.add(fmt::format("{:<{}}  ", row.user, widths.user));
     if (widths.time > 0) entry.add(fmt::format("{:>{}}  ", row.time, widths.time));
     entry.add(row.command);
-    text += entry.ended();
+    text += entry.with_newline();
     if (style.verbosity != Verbosity::verbose || row.details.empty()) continue;
     Line details(style);
     details.add(fmt::format("  {:<{}}  {}", "", widths.label, row.details), fmt::emphasis::faint);
-    text += details.ended();
+    text += details.with_newline();
   }
 }
 
@@ -224,19 +224,19 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
   title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
   title.add(deadlock.size() == 1 ? "this process waits for a lock that it has itself, until it gives up"
                                  : "each waits for a lock that the next one has, until one of them gives up");
-  text += title.ended();
+  text += title.with_newline();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {
     const auto& [process, lock] = deadlock[i];
     Line line(style);
     line.add("  ");
     line.add(pid_of(process), fmt::fg(terminal_color::red));
     line.add("  " + command_of(process));
-    text += line.ended();
+    text += line.with_newline();
     Line wait(style);
     wait.add("    waits for ");
     const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].process);
     wait.add_path(lock.empty() ? "a lock" : printable(lock), fmt::format(", which {} has", holder));
-    text += wait.ended();
+    text += wait.with_newline();
   }
   text += "\n";
 }
@@ -261,7 +261,7 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);
   }
-  std::string last_caveat;  // one is enough for locks in a row on one file system
+  std::string last_caveat;  // shown once for consecutive locks on one file system
   for (std::size_t i = 0; i < locks.size(); ++i) {
     const std::string caveat = caveat_of(*locks[i]);
     add_lock(*locks[i], caveat != last_caveat ? caveat : std::string(), rows[i], widths, style, text);

@@ -10,17 +10,16 @@
 namespace grex::cli {
 
 enum class Colored { no, yes };
-/// How a text looks.
+/// How to format the text.
 struct TextStyle {
   Colored colored = Colored::no;
-  /// normal: what says something, no lock that has no file yet; verbose: all that is
-  /// known.
+  /// verbose: also absent locks, and all details.
   Verbosity verbosity = Verbosity::normal;
   std::optional<std::size_t> columns = {};  ///< of the terminal; longer lines are cut
 };
 
-/// For people: a line a lock, with its holders and waiters below it, deadlocks first.
-/// Empty if there is nothing to report.
+/// For people: deadlocks first, then one line for each lock, with its holders and
+/// waiters below it. Empty if there is nothing to report.
 std::string status_text(const StatusReport& report, const TextStyle& style);
 
 }  // namespace grex::cli

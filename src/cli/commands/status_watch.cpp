@@ -19,14 +19,14 @@ namespace {
 
 using Kind = sys::Screen::Event::Kind;
 
-std::string head(std::chrono::nanoseconds interval) {
+std::string header(std::chrono::nanoseconds interval) {
   const auto pause = format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(interval));
   const std::string text = fmt::format("{}  every {}, q quits", format_utc(utc_now()), pause);
   return cut_to(text, sys::columns_of(STDOUT_FILENO)) + "\n\n";
 }
 
-// As many lines as the screen has; the last one counts those left out.
-std::string fitting(const std::string& text) {
+// Cuts the text to the rows of the screen; the last one counts the lines left out.
+std::string cut_to_screen(const std::string& text) {
   const std::size_t rows = sys::rows_of(STDOUT_FILENO);
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   if (lines <= rows) return text;
@@ -36,7 +36,7 @@ std::string fitting(const std::string& text) {
   return text.substr(0, end) + cut_to(rest, sys::columns_of(STDOUT_FILENO)) + "\n";
 }
 
-bool quits(const sys::Screen::Event& event) {
+bool is_quit_key(const sys::Screen::Event& event) {
   return event.kind == Kind::key && (event.key == 'q' || event.key == 'Q');
 }
 
@@ -48,18 +48,18 @@ Outcome watch_on_screen(std::chrono::nanoseconds interval, const Snapshot& snaps
   auto screen = sys::Screen::open();
   if (!screen) return failure_from(screen.error());
   for (;;) {
-    const std::string text = head(interval) + (seen ? *seen : to_text(seen.error()));
-    if (auto shown = screen->show(fitting(text)); !shown) {
+    const std::string text = header(interval) + (seen ? *seen : to_text(seen.error()));
+    if (auto shown = screen->show(cut_to_screen(text)); !shown) {
       return failure_from(at_path(shown.error(), "standard output"));
     }
     const auto event = screen->pause(interval);
-    if (quits(event)) return ExitStatus{};
+    if (is_quit_key(event)) return ExitStatus{};
     if (event.kind == Kind::signal) {
       const bool by_user = event.signal.to_group && event.signal.number == SIGINT;
       return ExitStatus{exit_code::signal_base + event.signal.number, by_user};
     }
     auto next = snapshot({sys::columns_of(STDOUT_FILENO), true, [&screen] { return screen->has_news(); }});
-    if (!screen->has_news()) seen = std::move(next);  // otherwise it may be half of one
+    if (!screen->has_news()) seen = std::move(next);  // otherwise, it may be incomplete
   }
 }
 

@@ -11,21 +11,21 @@
 
 namespace grex::cli {
 
-/// The place for which a report is made.
+/// Where a report is shown.
 struct ViewContext {
   std::optional<std::size_t> columns = {};  ///< of the terminal
-  bool on_screen = false;                   ///< live, so that nothing else may be written there
+  bool on_screen = false;                   ///< live: nothing else may be written there
   core::StopToken should_stop = core::never_stop;
 };
 
-/// Makes one report, as text.
+/// Creates one report, as text.
 using Snapshot = std::function<Result<std::string, Failure>(const ViewContext& context)>;
 
-/// Shows a report on a terminal's other screen, and again after each interval, until
-/// `q` or a signal; the first one must succeed.
+/// Shows a report on the terminal's alternate screen, and a new one after each interval,
+/// until `q` or a signal; the first one must succeed.
 Outcome watch_on_screen(std::chrono::nanoseconds interval, const Snapshot& snapshot);
 
-/// Prints one report after the other, until one can't be made or printed.
+/// Prints a report, and another one after each interval, until one fails.
 Outcome watch_in_lines(std::chrono::nanoseconds interval, const Snapshot& snapshot);
 
 }  // namespace grex::cli

@@ -32,7 +32,7 @@ std::string_view given_at(core::Tier tier) {
   return "pack or meta directory";
 }
 
-// The files as they would be for any PATH.
+// The lock files of any PATH.
 std::string pattern(core::Tier tier, core::Layout layout) {
   if (core::is_sibling_lock(tier)) {
     return layout == core::Layout::flat ? core::lock_name(layout, tier, "PATH", 0)
@@ -43,16 +43,15 @@ std::string pattern(core::Tier tier, core::Layout layout) {
   return "PATH/" + name;
 }
 
-// One row of the table.
 struct TierRow {
   core::Tier tier = core::Tier::per_pack;
   std::string_view given;                       // what PATH is at this tier
   std::vector<std::vector<std::string>> files;  // for each layout, the lock files or their pattern
 };
 
-// What one PATH, or any, has at one tier in one layout.
+// The lock files of one PATH, or of any, at one tier in one layout.
 struct Files {
-  std::vector<std::string> names;  // none: no limit of slots, or no place for the lock
+  std::vector<std::string> names;  // empty: slots have no limit, or the lock has no place
   std::string target;              // canonical
 };
 
@@ -79,7 +78,7 @@ std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
   return text;
 }
 
-// One line a tier, and one more if a second layout has other files.
+// One line for each tier, and another one if a second layout has other files.
 std::string table(const std::vector<TierRow>& rows) {
   std::string text;
   for (const TierRow& row : rows) {

@@ -1,10 +1,12 @@
 #include <chrono>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -13,7 +15,7 @@
 namespace grex::cli {
 namespace {
 
-// The first of the locks that is busy; their number if none is.
+// The index of the first busy lock; the number of locks if none is busy.
 Result<std::size_t> first_busy(const std::vector<core::Target>& targets, const LockOptions& options) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto probed = core::probe(targets[i], options.mode);
@@ -29,14 +31,14 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
   return to_line(document);
 }
 
-// No process has to wait for us while we wait: a lock that comes free is released
-// immediately, and all are looked at again, until none is busy.
+// No process has to wait for us while we wait: a lock that becomes free is released
+// immediately, and all locks are probed again, until none is busy.
 Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options, const GlobalOptions& global,
                  Events& events) {
   const auto start = std::chrono::steady_clock::now();
   WaitAnnouncer announcer(options, global, events);
   const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
-  events.about(targets, options.mode);
+  events.set_locks(targets, options.mode);
   for (;;) {
     const auto busy = first_busy(targets, options);
     if (!busy) return failure_from(busy.error());
@@ -54,8 +56,8 @@ Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options,
       return failure_from(renewed.error(), targets[at].tier());
     }
   }
-  events.acquired(since(start));
-  return global.json ? print(document_of_wait(since(start))) : ExitStatus{};
+  events.acquired(elapsed_since(start));
+  return global.json ? print(document_of_wait(elapsed_since(start))) : ExitStatus{};
 }
 
 struct WaitOptions {

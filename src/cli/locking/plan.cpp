@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 
 #include "cli/args/env_defaults.hpp"
@@ -14,12 +16,12 @@
 namespace grex::cli {
 namespace {
 
-// The enclosing pack may be meant; a workspace, or the destination of a clone, lies
+// PATH defaults to the enclosing pack. A workspace, or the destination of a clone, lies
 // elsewhere, and a wrong lock would exclude no process.
 bool may_be_omitted(core::Tier tier) { return tier == core::Tier::per_pack || tier == core::Tier::manifest; }
 
-// The locks that the user has named, or else that of the enclosing pack; empty if there
-// is none.
+// The locks that the user has named, or else that of the enclosing pack; empty if no
+// pack encloses the working directory.
 std::vector<NamedLock> named_locks(const LockOptions& options) {
   std::vector<NamedLock> locks;
   for (const std::string& path : options.paths) locks.push_back({options.tier, path});
@@ -52,11 +54,9 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
       if (!chosen) return chosen.error();
       slots = *chosen;
     }
-    for (const core::Layout layout : global.layouts.value()) {
-      auto target = core::resolve({lock.tier, lock.path, slots, options.create, layout});
-      if (!target) return not_found(target.error(), lock);
-      targets.push_back(std::move(*target));
-    }
+    auto resolved = core::resolve_each({lock.tier, lock.path, slots, options.create}, global.layouts.value());
+    if (!resolved) return not_found(resolved.error(), lock);
+    std::move(resolved->begin(), resolved->end(), std::back_inserter(targets));
   }
   core::sort_and_dedupe(targets);
   return targets;
@@ -134,17 +134,17 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
 
 Result<void, Failure> refuse_long_stack(const Plan& plan) {
   constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
-  // The most bytes that an entry takes beside its path, and that a byte of the path takes.
-  constexpr std::size_t most_beside = 256;
-  constexpr std::size_t most_a_byte = 6;
+  // Upper bounds, in bytes of JSON: an entry without its path, and one byte of the path.
+  constexpr std::size_t max_entry_bytes = 256;
+  constexpr std::size_t max_escaped_byte = 6;
   core::TierStack stack = plan.stack;
   for (const core::Target& target : plan.targets) {
     const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
     stack.push_back({target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive});
   }
-  std::size_t at_most = 0;
-  for (const core::StackEntry& entry : stack) at_most += most_beside + most_a_byte * entry.path.size();
-  if (at_most < core::longest_stack_text) return {};
+  std::size_t upper_bound = 0;
+  for (const core::StackEntry& entry : stack) upper_bound += max_entry_bytes + max_escaped_byte * entry.path.size();
+  if (upper_bound < core::longest_stack_text) return {};
   if (plan.targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return {};
   return usage_failure(
       fmt::format("{} locks are too many: {} could not hold them all", plan.targets.size(), core::stack_variable),

@@ -12,33 +12,33 @@ namespace grex::cli {
 
 /// The locks that a command may take: the tier order has been checked.
 struct Plan {
-  std::vector<core::Target> targets;   ///< in the order of taking them
+  std::vector<core::Target> targets;   ///< in the order in which they are taken
   core::TierStack stack;               ///< the ancestors' live locks
   std::vector<LockName> already_ours;  ///< --reentrant: an ancestor holds them
 };
 
-/// From options to locks that may be taken. Nothing has been created or locked but,
-/// with --create, the missing directories.
+/// Finds the locks that the options name, and checks that they may be taken. Locks
+/// nothing, and creates nothing but missing directories, with --create.
 Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions& global);
 
 /// The ancestors' locks as the environment lists them, not verified.
 Result<core::TierStack, Failure> inherited_stack();
 
-/// Those of them that are live; -v notes the others.
+/// The ancestors' locks that are live; -v reports the others.
 Result<core::TierStack, Failure> live_stack(const LockOptions& options);
 
-/// Whether an ancestor has a lock already, with --reentrant; `files` are its existing
-/// lock files. A Failure means that it must not be taken below the locks of the stack.
+/// Whether an ancestor already has the lock, with --reentrant; `files` are its existing
+/// lock files. A Failure means that it must not be taken under the locks of the stack.
 Result<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
                                       const core::TierStack& stack, const LockOptions& options);
 
 /// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
 Result<void, Failure> refuse_long_stack(const Plan& plan);
 
-/// With the advice to use --create, if that helps.
+/// Adds the hint to use --create, if that helps.
 Failure with_create_hint(Failure failure);
 
-/// How the options want a busy lock to be reported.
+/// How to report a busy lock with these options.
 BusyReport busy_report_of(const LockOptions& options);
 
 }  // namespace grex::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/deadline.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/report/caveats.hpp"
 #include "cli/report/output.hpp"
@@ -13,7 +14,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Also finds out, while there is time, what the records will say of this process.
+// Also reads our identity for the records, because a wait gives the time for it.
 class AcquisitionObserver : public WaitAnnouncer {
  public:
   AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
@@ -30,31 +31,6 @@ class AcquisitionObserver : public WaitAnnouncer {
 };
 
 }  // namespace
-
-Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
-  if (global.json || events.are_wanted()) return Audience::programs;
-  return options.verbosity == Verbosity::quiet ? Audience::none : Audience::people;
-}
-
-std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
-                                            const Events& events, core::Queue queue, FindBusy find_busy) {
-  const bool is_verbose = options.verbosity == Verbosity::verbose;
-  if (is_verbose || events.are_wanted()) {
-    const Failure failure = find_busy(core::never_stop);
-    events.waiting(failure);
-    if (is_verbose) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
-  }
-  if (options.verbosity == Verbosity::quiet || global.json) return nullptr;
-  return std::make_unique<WaitProgress>(std::move(queue), std::move(find_busy));
-}
-
-void WaitAnnouncer::wait_begins(const core::Target& target) {
-  const auto find_busy = [this, &target](const core::StopToken& should_stop) {
-    return busy_failure(name_of(target), target.lock_paths(), busy_report_of(options_),
-                        audience_of(options_, global_, events_), should_stop);
-  };
-  progress_ = announce_wait(options_, global_, events_, core::queue_at(target), find_busy);
-}
 
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
                                 core::WaitObserver& observer) {
@@ -73,23 +49,23 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
   Failure failure = busy_failure(name_of(target), target.lock_paths(), report, audience);
-  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), since(start)) : failure;
+  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), elapsed_since(start)) : failure;
 }
 
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {
   const auto start = steady_clock::now();
-  events.about(plan.targets, options.mode);
+  events.set_locks(plan.targets, options.mode);
   Acquired acquired;
   AcquisitionObserver observer(options, global, events, acquired);
   core::Attempt attempt = core::acquire(plan.targets, options.mode, wait_policy_of(options, start, observer));
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
     return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
   }
-  acquired.waited = since(start);
+  acquired.waited = elapsed_since(start);
   acquired.stack = std::move(plan.stack);
   acquired.locks = std::move(attempt.locks);
   for (const core::HeldLock& lock : acquired.locks) acquired.stack.push_back(lock.stack_entry());
-  events.about(acquired.locks);
+  events.set_locks(acquired.locks);
   events.acquired(acquired.waited);
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
     note(fmt::format("locked {} after {}", paths_of(acquired.locks), format_duration(acquired.waited)));

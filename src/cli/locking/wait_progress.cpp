@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/deadline.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/file/io.hpp"
@@ -15,11 +16,11 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds before_the_first(1);
-constexpr std::chrono::seconds between_drawings(1);
-constexpr std::chrono::seconds between_lines(30);
+constexpr std::chrono::seconds first_delay(1);
+constexpr std::chrono::seconds redraw_interval(1);
+constexpr std::chrono::seconds line_interval(30);
 
-// It is redrawn every second, so tenths would only make it restless.
+// The line is redrawn every second, so tenths would only make it flicker.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
   return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : format_duration(duration);
@@ -33,15 +34,15 @@ bool has_changed(const core::QueuePosition& before, const core::QueuePosition& n
 
 WaitProgress::WaitProgress(core::Queue queue, FindBusy find_busy)
     : queue_(std::move(queue)), find_busy_(std::move(find_busy)), start_(steady_clock::now()) {
-  // Without a thread nothing is shown; the wait itself goes on.
+  // If no thread can be started, nothing is shown, and the wait continues.
   (void)thread_.start([this](int stop) { report_until(stop); });
 }
 
 void WaitProgress::report_until(int stop) {
-  std::chrono::seconds pause = before_the_first;
+  std::chrono::seconds pause = first_delay;
   while (!sys::stop_requested(stop, pause)) {
     report(stop);
-    pause = sys::is_terminal(STDERR_FILENO) ? between_drawings : between_lines;
+    pause = sys::is_terminal(STDERR_FILENO) ? redraw_interval : line_interval;
   }
   if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase_line);
 }
@@ -49,7 +50,7 @@ void WaitProgress::report_until(int stop) {
 void WaitProgress::report(int stop) {
   const bool draws = can_redraw_on_stderr();
   const auto now = steady_clock::now();
-  if (!draws && noted_ && now - *noted_ < between_lines) return;
+  if (!draws && last_line_at_ && now - *last_line_at_ < line_interval) return;
   core::QueuePosition position = core::read_queue_position(queue_);
   if (!position_ || has_changed(*position_, position)) {
     busy_ = find_busy_([stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); });
@@ -61,21 +62,21 @@ void WaitProgress::report(int stop) {
     line = std::string(erase_line) + text_within(sys::columns_of(STDERR_FILENO) - 1);
   } else {
     line = text(printable(busy_.path), Detail::no_date) + "\n";
-    noted_ = now;
+    last_line_at_ = now;
   }
   is_drawn_ = draws;
   (void)sys::write_all(STDERR_FILENO, line, stop);
 }
 
 std::string WaitProgress::text(const std::string& path, Detail detail) const {
-  std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(since(start_)), path);
+  std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(elapsed_since(start_)), path);
   if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);
   if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
   return text + ": " + holder_line(busy_.holders, utc_now(), detail);
 }
 
-// If there is little room, less is said of the holder, and of the path only its end
-// is shown, which says most.
+// In a narrow terminal, shows less of the holder, and only the end of the path, which
+// says most.
 std::string WaitProgress::text_within(std::size_t columns) const {
   constexpr std::size_t shortest_path = 20;
   const std::string path = printable(busy_.path);

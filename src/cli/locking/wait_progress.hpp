@@ -12,11 +12,11 @@
 
 namespace grex::cli {
 
-/// Shows people, while this lives, what a wait is for, which process holds the lock,
-/// and how many wait before this one: on standard error, from a second after the
-/// wait began. On a terminal it is one line that is kept up to date and removed at the
-/// end; otherwise a line now and then. A thread writes it, so that the wait keeps its
-/// place in the kernel's queue. It doesn't wait for a reader that doesn't read.
+/// While this lives, shows on standard error what a wait is for, which process holds
+/// the lock, and how many wait ahead of this one. It starts a second after the wait
+/// began. A terminal has one line, which is kept up to date and removed at the end;
+/// anything else gets a line every 30 seconds. A thread writes them, so that the wait
+/// keeps its place in the kernel's queue. Its end never waits for a reader.
 class WaitProgress {
  public:
   /// `find_busy` is called in the thread.
@@ -31,11 +31,11 @@ class WaitProgress {
   core::Queue queue_;
   FindBusy find_busy_;
   std::chrono::steady_clock::time_point start_;
-  std::optional<core::QueuePosition> position_;  // when it was last read
-  Failure busy_;                                 // when the holder last changed
-  std::optional<std::chrono::steady_clock::time_point> noted_;
+  std::optional<core::QueuePosition> position_;  // as last read
+  Failure busy_;                                 // as of the last change of holders
+  std::optional<std::chrono::steady_clock::time_point> last_line_at_;
   bool is_drawn_ = false;
-  sys::WorkerThread thread_;  // the last member: it ends before the others do
+  sys::WorkerThread thread_;  // the last member, so that it ends before the others are destroyed
 };
 
 }  // namespace grex::cli

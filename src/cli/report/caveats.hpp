@@ -8,11 +8,11 @@
 
 namespace grex::cli {
 
-/// What users must not rely on if locks lie on such a file system: one line, without
-/// the newline. Empty if they are as good as on a disk of this machine.
+/// How locks on this file system are weaker than on a local disk: one line, without
+/// the newline. Empty if they are not.
 std::string caveat_line(const core::FileSystem& file_system);
 
-/// Notes that line, if there is one, for the file of each of the locks.
+/// Prints that line on standard error for each lock that has one.
 void note_caveats(const std::vector<core::HeldLock>& locks);
 
 }  // namespace grex::cli

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/deadline.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
@@ -11,7 +12,7 @@ namespace grex::cli {
 
 using std::chrono::steady_clock;
 
-// One event, with what is known at that moment.
+// One event. Optional members are set only if the event has them.
 struct Event {
   std::string_view name;  // a literal
   UtcTime time;
@@ -21,7 +22,7 @@ struct Event {
   std::optional<pid_t> pid = {};
   std::optional<int> exit_code = {};
   const Failure* error = nullptr;  // with "failed"
-  const Failure* busy = nullptr;   // with "waiting", what is in the way
+  const Failure* busy = nullptr;   // with "waiting": why the lock is busy
 };
 
 namespace {
@@ -51,7 +52,7 @@ void Events::open(std::optional<int> fd) {
   if (fd_ && *fd_ > STDERR_FILENO) sys::close_on_exec(*fd_);
 }
 
-void Events::about(const std::vector<core::Target>& wanted, sys::Mode mode) {
+void Events::set_locks(const std::vector<core::Target>& wanted, sys::Mode mode) {
   locks_.clear();
   for (const core::Target& target : wanted) {
     const bool is_slot = target.tier() == core::Tier::semaphore;
@@ -61,7 +62,7 @@ void Events::about(const std::vector<core::Target>& wanted, sys::Mode mode) {
   }
 }
 
-void Events::about(const std::vector<core::HeldLock>& held) {
+void Events::set_locks(const std::vector<core::HeldLock>& held) {
   locks_.clear();
   for (const core::HeldLock& lock : held) locks_.push_back({lock.tier(), lock.path(), lock.mode()});
 }
@@ -87,7 +88,7 @@ void Events::started(pid_t pid) const {
 
 void Events::released(int exit_code) const {
   Event released = event("released");
-  released.held = std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - acquired_at_);
+  released.held = elapsed_since(acquired_at_);
   released.exit_code = exit_code;
   write(released, Blocking::yes);
 }

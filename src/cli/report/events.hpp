@@ -19,35 +19,33 @@ struct Event;
 /// A lock as an event names it.
 struct EventLock {
   core::Tier tier = core::Tier::per_pack;
-  std::string path;  ///< of the lock file; empty while it is not known which slot it will be
+  std::string path;  ///< of the lock file; empty until the slot is known
   sys::Mode mode = sys::Mode::exclusive;
 };
 
 /// The events of --json-status-fd, each written as it happens; none without a
-/// descriptor. A reader that is gone misses them, and that is all. While locks are
-/// held or waited for, an event is dropped if the reader has left no room for it: no
-/// lock depends on a reader.
+/// descriptor. Write errors are ignored. While locks are held or waited for, an event
+/// is dropped if the descriptor has no room for it: no lock depends on a reader.
 class Events {
  public:
   Events() = default;
 
-  /// Begins to write to `fd`, which is borrowed, and kept from the programs that are
-  /// run unless it is a standard stream. nullopt: still none.
+  /// Starts writing to `fd`, which is borrowed, and made close-on-exec unless it is a
+  /// standard stream. nullopt: no events.
   void open(std::optional<int> fd);
 
-  /// The locks that the events are about: first as they are wanted, then as held.
-  void about(const std::vector<core::Target>& wanted, sys::Mode mode);
-  void about(const std::vector<core::HeldLock>& held);
-  void about(std::vector<EventLock> locks) { locks_ = std::move(locks); }
+  /// Sets the locks that events list: first those wanted, then those held.
+  void set_locks(const std::vector<core::Target>& wanted, sys::Mode mode);
+  void set_locks(const std::vector<core::HeldLock>& held);
+  void set_locks(std::vector<EventLock> locks) { locks_ = std::move(locks); }
 
-  [[nodiscard]] bool are_wanted() const { return fd_.has_value(); }
+  [[nodiscard]] bool is_open() const { return fd_.has_value(); }
   void waiting(const Failure& busy) const;
   void acquired(std::chrono::milliseconds waited);
   void started(pid_t pid) const;
   void released(int exit_code) const;
 
-  /// The last event of a command that failed; written around the dispatch, for all
-  /// commands.
+  /// The last event of a command that failed; dispatch() writes it.
   void failed(const Failure& failure) const;
 
  private:

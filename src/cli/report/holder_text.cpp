@@ -12,22 +12,22 @@ namespace {
 
 using core::LockProcess;
 
-// A line is for the eye; --json has the whole command.
+// --json has the whole command.
 std::string shortened(std::string text) {
   constexpr std::size_t longest = 72;
   return cut_to(std::move(text), longest);
 }
 
-// On another host, or in a container with another host name, the number means another
-// process than here.
+// On another host, or in a container with another host name, the same PID is another
+// process.
 std::string pid_text(const LockProcess& process) {
   std::string text = process.pid ? fmt::format("pid {}", *process.pid) : "a process";
   if (!process.host.empty() && process.host != sys::host_name()) text += " on " + printable(process.host);
   return text;
 }
 
-// The process to ask about a lock: the one that took it if it is still there, or else
-// one that inherited it.
+// The process to ask about a lock: the one that took it if it is alive, or else one
+// that inherited it.
 const LockProcess& contact(const std::vector<LockProcess>& holders) {
   const auto alive = std::find_if(holders.begin(), holders.end(),
                                   [](const LockProcess& process) { return process.alive.value_or(false); });
@@ -42,15 +42,15 @@ std::string process_text(const LockProcess& process, UtcTime now, Detail detail)
   if (process.since && detail == Detail::all) text += " since " + format_utc(*process.since);
   const bool has_note = process.note && !process.note->empty();
   if (has_note || !process.command.empty()) text += ":";
-  // Before the command, whose end may have to be cut.
+  // Before the command, because the end of the line may be cut.
   if (has_note) text += fmt::format(" [{}]", printable(*process.note));
   if (!process.command.empty()) text += " " + shortened(shell_line(process.command));
   return text;
 }
 
-// What the record says of the lock, whichever process has it: its writer may be gone
-// while its command still holds the lock.
-std::string known_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
+// The process to ask and, if that is another one, the process that took the lock: it
+// may be gone while its command still holds the lock.
+std::string holders_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
   const LockProcess& asked = contact(holders);
   const LockProcess& first = holders.front();
   std::string text = process_text(asked, now, detail);
@@ -64,7 +64,7 @@ std::string known_text(const std::vector<LockProcess>& holders, UtcTime now, Det
 
 std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
   if (holders.empty()) return "held by a process that can't be seen from here";
-  std::string text = (detail == Detail::brief ? "" : "held by ") + known_text(holders, now, detail);
+  std::string text = (detail == Detail::brief ? "" : "held by ") + holders_text(holders, now, detail);
   const auto acquirers = std::count_if(holders.begin(), holders.end(),
                                        [](const LockProcess& process) { return process.role == core::Role::acquirer; });
   if (acquirers > 1) text += fmt::format(", and {} more", acquirers - 1);

@@ -8,12 +8,12 @@
 
 namespace grex::cli {
 
-/// How much a line says of a holder: all; all but the date since when; or only what
-/// fits if there is little room.
+/// How much a line shows of a holder: everything; everything but the date; or the
+/// essentials, for a narrow terminal.
 enum class Detail { all, no_date, brief };
 
 /// The process that holds a lock, since when, its command and its note: one line,
-/// without the newline. Says so if that can't be known.
+/// without the newline. Says so if the process is unknown.
 std::string holder_line(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
 
 }  // namespace grex::cli

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "core/lock/stack_json.hpp"
 
 namespace grex::cli {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,7 +13,7 @@
 
 namespace grex::cli {
 
-/// What the documents of --json and the events are made of. Keys keep their order.
+/// The type of --json documents and events. Keys keep their order.
 using Json = nlohmann::ordered_json;
 
 /// The start of a command's document: its verb, and the version of its format.
@@ -31,13 +30,13 @@ Json or_null(const std::optional<T>& value) {
 Json or_null(const std::string& text);
 Json to_json(std::optional<sys::Mode> mode);
 
-/// Holders or waiters; `now` is when they were looked at.
+/// Holders or waiters; `now` is when they were inspected.
 Json to_json(const std::vector<core::LockProcess>& processes, UtcTime now);
 
-/// What `error` is in a document or an event.
+/// The value of `error` in a document or an event.
 Json to_json(const Failure& failure);
 
-/// The whole document of a command that failed; `verb` may be empty: none was named.
+/// The whole document of a command that failed; `verb` is empty if none was given.
 std::string error_document(std::string_view verb, const Failure& failure);
 
 }  // namespace grex::cli

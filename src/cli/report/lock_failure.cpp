@@ -9,12 +9,12 @@
 namespace grex::cli {
 namespace {
 
-std::string described(core::Tier tier) {
+std::string tier_text(core::Tier tier) {
   return fmt::format("{} (tier {})", core::name_of(tier), core::ordinal_of(tier));
 }
 
-std::string entry_line(const core::StackEntry& entry) {
-  return fmt::format("{} {}, which ancestor {} holds", described(entry.tier), entry.path, entry.pid);
+std::string entry_text(const core::StackEntry& entry) {
+  return fmt::format("{} {}, which ancestor {} holds", tier_text(entry.tier), entry.path, entry.pid);
 }
 
 }  // namespace
@@ -34,14 +34,14 @@ Failure stack_failure() {
   return failure;
 }
 
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant wanted,
+Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
                         const BusyReport& busy) {
   Failure failure;
   failure.kind = ErrorKind::reentry;
   failure.what = "busy";
   failure.path = ancestor.path;
   failure.why = fmt::format("already held by ancestor {}", ancestor.pid);
-  const bool upgrade = wanted == core::Reentrant::yes;
+  const bool upgrade = reentrant == core::Reentrant::yes;
   failure.hint = upgrade ? "the ancestor only shares it: take it exclusively there"
                          : "--reentrant goes on under the ancestor's lock";
   if (upgrade) failure.why += ", shared";
@@ -57,7 +57,7 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor) {
   failure.kind = ErrorKind::tier_violation;
   failure.what = "tier order";
   failure.path = lock.path;
-  failure.why = fmt::format("{} may not be taken under {}", described(lock.tier), entry_line(ancestor));
+  failure.why = fmt::format("{} may not be taken under {}", tier_text(lock.tier), entry_text(ancestor));
   failure.hint = "take locks in the order that 'grex-lock tiers' shows, or see --tier-check";
   failure.exit_code = exit_code::tier_violation;
   failure.tier = lock.tier;
@@ -91,7 +91,7 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   if (audience == Audience::none) return failure;
   bool still_held = false;
   using Extent = core::HolderSearch::Extent;
-  const auto extent = audience == Audience::people ? Extent::acquirers : Extent::everyone;
+  const auto extent = audience == Audience::people ? Extent::acquirers : Extent::all;
   for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, should_stop})) {
     still_held = still_held || report.state == core::LockState::held;
     for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
@@ -99,10 +99,6 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
   if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
   return failure;
-}
-
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited) {

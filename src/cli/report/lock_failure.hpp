@@ -19,29 +19,29 @@ namespace grex::cli {
 struct LockName {
   core::Tier tier = core::Tier::per_pack;
   std::string path;         ///< of its file; at tier semaphore the first slot's
-  std::string target = {};  ///< canonical path of what it guards; empty if that is not known
+  std::string target = {};  ///< canonical path of what it guards; empty if unknown
 };
 LockName name_of(const core::Target& target);
 LockName name_of(const core::HeldLock& lock);
 
-/// What the user chose to get for a lock that can't be had.
+/// How the user wants a busy lock to be reported.
 struct BusyReport {
   int exit_code = exit_code::busy;  ///< -E
   bool is_printed = true;           ///< false with -q
 };
 
-/// The processes that hold a busy lock are named for this audience.
+/// The reader of a report on a busy lock, which decides how many holders it needs.
 enum class Audience {
-  none,      ///< no process is looked for
+  none,      ///< no holders
   people,    ///< the process that took it
-  programs,  ///< all that have it open, for which all of /proc is read
+  programs,  ///< all processes that have it open, which reads all of /proc
 };
 
-/// GREX_LOCK_STACK is not what grex-lock writes.
+/// grex-lock did not write this GREX_LOCK_STACK.
 Failure stack_failure();
 
-/// An ancestor holds this very lock; `wanted` is what --reentrant says.
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant wanted,
+/// An ancestor holds this same lock; `reentrant` is yes with --reentrant.
+Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
                         const BusyReport& busy);
 
 /// An ancestor holds a lock that must be taken after this one.
@@ -50,17 +50,14 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
 /// A signal ended the wait.
 Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signal, const BusyReport& busy);
 
-/// Another process has the lock; `files` are all its lock files.
+/// Another process has the lock; `files` are all files of the lock.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
                      Audience audience, const core::StopToken& should_stop = core::never_stop);
 
-/// Makes such a Failure, unless it is asked to stop.
+/// Calls busy_failure. Once it should stop, it reports the holders found so far.
 using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;
 
-/// The time that has passed since then.
-std::chrono::milliseconds since(std::chrono::steady_clock::time_point start);
-
-/// A wait that ended, `waited` after it began, with the lock still busy.
+/// A wait that ended after `waited`, with the lock still busy.
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited);
 
 }  // namespace grex::cli

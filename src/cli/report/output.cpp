@@ -52,12 +52,12 @@ int report_json(const Failure& failure, std::string_view verb, Stream stream) {
 
 bool can_redraw_on_stderr() { return supports_ansi(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO); }
 
-bool is_screen() { return supports_ansi(STDOUT_FILENO); }
+bool stdout_supports_ansi() { return supports_ansi(STDOUT_FILENO); }
 
 bool use_color(Color wanted) {
   if (wanted != Color::when_terminal) return wanted == Color::always;
   const char* const no_color = ::getenv("NO_COLOR");
-  return (no_color == nullptr || *no_color == '\0') && is_screen();
+  return (no_color == nullptr || *no_color == '\0') && stdout_supports_ansi();
 }
 
 }  // namespace grex::cli

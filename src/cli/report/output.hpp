@@ -8,26 +8,26 @@ namespace grex::cli {
 
 enum class Color { when_terminal, always, never };
 
-/// How much a command reports beside its answer.
+/// How much a command reports besides its result.
 enum class Verbosity { quiet, normal, verbose };
 
-/// Writes an answer to standard output. An answer that can't be written is a failure
-/// (74): its reader must not take a part for the whole.
+/// Writes a result to standard output. If that fails, the command fails (74): a reader
+/// must not mistake a part for the whole.
 Outcome print(std::string_view text);
 
-/// For a process that blocks signals: once this descriptor is readable, nothing that
-/// it prints or reports waits for a reader any more. Borrowed for the rest of the
-/// process's life; -1 until it is set.
+/// For a process that blocks signals: once this descriptor is readable, output no
+/// longer waits for a reader. Borrowed for the rest of the process's life; -1 until it
+/// is set.
 void set_write_stop(int fd);
 int write_stop();
 
-/// One line on standard error, `grex-lock: TEXT`, made printable. What stderr
-/// does not take is lost.
+/// Prints one line on standard error, `grex-lock: TEXT`, made printable. Write errors
+/// are ignored.
 void note(std::string_view text);
 
 enum class Stream { out, err };
 
-/// Prints a failure as prose on standard error, unless -q leaves only the exit status.
+/// Prints a failure as text on standard error, unless -q leaves only the exit status.
 /// Returns that status.
 int report(const Failure& failure);
 
@@ -35,8 +35,8 @@ int report(const Failure& failure);
 /// failure's, but 74 if standard output could not be written.
 int report_json(const Failure& failure, std::string_view verb, Stream stream);
 
-/// Whether one line on standard error can be redrawn in place: on a terminal that
-/// supports ANSI escapes, and in whose foreground we are, so that no other process
+/// Whether one line on standard error can be redrawn in place: it is a terminal that
+/// supports ANSI escapes, and we are in its foreground, so that no other process
 /// writes there.
 bool can_redraw_on_stderr();
 
@@ -44,10 +44,10 @@ bool can_redraw_on_stderr();
 inline constexpr std::string_view erase_line = "\r\x1b[K";
 
 /// Whether standard output is a terminal that supports ANSI escapes.
-bool is_screen();
+bool stdout_supports_ansi();
 
-/// Whether to use colour on standard output: NO_COLOR and TERM=dumb count if the user
-/// left it open.
+/// Whether to use colour on standard output. NO_COLOR and TERM=dumb matter only for
+/// when_terminal.
 bool use_color(Color wanted);
 
 }  // namespace grex::cli

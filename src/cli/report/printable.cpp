@@ -9,9 +9,9 @@
 namespace grex::cli {
 namespace {
 
-// Marks of direction, separators of lines, and what is not seen at all could make
-// a line read other than it is (Unicode: Bidi_Control, Default_Ignorable).
-bool misleads(std::uint32_t code) {
+// Direction marks, line separators and invisible characters could make a line look
+// different from what it is (Unicode: Bidi_Control, Default_Ignorable).
+bool is_misleading(std::uint32_t code) {
   struct Range {
     std::uint32_t first;
     std::uint32_t last;
@@ -27,10 +27,9 @@ bool misleads(std::uint32_t code) {
                      [code](const Range& range) { return code >= range.first && code <= range.last; });
 }
 
-// The length of the UTF-8 character at the start of the text; 0 if there is
-// none that may be shown. C1 controls (U+0080 to U+009F) may not: some
-// terminals obey them.
-std::size_t shown_character(std::string_view text) {
+// The length of the UTF-8 character at the start of the text; 0 if it must be escaped.
+// C1 controls (U+0080 to U+009F) must: some terminals obey them.
+std::size_t printable_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
   if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
@@ -43,13 +42,12 @@ std::size_t shown_character(std::string_view text) {
   }
   const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
   const bool surrogate = code >= 0xd800 && code < 0xe000;
-  return overlong || surrogate || misleads(code) || code < 0xa0 || code > 0x10ffff ? 0 : length;
+  return overlong || surrogate || is_misleading(code) || code < 0xa0 || code > 0x10ffff ? 0 : length;
 }
 
-// Whether a byte of UTF-8 belongs to the character that an earlier one began.
+// Whether a byte of UTF-8 continues a character.
 bool continues_character(char byte) { return (static_cast<std::uint8_t>(byte) & 0xc0U) == 0x80; }
 
-// Each one's bytes.
 std::vector<std::string_view> characters_of(std::string_view text) {
   std::vector<std::string_view> characters;
   while (!text.empty()) {
@@ -77,7 +75,7 @@ std::string in_quotes(std::string_view word) {
 std::string printable(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
-    if (const std::size_t length = shown_character(text)) {
+    if (const std::size_t length = printable_length(text)) {
       shown += text.substr(0, length);
       text.remove_prefix(length);
       continue;
@@ -100,7 +98,7 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-// By the columns that fmt pads to; no text has more of them than bytes.
+// Computed from the padding that fmt adds; no text has more columns than bytes.
 std::size_t width_of(std::string_view text) {
   const std::size_t wide = text.size();
   return wide - (fmt::formatted_size("{:<{}}", text, wide) - text.size());
@@ -110,7 +108,7 @@ std::string cut_to(std::string text, std::size_t columns) {
   if (columns == 0) return {};
   const auto characters = characters_of(text);
   std::size_t width = 0;
-  std::size_t fits = 0;  // bytes that leave room for the mark
+  std::size_t fits = 0;  // bytes that leave room for the ellipsis
   for (const std::string_view character : characters) {
     width += width_of(character);
     if (width > columns) return text.substr(0, fits) + "…";

@@ -12,7 +12,7 @@ using Index = std::size_t;
 using Indices = std::vector<Index>;
 using Flags = std::vector<bool>;
 
-// One side of the graph of processes and locks: what leads from one to others.
+// One kind of edge between processes and locks (waits or holds), in both directions.
 struct Edges {
   std::vector<Indices> of_process;  // the locks
   std::vector<Indices> of_lock;     // the processes
@@ -23,7 +23,7 @@ struct Edges {
   }
 };
 
-// Processes and locks by their place in a list; the processes by ascending pid.
+// Processes and locks are numbered by their index here, processes by ascending pid.
 struct Graph {
   std::vector<const WaitingProcess*> processes;
   std::vector<sys::FileId> locks;
@@ -54,48 +54,48 @@ struct Graph {
 
 enum class Needs { any_lock, every_lock };
 
-// Takes those from `left` who do not have, at any of their locks (or at every one)
-// on the `near` side, a process that is left on the `far` side; again and again,
-// since each that is taken may be what kept another.
+// Removes each process from `left` unless any (or every one) of its locks on the `near`
+// side has a process on the `far` side that is left. Repeats this, since a process that
+// is removed may be the one that kept another.
 void prune(Flags& left, const Edges& near, const Edges& far, Needs needs) {
-  std::vector<Index> others(far.of_lock.size());  // at each lock, those that are left
+  std::vector<Index> others(far.of_lock.size());  // for each lock, how many are left
   for (Index lock = 0; lock < others.size(); ++lock) {
     const auto& processes = far.of_lock[lock];
     others[lock] = static_cast<Index>(
         std::count_if(processes.begin(), processes.end(), [&left](Index process) { return left[process]; }));
   }
-  const auto is_to_go = [&](Index process) {
+  const auto must_go = [&](Index process) {
     const auto& locks = near.of_process[process];
     const auto is_kept_at = [&others](Index lock) { return others[lock] > 0; };
     return needs == Needs::any_lock ? std::none_of(locks.begin(), locks.end(), is_kept_at)
                                     : !std::all_of(locks.begin(), locks.end(), is_kept_at);
   };
-  Indices going;
-  const auto look_at = [&](Index process) {
-    if (!left[process] || !is_to_go(process)) return;
+  Indices removed;
+  const auto check = [&](Index process) {
+    if (!left[process] || !must_go(process)) return;
     left[process] = false;
-    going.push_back(process);
+    removed.push_back(process);
   };
-  for (Index process = 0; process < left.size(); ++process) look_at(process);
-  while (!going.empty()) {
-    const Index gone = going.back();
-    going.pop_back();
+  for (Index process = 0; process < left.size(); ++process) check(process);
+  while (!removed.empty()) {
+    const Index gone = removed.back();
+    removed.pop_back();
     for (const Index lock : far.of_process[gone]) {
       if (--others[lock] > 0) continue;
-      for (const Index process : near.of_lock[lock]) look_at(process);
+      for (const Index process : near.of_lock[lock]) check(process);
     }
   }
 }
 
-// Who was reached by whom, and over which lock.
+// From which process, and over which lock, a process was reached.
 struct Step {
   Index from = 0;
   Index lock = 0;
 };
 using Steps = std::vector<std::optional<Step>>;
 
-// The shortest ways from one process over locks to all others that are allowed,
-// and back to itself.
+// The shortest paths from one process over locks to all others that are allowed, and back
+// to itself.
 Steps shortest_paths(Index start, const Edges& out, const Edges& in, const Flags& allowed) {
   Steps steps(allowed.size());
   Flags passed(out.of_lock.size());
@@ -132,7 +132,7 @@ std::vector<Deadlock> find_deadlocks(const std::vector<WaitingProcess>& processe
   const Graph graph(processes);
   Flags stuck(processes.size(), true);
   prune(stuck, graph.waits, graph.holds, Needs::every_lock);
-  // Those for whom nobody waits are in no cycle.
+  // A process that no other waits for is in no cycle.
   Flags left = stuck;
   prune(left, graph.holds, graph.waits, Needs::any_lock);
 

@@ -9,15 +9,15 @@
 
 namespace grex::core {
 
-/// A process all of whose threads wait, and what it keeps from others meanwhile.
+/// A process in which all threads wait, and the locks that it holds in the meantime.
 struct WaitingProcess {
   pid_t pid = 0;
-  std::vector<sys::FileId> waits_for;  ///< any one of these locks would do
+  std::vector<sys::FileId> waits_for;  ///< any one of these locks is enough
   std::vector<sys::FileId> holds;
 };
 
-/// A process in a cycle waits for a lock that the next one holds; the last, for
-/// one of the first's.
+/// A process in a cycle waits for a lock that the next one holds; the last one waits for
+/// a lock that the first one holds.
 struct Link {
   pid_t pid = 0;
   sys::FileId lock;
@@ -26,12 +26,12 @@ struct Link {
 using Cycle = std::vector<Link>;
 
 struct Deadlock {
-  Cycle cycle;               ///< the shortest through the process of the lowest number
-  std::vector<pid_t> stuck;  ///< all who wait, in the end, for one in it; ascending
+  Cycle cycle;               ///< the shortest one through the process with the lowest pid
+  std::vector<pid_t> stuck;  ///< all that wait for it, directly or indirectly; ascending
 };
 
-/// Pure. A process is stuck while each lock that would do is held by one that is
-/// stuck too. One deadlock for each set of processes that wait for each other.
+/// Pure. A process is stuck if each lock that it waits for is held by a process that is
+/// stuck, too. Returns one deadlock for each set of processes that wait for each other.
 std::vector<Deadlock> find_deadlocks(const std::vector<WaitingProcess>& processes);
 
 }  // namespace grex::core

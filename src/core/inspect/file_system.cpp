@@ -14,7 +14,7 @@ namespace {
 // 36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/vda rw
 std::optional<Mount> parse_mount(std::string_view line) {
   const auto id = parse_number<std::uint64_t>(take_word(line));
-  take_word(line);  // its parent's
+  take_word(line);  // the parent's ID
   const auto device = parse_device(take_word(line), 10);
   const auto separator = line.find(" - ");
   if (!id || !device || separator == std::string_view::npos) return std::nullopt;
@@ -24,9 +24,9 @@ std::optional<Mount> parse_mount(std::string_view line) {
   return Mount{*id, *device, std::string(type), std::string(take_word(line))};
 }
 
-// File systems that keep all their locks in this kernel and number their files
-// as stat(2) does. Others may ask another machine or a process for their locks
-// (nfs, cifs, fuse, virtiofs, …), or show other numbers (overlay).
+// Whether a file system keeps all its locks in this kernel and numbers its files as
+// stat(2) does. Others may ask another machine or a process for their locks (nfs, cifs,
+// fuse, virtiofs, …), or show other numbers (overlay).
 bool keeps_locks_here(std::string_view type) {
   constexpr std::array<std::string_view, 20> local = {
       "ext2", "ext3",     "ext4", "xfs",   "btrfs", "f2fs", "bcachefs", "zfs",    "tmpfs", "ramfs",
@@ -34,15 +34,15 @@ bool keeps_locks_here(std::string_view type) {
   return std::find(local.begin(), local.end(), type) != local.end();
 }
 
-// What flock(2) does on a type of file system, with a mount option or, where that
-// is empty, with any.
+// What flock(2) does on a type of file system with a mount option, or, if that is empty,
+// with any.
 struct Rule {
   std::string_view type;  // "fuse.sshfs" is a "fuse" too
   std::string_view option;
   LockCaveat caveat;
 };
 
-// The first that applies is meant.
+// The first rule that matches applies.
 constexpr std::array rules = {
     // A byte-range lock on the server, since Linux 2.6.12; `nolock` shows as
     // local_lock=all (flock(2), nfs(5); fs/nfs/super.c, nfs_show_mount_options).
@@ -58,22 +58,22 @@ constexpr std::array rules = {
     Rule{"cifs", "", LockCaveat::mandatory},
     Rule{"smb3", "nobrl", LockCaveat::host_only},
     Rule{"smb3", "", LockCaveat::mandatory},
-    // fs/ceph/locks.c, ceph_flock; mount.lustre(8); fs/afs/flock.c, where OpenAFS does the same.
+    // fs/ceph/locks.c, ceph_flock; mount.lustre(8); fs/afs/flock.c (OpenAFS does the same).
     Rule{"ceph", "", LockCaveat::remote},
     Rule{"lustre", "localflock", LockCaveat::host_only},
     Rule{"lustre", "", LockCaveat::remote},
     Rule{"afs", "flock=local", LockCaveat::host_only},
     Rule{"afs", "", LockCaveat::remote},
-    // Else the cluster's members keep it together (gfs2(5); fs/ocfs2/locks.c, ocfs2_flock).
+    // Otherwise, the cluster's members share it (gfs2(5); fs/ocfs2/locks.c, ocfs2_flock).
     Rule{"gfs2", "localflocks", LockCaveat::host_only},
     Rule{"ocfs2", "localflocks", LockCaveat::host_only},
-    // Kept by the kernel of the guest alone (fs/vboxsf/file.c has no flock).
+    // Only the guest's kernel keeps it (fs/vboxsf/file.c has no flock).
     Rule{"vboxsf", "", LockCaveat::host_only},
-    // In this kernel, for this mount, unless the daemon asks to be asked (fs/fuse/file.c,
-    // fuse_file_flock): virtiofsd does not by default.
+    // In this kernel, for this mount, unless the daemon handles locks itself (fs/fuse/file.c,
+    // fuse_file_flock); virtiofsd does not by default.
     Rule{"fuse", "", LockCaveat::unsure},
     Rule{"virtiofs", "", LockCaveat::unsure},
-    // In this kernel, and then whatever the server answers (fs/9p/vfs_file.c, v9fs_file_do_lock).
+    // In this kernel first, and then as the server answers (fs/9p/vfs_file.c, v9fs_file_do_lock).
     Rule{"9p", "", LockCaveat::unsure},
 };
 

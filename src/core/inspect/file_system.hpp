@@ -14,45 +14,44 @@ namespace grex::core {
 /// (proc_pid_mountinfo(5)).
 struct Mount {
   std::uint64_t id = 0;
-  std::uint64_t device = 0;  ///< of the superblock, which st_dev need not be (btrfs, overlay)
+  std::uint64_t device = 0;  ///< of the superblock; st_dev may differ (btrfs, overlay)
   std::string type;          ///< as mount(8) names it: "ext4", "nfs4", "fuse.sshfs"
-  std::string options;       ///< of the superblock, with commas between them
+  std::string options;       ///< of the superblock, separated by commas
 };
 
-/// Lines that are not understood are passed over.
+/// Skips lines that it doesn't understand.
 std::vector<Mount> parse_mounts(std::string_view mountinfo);
 
-/// All of them; none where /proc can't be read.
+/// All mounts that this process can see; none if /proc can't be read.
 std::vector<Mount> visible_mounts();
 
-/// MAJOR:MINOR, in that base.
+/// Parses MAJOR:MINOR, in this base.
 std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 
-/// The devices of the mounts whose file systems keep all their locks in this
-/// kernel, and number their files as stat(2) does: the ones for which
-/// /proc/locks can be trusted to be complete.
+/// The devices of the file systems that keep all their locks in this kernel, and number
+/// their files as stat(2) does. For these, /proc/locks can be trusted to be complete.
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts);
 
-/// In what a lock is worth less than on a disk of this machine.
+/// Why a lock protects less than on a disk of this machine.
 enum class LockCaveat {
-  none,       ///< in nothing that is known
+  none,       ///< no known reason
   remote,     ///< a server keeps it, and may lose it
-  mandatory,  ///< it also keeps others from reading the file
-  host_only,  ///< others reach the file from elsewhere, and are not kept out
-  unsure,     ///< the same may be so: it is up to whoever serves the files
+  mandatory,  ///< it also keeps other processes from reading the file
+  host_only,  ///< processes on other hosts can reach the file, and are not kept out
+  unsure,     ///< as host_only, or not: that depends on the server of the files
 };
 std::string_view name_of(LockCaveat caveat);
 
-/// Where a lock file lies, and what that means for the lock.
+/// The file system of a lock file, and what it means for the lock.
 struct FileSystem {
   std::string type;  ///< as in Mount
   LockCaveat caveat = LockCaveat::none;
-  std::string_view because = {};  ///< the mount option that makes it so, a literal; empty if none does
+  std::string_view because = {};  ///< the mount option that causes it, a literal; empty if none
 };
 FileSystem file_system_of(const Mount& mount);
 
-/// That of the mount in which this place is, or else of one of its device, as where
-/// it is in another mount namespace. nullopt where neither is among them.
+/// The file system of the place's mount, or else that of a mount with its device, for
+/// example if the place is in another mount namespace. nullopt if there is neither.
 std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts);
 
 }  // namespace grex::core

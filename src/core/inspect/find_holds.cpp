@@ -14,10 +14,10 @@ bool claims_to_hold(const LockProcess& process) {
          process.identity;
 }
 
-// Whether the process that was opened is the one that wrote the record. /proc may
-// be that of another PID namespace, where the same number is somebody else's: so
-// the number has to be the same in both. And the writer is older than our look at
-// its record: nobody who got its number later has its start time too.
+// Whether the process that was opened is the one that wrote the record. /proc may be that
+// of another PID namespace, in which the number is another process's, so the number must
+// be the same in both. The writer started before its record was read, so no process that
+// got the number later has the same start time.
 bool is_writer(const ProcessIdentity& writer, pid_t pid, int pidfd) {
   const auto opened =
       sys::parse_opened_pid(sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));

@@ -9,15 +9,15 @@
 
 namespace grex::core {
 
-/// A process that keeps locks by `hold`.
+/// A `grex-lock hold` process.
 struct Hold {
   pid_t pid = 0;
-  UniqueFd process;  ///< pidfd: a signal by it never reaches another that got the number later
+  UniqueFd process;  ///< pidfd: a signal through it never reaches a later process with that number
 };
 
-/// The processes that really hold the lock of this report, and by `hold`: the
-/// kernel names them as the ones that took it, the record is theirs, and they are
-/// still the ones that wrote it, by start time and boot.
+/// The `grex-lock hold` processes that verifiably hold the lock of this report: the
+/// kernel lists them as acquirers, the record is valid, and start time and boot id show
+/// that they wrote it.
 std::vector<Hold> find_holds(const FileReport& report);
 
 }  // namespace grex::core

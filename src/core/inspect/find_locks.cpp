@@ -15,7 +15,7 @@
 namespace grex::core {
 namespace {
 
-// The permits that are there; where they can't be listed, those that are meant.
+// Finds the slots that exist; if they can't be listed, the first `slots` ones.
 void find_slots(FoundLock& lock, const Target& target, unsigned slots) {
   const auto existing = existing_slots(target);
   lock.is_complete = static_cast<bool>(existing);
@@ -40,13 +40,13 @@ FoundLock lock_at(const Target& target, unsigned slots) {
   return lock;
 }
 
-// "/" has no backend lock, nor in the nested layout what has no meta directory
-// above it.
+// "/" has no backend lock, and in the nested layout, neither has a path without a meta
+// directory above it.
 Result<std::vector<Target>> find_targets(const std::string& path, const Layouts& layouts) {
   std::vector<Target> targets;
   for (const Tier tier : all_tiers) {
     for (const Layout layout : layouts) {
-      // One name is enough to know the directory; the permits are listed there.
+      // One slot is enough to find the directory; the others are listed from there.
       auto target = resolve({tier, path, 1, CreateTarget::no, layout});
       if (target) {
         targets.push_back(std::move(*target));
@@ -68,7 +68,7 @@ auto lock_of(const PlacedFile& file) {
   return std::tuple(std::string_view(file.place.target), ordinal_of(file.place.tier), file.place.layout);
 }
 
-// The queues after the permits.
+// Queue files come after the slots.
 bool comes_before(const PlacedFile& a, const PlacedFile& b) {
   const auto whole = [](const PlacedFile& file) {
     return std::tuple(lock_of(file), !file.place.slot, file.place.slot.value_or(0), std::string_view(file.path));
@@ -76,7 +76,7 @@ bool comes_before(const PlacedFile& a, const PlacedFile& b) {
   return whole(a) < whole(b);
 }
 
-// Files of one lock become that lock.
+// Combines the files of each lock.
 std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
   std::sort(files.begin(), files.end(), comes_before);
   std::vector<FoundLock> locks;
@@ -94,8 +94,8 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
 
 std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + std::to_string(pid) + "/root" + path; }
 
-// The name by which an open file is reached from here; empty where it has none,
-// as when it was removed, or is not grex's.
+// The path by which an open file is reached from here; empty if it has none, for example
+// because it was removed, or if it is not a lock file of grex.
 std::string reachable_name(const sys::OpenDescriptor& open) {
   const std::string name = sys::path_of(open);
   if (!lock_place_of(name)) return {};
@@ -106,8 +106,8 @@ std::string reachable_name(const sys::OpenDescriptor& open) {
   return {};
 }
 
-// Files that are locked now, and were before, but that no process was seen to
-// have open. Of the kernel's numbers only the inode's is everywhere that of stat(2).
+// Counts files that are locked now, and were before, but that no process was seen to have
+// open. Of the kernel's numbers, only the inode always agrees with stat(2).
 std::size_t count_unnamed(const KernelView& before, const KernelView& now, const std::set<std::uint64_t>& seen_inodes) {
   std::set<sys::FileId> unseen;
   for (const KernelLock& lock : now.all()) {
@@ -128,7 +128,7 @@ Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& 
   for (const Target& target : *targets) {
     if (!is_missing || !existing_files(target).empty()) locks.push_back(lock_at(target, slots));
   }
-  if (locks.empty()) return itself.error();  // for the root, too, has some
+  if (locks.empty()) return itself.error();  // it is missing: every directory, even "/", has locks
   return locks;
 }
 
@@ -154,7 +154,7 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
 
 LocksInUse locks_in_use() {
   const KernelView before = KernelView::take_stable();
-  std::map<sys::FileId, std::string> names;  // one a file, whatever it is called elsewhere
+  std::map<sys::FileId, std::string> names;  // one name per file, even if it has several
   std::set<std::uint64_t> seen_inodes;
   bool saw_every_process = true;
   for (const pid_t pid : sys::processes()) {

@@ -60,21 +60,22 @@ bool has_inheritor_in(const InspectedFile& inspected, const std::string& pid_ns)
   });
 }
 
-// Whether the writer took the lock that the kernel says this process took.
+// Whether the record's writer took the lock that the kernel lists for this acquirer.
 bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acquirer, const ProcessIdentity& self) {
   const Match match = is_writer(record, acquirer);
   if (match == Match::yes) return true;
-  // A writer of another namespace, gone with its number there: its heirs are of that one too.
+  // A writer of another namespace that is gone, and its number there with it: the
+  // processes that inherited its lock are in that namespace, too.
   if (record.writer.pid_ns != self.pid_ns)
     return match == Match::unknown && has_inheritor_in(inspected, record.writer.pid_ns);
   if (acquirer != record.writer.pid) return false;
-  if (match == Match::unknown) return true;  // gone; its number is all there is
-  // A stranger who got the number later and, as can be seen, has no such lock.
+  if (match == Match::unknown) return true;  // gone: only its number is left
+  // An unrelated process that got the number later visibly has no such lock.
   return !is_unreadable(inspected, acquirer) && !has_lock_open(inspected, acquirer);
 }
 
-// Valid if the lock that its writer took is still held. `writer` becomes the
-// writer's number here, where the kernel shows one.
+// A record is valid if the lock that its writer took is still held. `writer` becomes the
+// writer's number here, if the kernel shows one.
 RecordState judge_record(const InspectedFile& inspected, const ProcessIdentity& self, std::optional<pid_t>& writer) {
   if (!inspected.record) return inspected.report.record;
   const Record& record = *inspected.record;
@@ -91,8 +92,8 @@ RecordState judge_record(const InspectedFile& inspected, const ProcessIdentity& 
     return RecordState::valid;
   }
   if (acquirer_is_known) return RecordState::stale;
-  // Held, but by nobody with a number here. A writer of our own namespace would
-  // have one, so it is gone, and its heirs would be seen.
+  // Held, but by no process with a number here. A writer of our own namespace would have
+  // one, so it is gone, and processes that inherited its lock would be visible.
   const bool of_our_namespace = !other_host && record.writer.pid_ns == self.pid_ns;
   const bool has_inheritors = !inspected.holding.empty() || !inspected.unreadable.empty();
   return of_our_namespace && !has_inheritors ? RecordState::stale : RecordState::valid;
@@ -110,23 +111,23 @@ LockProcess acquirer_from(const InspectedFile& inspected, const KernelLock& lock
     process.alive = false;
   } else if (writer == lock.pid) {
     const Match match = is_writer(*inspected.record, lock.pid);
-    if (match != Match::unknown) process.alive = match == Match::yes;  // else a stranger has its number
+    if (match != Match::unknown) process.alive = match == Match::yes;  // no: another process has its number
   }
-  // A process that has this number, may be looked at, and has no such lock
-  // open is a stranger who got the number later, or let go of its copy.
+  // If a process that has this number can be read and doesn't have the lock open, it
+  // got the number later, or has closed its copy.
   if (process.alive.value_or(is_unreadable(inspected, lock.pid))) describe_process(process);
   if (writer == lock.pid) describe_by(process, *inspected.record);
   return process;
 }
 
-// The writer of a valid record whom the kernel does not show us.
+// The writer of a valid record, if the kernel shows no acquirer.
 LockProcess acquirer_from(const Record& record, std::optional<sys::Mode> mode, const ProcessIdentity& self) {
   LockProcess process;
   process.role = Role::acquirer;
   process.mode = mode;
   describe_by(process, record);
   const bool other_host = record.writer.host != self.host;
-  // A number of another namespace would name a stranger here.
+  // A number of another namespace would name an unrelated process here.
   if (other_host || record.writer.pid_ns == self.pid_ns) process.pid = record.writer.pid;
   if (!other_host && process.pid && is_gone(*process.pid)) process.alive = false;
   return process;
@@ -158,13 +159,13 @@ void add_holders(InspectedFile& inspected, const ProcessIdentity& self) {
   }
 }
 
-// A holder's children that inherited the lock are told under it.
+// A process that inherited the lock is shown below the holder that it descends from.
 void find_parents(std::vector<LockProcess>& holders) {
-  constexpr int highest_tree = 64;  // and no cycle, while processes come and go
+  constexpr int max_depth = 64;  // also ends a cycle, if processes come and go
   for (LockProcess& holder : holders) {
     if (!holder.pid || holder.alive != true) continue;
     std::optional<pid_t> ancestor = *holder.pid;
-    for (int i = 0; i < highest_tree && !holder.parent; ++i) {
+    for (int i = 0; i < max_depth && !holder.parent; ++i) {
       ancestor = sys::parse_parent(sys::process_file(*ancestor, "stat").value_or(""));
       if (ancestor.value_or(0) <= 0) break;
       const auto is_it = [&](const LockProcess& other) { return other.pid == ancestor && other.alive == true; };
@@ -194,7 +195,7 @@ LockProcess waiting_process(pid_t pid) {
   return process;
 }
 
-// From the file itself: a static program can't ask NSS.
+// Reads the file itself: a static program can't use NSS.
 void fill_in_user_names(const std::vector<LockProcess*>& processes) {
   if (processes.empty()) return;
   constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;

@@ -13,8 +13,8 @@
 namespace grex::core {
 namespace {
 
-// What trying the lock tells, from the mode that is kept by the fewest.
-FileReport tried(const std::string& path) {
+// Tries the lock: first exclusively, which any holder prevents, then shared.
+FileReport report_by_trying(const std::string& path) {
   auto file = sys::open_lock_file(path, sys::OpenFor::probing);
   if (!file) return {};
   const auto exclusive = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
@@ -39,7 +39,7 @@ void read_record(InspectedFile& inspected) {
   inspected.record = parse_record(*text);
 }
 
-void look_at_lock(InspectedFile& inspected, const KernelView& view) {
+void inspect_lock(InspectedFile& inspected, const KernelView& view) {
   inspected.locks = view.on(inspected.file);
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
   if (holder != inspected.locks.end()) {
@@ -50,11 +50,11 @@ void look_at_lock(InspectedFile& inspected, const KernelView& view) {
     inspected.report.state = LockState::free;
     inspected.report.evidence = Evidence::kernel;
   } else {
-    inspected.report = tried(inspected.path);
+    inspected.report = report_by_trying(inspected.path);
   }
 }
 
-void look_at_file(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts) {
+void inspect_file(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts) {
   const auto status = sys::status_of(inspected.path);
   if (!status) return;
   if (status->type == sys::FileType::absent) inspected.report.state = LockState::absent;
@@ -63,31 +63,31 @@ void look_at_file(InspectedFile& inspected, const KernelView& view, const std::v
     return;
   }
   inspected.file = status->id;
-  look_at_lock(inspected, view);
-  // Trying tells that it is held, not by whom: a list that missed a lock is
-  // likely to show it when read again.
-  constexpr int looks = 8;
-  const auto held_by_nobody_listed = [&inspected] {
+  inspect_lock(inspected, view);
+  // Trying shows that the lock is held, but not by which process. A list that missed a
+  // lock is likely to show it when read again.
+  constexpr int max_reads = 8;
+  const auto is_holder_unlisted = [&inspected] {
     return inspected.report.state == LockState::held && inspected.report.evidence == Evidence::probe;
   };
-  for (int i = 0; i < looks && view.is_inconsistent_for(inspected.file) && held_by_nobody_listed(); ++i) {
-    look_at_lock(inspected, KernelView::take(mounts));
+  for (int i = 0; i < max_reads && view.is_inconsistent_for(inspected.file) && is_holder_unlisted(); ++i) {
+    inspect_lock(inspected, KernelView::take(mounts));
   }
   inspected.report.device = status->id.dev;
   if (status->size > 0) read_record(inspected);
 }
 
-// A descriptor for the file of one of the inspected_files. It counts only if it has
-// the lock: the same file may also be open without.
-void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector<InspectedFile*>& held,
+// Adds a descriptor to the inspected file that it is open for. It counts only if it has
+// the lock: the same file may also be open without it.
+void inspect_descriptor(const sys::OpenDescriptor& descriptor, const std::vector<InspectedFile*>& held,
                         const KernelView& view) {
   const auto locks = parse_lock_table(sys::descriptor_info(descriptor).value_or(""));
   if (locks.empty()) return;
   for (InspectedFile* inspected : held) {
     if (inspected->file != descriptor.file) continue;
     inspected->holding.push_back(descriptor);
-    // Where the kernel's list shows nothing, or another device number, the
-    // descriptor knows both.
+    // If the kernel's list has no lock for the file, or another device number, the
+    // descriptor shows both.
     if (inspected->locks.empty()) inspected->locks = view.on(locks.front().file);
     if (std::none_of(inspected->locks.begin(), inspected->locks.end(), is_holder)) {
       inspected->locks.insert(inspected->locks.begin(), locks.begin(), locks.end());
@@ -95,14 +95,14 @@ void look_at_descriptor(const sys::OpenDescriptor& descriptor, const std::vector
   }
 }
 
-// Finds, in these processes, the descriptors that have one of the locks.
-void look_at_processes(const std::vector<pid_t>& pids, const std::vector<InspectedFile*>& held, const KernelView& view,
+// Finds the descriptors of these processes that have one of the locks.
+void inspect_processes(const std::vector<pid_t>& pids, const std::vector<InspectedFile*>& held, const KernelView& view,
                        const HolderSearch& search) {
   std::vector<sys::FileId> files(held.size());
   std::transform(held.begin(), held.end(), files.begin(),
                  [](const InspectedFile* inspected) { return inspected->file; });
   std::sort(files.begin(), files.end());
-  const pid_t self = sys::own_pid();  // whose copy, if it inherited one, tells nobody anything
+  const pid_t self = sys::own_pid();  // a copy that this process inherited is of no interest
   for (const pid_t pid : pids) {
     if (search.should_stop()) return;
     if (pid == self) continue;
@@ -112,25 +112,25 @@ void look_at_processes(const std::vector<pid_t>& pids, const std::vector<Inspect
       continue;
     }
     for (const sys::OpenDescriptor& descriptor : *descriptors) {
-      if (std::binary_search(files.begin(), files.end(), descriptor.file)) look_at_descriptor(descriptor, held, view);
+      if (std::binary_search(files.begin(), files.end(), descriptor.file)) inspect_descriptor(descriptor, held, view);
     }
   }
 }
 
-// Those who took the locks, by the kernel's word.
+// The processes that took the locks, from /proc/locks.
 std::vector<pid_t> acquirers_of(const std::vector<InspectedFile*>& held) {
-  std::set<pid_t> takers;
+  std::set<pid_t> acquirers;
   for (const InspectedFile* inspected : held) {
     for (const KernelLock& lock : inspected->locks) {
-      if (is_holder(lock) && lock.pid > 0) takers.insert(lock.pid);
+      if (is_holder(lock) && lock.pid > 0) acquirers.insert(lock.pid);
     }
   }
-  return {takers.begin(), takers.end()};
+  return {acquirers.begin(), acquirers.end()};
 }
 
 void find_holders(const std::vector<InspectedFile*>& held, const KernelView& view, const HolderSearch& search) {
   if (search.extent == HolderSearch::Extent::acquirers) {
-    look_at_processes(acquirers_of(held), held, view, search);
+    inspect_processes(acquirers_of(held), held, view, search);
     if (std::none_of(held.begin(), held.end(),
                      [](const InspectedFile* inspected) { return inspected->holding.empty(); }))
       return;
@@ -139,7 +139,7 @@ void find_holders(const std::vector<InspectedFile*>& held, const KernelView& vie
       inspected->unreadable.clear();
     }
   }
-  look_at_processes(sys::processes(), held, view, search);
+  inspect_processes(sys::processes(), held, view, search);
 }
 
 }  // namespace
@@ -170,7 +170,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std
   std::vector<InspectedFile> inspected_files(paths.size());
   for (std::size_t i = 0; i < paths.size(); ++i) {
     inspected_files[i].path = paths[i];
-    look_at_file(inspected_files[i], view, mounts);
+    inspect_file(inspected_files[i], view, mounts);
   }
   std::vector<InspectedFile*> held;
   for (InspectedFile& inspected : inspected_files) {

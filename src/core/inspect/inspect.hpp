@@ -26,12 +26,12 @@ std::string_view name_of(Evidence evidence);
 std::string_view name_of(RecordState state);
 std::string_view name_of(Role role);
 
-/// A process that holds a lock or waits for it. What can't be known is empty.
+/// A process that holds a lock or waits for it. Unknown members are empty.
 struct LockProcess {
   std::optional<pid_t> pid;
   Role role = Role::fd_holder;
   std::optional<bool> alive;
-  std::optional<pid_t> parent;  ///< the nearest of its ancestors that has this lock too
+  std::optional<pid_t> parent;  ///< its nearest ancestor that has this lock, too
   std::optional<uid_t> uid;
   std::optional<std::string> user;
   std::vector<std::string> command;
@@ -42,39 +42,40 @@ struct LockProcess {
   std::optional<std::string> verb;
   std::optional<sys::Mode> mode;
   std::optional<unsigned> slot;             ///< at tier semaphore
-  std::optional<ProcessIdentity> identity;  ///< as a valid record has it
+  std::optional<ProcessIdentity> identity;  ///< from a valid record
 };
 
-/// The kernel's view of one lock file.
+/// The report on one lock file.
 struct FileReport {
   LockState state = LockState::unknown;
   std::string_view why_unknown;  ///< a literal; may be empty
   std::optional<sys::Mode> mode;
   Evidence evidence = Evidence::none;
-  std::vector<LockProcess> holders;  ///< those that took it first, then those that have it open
+  std::vector<LockProcess> holders;  ///< first those that took it, then those that have it open
   std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
-  std::optional<std::uint64_t> device;  ///< st_dev of the file, where there is one
+  std::optional<std::uint64_t> device;  ///< st_dev of the file, if there is one
 };
 
-/// Asked now and then by what takes long: whether nobody waits for it any more.
+/// A long operation calls it from time to time, and stops if it returns true, because the
+/// result is no longer needed.
 using StopToken = std::function<bool()>;
 inline bool never_stop() { return false; }
 
 /// How far to search for holders.
 struct HolderSearch {
   enum class Extent {
-    everyone,   ///< all processes that have the lock open
+    all,        ///< all processes that have the lock open
     acquirers,  ///< the process that took it, and others only if that is gone
   };
-  Extent extent = Extent::everyone;
-  StopToken should_stop = never_stop;  ///< then what was found so far is reported
+  Extent extent = Extent::all;
+  StopToken should_stop = never_stop;  ///< if it stops, what was found so far is reported
 };
 
-/// Looks at lock files as they are, from the kernel's list first. Only where
-/// that may be incomplete the lock is tried, for an instant. Never `free` where
-/// it is not known. Changes nothing. One report a path, in their order. `mounts`
-/// are those that can be seen now.
+/// Inspects lock files as they are, and changes nothing. Reads the kernel's list first,
+/// and tries a lock, for an instant, only if the list may be incomplete. Never reports
+/// `free` unless that is known. One report per path, in the order of `paths`. `mounts`
+/// are those visible now.
 std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
                                 const HolderSearch& search = {});
 

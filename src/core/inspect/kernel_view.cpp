@@ -22,13 +22,13 @@ KernelView KernelView::take(const std::vector<Mount>& mounts) {
 }
 
 KernelView KernelView::take_stable() {
-  constexpr int looks = 8;
+  constexpr int max_reads = 8;
   std::vector<KernelLock> locks;
   std::string last;
   bool is_stable = false;
-  for (int i = 0; i < looks && !is_stable; ++i) {
+  for (int i = 0; i < max_reads && !is_stable; ++i) {
     sys::LockTableText table = sys::lock_table_text();
-    // That a list changed in the same way twice is not to be expected.
+    // A list hardly ever changes in the same way twice.
     is_stable = table.single_read || table.text == last;
     const auto listed = parse_lock_table(table.text);
     locks.insert(locks.end(), listed.begin(), listed.end());

@@ -11,17 +11,17 @@ namespace grex::core {
 /// The machine's flock(2) locks as the kernel listed them at one moment.
 class KernelView {
  public:
-  /// Reads /proc; an unreadable /proc gives a view that knows nothing. It may be
-  /// complete for files on these mounts, and is for no others.
+  /// Reads /proc; if that can't be read, the view is empty. The view may be complete for
+  /// files on these mounts, and is complete for no others.
   static KernelView take(const std::vector<Mount>& mounts);
 
-  /// Looks again, some times at most, where the list changed meanwhile, and has
-  /// what any of the looks showed. It is complete for no file.
+  /// Reads the list again, a limited number of times, if it changed while it was read, and
+  /// has what any of the reads showed. It is complete for no file.
   static KernelView take_stable();
 
   enum class Scope {
     everything,    ///< no lock of this machine can be missing
-    inconsistent,  ///< locks that came or went meanwhile may have hidden others
+    inconsistent,  ///< locks that came or went during the read may have hidden others
     namespaced,    ///< processes of other PID namespaces are missing
   };
   KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope);
@@ -29,20 +29,19 @@ class KernelView {
   /// The locks and waits on a file, in the kernel's order.
   [[nodiscard]] std::vector<KernelLock> on(sys::FileId file) const;
 
-  /// All of them, those on one file together.
+  /// All locks and waits, grouped by file.
   [[nodiscard]] const std::vector<KernelLock>& all() const { return locks_; }
 
-  /// Whether a lock on this file could not be hidden from the view: where
-  /// `on` lists none, the file is free.
+  /// Whether the view has every lock on this file: if `on` lists none, the file is free.
   [[nodiscard]] bool is_complete_for(sys::FileId file) const;
 
-  /// Whether the process ids in the view are those of every process.
+  /// Whether the view covers the processes of all PID namespaces.
   [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
 
-  /// Whether a lock that stood all along may be missing.
+  /// Whether a lock that was held all the time may be missing.
   [[nodiscard]] bool is_inconsistent() const { return scope_ == Scope::inconsistent; }
 
-  /// Whether another look might show a lock on this file that this one missed.
+  /// Whether another read might show a lock on this file that this one missed.
   [[nodiscard]] bool is_inconsistent_for(sys::FileId file) const;
 
  private:

@@ -11,7 +11,7 @@ namespace {
 enum class ProbeResult { free, held, unknown };
 
 ProbeResult try_file(const StackEntry& entry) {
-  // The environment's word alone opens nothing: some devices act on being opened.
+  // The environment alone is no reason to open a file: opening a device may have effects.
   const auto named = sys::status_of(entry.path);
   if (!named || named->type != sys::FileType::regular || named->id != entry.file) return ProbeResult::unknown;
   auto file = sys::open_lock_file(entry.path, sys::OpenFor::probing);
@@ -21,7 +21,7 @@ ProbeResult try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? ProbeResult::free : ProbeResult::held;
 }
 
-// Whether the very lock is listed, which needs no list of mounts to be believed.
+// Whether this very lock is listed. That is reliable without a list of mounts.
 bool lists_lock_of(const StackEntry& entry, const KernelView& view) {
   const auto locks = view.on(entry.file);
   const auto is_its = [&entry](const KernelLock& lock) { return is_holder(lock) && lock.pid == entry.pid; };
@@ -35,24 +35,24 @@ Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
   auto locks = view.on(entry.file);
   std::erase_if(locks, std::not_fn(is_holder));
   if (locks.empty()) {
-    // Too much hangs on it to trust a list where the lock itself can be asked:
-    // an ancestor's lock that is taken for gone would be waited for without end.
+    // Try the lock itself rather than trust the list: if an ancestor's lock is wrongly
+    // taken for gone, we wait for it forever.
     const ProbeResult tried = try_file(entry);
     const bool not_listed = tried == ProbeResult::unknown && view.is_complete_for(entry.file);
     return tried == ProbeResult::free || not_listed ? Liveness::dropped : Liveness::live;
   }
   if (!view.sees_every_process()) return Liveness::live;
-  // Whoever holds it exclusively holds it alone; beside a sharer, the entry's
-  // process may be one that the list missed.
-  const bool nobody_missed = locks.front().mode == sys::Mode::exclusive || view.is_complete_for(entry.file);
+  // An exclusive holder is the only one; among sharers, the list may have missed the
+  // entry's process.
+  const bool none_missed = locks.front().mode == sys::Mode::exclusive || view.is_complete_for(entry.file);
   const bool gone = sys::existence_of(entry.pid) == sys::Existence::gone;
-  return nobody_missed && gone ? Liveness::dropped : Liveness::live;
+  return none_missed && gone ? Liveness::dropped : Liveness::live;
 }
 
 std::vector<VerifiedEntry> verify(const TierStack& stack) {
   std::vector<VerifiedEntry> verified;
   if (stack.empty()) return verified;
-  // The mounts take longer to read than the locks, and most often there is no need.
+  // Reading the mounts takes longer than reading the locks, and is rarely needed.
   const KernelView list = KernelView::take({});
   const auto is_shown = [&list](const StackEntry& entry) { return lists_lock_of(entry, list); };
   const bool is_enough = std::all_of(stack.begin(), stack.end(), is_shown);

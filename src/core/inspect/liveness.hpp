@@ -5,11 +5,11 @@
 
 namespace grex::core {
 
-/// Whether an ancestor's lock is still held. It travels in the environment and
-/// so outlives the lock in whatever its command left behind.
+/// Whether an ancestor's lock is still held. Its entry is in the environment, so it
+/// outlives the lock in processes that the ancestor's command left behind.
 enum class Liveness {
-  live,     ///< the kernel says so, or nothing disproves it
-  dropped,  ///< disproved: nobody holds it, or somebody else does
+  live,     ///< held according to the kernel, or not known to be stale
+  dropped,  ///< known to be stale: no process holds it, or another process does
 };
 
 struct VerifiedEntry {
@@ -17,10 +17,9 @@ struct VerifiedEntry {
   Liveness liveness = Liveness::live;
 };
 
-/// An entry is disproved if its file is not locked; or if the lock was taken by
-/// a process other than the entry's, which itself is gone. What can't be
-/// checked counts as live. Tries the lock only where the kernel lists no holder.
-/// The order is kept.
+/// An entry is known to be stale if its file is not locked, or if another process took the
+/// lock and the entry's process is gone. What can't be checked counts as live. Tries the
+/// lock only if the kernel lists no holder. Keeps the order.
 std::vector<VerifiedEntry> verify(const TierStack& stack);
 
 /// The same for one entry.

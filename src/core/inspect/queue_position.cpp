@@ -15,7 +15,7 @@ std::optional<sys::FileStatus> regular_file(const std::string& path) {
   return status && status->type == sys::FileType::regular ? std::optional(*status) : std::nullopt;
 }
 
-// The processes that wait for a lock before `self` does; nullopt if it does not.
+// The processes that wait for a lock before `self`; nullopt if `self` doesn't wait.
 std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<KernelLock>& locks) {
   std::set<pid_t> before;
   for (const KernelLock& lock : locks) {
@@ -26,7 +26,7 @@ std::optional<std::set<pid_t>> waiters_before(pid_t self, const std::vector<Kern
   return std::nullopt;
 }
 
-// The files for which this process waits, by the kernel's numbers.
+// The files that this process waits for, with the numbers from /proc/locks.
 std::vector<sys::FileId> waits_of(pid_t self, const KernelView& view) {
   std::vector<sys::FileId> waits;
   for (const KernelLock& lock : view.all()) {
@@ -64,9 +64,9 @@ QueuePosition read_once(const Queue& queue) {
     std::copy_if(locks.begin(), locks.end(), std::back_inserter(position.holders), is_holder);
     count(locks);
   }
-  // The holder of the queue's file is the first of those that want a slot.
-  const auto line = regular_file(queue.line);
-  if (line && count(locks_at(line->id, waits, view))) ++*position.waiters;
+  // The holder of the queue file is the first process that waits for a slot.
+  const auto queue_file = regular_file(queue.queue_file);
+  if (queue_file && count(locks_at(queue_file->id, waits, view))) ++*position.waiters;
   return position;
 }
 
@@ -74,16 +74,16 @@ QueuePosition read_once(const Queue& queue) {
 
 Queue queue_at(const Target& target) {
   Queue queue{target.lock_paths(), {}};
-  if (queue.files.size() > 1) queue.line = queue_path(target, target.request.slots);
+  if (queue.files.size() > 1) queue.queue_file = queue_path(target, target.request.slots);
   return queue;
 }
 
 QueuePosition read_queue_position(const Queue& queue) {
   // A list that changes while it is read may lack a lock with all its waiters: the one
   // that we wait for, if we are not in it.
-  constexpr int most_reads = 8;
+  constexpr int max_reads = 8;
   QueuePosition position = read_once(queue);
-  for (int i = 1; i < most_reads && !position.waiters; ++i) position = read_once(queue);
+  for (int i = 1; i < max_reads && !position.waiters; ++i) position = read_once(queue);
   return position;
 }
 

@@ -11,19 +11,19 @@
 
 namespace grex::core {
 
-/// The files at which this process waits for a lock.
+/// The files that this process waits for.
 struct Queue {
-  std::vector<std::string> files;  ///< any of which would be the lock
-  std::string line;                ///< the queue's file, for slots; empty: none
+  std::vector<std::string> files;  ///< the lock files, any one of which is the lock
+  std::string queue_file;          ///< for slots; empty: none
 };
 Queue queue_at(const Target& target);
 
-/// What is before this process, as the kernel lists it. This is cheap to read again and
-/// again; finding out more about those processes is not.
+/// What is ahead of this process, as the kernel lists it. It is cheap to read repeatedly;
+/// finding out more about those processes is not.
 struct QueuePosition {
   std::vector<KernelLock> holders;
-  /// When each lock file was last written: a process that takes a lock again
-  /// leaves another record. Since the epoch.
+  /// When each lock file was last written, since the epoch: a process that takes a lock
+  /// again writes another record.
   std::vector<std::chrono::nanoseconds> written;
   /// How many processes wait before this one; nullopt if this one is not listed.
   std::optional<std::size_t> waiters;

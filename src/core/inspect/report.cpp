@@ -8,7 +8,7 @@
 namespace grex::core {
 namespace {
 
-// Who waits for any permit waits at several of them.
+// A process that waits for any slot waits at several of them.
 void add_waiters(std::vector<LockProcess>& waiters, const FileReport& report, std::optional<unsigned> slot) {
   for (LockProcess process : report.waiters) {
     const auto is_it = [&process](const LockProcess& other) { return process.pid && other.pid == process.pid; };
@@ -18,7 +18,7 @@ void add_waiters(std::vector<LockProcess>& waiters, const FileReport& report, st
   }
 }
 
-// One report made of those of the permits, and the queues behind them.
+// Merges the reports on the slots and on the queue files behind them.
 void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport& report) {
   FileReport merged;
   bool any_file = false;
@@ -46,7 +46,7 @@ void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport&
   report.file = std::move(merged);
 }
 
-// A device has one file system: where many lie on it, one look will do.
+// A device has one file system, so that is looked up once for consecutive locks on it.
 void find_file_system(LockReport& report, const std::vector<LockReport>& before, const std::vector<Mount>& mounts) {
   if (!before.empty() && report.file.device && report.file.device == before.back().file.device) {
     report.file_system = before.back().file_system;
@@ -61,7 +61,7 @@ std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned 
   std::vector<std::string> files;
   for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
   const std::vector<Mount> mounts = visible_mounts();
-  std::vector<FileReport> looked_at = inspect(files, mounts, search);
+  std::vector<FileReport> inspected = inspect(files, mounts, search);
   std::vector<LockReport> reports;
   reports.reserve(locks.size());
   std::size_t next = 0;
@@ -69,9 +69,9 @@ std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned 
     LockReport report{lock.tier, lock.target, lock.path, {}};
     if (lock.tier == Tier::semaphore) {
       report.slots = slots;
-      merge(lock, std::span(looked_at).subspan(next, lock.files.size()), report);
+      merge(lock, std::span(inspected).subspan(next, lock.files.size()), report);
     } else {
-      report.file = std::move(looked_at[next]);
+      report.file = std::move(inspected[next]);
     }
     next += lock.files.size();
     find_file_system(report, reports, mounts);

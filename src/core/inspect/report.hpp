@@ -10,19 +10,19 @@
 
 namespace grex::core {
 
-/// One lock as it is, whatever number of files it has.
+/// The report on one lock, whatever number of files it has.
 struct LockReport {
   Tier tier = Tier::per_pack;
   std::string target;                          ///< canonical path
-  std::string path;                            ///< of the lock file; at tier semaphore a permit's
-  FileReport file;                             ///< at tier semaphore, what is to be said of all of them
-  unsigned slots = 0;                          ///< at tier semaphore: permits, 0 is unbounded
-  unsigned used = 0;                           ///< and how many of them are held
-  std::optional<FileSystem> file_system = {};  ///< where its file lies, or would
+  std::string path;                            ///< of the lock file; at tier semaphore that of a slot
+  FileReport file;                             ///< at tier semaphore, merged from all slots
+  unsigned slots = 0;                          ///< at tier semaphore, how many slots there are; 0: no limit
+  unsigned used = 0;                           ///< at tier semaphore, how many of them are held
+  std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
 };
 
-/// Looks at all of them at once, as `inspect` does. One report a lock, in their
-/// order. `slots` is how many permits are meant at tier semaphore.
+/// Inspects all locks together, as `inspect` does. One report per lock, in the order of
+/// `locks`. `slots` is how many slots there are at tier semaphore.
 std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -13,13 +13,13 @@
 namespace grex::core {
 namespace {
 
-struct Look {
+struct WaitGraph {
   std::vector<WaitingProcess> processes;
-  std::map<Link, std::string> names;  // of what is waited for
+  std::map<Link, std::string> names;  // of the files that are waited for
 };
 
-// The locks that a process's ancestors have taken for it, by its environment's
-// word and the kernel's, whose numbers for devices may be others.
+// Adds the locks that a process's ancestors have taken for it, if its environment and
+// the kernel agree. The kernel may have other device numbers.
 void add_inherited(WaitingProcess& process, const KernelView& view) {
   const std::string environment = sys::process_environment(process.pid).value_or("");
   const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
@@ -32,10 +32,10 @@ void add_inherited(WaitingProcess& process, const KernelView& view) {
   }
 }
 
-// What it has open: the locks that it holds, and the names of those that it
-// waits for. Whoever is said to have taken a lock may have closed it since, or be
-// another by now, so that counts only where the descriptors may not be looked at.
-void look_at_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names) {
+// Reads, from its descriptors, the locks that a process holds, and the names of those that
+// it waits for. The process that the kernel lists for a lock may have closed it since, or
+// be another one by now, so that counts only if the descriptors may not be read.
+void inspect_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names) {
   const auto descriptors = sys::descriptors_of(process.pid);
   if (!descriptors) {
     for (const KernelLock& lock : view.all()) {
@@ -53,15 +53,15 @@ void look_at_descriptors(WaitingProcess& process, const KernelView& view, std::m
   }
 }
 
-// Whether no thread of it is at work that could let a lock go. Of grex-lock's
-// threads those that do not wait for a lock look on.
+// Whether the process has no running thread that could release a lock. In grex-lock,
+// threads that don't wait for a lock only watch.
 bool is_blocked(const WaitingProcess& process) {
   const auto threads = sys::thread_count(process.pid);
   if (threads && *threads <= process.waits_for.size()) return true;
   return sys::parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
 }
 
-Look look() {
+WaitGraph read_wait_graph() {
   const KernelView view = KernelView::take({});
   std::map<pid_t, WaitingProcess> waiting;
   for (const KernelLock& lock : view.all()) {
@@ -70,18 +70,18 @@ Look look() {
     process.pid = lock.pid;
     process.waits_for.push_back(lock.file);
   }
-  Look seen;
+  WaitGraph graph;
   for (auto& [pid, process] : waiting) {
     if (!is_blocked(process)) continue;
-    look_at_descriptors(process, view, seen.names);
+    inspect_descriptors(process, view, graph.names);
     add_inherited(process, view);
-    seen.processes.push_back(std::move(process));
+    graph.processes.push_back(std::move(process));
   }
-  return seen;
+  return graph;
 }
 
-// How often each process of a cycle was given the processor, or took it. Who
-// waits all the time is not.
+// The context switches of each process of a cycle. While a process only waits, their
+// number doesn't change.
 std::vector<std::string> switch_counts(const Cycle& cycle) {
   std::vector<std::string> switches;
   for (const Link& link : cycle) {
@@ -92,7 +92,7 @@ std::vector<std::string> switch_counts(const Cycle& cycle) {
   return switches;
 }
 
-// A deadlock that was seen once, and how often its processes had run.
+// A deadlock that was seen once, and how often its processes had run by then.
 struct Candidate {
   Cycle cycle;
   std::vector<std::string> switches;
@@ -100,7 +100,7 @@ struct Candidate {
 
 std::vector<Candidate> find_candidates() {
   std::vector<Candidate> candidates;
-  for (Deadlock& deadlock : find_deadlocks(look().processes)) {
+  for (Deadlock& deadlock : find_deadlocks(read_wait_graph().processes)) {
     std::vector<std::string> switches = switch_counts(deadlock.cycle);
     candidates.push_back({std::move(deadlock.cycle), std::move(switches)});
   }
@@ -119,9 +119,10 @@ std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned) {
   std::vector<DeadlockReport> reports;
   const std::vector<Candidate> candidates = find_candidates();
   if (candidates.empty()) return reports;
-  const Look again = look();
+  const WaitGraph again = read_wait_graph();
   for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
-    // A look takes its time. If none of them has run since, it was as one moment.
+    // Reading the graph takes time. If none of the processes has run since the first
+    // read, they all waited at one moment.
     const auto is_confirmed = [&deadlock, switches = switch_counts(deadlock.cycle)](const Candidate& candidate) {
       return candidate.cycle == deadlock.cycle && candidate.switches == switches;
     };

@@ -13,10 +13,10 @@ using sys::Acquire;
 
 sys::Mode mode_at(Tier tier, sys::Mode wanted) { return tier == Tier::semaphore ? sys::Mode::exclusive : wanted; }
 
-// How far one target has come.
+// The outcome of trying one target.
 struct Step {
   enum class Kind {
-    ours,      ///< held: with a lock, or as the file of one of ours
+    ours,      ///< held; no `lock` if another of our locks has the file, or none is needed
     replaced,  ///< held, but its path no longer names this file
     ended,     ///< not held; see `end`
   };
@@ -25,7 +25,7 @@ struct Step {
   sys::WaitEnd end = {};
 };
 
-// Whether the path of a directory names another one by now.
+// Whether the path of a directory now names another one.
 bool was_replaced(const sys::Directory& directory) {
   const auto named = sys::status_of(directory.path);
   const auto opened = sys::status_of(directory.fd.get());
@@ -42,14 +42,14 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
   return Step{Step::Kind::ours, HeldLock(std::move(file), target.tier(), std::move(path), mode)};
 }
 
-// Processes that want one of the same number of slots queue for the lock on the queue's
-// file, and only the first of them waits for the slots, for all of them. So they are
-// served in the order of their arrival, and one thread a slot is enough, however many
-// wait. Another number of slots has another queue: no process waits behind one that
-// must not have the slot that comes free. A process that can lock the slots, but not
-// create a file beside them, stays out of the queue.
+// Processes that want one of the same number of slots queue for the lock on the queue
+// file, and only the first of them waits for all of the slots. So they are served in
+// order of arrival, and one thread per slot is enough, however many processes wait. Each
+// number of slots has its own queue: no process waits behind one that must not take the
+// slot that comes free. A process that can lock the slots, but not create a file beside
+// them, stays out of the queue.
 Result<sys::AnyEnd> wait_in_queue(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
-  // On Ctrl-Z, `queue` is given up before this process stops: this outlives it.
+  // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
   std::optional<sys::DeferredStop> stop;
   const std::string name = queue_name(target.request.layout, target.request.slots);
   const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
@@ -90,7 +90,7 @@ Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sy
   return checked(std::move(files[any.index]), target, any.index, mode);
 }
 
-// One wait, as its observer sees it.
+// Reports the start and the end of a wait to its observer.
 class ObservedWait {
  public:
   ObservedWait(WaitObserver* observer, const Target& target) : observer_(observer) {
@@ -114,7 +114,7 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
     if (!file && was_replaced(target.directory)) return Step{Step::Kind::replaced};
     if (!file) return at_path(file.error(), target.lock_path(i));
-    // The same file, by a bind mount or a hard link: waiting for it would never end.
+    // The same file through a bind mount or a hard link: waiting for it would never end.
     const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
     if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
     const auto outcome = sys::try_lock(file->fd.get(), mode);
@@ -159,7 +159,7 @@ Result<Probe> probe(const Target& target, sys::Mode mode) {
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);
     if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be created
     if (!file) return at_path(file.error(), path);
-    const auto outcome = sys::try_lock(file->fd.get(), mode);  // freed as `file` is closed
+    const auto outcome = sys::try_lock(file->fd.get(), mode);  // released when `file` is closed
     if (!outcome) return at_path(outcome.error(), path);
     if (*outcome == Acquire::held) return Probe{Acquire::held, path};
   }

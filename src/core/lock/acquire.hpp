@@ -13,7 +13,7 @@
 
 namespace grex::core {
 
-/// Learns when a wait begins and ends.
+/// Is called when a wait begins and ends.
 class WaitObserver {
  public:
   WaitObserver() = default;
@@ -21,7 +21,7 @@ class WaitObserver {
   WaitObserver& operator=(const WaitObserver&) = delete;
   virtual ~WaitObserver() = default;
 
-  /// The wait for this lock, which stays in its place until wait_ends().
+  /// A wait for `target` begins. The reference is valid until wait_ends().
   virtual void wait_begins(const Target& target) = 0;
   virtual void wait_ends() = 0;
 };
@@ -35,34 +35,31 @@ struct WaitPolicy {
 
 /// How an attempt ended.
 struct Attempt {
-  /// `held`, or an end after which none is held: `busy` (only without waiting),
-  /// `timed_out` or `cancelled`. Errors: those of resolve, sys::open_lock_file
-  /// and sys::try_lock.
+  /// `held`, or, if no lock is held, `busy` (only without waiting), `timed_out` or
+  /// `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
   Result<sys::WaitEnd> end;
-  /// In the order of taking them. None if slots have no limit.
+  /// In the order of taking them. Slots without a limit add none.
   std::vector<HeldLock> locks;
-  std::size_t at = 0;  ///< which of the targets was in the way, unless held
+  std::size_t at = 0;  ///< index of the target that was not taken, unless held
 };
 
-/// Takes all of the locks, or none. `targets` are in the order that sort_and_dedupe
-/// gives. A lock file that is missing is created, and one that is also the file of
-/// another of these locks is locked once. At each target it waits in the kernel's
-/// queue, keeping those before.
+/// Takes all of the locks, or none. `targets` must be in the order of sort_and_dedupe.
+/// Missing lock files are created, and a file that several of these locks have is locked
+/// once. While it waits for a target, in the kernel's queue, it keeps the locks before.
 ///
-/// The locks are on the files that their paths name, and a lock on a file that was
-/// removed or replaced is not: then all begins again, with `targets` resolved again.
-/// A slot is never shared, whatever `mode` says.
+/// If a lock file turns out to be removed or replaced, its path doesn't name the locked
+/// file any more: then it starts over, and resolves `targets` again. A slot is never
+/// shared, whatever `mode` says.
 Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& policy);
 
-/// What a lock would be if it had been taken now.
+/// The result of probing a lock.
 struct Probe {
   sys::Acquire outcome = sys::Acquire::busy;  ///< `held` or `busy`
-  std::string path;                           ///< of the lock file; at tier semaphore the free one
+  std::string path;                           ///< of the lock file; at tier semaphore that of a free slot
 };
 
-/// Whether the lock could be taken now, creating nothing and keeping nothing.
-/// Errors: those of sys::open_lock_file, but for a missing file, and of
-/// sys::try_lock.
+/// Checks whether the lock could be taken now. Creates nothing and keeps nothing. Errors:
+/// those of sys::open_lock_file, except for a missing file, and of sys::try_lock.
 Result<Probe> probe(const Target& target, sys::Mode mode);
 
 }  // namespace grex::core

@@ -6,8 +6,8 @@
 namespace grex::core {
 namespace {
 
-// Whether nothing is lost where the content is replaced: there is none, or a record.
-// Of any other file, the lock file's name may be a hard link that somebody made.
+// Whether replacing the content loses nothing: there is none, or a record. Any other
+// content may be that of a file to which the lock file's name is a hard link.
 bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
   const auto status = sys::status_of(file.fd.get());
   return status && (status->size == 0 || record_in(file, path));
@@ -16,7 +16,7 @@ bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
 }  // namespace
 
 std::optional<Record> record_in(const sys::LockFile& file, const std::string& path) {
-  // Where locks are mandatory (CIFS), only through the descriptor that has it.
+  // If locks are mandatory (CIFS), only the descriptor that has the lock can read.
   auto text = sys::read_start(file.fd.get(), record_limit + 1);
   if (!text) {
     const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
@@ -48,9 +48,9 @@ Result<bool> HeldLock::write_record(const Record& record) {
 
 Result<void> HeldLock::unlock() {
   if (!file_.fd.is_open()) return {};
-  // Not ours any more, if a process that inherited it has unlocked it and another
-  // took it: then the record is that one's. A record that stays behind is shown
-  // as stale, so a failure loses nothing.
+  // If a process that inherited the lock has unlocked it and another one has taken it,
+  // it isn't ours any more, and neither is the record. A record that stays behind is
+  // shown as stale, so a failure does no harm.
   if (has_record_) {
     const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
     if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(file_.fd.get(), {});

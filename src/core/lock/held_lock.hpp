@@ -11,12 +11,11 @@
 
 namespace grex::core {
 
-/// The record in a lock file, if there is one. A file that is open for writing
-/// only is read by its path.
+/// The record in a lock file, if there is one. A file that can't be read through its
+/// descriptor is read by its path.
 std::optional<Record> record_in(const sys::LockFile& file, const std::string& path);
 
-/// A lock that is held, until it is released, abandoned or dropped (which
-/// releases it).
+/// A lock that is held until it is released, abandoned or destroyed (which releases it).
 class HeldLock {
  public:
   HeldLock(sys::LockFile file, Tier tier, std::string path, sys::Mode mode)
@@ -27,22 +26,22 @@ class HeldLock {
   HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
-  /// Writes who we are into the lock file. A shared holder, and one whose
-  /// file is left alone or has other content, has nowhere to write: false. Errors: io.
+  /// Writes the record into the lock file. Returns false if the lock is shared, or the
+  /// file must not be written or has other content. Errors: io.
   Result<bool> write_record(const Record& record);
 
-  /// Makes the record that another process wrote for this lock ours, to be
-  /// emptied when it is released.
+  /// Takes over the record that another process wrote for this lock, so that unlock()
+  /// empties it.
   void adopt_record() { has_record_ = true; }
 
-  /// Empties the record and unlocks, for every process that inherited the lock.
-  /// Where that fails, our copy is closed all the same. Errors: those of flock(2).
+  /// Empties the record and unlocks, for every process that inherited the lock. If that
+  /// fails, our copy is closed anyway. Errors: those of flock(2).
   Result<void> unlock();
 
-  /// The same, where nobody else has a copy, or there is nothing to be done.
+  /// The same, if no other process has a copy, or nothing can be done about an error.
   void release() { (void)unlock(); }
 
-  /// Lets go of our copy only: the lock stays while another process has it open.
+  /// Closes only our copy: the lock stays while another process has it open.
   void abandon() { file_.fd.reset(); }
 
   /// Borrowed.
@@ -52,7 +51,7 @@ class HeldLock {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] sys::Mode mode() const { return mode_; }
 
-  /// The entry that says so to descendants.
+  /// The entry for this lock in the tier stack of descendants.
   [[nodiscard]] StackEntry stack_entry() const;
 
  private:

@@ -30,13 +30,13 @@ std::optional<unsigned> number_between(std::string_view prefix, std::string_view
   name.remove_prefix(prefix.size());
   name.remove_suffix(slot_suffix.size());
   const auto number = parse_number<unsigned>(name);
-  // "07" is a number, but nobody's.
+  // "07" is a number, but no file is named so.
   return number && std::to_string(*number) == name ? number : std::nullopt;
 }
 
 constexpr std::string_view nested_directory = "/.grex";
 
-// What a path is without such an end; nothing where it has another, or only that.
+// The path without this end; nullopt if it has another end, or nothing before it.
 std::optional<std::string_view> without_end(std::string_view path, std::string_view end) {
   if (path.size() <= end.size() || !path.ends_with(end)) return std::nullopt;
   return path.substr(0, path.size() - end.size());
@@ -44,13 +44,14 @@ std::optional<std::string_view> without_end(std::string_view path, std::string_v
 
 std::string root_if_empty(std::string_view directory) { return directory.empty() ? "/" : std::string(directory); }
 
-// Of a lock file that lies in what it guards, or in its `.grex/`.
+// The place of a lock file inside the directory that it guards, or in its `.grex/`.
 LockPlace contained_place(Tier tier, std::string_view directory) {
   if (!directory.ends_with(nested_directory)) return {tier, Layout::flat, root_if_empty(directory), {}};
   return {tier, Layout::nested, root_if_empty(directory.substr(0, directory.size() - nested_directory.size())), {}};
 }
 
-// Of a clone's lock file, which lies elsewhere; its name is longer than its end.
+// The place of a clone's lock file, which lies outside the clone. Its name must be longer
+// than its suffix.
 std::optional<LockPlace> sibling_place(std::string_view path) {
   if (const auto target = without_end(path, flat_backend_suffix); target && !target->ends_with('/')) {
     return LockPlace{Tier::backend, Layout::flat, std::string(*target), {}};

@@ -13,50 +13,49 @@ namespace grex::core {
 /// (grex up to 1.3.1), or in their `.grex/` (grex 1.3.2 and later).
 enum class Layout { flat, nested };
 
-/// The layouts whose files are to be locked: flat first, where it is both.
+/// The layouts with files to lock: flat first if there are both.
 using Layouts = std::vector<Layout>;
 
 /// "flat", "nested" or "both".
 std::optional<Layouts> layouts_named(std::string_view name);
 
-/// Whether the lock files of a tier lie beside their target, so that removing the
-/// target doesn't remove them, instead of inside it.
+/// Whether the lock files of a tier lie beside their target instead of inside it, so that
+/// removing the target doesn't remove them.
 bool is_sibling_lock(Tier tier);
 
-/// The lock file's name, relative to the target; at tier backend to the
-/// directory that the clone's destination lies in (flat), or to the nearest one
-/// above it that has `.grex/` (nested), and then `child` is the destination's
-/// path relative to the same. `slot` is the permit's number at tier semaphore.
+/// The lock file's name, relative to the target. At tier backend, it is relative to the
+/// directory that the clone's destination lies in (flat), or to the nearest one above it
+/// that has `.grex/` (nested), and `child` is the destination's path relative to the same
+/// directory. `slot` is the slot's number at tier semaphore.
 std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot);
 
-/// The name, relative to the workspace, of the file in whose queue those wait
-/// who want one of so many permits.
+/// The name, relative to the workspace, of the queue file for processes that want one of
+/// `slots` slots.
 std::string queue_name(Layout layout, unsigned slots);
 
 /// The number K of a slot's file name `.grex.slot-K.lock`, without directories.
 std::optional<unsigned> slot_number(std::string_view name);
 
-/// The number of permits N for which a file `.grex.slot-queue-N.lock`, named
-/// without directories, is the queue.
+/// The number of slots N of a queue file's name `.grex.slot-queue-N.lock`, without
+/// directories.
 std::optional<unsigned> queue_number(std::string_view name);
 
-/// What a lock file is for, as its whole path tells.
+/// What a lock file is for, according to its whole path.
 struct LockPlace {
   Tier tier = Tier::per_pack;
-  Layout layout = Layout::flat;  ///< flat for what is the same in both
+  Layout layout = Layout::flat;  ///< flat if the file is the same in both
   std::string target;            ///< what it guards
-  std::optional<unsigned> slot;  ///< at tier semaphore, the permit's number; a queue has none
+  std::optional<unsigned> slot;  ///< at tier semaphore, the slot's number; a queue file has none
 };
 
-/// The inverse of lock_name and queue_name, in any layout; nullopt for another's
-/// file.
+/// The inverse of lock_name and queue_name, in any layout; nullopt for any other file.
 std::optional<LockPlace> lock_place_of(std::string_view path);
 
 /// Whether a file of this name, without directories, can be a lock file.
 bool may_be_lock_file(std::string_view name);
 
-/// The tier whose lock file a path names, in any layout; nullopt for another's
-/// file.
+/// The tier of the lock file that a path names, in any layout; nullopt for any other
+/// file, and for a queue file.
 std::optional<Tier> tier_of_lock_file(std::string_view path);
 
 }  // namespace grex::core

@@ -37,7 +37,7 @@ void cut(std::string& text, std::size_t size) {
   text += cut_mark;
 }
 
-// Keeps as many leading arguments as take about `size` bytes together.
+// Keeps as many leading arguments as fit into about `size` bytes.
 void cut(std::vector<std::string>& command, std::size_t size) {
   constexpr std::size_t quotes_and_comma = 3;
   std::size_t left = size;
@@ -86,7 +86,7 @@ ProcessIdentity own_identity() {
 
 std::string to_line(const Record& record) {
   std::string line = dump(record);
-  // Control characters grow sixfold in JSON, so a size that fits is searched.
+  // Control characters grow sixfold in JSON, so try until a size fits.
   for (std::size_t size = record_limit / 2; line.size() > record_limit && size > 1; size /= 2) {
     Record shorter = record;
     cut(shorter.command, size);

@@ -13,7 +13,7 @@
 
 namespace grex::core {
 
-/// What tells one process from every other, before it and after it.
+/// What distinguishes a process from all others, earlier and later ones included.
 struct ProcessIdentity {
   pid_t pid = 0;                 ///< in the PID namespace `pid_ns`
   std::uint64_t start_time = 0;  ///< clock ticks after boot
@@ -22,14 +22,14 @@ struct ProcessIdentity {
   std::string host;
 };
 
-/// This process's. Parts that can't be known are 0 or empty.
+/// The identity of this process. Unknown parts are 0 or empty.
 ProcessIdentity own_identity();
 
-/// The longest record, in bytes, its newline included.
+/// The size of the longest record in bytes, with its newline.
 inline constexpr std::size_t record_limit = 4096;
 
-/// What an exclusive holder writes of itself into the lock file, for people to
-/// read. It is advice: only the kernel knows whether the lock is held.
+/// What an exclusive holder writes about itself into the lock file, for people to read.
+/// It is advice: only the kernel knows whether the lock is held.
 struct Record {
   ProcessIdentity writer;
   uid_t uid = 0;
@@ -45,7 +45,7 @@ struct Record {
 /// from the command first, then from the note and the directory.
 std::string to_line(const Record& record);
 
-/// nullopt for whatever to_line could not have written.
+/// nullopt for anything that to_line could not have written.
 std::optional<Record> parse_record(std::string_view text);
 
 }  // namespace grex::core

@@ -6,7 +6,7 @@
 
 namespace grex::core {
 
-/// One entry as GREX_LOCK_STACK and the documents of --json have it.
+/// An entry as in GREX_LOCK_STACK and in the documents of --json.
 nlohmann::ordered_json to_json(const StackEntry& entry);
 
 }  // namespace grex::core

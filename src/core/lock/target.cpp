@@ -23,16 +23,11 @@ SplitPath split_path(std::string path) {
   return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
 }
 
-Result<sys::Directory> open_or_make(const std::string& path, CreateTarget create) {
+Result<sys::Directory> open_or_create(const std::string& path, CreateTarget create) {
   auto directory = sys::open_directory(path);
   if (directory || create == CreateTarget::no || directory.error().err != ENOENT) return directory;
-  if (auto made = sys::make_directories(path); !made) return made.error();
+  if (auto created = sys::create_directories(path); !created) return created.error();
   return sys::open_directory(path);
-}
-
-bool is_there(const std::string& path) {
-  const auto status = sys::status_of(path);
-  return status && status->type != sys::FileType::absent;
 }
 
 struct Destination {
@@ -40,17 +35,17 @@ struct Destination {
   std::string leaf;
 };
 
-// A clone's destination need not exist, but what it would lie in has to.
+// A clone's destination need not exist, but the directory above it must.
 Result<Destination> find_destination(const LockRequest& request) {
   auto itself = sys::open_directory(request.path);
   if (!itself && itself.error().err != ENOENT) return itself.error();
-  if (!itself && is_there(request.path)) {
-    // A link to what is not there yet would name another lock once it is there.
+  if (!itself && sys::exists(request.path)) {
+    // A dangling symlink would name another lock once its target exists.
     return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   }
   auto [parent, leaf] = split_path(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
-  auto directory = open_or_make(parent, request.create);
+  auto directory = open_or_create(parent, request.create);
   if (!directory) return directory.error();
   return Destination{std::move(*directory), std::move(leaf)};
 }
@@ -79,7 +74,7 @@ Result<Target> resolve_sibling(const LockRequest& request) {
 }
 
 Result<Target> resolve_contained(const LockRequest& request) {
-  auto directory = open_or_make(request.path, request.create);
+  auto directory = open_or_create(request.path, request.create);
   if (!directory) return directory.error();
   const std::string path = directory->path;
   Target target{request, path, std::move(*directory), {}};
@@ -113,6 +108,17 @@ std::string Target::shown_path() const { return names.empty() ? path : lock_path
 
 Result<Target> resolve(const LockRequest& request) {
   return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
+}
+
+Result<std::vector<Target>> resolve_each(LockRequest request, const Layouts& layouts) {
+  std::vector<Target> targets;
+  for (const Layout layout : layouts) {
+    request.layout = layout;
+    auto target = resolve(request);
+    if (!target) return target.error();
+    targets.push_back(std::move(*target));
+  }
+  return targets;
 }
 
 void sort_and_dedupe(std::vector<Target>& targets) {
@@ -170,7 +176,7 @@ Result<Slots> existing_slots(const Target& target) {
   return slots;
 }
 
-std::vector<std::string> files_to_look_at(const Target& target) {
+std::vector<std::string> files_to_inspect(const Target& target) {
   std::vector<std::string> paths = target.lock_paths();
   if (target.tier() != Tier::semaphore || paths.empty()) return paths;
   if (const auto slots = existing_slots(target)) {
@@ -182,7 +188,7 @@ std::vector<std::string> files_to_look_at(const Target& target) {
 
 std::vector<ExistingFile> existing_files(const Target& target) {
   std::vector<ExistingFile> files;
-  for (std::string& path : files_to_look_at(target)) {
+  for (std::string& path : files_to_inspect(target)) {
     const auto status = sys::status_of(path);
     if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
   }

@@ -17,14 +17,14 @@ enum class CreateTarget { no, yes };
 struct LockRequest {
   Tier tier = Tier::per_pack;
   std::string path;
-  unsigned slots = 1;  ///< permits, at tier semaphore; 0 is unbounded
+  unsigned slots = 1;  ///< at tier semaphore, how many slots there are; 0: no limit
   CreateTarget create = CreateTarget::no;
   Layout layout = Layout::flat;
 };
 
-/// A lock as the file system has it: the canonical path of what it guards, and
-/// the lock files, any one of which is the lock. Only at tier semaphore there
-/// may be several, or, where permits are unbounded, none.
+/// A lock as the file system has it: the canonical path of what it guards, and the lock
+/// files, any one of which is the lock. Only at tier semaphore can there be several, or
+/// none if slots have no limit.
 struct Target {
   LockRequest request;
   std::string path;
@@ -35,54 +35,56 @@ struct Target {
 
   [[nodiscard]] std::string lock_path(std::size_t index) const;
 
-  /// All of them, in the order of `names`.
+  /// The paths of all lock files, in the order of `names`.
   [[nodiscard]] std::vector<std::string> lock_paths() const;
 
-  /// What to call the lock in a message: its first file, or what it guards
-  /// where it has none.
+  /// The path that names the lock in a message: its first file, or what it guards if it
+  /// has none.
   [[nodiscard]] std::string shown_path() const;
 };
 
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
-/// The `op` of the not-found Error where nothing above a clone's destination has
-/// the `.grex/` that keeps its lock in the nested layout.
+/// The same lock in each of these layouts, whatever layout the request has. Errors:
+/// those of resolve.
+Result<std::vector<Target>> resolve_each(LockRequest request, const Layouts& layouts);
+
+/// The `op` of the not-found Error if no directory above a clone's destination has the
+/// `.grex/` that keeps its lock in the nested layout.
 inline constexpr std::string_view find_meta = "find .grex/ above";
 
-/// Puts locks into the one order in which everyone takes them, by tier, path and
-/// layout, so that no two wait for each other; a lock that is named twice is
-/// there once.
+/// Sorts locks by tier, path and layout, and removes duplicates. All processes take locks
+/// in this order, so that no two wait for each other.
 void sort_and_dedupe(std::vector<Target>& targets);
 
-/// Makes them anew, as the file system has them now, and puts them in order.
-/// Errors: those of resolve; then `at` is the target that could not be made, and
-/// nothing has changed.
+/// Resolves the targets again, as the file system has them now, and sorts them. Errors:
+/// those of resolve; then `at` is the index of the target that could not be resolved, and
+/// `targets` has not changed.
 Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at);
 
-/// The path that is meant where the user gives none: the nearest directory, from
-/// the working directory upwards, with a lock file of grex or `.grex/`.
+/// The path to use if the user gives none: the nearest directory, from the working
+/// directory upwards, with a lock file of grex or `.grex/`.
 std::optional<std::string> enclosing_path();
 
-/// What there is of a workspace's permits, whatever number of them was meant by
-/// whoever made them, in ascending order.
+/// The slots of a workspace that have a file, whatever number of slots the processes that
+/// created them used; in ascending order.
 struct Slots {
   std::vector<unsigned> numbers;
-  std::vector<unsigned> queues;  ///< the numbers of permits for which somebody had to wait
+  std::vector<unsigned> queues;  ///< the numbers N of slots that have a queue file
 };
 
-/// `target` is one of tier semaphore. Errors: those of sys::names_in, but for a
+/// `target` must be one of tier semaphore. Errors: those of sys::names_in, except for a
 /// missing directory.
 Result<Slots> existing_slots(const Target& target);
 
-/// The paths of a permit, and of the queue for one of so many.
+/// The paths of a slot's file, and of the queue file for one of `slots` slots.
 std::string slot_path(const Target& target, unsigned slot);
 std::string queue_path(const Target& target, unsigned slots);
 
-/// The paths of a target's lock files; at tier semaphore those of all permits that
-/// are there, since any of them is one, or of those that are meant where that can't
-/// be known.
-std::vector<std::string> files_to_look_at(const Target& target);
+/// The paths of a target's lock files. At tier semaphore, those of all slots that exist,
+/// since any of them is the lock; if they can't be listed, those of the target's slots.
+std::vector<std::string> files_to_inspect(const Target& target);
 
 /// A lock file that exists.
 struct ExistingFile {
@@ -90,10 +92,10 @@ struct ExistingFile {
   sys::FileId id;
 };
 
-/// Those of files_to_look_at that are there.
+/// Those of files_to_inspect that exist.
 std::vector<ExistingFile> existing_files(const Target& target);
 
-/// What they are, whatever they are called.
+/// Their identities, in the same order.
 std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files);
 
 }  // namespace grex::core

@@ -67,7 +67,7 @@ std::string to_text(const TierStack& stack) {
   for (const StackEntry& entry : stack) {
     document.push_back(to_json(entry));
   }
-  // In ASCII: shells print it, and terminals obey some other characters.
+  // Only ASCII: shells print it, and terminals interpret some other characters.
   return document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
 }
 

@@ -32,7 +32,7 @@ bool leads_to(const std::string& name, int fd) {
   return named && opened && named->id == opened->id;
 }
 
-// What is known already will do: a server may not answer.
+// Cached attributes will do: a server may not answer.
 Result<Place> place_at(int directory, const std::string& path, int flags) {
   struct statx st;
   if (::statx(directory, path.c_str(), flags | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) != 0) {
@@ -48,8 +48,8 @@ bool is_missing(const Result<Place>& place) {
   return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
 }
 
-// What realpath(3) makes of the path, which is quicker than to ask /proc; where
-// that fails, or the path leads elsewhere by now, the kernel's own name.
+// The result of realpath(3), which is faster than reading /proc. If it fails, or the
+// path leads elsewhere by now, the kernel's own name for the directory.
 Result<std::string> canonical_path(int fd, const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), ::free);
   const bool is_resolved = resolved != nullptr;
@@ -57,8 +57,8 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   if (is_resolved && leads_to(resolved.get(), fd)) return std::string(resolved.get());
   std::string linked = path_of(fd);
   if (!linked.empty() && leads_to(linked, fd)) return linked;
-  // A directory that something else is mounted upon has no name any more: by
-  // the one it had, nobody else would find its lock file.
+  // A directory that is hidden by a mount has no name any more: by its old name, no
+  // other process would find its lock file.
   return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
 }
 
@@ -97,6 +97,11 @@ Result<FileStatus> status_of(const std::string& path) {
   const int err = errno;
   if (err == ENOENT || err == ENOTDIR) return FileStatus{};
   return Error{kind_of_lookup(err), "stat", path, err};
+}
+
+bool exists(const std::string& path) {
+  const auto status = status_of(path);
+  return status && status->type != FileType::absent;
 }
 
 Result<FileStatus> status_of(int fd) {
@@ -142,8 +147,8 @@ Result<UniqueFd> duplicate(int fd) {
 void reserve_standard_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // open() gives the lowest number, which is this one, now. What is read from
-    // it, or written to it, fails with EBADF.
+    // open() returns the lowest free number, which is this one now. Using it as the
+    // standard stream fails with EBADF.
     (void)::open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
   }
 }
@@ -161,7 +166,7 @@ Result<Directory> open_directory(const std::string& path) {
   return Directory{std::move(fd), std::move(*canonical)};
 }
 
-Result<void> make_directories(const std::string& path) {
+Result<void> create_directories(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error) return {};

@@ -15,7 +15,7 @@
 
 namespace grex::sys {
 
-/// What a file is, whatever it is called: st_dev and st_ino.
+/// The identity of a file, whatever its name: st_dev and st_ino.
 struct FileId {
   std::uint64_t dev = 0;
   std::uint64_t ino = 0;
@@ -24,7 +24,7 @@ struct FileId {
 
 enum class FileType { absent, regular, directory, other };
 
-/// The rest is meaningful unless it is absent.
+/// If the type is `absent`, the other members mean nothing.
 struct FileStatus {
   FileType type = FileType::absent;
   FileId id;
@@ -33,56 +33,59 @@ struct FileStatus {
   std::chrono::nanoseconds modified = {};  ///< since the epoch
 };
 
-/// What it means that a file could not be opened or looked up.
+/// The kind of error if a file could not be opened or looked up; `err` is errno.
 ErrorKind kind_of_lookup(int err);
 
-/// openat(2), close-on-exec, begun again where a signal interrupts it. If none is
-/// returned, errno says why.
+/// openat(2), close-on-exec, retried if a signal interrupts it. If the result is not
+/// open, errno says why.
 UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode = 0);
 
 /// lstat(2): a symlink is `other`. A missing file, or a missing directory on
 /// the way to it, is `absent`, not an Error. Errors: not-found (a loop of
-/// symlinks, too long a name), permission, system, io.
+/// symlinks, a name that is too long), permission, system, io.
 Result<FileStatus> status_of(const std::string& path);
+
+/// Whether there is something at a path, as lstat(2) sees it; false if it can't be known.
+bool exists(const std::string& path);
 
 /// fstat(2) of a borrowed descriptor. Errors: io, system.
 Result<FileStatus> status_of(int fd);
 
-/// Where a file lies.
+/// The mount and the device of a file.
 struct Place {
-  std::optional<std::uint64_t> mount;  ///< its number in /proc/self/mountinfo; none before Linux 5.8
+  std::optional<std::uint64_t> mount;  ///< its ID in /proc/self/mountinfo; none before Linux 5.8
   std::uint64_t device = 0;            ///< st_dev
 };
 
-/// That of a borrowed descriptor. No server is asked. Errors: permission, system, io.
+/// The place of a borrowed descriptor's file. Asks no server. Errors: permission,
+/// system, io.
 Result<Place> place_of(int fd);
 
-/// That of an absolute path, whose end may be a symlink that is not followed; where
-/// there is nothing yet, of the nearest directory above. Errors: permission, system, io.
+/// The place of an absolute path, without following a symlink at its end. If nothing
+/// exists there yet, that of the nearest directory above. Errors: permission, system, io.
 Result<Place> place_of(const std::string& path);
 
-/// What a descriptor that this process was given is open for.
+/// What a descriptor that this process inherited is open for.
 enum class Access { closed, reading, writing };
 Access access_of(int fd);
 
-/// What path a descriptor of this process was opened by, as the kernel names it
-/// now; empty where that can't be known. " (deleted)" is added to one that has
-/// no name any more.
+/// The kernel's current name for the file of a descriptor of this process; empty if
+/// unknown. " (deleted)" is appended if the file has no name any more.
 std::string path_of(int fd);
 
-/// Another descriptor for the same open file, above the standard streams and not
-/// inherited. Errors: system.
+/// Another descriptor for the same open file description, above the standard streams
+/// and close-on-exec. Errors: system.
 Result<UniqueFd> duplicate(int fd);
 
-/// Takes the numbers 0, 1 and 2 where they are closed, so that no file of ours
-/// gets them: they fail as before, and the programs that are run find them closed.
+/// Occupies each of the descriptors 0, 1 and 2 that is closed, so that no file of ours
+/// gets its number. Using it still fails, and programs that we run find it closed.
 void reserve_standard_streams();
 
-/// Keeps a descriptor that this process was given from the programs it runs.
+/// Keeps programs that this process runs from inheriting a descriptor.
 void close_on_exec(int fd);
 
-/// A directory, opened only to look up names in it (O_PATH), and its one
-/// canonical path: absolute, symlinks resolved, as the kernel names it.
+/// A directory, opened only to look up names in it (O_PATH), and its canonical path:
+/// absolute, with symlinks resolved, as the kernel names it.
 struct Directory {
   UniqueFd fd;
   std::string path;
@@ -91,14 +94,14 @@ struct Directory {
 /// Errors: not-found (missing, or not a directory), permission, system, io.
 Result<Directory> open_directory(const std::string& path);
 
-/// mkdir -p with the caller's umask. Errors: create, system, not-found (a file stands
-/// in the way).
-Result<void> make_directories(const std::string& path);
+/// mkdir -p with the caller's umask. Errors: create, system, not-found (a file is in
+/// the way).
+Result<void> create_directories(const std::string& path);
 
-/// Absolute path of the working directory; empty where it can't be known.
+/// The absolute path of the working directory; empty if unknown.
 std::string working_directory();
 
-/// The names in a directory, without "." and "..", in no order. Errors:
+/// The names in a directory, without "." and "..", in no particular order. Errors:
 /// not-found, permission, system, io.
 Result<std::vector<std::string>> names_in(const std::string& directory);
 

@@ -15,11 +15,11 @@
 namespace grex::sys {
 namespace {
 
-// What is written into a file that was truncated goes to the disk with the next close,
-// of whichever opening, lest a crash leave the file empty (fs/ext4/file.c,
+// Some file systems flush a truncated file to disk at its next close, by any
+// descriptor, so that a crash doesn't leave it empty (fs/ext4/file.c,
 // ext4_release_file; fs/xfs/xfs_file.c, xfs_file_release; fs/btrfs/file.c,
-// btrfs_release_file). What will be worth nothing after a crash may stay in memory:
-// for it, a close comes before it is written. Other file systems lose an open by it.
+// btrfs_release_file). Our content is worth nothing after a crash, so this causes that
+// close before it is written. On other file systems, that costs a needless open.
 void avoid_flush_on_close(int truncated) {
   (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
@@ -35,7 +35,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 }
 
 Result<std::string> read_start(int fd, std::size_t limit) {
-  std::array<char, 4096> piece;  // most such files are shorter, and every page of the stack costs
+  std::array<char, 4096> piece;  // most of these files are shorter, and each page of stack costs time
   std::string text;
   while (text.size() < limit) {
     const std::size_t want = std::min(limit - text.size(), piece.size());
@@ -51,8 +51,8 @@ Result<std::string> read_start(int fd, std::size_t limit) {
 Result<void> write_all(int fd, std::string_view bytes, int unless) {
   const SignalSuppressor reader_gone(SIGPIPE);
   const SignalSuppressor limit_reached(SIGXFSZ);
-  // As much as a pipe or a terminal that is writable takes without blocking
-  // (PIPE_BUF, drivers/tty/n_tty.c: WAKEUP_CHARS).
+  // A writable pipe or terminal takes this much without blocking (PIPE_BUF,
+  // drivers/tty/n_tty.c: WAKEUP_CHARS).
   constexpr std::size_t piece = 256;
   if (unless >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
   bool must_wait = unless >= 0;
@@ -64,7 +64,7 @@ Result<void> write_all(int fd, std::string_view bytes, int unless) {
     }
     const ssize_t n = ::write(fd, bytes.data(), unless >= 0 ? std::min(piece, bytes.size()) : bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {  // somebody else made it so, for everyone who has it open
+    if (n < 0 && errno == EAGAIN) {  // another process set O_NONBLOCK on the open file description
       must_wait = true;
       continue;
     }
@@ -76,12 +76,12 @@ Result<void> write_all(int fd, std::string_view bytes, int unless) {
 
 bool has_room(int fd) {
   pollfd writable = {fd, POLLOUT, 0};
-  return ::poll(&writable, 1, 0) == 1;  // an error, too, will be told at once
+  return ::poll(&writable, 1, 0) == 1;  // if there is an error, write(2) returns it immediately
 }
 
 Result<void> replace_content(int fd, std::string_view bytes) {
   const SignalSuppressor limit_reached(SIGXFSZ);
-  // An empty file is left alone: a journal is waited for even then (ext4_setattr).
+  // Don't truncate an empty file: that would wait for the journal, too (ext4_setattr).
   const auto status = status_of(fd);
   const bool is_empty = status && status->size == 0;
   if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
@@ -92,7 +92,7 @@ Result<void> replace_content(int fd, std::string_view bytes) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       const int err = errno;
-      // An empty record is "none"; half a record would be read as stale.
+      // An empty file has no record; half a record would be read as stale.
       if (::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
       return Error{ErrorKind::io, "write", {}, err};
     }

@@ -26,7 +26,7 @@ class Walk {
  public:
   explicit Walk(const TreeVisitor& visitor) : visitor_(visitor) {}
 
-  // Reads one directory; those in it are left to be read.
+  // Reads one directory, and leaves its subdirectories for next().
   Result<void> visit(const std::string& path) {
     const UniqueFd fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd.is_open()) return failed("open", path, errno);
@@ -50,7 +50,7 @@ class Walk {
     }
   }
 
-  // The next directory to read; empty when there is none.
+  // The next directory to read; empty if none is left.
   std::string next() {
     if (left_.empty()) return {};
     std::string path = std::move(left_.back());
@@ -74,7 +74,7 @@ class Walk {
   }
 
   const TreeVisitor& visitor_;
-  std::uint64_t device_ = 0;  // of the first; 0 is no device that can be walked
+  std::uint64_t device_ = 0;  // of the first directory; no directory is on device 0
   std::vector<std::string> left_;
   alignas(dirent64) std::array<char, 32768> buffer_;
 };
@@ -86,7 +86,7 @@ Result<void> walk_tree(const std::string& directory, const TreeVisitor& visitor)
   if (auto first = walk.visit(directory); !first) return first;
   for (std::string path = walk.next(); !path.empty(); path = walk.next()) {
     const auto visited = walk.visit(path);
-    // What was removed or replaced meanwhile is not there to be told of.
+    // A directory that was removed or replaced in the meantime needs no report.
     const bool is_gone = !visited && (visited.error().err == ENOENT || visited.error().err == ENOTDIR);
     if (!visited && !is_gone) visitor.on_unreadable(visited.error());
   }

@@ -11,31 +11,31 @@
 namespace grex::sys {
 namespace {
 
-constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // whatever stands there
+constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // safe for any type of file
 constexpr mode_t lock_file_mode = 0666;
 constexpr mode_t directory_mode = 0777;
 
-bool make_directory(int above, const std::string& name) {
-  int made = -1;
+bool create_directory(int above, const std::string& name) {
+  int result = -1;
   do {
-    made = ::mkdirat(above, name.c_str(), directory_mode);
-  } while (made != 0 && errno == EINTR);
-  return made == 0 || errno == EEXIST;
+    result = ::mkdirat(above, name.c_str(), directory_mode);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 || errno == EEXIST;
 }
 
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
-// The directory in which a name with directories lies, below another; made where
-// the file is to be. No symlink is followed: whoever may write there must not lead
-// us elsewhere. If none is returned, errno says why.
+// Opens `parents` below `directory`, and creates them if the file will be created. It
+// follows no symlink: a user who can write there must not lead us elsewhere. If the
+// result is not open, errno says why.
 UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
   UniqueFd parent;
   while (!parents.empty()) {
     const int above = parent.is_open() ? parent.get() : directory;
     const std::string name(take_until(parents, '/'));
-    UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // of a symlink, itself
+    UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // opens a symlink itself
     if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
-      if (!make_directory(above, name)) return {};
+      if (!create_directory(above, name)) return {};
       below = open_at(above, name, O_PATH | O_NOFOLLOW);
     }
     struct stat st;
@@ -52,7 +52,7 @@ UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
 struct Opened {
   UniqueFd fd;
   bool read_only = false;
-  int create_error = 0;  ///< why it could not be created, where it had to be
+  int create_error = 0;  ///< errno, if it could not be opened with O_CREAT
   int open_error = 0;
 };
 
@@ -62,8 +62,8 @@ Opened open_any(int directory, const std::string& name, OpenFor purpose) {
     opened.fd = open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode);
     if (opened.fd.is_open()) return opened;
     opened.create_error = errno;
-    // fs.protected_regular (proc(5)) refuses O_CREAT even on a file that is
-    // there and could be opened: go on without it.
+    // fs.protected_regular (proc(5)) refuses O_CREAT even for a file that exists and
+    // could be opened: try without it.
     if (!is_refusal(opened.create_error)) {
       opened.open_error = opened.create_error;
       return opened;
@@ -106,7 +106,7 @@ ErrorKind kind_of_open(const Opened& opened) {
 
 Result<LockFile> checked(Opened opened) {
   if (!opened.fd.is_open()) {
-    // Not there, and could not be made: the reason is why it could not.
+    // If it doesn't exist and could not be created, report the error of creating it.
     const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
     const int err = missing ? opened.create_error : opened.open_error;
     const ErrorKind kind = missing ? ErrorKind::create : kind_of_open(opened);

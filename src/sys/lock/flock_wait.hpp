@@ -15,10 +15,10 @@ struct WaitEnd {
   ReceivedSignal signal = {};  ///< with Acquire::cancelled, the one that ended it
 };
 
-/// Waits in the kernel's queue for the lock, until it is held, the deadline has
-/// passed (none: never), or SIGINT, SIGTERM or SIGHUP arrives that was not ignored
-/// when grex-lock began. Unless it is held, nothing is left that could still take it.
-/// Never `busy`. For one thread at a time, in a process that lets this function
+/// Waits in the kernel's queue for the lock, until it is held, the deadline has passed
+/// (none: never), or a SIGINT, SIGTERM or SIGHUP arrives that was not ignored when
+/// grex-lock began. Unless the lock is held, nothing remains that could still take it.
+/// Never returns `busy`. For one thread at a time, in a process that lets this function
 /// handle those signals. Errors: as try_lock, and system.
 Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline);
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int none = -1;
 
-// What the threads of one wait share.
+// Shared by the threads of one wait.
 struct Race {
   int operation = 0;
   UniqueFd news;                       ///< an eventfd; readable: there is a winner, or a failure
@@ -55,7 +55,7 @@ void* wait_at_one(void* argument) {
   return nullptr;
 }
 
-// One thread a lock, from when they are started until this is dropped.
+// One thread per lock, from start() until this is destroyed.
 class Waiters {
  public:
   Waiters(Race& race, std::span<const int> fds) : race_(race), waiters_(fds.size()) {
@@ -84,7 +84,7 @@ class Waiters {
     race_.over = true;
     for (std::size_t i = 0; i < started_; ++i) ThreadInterrupter::interrupt(waiters_[i].thread);
     for (std::size_t i = 0; i < started_; ++i) {
-      // A signal may land after the thread has read `over` and before it blocks:
+      // A signal may arrive after the thread has read `over` and before it blocks, so
       // it is sent again until the thread has ended.
       while (!has_joined(waiters_[i].thread)) ThreadInterrupter::interrupt(waiters_[i].thread);
     }
@@ -107,7 +107,8 @@ class Waiters {
   std::size_t started_ = 0;
 };
 
-// Until a lock is held, a signal, or the deadline.
+// Waits until a lock is held, a signal arrives, the deadline has passed, or `stop` is
+// readable.
 Result<WaitEnd> wait_for_news(const Race& race, const SignalReader& signals, std::optional<Deadline> deadline,
                               int stop) {
   // poll(2) skips descriptors below 0.

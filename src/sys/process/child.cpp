@@ -12,17 +12,17 @@
 namespace grex::sys {
 namespace {
 
-// The lowest number that an inherited lock gets in the command. Shell scripts
-// use 3 to 9 for their own, and `exec 3>log` would close a lock there.
+// The lowest number that an inherited lock gets in the command. Shell scripts use 3 to 9
+// themselves, and `exec 3>log` would close a lock there.
 constexpr int first_inherited = 10;
 
-// The one place in which a descriptor becomes inheritable: a copy without
-// close-on-exec, made in the process that is about to exec. Async-signal-safe.
-// Returns 0 or errno.
+// The only place that makes a descriptor inheritable: it copies it without
+// close-on-exec, in the process that is about to exec. Async-signal-safe. Returns 0 or
+// errno.
 int make_inheritable(std::span<const int> descriptors) {
   for (const int fd : descriptors) {
     if (::fcntl(fd, F_DUPFD, first_inherited) >= 0) continue;
-    // The limit on descriptors is lower than that: the number it has must do.
+    // The limit on descriptors is lower than that: keep the present number.
     if (::fcntl(fd, F_SETFD, 0) < 0) return errno;
   }
   return 0;
@@ -40,14 +40,13 @@ Error exec_error(const Command& command, int err) {
   return {err == EMFILE || err == ENOMEM ? ErrorKind::system : ErrorKind::exec, "exec", command.argv[0], err};
 }
 
-// Starts the command by vfork(2), which copies no page tables and whose child
-// runs in our memory until it execs, so that it can report why it could not.
-// The child has no signal handlers (this process has none installed at this
-// point), and it calls only what is async-signal-safe.
-// Returns the process id, or -1 with errno; `exec_failure` is exec's errno.
+// Starts the command by vfork(2), which copies no page tables. The child runs in our
+// memory until it execs, so it can report why exec failed. It has no signal handlers
+// (this process has none installed at this point), and makes only async-signal-safe
+// calls. Returns the process id, or -1 with errno; `exec_failure` is exec's errno.
 [[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
-  // allows nothing but exec here; Linux, all that doesn't touch the parent's memory.
+  // allows only exec here; Linux allows whatever leaves the parent's memory intact.
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
   signals.restore();
@@ -99,11 +98,11 @@ Result<ChildEnd> Child::wait() {
   }
 }
 
-// A command that stops in the foreground gives the terminal back to the shell only
-// if we stop too, since the shell waits for us. If nothing could continue us (no job
-// control, an orphaned group) the kernel discards SIGTSTP.
+// If the command stops in the foreground, the shell gets the terminal back only if we
+// stop, too, because the shell waits for us. If nothing could continue us (no job
+// control, an orphaned group), the kernel discards SIGTSTP.
 void Child::follow_stop() const {
-  if (is_pending(SIGCONT)) return;  // over already: we were stopped with it
+  if (is_pending(SIGCONT)) return;  // the stop is over: we were stopped with the command
   const UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!terminal.is_open()) return;
   const pid_t foreground = ::tcgetpgrp(terminal.get());

@@ -15,20 +15,20 @@ namespace grex::sys {
 struct Command {
   char* const* argv;  ///< argv[0] is looked up in PATH, as execvp(3) does
   char* const* envp;
-  std::span<const int> inherit;  ///< descriptors it gets beside those that are not close-on-exec
+  std::span<const int> inherit;  ///< descriptors it gets besides those that are not close-on-exec
 };
 
 /// How a command ended.
 struct ChildEnd {
   int status = 0;              ///< its exit status, or the signal that killed it
   bool killed = false;         ///< by that signal
-  bool from_terminal = false;  ///< SIGINT had come from the terminal: the user's Ctrl-C
+  bool from_terminal = false;  ///< the SIGINT came from the terminal: the user's Ctrl-C
 };
 
-/// One command, run beside this process. While it lives, the signals that people and
-/// supervisors send (ForwardedSignals) are blocked in this process and forwarded to
-/// the command, once each. The command itself starts with the mask and the actions
-/// that this process was started with. Must be waited for before it is dropped.
+/// A command that runs as a child of this process. While this lives, the signals that
+/// people and supervisors send (ForwardedSignals) are blocked in this process and
+/// forwarded to the command, once each. The command itself starts with the mask and the
+/// actions that this process was started with. Call wait() before this is destroyed.
 class Child {
  public:
   /// Errors: exec (with execve's errno: ENOENT, EACCES, …), system.

@@ -23,21 +23,21 @@ namespace {
 
 using Fork = std::variant<Background, BackgroundEnd>;
 
-// What the two halves send to each other, in this order.
-constexpr char ready = 'r';     // the new half: forward no more signals
-constexpr char go = 'g';        // the old one: no more will come
-constexpr char detached = 'd';  // the new one: it is on its own
+// The messages between the two halves, in this order.
+constexpr char ready = 'r';     // from the new half: forward no more signals
+constexpr char go = 'g';        // from the old one: no more will come
+constexpr char detached = 'd';  // from the new one: it has detached
 
-// The next word of the other half; nullopt if that is gone.
+// The next message from the other half; nullopt if that is gone.
 std::optional<char> receive(int fd) {
-  char word = 0;
+  char message = 0;
   ssize_t n = 0;
-  while ((n = ::read(fd, &word, 1)) < 0 && errno == EINTR) {
+  while ((n = ::read(fd, &message, 1)) < 0 && errno == EINTR) {
   }
-  return n == 1 ? std::optional(word) : std::nullopt;
+  return n == 1 ? std::optional(message) : std::nullopt;
 }
 
-bool send(int fd, char word) { return static_cast<bool>(write_all(fd, std::string_view(&word, 1))); }
+bool send(int fd, char message) { return static_cast<bool>(write_all(fd, std::string_view(&message, 1))); }
 
 Error gone() { return {ErrorKind::system, "write", {}, EPIPE}; }
 
@@ -49,7 +49,7 @@ void close_from_to(unsigned first, unsigned last) {
   for (unsigned fd = first; fd <= last; ++fd) ::close(static_cast<int>(fd));
 }
 
-// Closes every descriptor above the standard streams but those to keep.
+// Closes every descriptor above the standard streams except those in `keep`.
 void close_all_but(std::vector<int> keep) {
   std::sort(keep.begin(), keep.end());
   unsigned first = STDERR_FILENO + 1;
@@ -62,15 +62,15 @@ void close_all_but(std::vector<int> keep) {
   close_from_to(first, ~0U);
 }
 
-// How the new half begins: it dies with the other half.
+// Called first in the new half: makes it die with the other half.
 void begin_background(int other) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   pollfd hung_up = {other, 0, 0};
   ::poll(&hung_up, 1, 0);
-  if (hung_up.revents != 0) ::_exit(exit_code::system);  // gone before that: no process waits for us
+  if (hung_up.revents != 0) ::_exit(exit_code::system);  // gone before prctl(2): no process waits for us
 }
 
-// Waits for the new half's words, or its end, and forwards signals to it.
+// Waits for messages from the new half, or for its end, and forwards signals to it.
 class Foreground {
  public:
   Foreground(pid_t background, BlockedSignals signals, int other)
@@ -80,12 +80,12 @@ class Foreground {
     std::array<pollfd, 2> news = {{{other_, POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
     for (;;) {
       if (::poll(news.data(), news.size(), -1) < 0) continue;  // EINTR: stopped and continued
-      // After `ready`, a signal would reach a process that has left us.
+      // After `ready`, a forwarded signal would reach a process that has left the caller.
       if (news[1].fd >= 0) forward();
       if (news[0].revents == 0) continue;
-      const auto word = receive(other_);
-      if (word == detached) return Detached{};
-      if (!word) return end();
+      const auto message = receive(other_);
+      if (message == detached) return Detached{};
+      if (!message) return end();
       forward();
       news[1].fd = -1;
       send(other_, go);
@@ -152,7 +152,7 @@ Result<Fork> fork_background() {
   UniqueFd theirs(ends[1]);
   auto signals = BlockedSignals::begin();
   if (!signals) return signals.error();
-  keep_child_status();  // to be passed on
+  keep_child_status();  // the caller gets it
   const pid_t pid = ::fork();
   const int err = errno;
   if (pid == 0) {

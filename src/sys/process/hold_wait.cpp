@@ -12,8 +12,8 @@ namespace {
 
 Result<bool> input_has_ended() {
   std::array<char, 4096> discarded;
-  // Another process that reads the same input may have been quicker: RWF_NOWAIT
-  // doesn't wait for more, but terminals don't support it.
+  // Another process may have read the same input first: RWF_NOWAIT doesn't wait for
+  // more, but terminals don't support it.
   const iovec whole = {discarded.data(), discarded.size()};
   ssize_t n = ::preadv2(STDIN_FILENO, &whole, 1, -1, RWF_NOWAIT);
   if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {

@@ -8,15 +8,15 @@
 
 namespace grex::sys {
 
-/// What may end a hold, beside a signal.
+/// What may end a hold, apart from a signal.
 struct HoldEnds {
   std::optional<Deadline> deadline = {};
   int pidfd = -1;      ///< the end of that process; -1: none; borrowed
   bool input = false;  ///< end of file on standard input
 };
 
-/// Sleeps until one of the blocked signals has arrived, or until another of the ends.
-/// What standard input has before its end is discarded.
+/// Sleeps until one of the blocked signals has arrived, or one of `ends` has happened.
+/// Discards what it reads from standard input before the end of file.
 /// Errors: system, io (the input).
 Result<void> wait_until_released(const BlockedSignals& signals, const HoldEnds& ends);
 

@@ -10,13 +10,13 @@
 
 namespace grex::sys {
 
-// glibc has had wrappers since 2.36 only, and a header of theirs that clashes
-// with C++ in some releases.
+// glibc has wrappers only since 2.36, and their header clashes with C++ in some
+// releases.
 Result<UniqueFd> open_process(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (fd.is_open()) return fd;
   const int err = errno;
-  // EINVAL: not a number of a process, such as 0 or a thread's.
+  // EINVAL: the number is not that of a process, but 0, for example, or that of a thread.
   const bool is_none = err == ESRCH || err == EINVAL;
   return Error{is_none ? ErrorKind::not_found : ErrorKind::system, "pidfd_open", {}, err};
 }

@@ -34,17 +34,17 @@ std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
   return std::move(*text);
 }
 
-// The size of /proc/PID/fd is the number of descriptors, since Linux 6.2 (fs/proc/fd.c,
-// proc_readfd_count); before, it is 0, also that of ours. To ask for it is quicker than
-// to list them, and most of a machine's processes may be the kernel's, which have none.
-// A process whose main thread has ended shows none either, nor does its list.
+// Since Linux 6.2, the size of /proc/PID/fd is the number of descriptors (fs/proc/fd.c,
+// proc_readfd_count); before, it is always 0, even for this process. Reading the size is
+// faster than listing them, and most processes of a machine may be kernel threads, which
+// have none. If a process's main thread has ended, the size is 0 and the list is empty.
 bool has_no_descriptor(const std::string& directory) {
   const auto size_of = [](const std::string& path) {
     struct stat st;
     return ::stat(path.c_str(), &st) == 0 ? st.st_size : -1;
   };
-  static const bool is_told = size_of("/proc/self/fd") > 0;
-  return is_told && size_of(directory) == 0;
+  static const bool has_sizes = size_of("/proc/self/fd") > 0;
+  return has_sizes && size_of(directory) == 0;
 }
 
 }  // namespace
@@ -121,8 +121,8 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
   while (const dirent* entry = ::readdir(dir.get())) {
     const auto number = parse_number<int>(entry->d_name);
     if (!number) continue;
-    // What is known already will do: another's descriptor may lead to a server
-    // that does not answer.
+    // Cached attributes will do: the descriptor may lead to a server that does not
+    // answer.
     struct statx st;
     if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) continue;
     const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};

@@ -11,18 +11,18 @@
 
 namespace grex::sys {
 
-/// Everything here reads /proc (proc(5)) as it is mounted; what can't be read
-/// is empty or nullopt, never an Error: it is about other processes, which come
-/// and go and may be hidden. Nothing is parsed here.
+/// These functions read /proc (proc(5)) as it is mounted. What can't be read is empty or
+/// nullopt, never an Error: other processes come and go, and may be hidden. Nothing is
+/// parsed here.
 
 /// /proc/locks: the locks that this PID namespace sees.
 struct LockTableText {
   std::string text;
-  /// The kernel hands out at most a page at a time, never part of a lock with
-  /// its waiters, and lets locks come and go in between: then a lock that was
-  /// held all along may be missing (fs/seq_file.c, seq_read_iter; fs/locks.c,
-  /// locks_show). This is one look, with so much room left that the next lock
-  /// would have been in it: half a page, more than thirty waiters.
+  /// Whether one read(2) got all of it. The kernel returns at most a page at a time,
+  /// never splits a lock from its waiters, and lets locks come and go in between: then a
+  /// lock that was held all the time may be missing (fs/seq_file.c, seq_read_iter;
+  /// fs/locks.c, locks_show). Half of the page must be left, which is room for another
+  /// lock with more than thirty waiters.
   bool single_read = false;
 };
 LockTableText lock_table_text();
@@ -36,8 +36,8 @@ std::optional<std::string> process_file(pid_t pid, const std::string& name);
 /// /proc/PID/environ, however long (execve(2) allows 6 MiB).
 std::optional<std::string> process_environment(pid_t pid);
 
-/// Stands for this process in the functions that take a process id, whichever
-/// number it has in /proc.
+/// Stands for this process in the functions that take a process id, whatever number it
+/// has in /proc.
 inline constexpr pid_t own_process = 0;
 
 /// This process's number in its own PID namespace, and its real user.
@@ -67,16 +67,16 @@ Existence existence_of(pid_t pid);
 /// Effective user of a process.
 std::optional<uid_t> owner_of(pid_t pid);
 
-/// One descriptor of some process and the file behind it.
+/// A descriptor of a process, and the file behind it.
 struct OpenDescriptor {
   pid_t pid = 0;
   int number = -1;
   FileId file;
-  bool is_regular = false;  ///< a regular file
+  bool is_regular = false;
 };
 
-/// A process's descriptors, as its main thread has them; nullopt where they may not
-/// be looked at (another user's process).
+/// The descriptors of a process's main thread; nullopt if they may not be read (another
+/// user's process).
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid);
 
 /// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp.
@@ -93,9 +93,9 @@ char** environment();
 /// How many CPUs this process may run on; at least 1.
 unsigned cpu_count();
 
-/// Whether this process is in the initial PID namespace, the only one whose
-/// /proc/locks shows every process's locks (include/linux/proc_ns.h,
-/// PROC_PID_INIT_INO). Not so where it can't be known.
+/// Whether this process is in the initial PID namespace. Only there does /proc/locks show
+/// the locks of every process (include/linux/proc_ns.h, PROC_PID_INIT_INO). False if
+/// unknown.
 bool in_initial_pid_namespace();
 
 }  // namespace grex::sys

@@ -5,8 +5,8 @@
 namespace grex::sys {
 namespace {
 
-// The fields from the third on. The second is the command's name in
-// parentheses, and may hold both spaces and parentheses.
+// The fields from the third on. The second is the command's name in parentheses, and may
+// itself contain spaces and parentheses.
 std::string_view fields_after_name(std::string_view stat) {
   const auto name_end = stat.rfind(") ");
   return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);

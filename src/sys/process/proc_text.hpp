@@ -11,35 +11,35 @@
 namespace grex::sys {
 
 /// Field 22 of /proc/PID/stat: when the process started, in clock ticks after
-/// boot. With the process id and the boot id it names one process for good.
+/// boot. Together with the process id and the boot id, it identifies one process.
 std::optional<std::uint64_t> parse_start_time(std::string_view stat);
 
 /// Field 2 of /proc/PID/stat: the name of its program, cut to 15 bytes.
 std::string_view parse_command_name(std::string_view stat);
 
-/// Field 4 of /proc/PID/stat: its parent, 0 where that is of another namespace.
+/// Field 4 of /proc/PID/stat: its parent; 0 if that is in another PID namespace.
 std::optional<pid_t> parse_parent(std::string_view stat);
 
-/// Field 3 of /proc/PID/stat says that the process has ended, and only its
-/// parent has not asked for its status yet.
+/// Whether field 3 of /proc/PID/stat shows a process that has ended, but that its parent
+/// has not reaped yet.
 bool has_ended(std::string_view stat);
 
 /// The arguments in /proc/PID/cmdline; empty for kernel threads and zombies.
 std::vector<std::string> parse_command_line(std::string_view cmdline);
 
-/// The process's number in its own, innermost PID namespace: the last of the
-/// NSpid line of /proc/PID/status.
+/// The process's number in its own, innermost PID namespace: the last one on the NSpid
+/// line of /proc/PID/status.
 std::optional<pid_t> parse_innermost_pid(std::string_view status);
 
-/// The process that a pidfd's /proc/self/fdinfo/N is about: its number in the PID
-/// namespace of that /proc; -1 if it has ended.
+/// The process of a pidfd, from its /proc/self/fdinfo/N: the number in the PID namespace
+/// of that /proc; -1 if the process has ended.
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
 
-/// The value of a variable in /proc/PID/environ, as it was when the process's
-/// program began, and as getenv(3) finds it there.
+/// The value of a variable in /proc/PID/environ: the one that getenv(3) found when the
+/// process's program began.
 std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name);
 
-/// The name of a user in /etc/passwd's text.
+/// The name of a user, from the text of /etc/passwd.
 std::optional<std::string> parse_user_name(std::string_view passwd, uid_t uid);
 
 }  // namespace grex::sys

@@ -10,8 +10,8 @@
 
 namespace grex::sys {
 
-/// A thread beside the main one, in which all signals are blocked. Dropping this
-/// asks the thread to end, and waits until it has.
+/// A thread beside the main one, with all signals blocked. The destructor asks the thread
+/// to end, and waits until it has.
 class WorkerThread {
  public:
   WorkerThread() = default;
@@ -19,8 +19,8 @@ class WorkerThread {
   WorkerThread& operator=(const WorkerThread&) = delete;
   ~WorkerThread();
 
-  /// Starts it. `work` gets a descriptor, borrowed, that becomes readable when it
-  /// must return, whatever else it is waiting for. Errors: system.
+  /// Starts the thread. `work` gets a descriptor, borrowed, that becomes readable when
+  /// it must return, whatever else it is waiting for. Errors: system.
   Result<void> start(std::function<void(int stop)> work);
 
  private:
@@ -31,8 +31,8 @@ class WorkerThread {
   pthread_t thread_{};
 };
 
-/// Waits, for at most that long, until a worker thread's descriptor says that the
-/// thread must return.
+/// Waits, but at most for `within`, until a worker thread must return. Returns whether
+/// it must. `stop` is the thread's descriptor.
 bool stop_requested(int stop, std::chrono::milliseconds within);
 
 }  // namespace grex::sys

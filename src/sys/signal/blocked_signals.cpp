@@ -9,7 +9,7 @@
 namespace grex::sys {
 namespace {
 
-// Of the calling process's own signals, arrived or not: blocking them is up to the caller.
+// For signals of this process, even those already pending. The caller must block them.
 UniqueFd open_signalfd(const sigset_t& signals) {
   return UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }

@@ -10,8 +10,7 @@
 
 namespace grex::sys {
 
-/// Blocks signals in this thread while it lives; then the thread's mask is again
-/// what it was before.
+/// Blocks signals in this thread while it lives, and then restores the thread's mask.
 class SignalBlock {
  public:
   explicit SignalBlock(const sigset_t& signals) { ::pthread_sigmask(SIG_BLOCK, &signals, &old_); }
@@ -19,30 +18,27 @@ class SignalBlock {
   SignalBlock& operator=(const SignalBlock&) = delete;
   ~SignalBlock() { ::pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
 
-  /// The mask before.
-  [[nodiscard]] const sigset_t& old_mask() const { return old_; }
-
  private:
   sigset_t old_{};
 };
 
-/// Blocks the termination signals that are not ignored while it lives: for the time
-/// between two waits, which respond to them even so.
+/// Blocks the termination signals that are not ignored, while it lives. For the time
+/// between two waits, which respond to these signals even so.
 class BlockTerminationSignals : public SignalBlock {
  public:
   BlockTerminationSignals() : SignalBlock(unignored_signals()) {}
 };
 
-/// Reads signals, which the caller has blocked, one by one (signalfd(2)).
+/// Reads signals one by one (signalfd(2)). The caller must have blocked them.
 class SignalReader {
  public:
   /// Errors: system.
   static Result<SignalReader> open(const sigset_t& signals);
 
-  /// The next one that has arrived; nullopt if there is none.
+  /// The next signal that has arrived; nullopt if there is none.
   [[nodiscard]] std::optional<ReceivedSignal> next() const;
 
-  /// Readable when one has arrived; borrowed.
+  /// Readable when a signal has arrived; borrowed.
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
@@ -50,20 +46,20 @@ class SignalReader {
   UniqueFd fd_;  // a signalfd
 };
 
-/// The termination signals that are not ignored, blocked for the rest of the
-/// process's life, or until restore(), and read when that suits, so that none lands
-/// between two steps. wait_lock and wait_any respond to them even so.
+/// Blocks the termination signals that are not ignored, until restore() or the end of
+/// the process. The caller reads them when it is ready, so that none arrives between
+/// two steps. wait_lock and wait_any respond to them even so.
 class BlockedSignals {
  public:
   /// Errors: system.
   static Result<BlockedSignals> begin();
 
-  /// Gives the mask back as it was before begin().
+  /// Restores the mask from before begin().
   void restore() const { ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr); }
 
   [[nodiscard]] std::optional<ReceivedSignal> next() const { return reader_.next(); }
 
-  /// Readable when one has arrived; borrowed.
+  /// Readable when a signal has arrived; borrowed.
   [[nodiscard]] int fd() const { return reader_.fd(); }
 
  private:
@@ -72,9 +68,9 @@ class BlockedSignals {
   sigset_t old_mask_{};
 };
 
-/// While this lives, a SIGTSTP (Ctrl-Z) stays pending instead of stopping this
-/// process. It stops it at the end, unless a SIGCONT has arrived since. Nothing
-/// changes if the process that started us ignored or blocked the signal.
+/// While this lives, a SIGTSTP (Ctrl-Z) stays pending. It stops this process only
+/// afterwards, unless a SIGCONT has arrived since. Nothing changes if the process that
+/// started us ignored or blocked the signal.
 class DeferredStop {
  public:
   DeferredStop();
@@ -82,7 +78,7 @@ class DeferredStop {
   DeferredStop(const DeferredStop&) = delete;
   DeferredStop& operator=(const DeferredStop&) = delete;
 
-  /// Readable while one is pending, and not meant to be read; -1 if nothing was
+  /// Readable while a SIGTSTP is pending, but must not be read; -1 if nothing was
   /// changed; borrowed.
   [[nodiscard]] int fd() const { return fd_.get(); }
 

@@ -5,7 +5,7 @@
 namespace grex::sys {
 namespace {
 
-// SIGCHLD and SIGCONT are waited for with them, and not forwarded.
+// SIGCHLD and SIGCONT are awaited, too, but not forwarded.
 sigset_t awaited_signals() { return set_of({SIGTERM, SIGHUP, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT}); }
 
 }  // namespace

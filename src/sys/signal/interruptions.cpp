@@ -9,8 +9,8 @@
 namespace grex::sys {
 namespace {
 
-// How far apart one interruption is from the next. No timer fires before the first.
-constexpr long again_ns = 1'000'000;
+// The time between two interruptions. The timer doesn't fire before the first.
+constexpr long repeat_ns = 1'000'000;
 
 // Written by the handler only.
 volatile sig_atomic_t caught_signal = 0;
@@ -21,8 +21,8 @@ timer_t interrupting_timer;
 // before it started grex-lock.
 int timer_signal() { return SIGRTMIN; }
 
-// Not a realtime one: of those only so many can be pending, and then sending fails
-// (signal(7)).
+// Not a realtime signal: only a limited number of those can be pending, and then
+// sending fails (signal(7)).
 constexpr int thread_signal = SIGURG;
 
 timespec to_timespec(std::chrono::nanoseconds time) {
@@ -36,12 +36,12 @@ extern "C" void on_termination_signal(int signal, siginfo_t* info, void*) {
     caught_code = info->si_code;
     caught_signal = signal;
   }
-  const itimerspec again = {{0, again_ns}, {0, again_ns}};
+  const itimerspec again = {{0, repeat_ns}, {0, repeat_ns}};
   ::timer_settime(interrupting_timer, 0, &again, nullptr);
   errno = saved;
 }
 
-extern "C" void on_interruption(int) {}  // its work is the EINTR
+extern "C" void on_interruption(int) {}  // its only effect is EINTR
 
 struct sigaction interrupting_action() {
   struct sigaction action {};
@@ -63,7 +63,7 @@ Result<void> Interruptions::arm(std::optional<Deadline> deadline) {
   is_armed_ = true;
   install_handlers();
   if (!deadline) return {};
-  const itimerspec at = {{0, again_ns}, to_timespec(deadline->time_since_epoch())};
+  const itimerspec at = {{0, repeat_ns}, to_timespec(deadline->time_since_epoch())};
   if (::timer_settime(interrupting_timer, TIMER_ABSTIME, &at, nullptr) != 0) {
     return Error{ErrorKind::system, "timer_settime", {}, errno};
   }
@@ -91,8 +91,8 @@ void Interruptions::install_handlers() {
 
 Interruptions::~Interruptions() {
   if (!is_armed_) return;
-  // First the timer: what it has queued is handled on the way back from this
-  // call, so its default action, to kill, is never reached.
+  // The timer comes first: a signal that it has queued is handled on return from this
+  // call, so its default action, which kills, never happens.
   ::timer_delete(interrupting_timer);
   ::sigaction(timer_signal(), &old_timer_action_, nullptr);
   for (std::size_t i = 0; i < termination_signals.size(); ++i) {

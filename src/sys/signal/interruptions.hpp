@@ -14,12 +14,12 @@
 namespace grex::sys {
 
 /// While it lives, the termination signals that are not ignored, and a deadline, make
-/// blocking system calls of this thread fail with EINTR. Afterwards handlers and mask
-/// are what they were. One at a time in a process.
+/// blocking system calls of this thread fail with EINTR. Afterwards, handlers and mask
+/// are restored. Only one may exist in a process at a time.
 ///
-/// flock(2) can't be given a set of signals to let through only while it blocks, so
-/// a signal may land after the caller looked at received() and before its call. Every
-/// interruption is therefore followed by another and another, until the caller looks.
+/// flock(2) can't be given a set of signals to unblock only while it blocks, so a
+/// signal may arrive after the caller has checked received(), but before its call.
+/// Therefore, every interruption is repeated until the caller checks again.
 class Interruptions {
  public:
   Interruptions() = default;
@@ -33,8 +33,8 @@ class Interruptions {
   /// The first signal that has arrived.
   [[nodiscard]] static std::optional<ReceivedSignal> received();
 
-  /// From here on received() can't change any more: a signal that arrives now stays
-  /// pending for what handles it after this.
+  /// From here on, received() doesn't change any more: a signal that arrives now stays
+  /// pending, and is handled after this object is gone.
   static void stop_listening();
 
  private:
@@ -47,8 +47,8 @@ class Interruptions {
 };
 
 /// While it lives, interrupt() makes a blocking system call of another thread fail
-/// with EINTR. It may do so before the call, so it has to be repeated until the
-/// thread has noticed. Afterwards handler and mask are what they were.
+/// with EINTR. It may come before that call, so the caller must repeat it until the
+/// thread has noticed. Afterwards, handler and mask are restored.
 class ThreadInterrupter {
  public:
   ThreadInterrupter();
@@ -56,7 +56,7 @@ class ThreadInterrupter {
   ThreadInterrupter& operator=(const ThreadInterrupter&) = delete;
   ~ThreadInterrupter();
 
-  /// For the thread to call, before anything else: lets itself be interrupted.
+  /// The thread must call this before anything else, to be interruptible.
   static void allow_here();
 
   static void interrupt(pthread_t thread);

@@ -12,41 +12,41 @@ inline constexpr std::array<int, 3> termination_signals = {SIGINT, SIGTERM, SIGH
 
 sigset_t set_of(std::initializer_list<int> signals);
 
-/// Whether this process ignores a signal. One that was started so, as by nohup(1)
-/// or as a background job of a script, must go on ignoring it.
+/// Whether this process ignores a signal. A process that was started so, for example by
+/// nohup(1) or as a background job of a script, must continue to ignore it.
 bool is_ignored(int signal);
 
 /// Whether a blocked signal has arrived in this thread or process.
 bool is_pending(int signal);
 
-/// Those of the termination signals that are not ignored.
+/// The termination signals that are not ignored.
 sigset_t unignored_signals();
 
-/// A signal that was read instead of handled.
+/// A signal that this process has received.
 struct ReceivedSignal {
   int number = 0;
   bool from_terminal = false;  ///< the kernel sent it, as for Ctrl-C
-  bool to_group = false;       ///< so it went to our whole process group
+  bool to_group = false;       ///< the kernel sent it to our whole process group
 };
 
-/// `code` is the si_code that came with the signal. The terminal sends to its
-/// foreground group, but a hang-up to the session's leader alone
-/// (drivers/tty/tty_jobctrl.c, tty_signal_session_leader).
+/// `code` is the signal's si_code. The terminal sends signals to its foreground group,
+/// but a hang-up only to the session's leader (drivers/tty/tty_jobctrl.c,
+/// tty_signal_session_leader).
 ReceivedSignal received_signal(int number, int code);
 
 /// Gives SIGTERM its default action, even if it was ignored when grex-lock began.
 void restore_sigterm();
 
-/// Gives SIGCHLD its default action, and returns the one it had: if it is ignored,
-/// the kernel discards the exit status of children (wait(2)).
+/// Gives SIGCHLD its default action, and returns the old one: if SIGCHLD is ignored, the
+/// kernel discards the exit status of children (wait(2)).
 struct sigaction keep_child_status();
 
 /// Ends this process by a signal's default action, so that the process that waits
 /// for it sees the signal. Returns only if that signal doesn't kill.
 void kill_self(int signal);
 
-/// Stops this process by SIGTSTP, which is blocked in this thread, and returns when
-/// it has been continued.
+/// Stops this process by SIGTSTP, which must be blocked in this thread, and returns when
+/// the process has been continued.
 void stop_self();
 
 }  // namespace grex::sys

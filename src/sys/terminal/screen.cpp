@@ -18,8 +18,8 @@
 namespace grex::sys {
 namespace {
 
-constexpr std::string_view other_screen = "\x1b[?1049h\x1b[?25l";  // and no cursor
-constexpr std::string_view first_screen = "\x1b[?25h\x1b[?1049l";  // and a cursor
+constexpr std::string_view alternate_screen = "\x1b[?1049h\x1b[?25l";  // without a cursor
+constexpr std::string_view main_screen = "\x1b[?25h\x1b[?1049l";       // with a cursor
 constexpr std::string_view to_start = "\x1b[H";
 constexpr std::string_view clear_rest_of_line = "\x1b[K";
 constexpr std::string_view clear_rest = "\x1b[J";
@@ -56,23 +56,22 @@ void Screen::enter() {
   termios keys{};
   if (!old_keys_ && ::tcgetattr(STDIN_FILENO, &keys) == 0) old_keys_ = keys;
   if (old_keys_) {
-    keys = *old_keys_;  // each time: the process that stopped us may have changed them
+    keys = *old_keys_;  // each time: the process that stopped us may have changed the settings
     keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     keys.c_cc[VMIN] = 1;
     keys.c_cc[VTIME] = 0;
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &keys);
   }
-  (void)write_all(STDOUT_FILENO, other_screen, signals_.fd());
+  (void)write_all(STDOUT_FILENO, alternate_screen, signals_.fd());
 }
 
 void Screen::leave() {
-  // In the background, tcsetattr(3) would stop us by SIGTTOU. A terminal that a Ctrl-S
-  // has stopped writes again after TCOON, but only if a TCOOFF came before it
-  // (drivers/tty/tty_ioctl.c).
+  // In the background, tcsetattr(3) would stop us by SIGTTOU. TCOON restarts a terminal
+  // that was stopped by Ctrl-S, but only after a TCOOFF (drivers/tty/tty_ioctl.c).
   const SignalBlock block(set_of({SIGTTOU}));
   ::tcflow(STDOUT_FILENO, TCOOFF);
   ::tcflow(STDOUT_FILENO, TCOON);
-  (void)write_all(STDOUT_FILENO, first_screen);
+  (void)write_all(STDOUT_FILENO, main_screen);
   if (old_keys_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &*old_keys_);
   old_keys_.reset();
 }

@@ -13,10 +13,10 @@
 
 namespace grex::sys {
 
-/// A terminal's other screen, on standard output, for a live view: what the terminal
-/// showed before is back when this ends, or is stopped by Ctrl-Z. Keys are read from
-/// standard input if that is a terminal. While it lives, signals are blocked, and
-/// read by pause().
+/// The alternate screen of the terminal on standard output, for a live view. The
+/// terminal shows its former content again when this is destroyed, or stopped by
+/// Ctrl-Z. Keys are read from standard input if that is a terminal. While this lives,
+/// signals are blocked, and pause() reads them.
 class Screen {
  public:
   /// Errors: system.
@@ -27,18 +27,18 @@ class Screen {
   Screen& operator=(const Screen&) = delete;
   ~Screen();
 
-  /// Replaces what is on it by as much of this text as there is room for; by less
-  /// if a signal arrives while it is drawn. Errors: io.
+  /// Replaces the content of the screen by as much of this text as fits; by less if a
+  /// signal arrives while it is drawn. Errors: io.
   Result<void> show(std::string_view text) const;
 
   /// What ends a pause.
   struct Event {
     enum class Kind { elapsed, changed, key, signal };
-    Kind kind = Kind::elapsed;  ///< `changed`: another size, or continued after a stop
+    Kind kind = Kind::elapsed;  ///< `changed`: resized, or continued after a stop
     char key = 0;
     ReceivedSignal signal = {};  ///< SIGINT, SIGTERM, SIGHUP or SIGQUIT
   };
-  /// Waits until something happens, or for at most that long.
+  /// Waits until something happens, but at most for `time`.
   Event pause(std::chrono::nanoseconds time);
 
   /// Whether something has happened that would end a pause immediately.
@@ -51,12 +51,12 @@ class Screen {
   void stop();
   std::optional<Event> next_signal();
   std::optional<Event> next_key();
-  /// Readable when a key was typed; -1 if none are read; borrowed.
+  /// Readable when a key was typed; -1 if keys are not read; borrowed.
   [[nodiscard]] int keys() const;
 
-  std::unique_ptr<SignalBlock> block_;  // none in a Screen that was moved from
+  std::unique_ptr<SignalBlock> block_;  // null in a Screen that was moved from
   SignalReader signals_;
-  std::optional<termios> old_keys_;  // while keys are read one by one
+  std::optional<termios> old_keys_;  // set while keys are read one by one
   bool reads_keys_ = true;
 };
 

@@ -4,7 +4,7 @@ namespace grex::sys {
 
 bool is_terminal(int fd);
 
-/// How many columns and rows a terminal has; 80 and 24 if it doesn't say.
+/// How many columns and rows a terminal has; 80 and 24 if it doesn't report them.
 unsigned columns_of(int terminal);
 unsigned rows_of(int terminal);
 
