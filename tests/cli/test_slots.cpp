@@ -250,7 +250,7 @@ TEST_CASE("a suspension that is over at once is none, and one that was held back
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   Fd other = lock_as_grex(slot(dir, 1));
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < tries(50); ++i) {
     Process waiter(under_permit(dir, 2, {"true"}));
     until([&dir] { return is_first_in_queue(dir, 2); });
     waiter.signal(SIGTSTP);
