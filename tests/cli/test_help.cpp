@@ -109,6 +109,6 @@ TEST_CASE("--help of every command ends with two examples, which can be run as t
 }
 
 TEST_CASE("--version is a line, before and after a command") {
-  CHECK(run_tool({"--version"}).out == "grex-lock 0.1.0\n");
-  CHECK(run_tool({"status", "--version"}).out == "grex-lock 0.1.0\n");
+  CHECK(run_tool({"--version"}).out == "grex-lock 0.1.1\n");
+  CHECK(run_tool({"status", "--version"}).out == "grex-lock 0.1.1\n");
 }
