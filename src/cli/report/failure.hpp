@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 #include "core/lock/tier_stack.hpp"
 
 namespace grex::cli {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/time_text.hpp"
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 
 namespace grex::cli {
 

@@ -8,7 +8,7 @@
 
 #include "base/time_text.hpp"
 #include "cli/report/failure.hpp"
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 #include "sys/lock/flock.hpp"
 
 namespace grex::cli {

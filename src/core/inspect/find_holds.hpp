@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 
 namespace grex::core {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"

@@ -1,7 +1,6 @@
 #include "core/inspect/inspect.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "core/inspect/holders.hpp"
@@ -143,26 +142,6 @@ void find_holders(const std::vector<InspectedFile*>& held, const KernelView& vie
 }
 
 }  // namespace
-
-std::string_view name_of(LockState state) {
-  constexpr std::array<std::string_view, 4> names = {"held", "free", "absent", "unknown"};
-  return names.at(static_cast<std::size_t>(state));
-}
-
-std::string_view name_of(Evidence evidence) {
-  constexpr std::array<std::string_view, 3> names = {"kernel", "probe", "none"};
-  return names.at(static_cast<std::size_t>(evidence));
-}
-
-std::string_view name_of(RecordState state) {
-  constexpr std::array<std::string_view, 3> names = {"valid", "stale", "none"};
-  return names.at(static_cast<std::size_t>(state));
-}
-
-std::string_view name_of(Role role) {
-  constexpr std::array<std::string_view, 3> names = {"acquirer", "fd-holder", "waiter"};
-  return names.at(static_cast<std::size_t>(role));
-}
 
 std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/inspect/inspect.hpp"
+#include "core/inspect/file_report.hpp"
 
 namespace grex::core {
 

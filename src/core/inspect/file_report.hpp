@@ -1,0 +1,58 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time_text.hpp"
+#include "core/lock/record.hpp"
+#include "sys/lock/flock.hpp"
+
+namespace grex::core {
+
+enum class LockState { held, free, absent, unknown };
+enum class Evidence { kernel, probe, none };
+enum class RecordState { valid, stale, none };
+enum class Role { acquirer, fd_holder, waiter };
+
+std::string_view name_of(LockState state);
+std::string_view name_of(Evidence evidence);
+std::string_view name_of(RecordState state);
+std::string_view name_of(Role role);
+
+/// A process that holds a lock or waits for it. Unknown members are empty.
+struct LockProcess {
+  std::optional<pid_t> pid;
+  Role role = Role::fd_holder;
+  std::optional<bool> alive;
+  std::optional<pid_t> parent;  ///< its nearest ancestor that has this lock, too
+  std::optional<uid_t> uid;
+  std::optional<std::string> user;
+  std::vector<std::string> command;
+  std::string cwd;
+  std::optional<UtcTime> since;
+  std::string host;
+  std::optional<std::string> note;
+  std::optional<std::string> verb;
+  std::optional<sys::Mode> mode;
+  std::optional<unsigned> slot;             ///< at tier semaphore
+  std::optional<ProcessIdentity> identity;  ///< from a valid record
+};
+
+/// The report on one lock file.
+struct FileReport {
+  LockState state = LockState::unknown;
+  std::string_view why_unknown;  ///< a literal; may be empty
+  std::optional<sys::Mode> mode;
+  Evidence evidence = Evidence::none;
+  std::vector<LockProcess> holders;  ///< first those that took it, then those that have it open
+  std::vector<LockProcess> waiters;  ///< in the kernel's order
+  RecordState record = RecordState::none;
+  std::optional<std::uint64_t> device;  ///< st_dev of the file, if there is one
+};
+
+}  // namespace grex::core
