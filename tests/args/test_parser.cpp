@@ -11,8 +11,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// The options that are made for these words, beside the --help that CLI11 always makes.
-Words made_for(const Words& words) {
+// The options that a parser adds for these words, without the --help that CLI11 always adds.
+Words options_for(const Words& words) {
   cli::GlobalOptions global;
   cli::LockOptions options;
   std::string every;
@@ -29,18 +29,18 @@ Words made_for(const Words& words) {
 
 }  // namespace
 
-TEST_CASE("a parser makes the options that a word may name, and no others") {
-  CHECK(made_for({"/ws"}) == Words{"PATH"});
-  CHECK(made_for({"--timeout", "5", "/ws"}) == Words{"PATH", "--timeout"});
-  CHECK(made_for({"--timeout=5", "--times"}) == Words{"PATH", "--timeout"});
-  CHECK(made_for({"-nw5"}) == Words{"PATH", "--nonblock", "--timeout"});
-  CHECK(made_for({"-w", "-s"}) == Words{"PATH", "--shared", "--timeout"});
-  CHECK(made_for({"--every=5"}) == Words{"PATH", "--every"});
-  CHECK(made_for({"-nh"}) == Words{"PATH", "--nonblock", "--help"});
-  CHECK(made_for({"--version", "--json"}) == Words{"PATH", "--version", "--json"});
+TEST_CASE("a parser adds only the options that the words may name") {
+  CHECK(options_for({"/ws"}) == Words{"PATH"});
+  CHECK(options_for({"--timeout", "5", "/ws"}) == Words{"PATH", "--timeout"});
+  CHECK(options_for({"--timeout=5", "--times"}) == Words{"PATH", "--timeout"});
+  CHECK(options_for({"-nw5"}) == Words{"PATH", "--nonblock", "--timeout"});
+  CHECK(options_for({"-w", "-s"}) == Words{"PATH", "--shared", "--timeout"});
+  CHECK(options_for({"--every=5"}) == Words{"PATH", "--every"});
+  CHECK(options_for({"-nh"}) == Words{"PATH", "--nonblock", "--help"});
+  CHECK(options_for({"--version", "--json"}) == Words{"PATH", "--version", "--json"});
 }
 
-TEST_CASE("options that exclude each other do so wherever the words name both") {
+TEST_CASE("options that exclude each other do so if the words name both") {
   cli::LockOptions options;
   const auto define = [&options](Parser& parser) {
     options = {};

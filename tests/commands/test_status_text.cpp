@@ -4,7 +4,7 @@
 
 using namespace grex;
 
-TEST_CASE("what is weak is told once for locks that follow each other on one file system, and by its mount option") {
+TEST_CASE("a caveat is printed once for consecutive locks on one file system, with its mount option") {
   cli::StatusReport report;
   const auto add = [&report](const std::string& path, const core::FileSystem& file_system) {
     core::LockReport lock;

@@ -28,23 +28,23 @@ core::Attempt acquire_now(std::vector<core::Target> targets, Mode mode = Mode::e
   return core::acquire(targets, mode, {.waits = false});
 }
 
-// How an attempt at one lock, without waiting, ended.
-struct Tried {
+// The result of an attempt at one lock, without waiting.
+struct TryResult {
   Acquire outcome;
   std::optional<core::HeldLock> lock;
 };
 
-Tried try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
+TryResult try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
   std::vector<core::Target> targets;
   targets.push_back(target_of(request));
   core::Attempt attempt = acquire_now(std::move(targets), mode);
   REQUIRE(attempt.end);
-  Tried tried{attempt.end->outcome, {}};
-  if (!attempt.locks.empty()) tried.lock = std::move(attempt.locks.front());
-  return tried;
+  TryResult result{attempt.end->outcome, {}};
+  if (!attempt.locks.empty()) result.lock = std::move(attempt.locks.front());
+  return result;
 }
 
-// The locks that the requests name, in the order of taking them.
+// The targets of the requests, in the order in which they are locked.
 std::vector<core::Target> targets_of(const std::vector<LockRequest>& requests) {
   std::vector<core::Target> targets;
   for (const LockRequest& request : requests) targets.push_back(target_of(request));
@@ -68,7 +68,7 @@ core::Record record() {
 
 }  // namespace
 
-TEST_CASE("a lock file's directories are made, and its content survives the opening") {
+TEST_CASE("a lock file's directories are created, and opening it keeps its content") {
   const TempDir dir;
   const LockRequest manifest = {Tier::manifest, dir.path()};
   CHECK(try_lock(manifest).lock.has_value());
@@ -107,7 +107,7 @@ TEST_CASE("sharers share and keep an exclusive attempt out") {
   CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
-TEST_CASE("a dropped lock is released, its record emptied") {
+TEST_CASE("dropping a lock releases it and empties its record") {
   const TempDir dir;
   const LockRequest pack = {Tier::per_pack, dir.path()};
   {
@@ -141,7 +141,7 @@ TEST_CASE("an explicit release frees the lock for every copy of the descriptor")
   CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
-TEST_CASE("a shared holder writes no record and leaves the one that is there") {
+TEST_CASE("a shared holder writes no record and keeps an existing one") {
   const TempDir dir;
   test::write_file(dir / ".grex-lock", "stale");
   auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
@@ -150,7 +150,7 @@ TEST_CASE("a shared holder writes no record and leaves the one that is there") {
   CHECK(test::content_of(dir / ".grex-lock") == "stale");
 }
 
-TEST_CASE("a lock file that is removed during the hold lets nobody in on the old one") {
+TEST_CASE("if a lock file is removed while it is held, the next attempt locks a new file") {
   const TempDir dir;
   const LockRequest pack = {Tier::per_pack, dir.path()};
   const auto old = try_lock(pack);
@@ -161,7 +161,7 @@ TEST_CASE("a lock file that is removed during the hold lets nobody in on the old
   CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
-TEST_CASE("the directory that is locked is the one that the path names, though the old one moved away meanwhile") {
+TEST_CASE("if a directory is replaced before the lock, the one that the path names now is locked") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   const LockRequest request = {Tier::per_pack, pack};
@@ -175,7 +175,7 @@ TEST_CASE("the directory that is locked is the one that the path names, though t
   CHECK_FALSE(test::is_locked(dir / "old/.grex-lock"));
 }
 
-TEST_CASE("a target that is gone by the time of the lock is not found") {
+TEST_CASE("a target that is gone when the lock is taken is not found") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   const LockRequest request = {Tier::per_pack, pack};
@@ -186,18 +186,18 @@ TEST_CASE("a target that is gone by the time of the lock is not found") {
   CHECK(attempt.end.error().kind == ErrorKind::not_found);
 }
 
-TEST_CASE("as many as there are permits get one at a time") {
+TEST_CASE("as many attempts succeed as there are slots") {
   const TempDir dir;
-  const LockRequest permits = {Tier::semaphore, dir.path(), 2};
-  auto first = try_lock(permits);
-  const auto second = try_lock(permits);
+  const LockRequest slots = {Tier::semaphore, dir.path(), 2};
+  auto first = try_lock(slots);
+  const auto second = try_lock(slots);
   CHECK(first.lock->path() != second.lock->path());
-  CHECK(try_lock(permits).outcome == Acquire::busy);
+  CHECK(try_lock(slots).outcome == Acquire::busy);
   first.lock->release();
-  CHECK(try_lock(permits).outcome == Acquire::held);
+  CHECK(try_lock(slots).outcome == Acquire::held);
 }
 
-TEST_CASE("unbounded permits are held without a lock") {
+TEST_CASE("unbounded slots need no lock") {
   const TempDir dir;
   const auto attempt = try_lock({Tier::semaphore, dir.path(), 0});
   CHECK(attempt.outcome == Acquire::held);
@@ -217,7 +217,7 @@ TEST_CASE("several locks are taken in the order of their tiers and paths, and du
                                                       a + "/.grex/.grex.lock"});
 }
 
-TEST_CASE("of several locks all are held or none") {
+TEST_CASE("either all of several locks are held or none") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -229,7 +229,7 @@ TEST_CASE("of several locks all are held or none") {
   CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
 }
 
-TEST_CASE("both layouts are two files, flat first, but one at tier manifest") {
+TEST_CASE("both layouts take two files, flat first, but one at tier manifest") {
   const TempDir dir;
   const auto both = core::layouts_named("both");
   std::vector<LockRequest> requests;
@@ -249,12 +249,12 @@ TEST_CASE("a lock file that is a hard link to another of the same command is loc
   test::write_file(a + "/.grex-lock", "");
   std::filesystem::create_hard_link(a + "/.grex-lock", b + "/.grex-lock");
   auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
-  const auto attempt = core::acquire(targets, Mode::exclusive, {});  // would wait for itself without end
+  const auto attempt = core::acquire(targets, Mode::exclusive, {});  // locking the file twice would wait forever
   CHECK(attempt.end->outcome == Acquire::held);
   CHECK(attempt.locks.size() == 1);
 }
 
-TEST_CASE("one deadline holds for all locks, and what was taken is given back") {
+TEST_CASE("one deadline covers all locks, and a timeout releases those that were taken") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -265,15 +265,15 @@ TEST_CASE("one deadline holds for all locks, and what was taken is given back") 
   CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
 }
 
-TEST_CASE("a permit is never shared") {
+TEST_CASE("slots are never shared") {
   const TempDir dir;
-  const LockRequest permit = {Tier::semaphore, dir.path(), 1};
-  const auto first = try_lock(permit, Mode::shared);
+  const LockRequest slot = {Tier::semaphore, dir.path(), 1};
+  const auto first = try_lock(slot, Mode::shared);
   CHECK(first.lock->mode() == Mode::exclusive);
-  CHECK(try_lock(permit, Mode::shared).outcome == Acquire::busy);
+  CHECK(try_lock(slot, Mode::shared).outcome == Acquire::busy);
 }
 
-TEST_CASE("a probe tells and makes nothing") {
+TEST_CASE("a probe reports the state and creates nothing") {
   const TempDir dir;
   for (const Tier tier : core::all_tiers) {
     CHECK(core::probe(target_of({tier, dir.path(), 2}), Mode::exclusive)->outcome == Acquire::held);

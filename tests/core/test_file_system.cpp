@@ -10,13 +10,13 @@ using core::LockCaveat;
 
 namespace {
 
-core::FileSystem judged(const std::string& type, const std::string& options = "rw") {
+core::FileSystem file_system(const std::string& type, const std::string& options = "rw") {
   return core::file_system_of({.type = type, .options = options});
 }
 
 }  // namespace
 
-TEST_CASE("the lines of mountinfo are read, whatever optional fields they have, and others are passed over") {
+TEST_CASE("the lines of mountinfo are read, whatever optional fields they have, and others are skipped") {
   const auto mounts = core::parse_mounts(
       "28 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard\n"
       "30 28 0:40 / /mnt/nfs rw shared:1 master:2 - nfs4 host:/x rw,vers=4.2,local_lock=none\n"
@@ -46,57 +46,57 @@ TEST_CASE("only file systems that keep their locks in this kernel count as local
   CHECK(devices == std::vector<std::uint64_t>{makedev(254, 0), makedev(0, 43)});
 }
 
-TEST_CASE("nothing is said against the file systems of this machine, nor against unknown ones") {
+TEST_CASE("local and unknown file systems have no caveat") {
   for (const char* const type : {"ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "somefs"}) {
     CAPTURE(type);
-    CHECK(judged(type).type == type);
-    CHECK(judged(type).caveat == LockCaveat::none);
+    CHECK(file_system(type).type == type);
+    CHECK(file_system(type).caveat == LockCaveat::none);
   }
 }
 
-TEST_CASE("a lock that a server keeps is a remote one, and one that stays in this kernel is not") {
+TEST_CASE("a lock that a server keeps is remote, and one that this kernel keeps is not") {
   for (const char* const type : {"nfs", "nfs4"}) {
     CAPTURE(type);
-    CHECK(judged(type, "rw,vers=3,local_lock=none,addr=10.0.0.1").caveat == LockCaveat::remote);
-    CHECK(judged(type, "rw,local_lock=posix").caveat == LockCaveat::remote);
-    CHECK(judged(type, "rw,local_lock=flock").caveat == LockCaveat::host_only);
-    const auto local = judged(type, "rw,nolock,local_lock=all,addr=10.0.0.1");
+    CHECK(file_system(type, "rw,vers=3,local_lock=none,addr=10.0.0.1").caveat == LockCaveat::remote);
+    CHECK(file_system(type, "rw,local_lock=posix").caveat == LockCaveat::remote);
+    CHECK(file_system(type, "rw,local_lock=flock").caveat == LockCaveat::host_only);
+    const auto local = file_system(type, "rw,nolock,local_lock=all,addr=10.0.0.1");
     CHECK(local.caveat == LockCaveat::host_only);
     CHECK(local.because == "local_lock=all");
   }
-  CHECK(judged("ceph").caveat == LockCaveat::remote);
-  CHECK(judged("lustre", "rw,flock").caveat == LockCaveat::remote);
-  CHECK(judged("lustre", "rw,localflock").caveat == LockCaveat::host_only);
-  CHECK(judged("afs").caveat == LockCaveat::remote);
-  CHECK(judged("afs", "rw,flock=local").caveat == LockCaveat::host_only);
+  CHECK(file_system("ceph").caveat == LockCaveat::remote);
+  CHECK(file_system("lustre", "rw,flock").caveat == LockCaveat::remote);
+  CHECK(file_system("lustre", "rw,localflock").caveat == LockCaveat::host_only);
+  CHECK(file_system("afs").caveat == LockCaveat::remote);
+  CHECK(file_system("afs", "rw,flock=local").caveat == LockCaveat::host_only);
 }
 
-TEST_CASE("a lock on CIFS is mandatory, and with nobrl one of this host only") {
+TEST_CASE("a lock on CIFS is mandatory, or with nobrl only one of this host") {
   for (const char* const type : {"cifs", "smb3"}) {
     CAPTURE(type);
-    CHECK(judged(type, "rw,vers=3.1.1,nobrlx").caveat == LockCaveat::mandatory);
-    CHECK(judged(type, "rw,nobrl,vers=3.1.1").caveat == LockCaveat::host_only);
+    CHECK(file_system(type, "rw,vers=3.1.1,nobrlx").caveat == LockCaveat::mandatory);
+    CHECK(file_system(type, "rw,nobrl,vers=3.1.1").caveat == LockCaveat::host_only);
   }
 }
 
-TEST_CASE("a cluster's file system is as good as a disk, unless its locks are made local") {
+TEST_CASE("a cluster file system has no caveat unless its locks are local") {
   for (const char* const type : {"gfs2", "ocfs2"}) {
     CAPTURE(type);
-    CHECK(judged(type).caveat == LockCaveat::none);
-    CHECK(judged(type, "rw,localflocks").caveat == LockCaveat::host_only);
+    CHECK(file_system(type).caveat == LockCaveat::none);
+    CHECK(file_system(type, "rw,localflocks").caveat == LockCaveat::host_only);
   }
 }
 
-TEST_CASE("what a lock is worth on FUSE and on a guest's share is up to who serves it") {
+TEST_CASE("what a lock on FUSE or on a guest's share excludes depends on its server") {
   for (const char* const type : {"fuse", "fuse.sshfs", "virtiofs", "9p"}) {
     CAPTURE(type);
-    CHECK(judged(type).type == type);
-    CHECK(judged(type).caveat == LockCaveat::unsure);
+    CHECK(file_system(type).type == type);
+    CHECK(file_system(type).caveat == LockCaveat::unsure);
   }
-  CHECK(judged("vboxsf").caveat == LockCaveat::host_only);
+  CHECK(file_system("vboxsf").caveat == LockCaveat::host_only);
 }
 
-TEST_CASE("the mount of a file is found by its number, or by its device where it has none here, or not at all") {
+TEST_CASE("the mount of a file is found by its ID, or else by its device, or not at all") {
   const auto mounts = core::parse_mounts(
       "0 0 0:1 / / rw - rootfs rootfs rw\n"
       "28 0 254:0 / / rw - ext4 /dev/vda rw\n"
@@ -109,7 +109,7 @@ TEST_CASE("the mount of a file is found by its number, or by its device where it
   CHECK_FALSE(core::file_system_at({77, makedev(0, 99)}, mounts));
 }
 
-TEST_CASE("each caveat has the name that JSON gives it") {
+TEST_CASE("each caveat has its name in JSON") {
   CHECK(core::name_of(LockCaveat::none) == "none");
   CHECK(core::name_of(LockCaveat::remote) == "remote");
   CHECK(core::name_of(LockCaveat::mandatory) == "mandatory");

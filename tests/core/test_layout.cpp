@@ -20,18 +20,18 @@ TEST_CASE("the nested layout has the lock files of grex 1.3.2 and later") {
   CHECK(lock_name(Layout::nested, Tier::manifest, "app", 0) == ".grex/.grex.lock");
 }
 
-TEST_CASE("both layouts are flat first, and there are no others") {
+TEST_CASE("layout both is flat, then nested, and other names are unknown") {
   CHECK(layouts_named("flat") == Layouts{Layout::flat});
   CHECK(layouts_named("nested") == Layouts{Layout::nested});
   CHECK(layouts_named("both") == Layouts{Layout::flat, Layout::nested});
   for (const char* const name : {"", "Flat", "flat,nested", "all"}) CHECK_FALSE(layouts_named(name));
 }
 
-TEST_CASE("only the backend's lock file lies outside its target") {
+TEST_CASE("only the lock file of tier backend lies outside its target") {
   for (const Tier tier : all_tiers) CHECK(is_sibling_lock(tier) == (tier == Tier::backend));
 }
 
-TEST_CASE("every lock file's name tells its tier, and no other file's does") {
+TEST_CASE("every lock file's name shows its tier, and no other file's does") {
   for (const Layout layout : {Layout::flat, Layout::nested}) {
     for (const Tier tier : all_tiers) CHECK(tier_of_lock_file("/ws/" + lock_name(layout, tier, "app", 7)) == tier);
   }
@@ -44,7 +44,7 @@ TEST_CASE("every lock file's name tells its tier, and no other file's does") {
   }
 }
 
-TEST_CASE("a lock file's path tells what it guards, and in which layout") {
+TEST_CASE("a lock file's path shows its target, tier and layout") {
   const auto check = [](const std::string& path, Tier tier, Layout layout, const std::string& target) {
     CAPTURE(path);
     const auto place = lock_place_of(path);
@@ -71,7 +71,7 @@ TEST_CASE("a lock file's path tells what it guards, and in which layout") {
   CHECK_FALSE(lock_place_of("/ws/.grex.slot-queue-7.lock")->slot);
 }
 
-TEST_CASE("the queue for permits is no permit") {
+TEST_CASE("the queue for slots is not a slot") {
   CHECK(queue_name(Layout::flat, 4) == ".grex.slot-queue-4.lock");
   CHECK(queue_name(Layout::nested, 4) == ".grex/.grex.slot-queue-4.lock");
   CHECK_FALSE(slot_number(queue_name(Layout::flat, 4)));

@@ -37,7 +37,7 @@ KernelLock held_by(pid_t pid, sys::FileId file) { return {KernelLock::Role::hold
 
 }  // namespace
 
-TEST_CASE("an entry whose file is locked is live and one whose file is not is dropped") {
+TEST_CASE("an entry is live while its file is locked, and dropped if it isn't") {
   const TempDir dir;
   test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
@@ -46,7 +46,7 @@ TEST_CASE("an entry whose file is locked is live and one whose file is not is dr
   CHECK(core::verify({entry}).front().liveness == Liveness::dropped);
 }
 
-TEST_CASE("an entry lives on with the heirs of the process that took the lock") {
+TEST_CASE("an entry stays live if its process is gone but the lock that it took is still held") {
   const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, gone_pid(), sys::Mode::exclusive};
   CHECK(core::liveness_of(entry, complete(entry.file, {held_by(entry.pid, entry.file)})) == Liveness::live);
 }
@@ -56,7 +56,7 @@ TEST_CASE("an entry is dropped when its process is gone and another has taken th
   CHECK(core::liveness_of(entry, complete(entry.file, {held_by(::getpid(), entry.file)})) == Liveness::dropped);
 }
 
-TEST_CASE("an entry whose process lives is live though another number took the lock") {
+TEST_CASE("an entry is live if its process is, even if the kernel lists another PID") {
   const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, ::getpid(), sys::Mode::exclusive};
   CHECK(core::liveness_of(entry, complete(entry.file, {held_by(::getppid(), entry.file)})) == Liveness::live);
 }
@@ -67,7 +67,7 @@ TEST_CASE("a waiter holds nothing") {
   CHECK(core::liveness_of(entry, complete(entry.file, {waiter})) == Liveness::dropped);
 }
 
-TEST_CASE("where the kernel's list may be incomplete the lock itself is tried") {
+TEST_CASE("if the kernel's list may be incomplete, the lock itself is tried") {
   const TempDir dir;
   test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
@@ -76,14 +76,14 @@ TEST_CASE("where the kernel's list may be incomplete the lock itself is tried") 
   CHECK(core::liveness_of(entry, partial({})) == Liveness::dropped);
 }
 
-TEST_CASE("a list that may have missed a lock disproves nothing by itself") {
+TEST_CASE("an inconsistent list alone does not make an entry stale") {
   const TempDir dir;
   test::Fd lock = test::lock_as_grex(dir / "lock");
   const StackEntry entry = entry_for(dir / "lock", ::getpid());
-  const KernelView torn = {{}, {entry.file.dev}, KernelView::Scope::inconsistent};
-  CHECK(core::liveness_of(entry, torn) == Liveness::live);
+  const KernelView inconsistent_view = {{}, {entry.file.dev}, KernelView::Scope::inconsistent};
+  CHECK(core::liveness_of(entry, inconsistent_view) == Liveness::live);
   lock.reset();
-  CHECK(core::liveness_of(entry, torn) == Liveness::dropped);
+  CHECK(core::liveness_of(entry, inconsistent_view) == Liveness::dropped);
 }
 
 TEST_CASE("a lock that a changing list shows twice is one lock") {
@@ -91,13 +91,13 @@ TEST_CASE("a lock that a changing list shows twice is one lock") {
   CHECK(KernelView({lock, lock}, {}, KernelView::Scope::inconsistent).on({1, 2}).size() == 1);
 }
 
-TEST_CASE("what cannot be checked counts as live") {
+TEST_CASE("an entry that cannot be checked counts as live") {
   const TempDir dir;
   const StackEntry missing = {core::Tier::per_pack, dir / "none", {1, 2}, gone_pid(), sys::Mode::exclusive};
   CHECK(core::liveness_of(missing, partial({})) == Liveness::live);
   test::write_file(dir / "other", "");
   const StackEntry replaced = {core::Tier::per_pack, dir / "other", {1, 2}, gone_pid(), sys::Mode::exclusive};
   CHECK(core::liveness_of(replaced, partial({})) == Liveness::live);
-  // A number of another PID namespace says nothing about the entry's.
+  // A PID of another PID namespace proves nothing about the entry's.
   CHECK(core::liveness_of(missing, partial({held_by(::getpid(), missing.file)})) == Liveness::live);
 }

@@ -6,7 +6,7 @@
 using namespace grex;
 using core::KernelLock;
 
-TEST_CASE("flock lines of /proc/locks are read, holders and waiters, and others are passed over") {
+TEST_CASE("flock lines of /proc/locks are read, holders and waiters, and others are skipped") {
   const auto locks = core::parse_lock_table(
       "1: FLOCK  ADVISORY  WRITE 1234 08:02:131079 0 EOF\n"
       "1: -> FLOCK  ADVISORY  READ 1240 08:02:131079 0 EOF\n"
@@ -27,7 +27,7 @@ TEST_CASE("flock lines of /proc/locks are read, holders and waiters, and others 
   CHECK(locks[3].file == sys::FileId{makedev(0xfe, 0), 18446744073709551615ULL});
 }
 
-TEST_CASE("the lock line of fdinfo is read among the others, whose process may have no number here") {
+TEST_CASE("the lock line of fdinfo is read, even if its process has no PID here") {
   const auto locks = core::parse_lock_table(
       "pos:\t0\nflags:\t02100002\nmnt_id:\t26\nino:\t55\nlock:\t1: FLOCK  ADVISORY  WRITE 0 00:2f:55 0 EOF\n");
   REQUIRE(locks.size() == 1);
@@ -35,7 +35,7 @@ TEST_CASE("the lock line of fdinfo is read among the others, whose process may h
   CHECK(locks[0].file == sys::FileId{makedev(0, 0x2f), 55});
 }
 
-TEST_CASE("lines that are not understood are passed over") {
+TEST_CASE("malformed lines are skipped") {
   for (const char* const line :
        {"", ":", "1:", "1: FLOCK", "1: FLOCK  ADVISORY  WRITE", "1: FLOCK  ADVISORY  WRITE x 08:02:1 0 EOF",
         "1: FLOCK  ADVISORY  WRITE 1 08:02 0 EOF", "1: FLOCK  ADVISORY  WRITE 1 zz:02:1 0 EOF",

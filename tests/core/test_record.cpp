@@ -24,7 +24,7 @@ Record sample() {
 
 }  // namespace
 
-TEST_CASE("a record is one line of JSON and is read back as it was") {
+TEST_CASE("a record is one line of JSON and is read back unchanged") {
   const std::string line = to_line(sample());
   CHECK(line.back() == '\n');
   CHECK(line.find('\n') == line.size() - 1);
@@ -44,7 +44,7 @@ TEST_CASE("a record is one line of JSON and is read back as it was") {
   CHECK(record->verb == "run");
 }
 
-TEST_CASE("whatever its parts are, a record keeps to its limit and stays readable") {
+TEST_CASE("a record stays within its limit and readable, whatever its fields contain") {
   Record record = sample();
   SUBCASE("a long argument") { record.command = {"echo", std::string(100'000, 'x')}; }
   SUBCASE("many arguments") { record.command.assign(50'000, "argument"); }
@@ -58,7 +58,7 @@ TEST_CASE("whatever its parts are, a record keeps to its limit and stays readabl
     record.cwd.assign(4'096, 'd');
   }
   SUBCASE("bytes that are not UTF-8") { record.note = "\xff\xc3"; }
-  SUBCASE("a cut amid a character") { record.note.assign(5'000, '\xc3'); }
+  SUBCASE("a cut within a character") { record.note.assign(5'000, '\xc3'); }
   const std::string line = to_line(record);
   CHECK(line.size() <= record_limit);
   const auto parsed = parse_record(line);
@@ -68,7 +68,7 @@ TEST_CASE("whatever its parts are, a record keeps to its limit and stays readabl
   CHECK(parsed->command.front() == record.command.front());
 }
 
-TEST_CASE("any other bytes are no record") {
+TEST_CASE("any other bytes are not a record") {
   const std::string good = to_line(sample());
   const auto with = [&good](const std::string& from, const std::string& to) {
     std::string text = good;
@@ -85,7 +85,7 @@ TEST_CASE("any other bytes are no record") {
   }
 }
 
-TEST_CASE("this process knows who it is") {
+TEST_CASE("a process's own identity is complete") {
   const ProcessIdentity self = own_identity();
   CHECK(self.pid == ::getpid());
   CHECK(self.start_time > 0);

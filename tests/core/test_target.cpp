@@ -22,7 +22,7 @@ std::string lock_path(Tier tier, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a lock file is named by the canonical path however the pack is spelled") {
+TEST_CASE("a lock file is named by the canonical path, however the pack's path is written") {
   const TempDir dir;
   const std::string pack = dir.make("ws/app");
   std::filesystem::create_symlink(pack, dir / "link");
@@ -35,7 +35,7 @@ TEST_CASE("a lock file is named by the canonical path however the pack is spelle
   }
 }
 
-TEST_CASE("a clone's destination need not exist but its parent has to") {
+TEST_CASE("a clone's destination need not exist, but its parent must") {
   const TempDir dir;
   CHECK(lock_path(Tier::backend, dir / "new") == dir / "new.grex-backend.lock");
   CHECK(lock_path(Tier::backend, dir / "new///") == dir / "new.grex-backend.lock");
@@ -55,7 +55,7 @@ TEST_CASE("a destination that is a dangling link is refused, since it would be a
   CHECK(target.error().kind == ErrorKind::not_found);
 }
 
-TEST_CASE("a relative destination lies in the working directory") {
+TEST_CASE("a relative destination is below the working directory") {
   const TempDir dir;
   const std::string here = std::filesystem::current_path();
   std::filesystem::current_path(dir.path());
@@ -63,7 +63,7 @@ TEST_CASE("a relative destination lies in the working directory") {
   std::filesystem::current_path(here);
 }
 
-TEST_CASE("a missing directory is not found unless it is to be made") {
+TEST_CASE("a missing directory is not found unless it may be created") {
   const TempDir dir;
   const auto missing = core::resolve({Tier::per_pack, dir / "a/b"});
   REQUIRE_FALSE(missing);
@@ -78,7 +78,7 @@ TEST_CASE("a missing directory is not found unless it is to be made") {
   CHECK_FALSE(test::exists(dir / "c/new"));
 }
 
-TEST_CASE("a file where a directory is meant is not found") {
+TEST_CASE("a file in place of a directory is not found") {
   const TempDir dir;
   test::write_file(dir / "file", "");
   for (const Tier tier : core::all_tiers) {
@@ -91,7 +91,7 @@ TEST_CASE("a file where a directory is meant is not found") {
   }
 }
 
-TEST_CASE("at tier semaphore there is a file a permit and none where permits are unbounded") {
+TEST_CASE("at tier semaphore there is a file for each slot, and none for unbounded slots") {
   const TempDir dir;
   const auto bounded = core::resolve({Tier::semaphore, dir.path(), 3});
   REQUIRE(bounded);
@@ -101,16 +101,16 @@ TEST_CASE("at tier semaphore there is a file a permit and none where permits are
   CHECK(unbounded->names.empty());
 }
 
-TEST_CASE("a clone's lock in the nested layout lies in the nearest meta directory above it") {
+TEST_CASE("a clone's lock in the nested layout is in the nearest meta directory above it") {
   const TempDir dir;
   const auto nested = [](const std::string& path) {
     return core::resolve({Tier::backend, path, 1, CreateTarget::no, core::Layout::nested});
   };
   const std::string app = dir.make("ws/lib/app");
-  const auto homeless = nested(app);
-  REQUIRE_FALSE(homeless);
-  CHECK(homeless.error().kind == ErrorKind::not_found);
-  CHECK(homeless.error().op == core::find_meta);
+  const auto without_meta = nested(app);
+  REQUIRE_FALSE(without_meta);
+  CHECK(without_meta.error().kind == ErrorKind::not_found);
+  CHECK(without_meta.error().op == core::find_meta);
 
   dir.make("ws/.grex");
   CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
@@ -125,7 +125,7 @@ TEST_CASE("a clone's lock in the nested layout lies in the nearest meta director
   CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
 }
 
-TEST_CASE("the existing files of a workspace's permits are all that are there, however many are asked for") {
+TEST_CASE("all existing files of a workspace's slots are found, however many slots are requested") {
   const TempDir dir;
   for (const char* const name : {".grex.slot-0.lock", ".grex.slot-7.lock", ".grex.slot-queue-2.lock"}) {
     test::write_file(dir / name, "");

@@ -31,7 +31,7 @@ TEST_CASE("every tier is found by its name and by nothing else") {
   CHECK_FALSE(core::tier_named("Per-Pack"));
 }
 
-TEST_CASE("a stack survives its journey through the environment") {
+TEST_CASE("a stack is read back unchanged from the environment") {
   const core::TierStack stack = {entry(Tier::workspace_sync, 1), entry(Tier::per_pack, 2, Mode::shared)};
   const std::string text = core::to_text(stack);
   CHECK(text == R"([{"tier":"workspace-sync","path":"/ws/lock-1","dev":7,"ino":1,"pid":42,"mode":"exclusive"},)"
@@ -49,7 +49,7 @@ TEST_CASE("an empty text and an empty array are an empty stack") {
   CHECK(core::parse_tier_stack("[]")->empty());
 }
 
-TEST_CASE("what grex-lock does not write is refused as a stack") {
+TEST_CASE("text that grex-lock does not write is refused as a stack") {
   const std::string good = core::to_text({entry(Tier::per_pack, 2)});
   const auto with = [&good](const std::string& from, const std::string& to) {
     std::string text = good;
@@ -86,12 +86,12 @@ TEST_CASE("what grex-lock does not write is refused as a stack") {
   }
 }
 
-TEST_CASE("keys that a later release may add are passed over") {
+TEST_CASE("keys that a later release may add are ignored") {
   CHECK(core::parse_tier_stack(
       R"([{"tier":"backend","path":"/a","dev":1,"ino":2,"pid":3,"mode":"shared","layout":"flat"}])"));
 }
 
-TEST_CASE("a path that is not UTF-8 does not spoil the stack") {
+TEST_CASE("a stack with a path that is not UTF-8 can be read back") {
   StackEntry odd = entry(Tier::per_pack, 2);
   odd.path = "/ws/\xff\xfe";
   const auto parsed = core::parse_tier_stack(core::to_text({odd}));
@@ -118,14 +118,14 @@ TEST_CASE("a reversed order, and the same tier again, are violations that name t
   CHECK(core::judge(stack, Tier::manifest, {}, Mode::exclusive, Reentrant::no).kind == Verdict::Kind::take);
 }
 
-TEST_CASE("the very lock that an ancestor holds is a re-entry whatever its tier is called") {
+TEST_CASE("a lock that an ancestor holds is a re-entry, whatever tier it is requested at") {
   const core::TierStack stack = {entry(Tier::per_pack, 1), entry(Tier::backend, 2)};
   const Verdict verdict = core::judge(stack, Tier::manifest, {{7, 1}}, Mode::shared, Reentrant::no);
   CHECK(verdict.kind == Verdict::Kind::reentry);
   CHECK(verdict.because == &stack[0]);
 }
 
-TEST_CASE("reentrant goes on only under a mode that is at least the wanted one") {
+TEST_CASE("a re-entry goes on only if the held mode is at least the requested one") {
   const core::TierStack exclusive = {entry(Tier::per_pack, 1)};
   const core::TierStack shared = {entry(Tier::per_pack, 1, Mode::shared)};
   const auto kind = [](const core::TierStack& stack, Mode mode) {

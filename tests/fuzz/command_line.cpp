@@ -1,5 +1,4 @@
-// The words of a command line: where they are cut, and the options in them. No
-// command is run.
+// How a command line is split, and the options in it. No command is run.
 
 #include <algorithm>
 
@@ -14,8 +13,8 @@ using fuzz::require;
 
 namespace {
 
-// What was cut is all there, in its order, and nothing else.
-void check_cut(const CommandLine& line, const std::vector<char*>& argv) {
+// The parts are all of the words, in their order, and nothing else.
+void check_split(const CommandLine& line, const std::vector<char*>& argv) {
   auto argument = line.arguments.begin();
   bool is_verb_seen = line.verb.empty();
   auto word = argv.begin() + 1;
@@ -69,7 +68,7 @@ void define(cli::Parser& parser, Options& options) {
   parser.set_help("Takes locks.", "grex-lock run", "");
 }
 
-// What a parser makes of the words; nullopt where it refuses them.
+// The options that a parser reads from the words; nullopt if it refuses them.
 std::optional<Options> parsed(const CommandLine& line, cli::Parser::OptionSet option_set) {
   Options options;
   cli::Parser parser(line, option_set);
@@ -109,7 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (argv.empty()) return 0;
   argv.push_back(nullptr);
   const CommandLine line = cli::split_command_line(static_cast<int>(words.size()), argv.data());
-  check_cut(line, argv);
+  check_split(line, argv);
   check_options(line);
   return 0;
 }

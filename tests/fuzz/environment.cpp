@@ -1,4 +1,4 @@
-// /proc/PID/environ, in which the tier stack of another process is looked for.
+// /proc/PID/environ, which has the tier stack of another process.
 
 #include "core/lock/tier_stack.hpp"
 #include "fuzz.hpp"
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(value == value_of(environment, name));
     require(!value || fuzz::is_within(*value, environment));
   }
-  // What comes later does not count.
+  // A later variable of the same name does not count.
   const std::string stack_text = R"([{"tier":"per-pack","path":"/p","dev":1,"ino":2,"pid":3,"mode":"shared"}])";
   std::string longer = std::string(core::stack_variable) + "=" + stack_text;
   longer += '\0';

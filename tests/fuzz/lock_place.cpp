@@ -1,4 +1,4 @@
-// Names of files, any of which may look like a lock file's.
+// File names, any of which may look like a lock file's.
 
 #include "core/lock/layout.hpp"
 #include "fuzz.hpp"
@@ -10,7 +10,7 @@ using fuzz::require;
 
 namespace {
 
-// A place is told of nothing but what has the name of that place's lock.
+// A path has a place only if it has the name of that place's lock file.
 void check_path(std::string_view path) {
   const auto place = core::lock_place_of(path);
   const auto tier = core::tier_of_lock_file(path);
@@ -19,7 +19,7 @@ void check_path(std::string_view path) {
   require(core::may_be_lock_file(path.substr(path.rfind('/') + 1)) && !place->target.empty());
   require(!place->slot || place->tier == Tier::semaphore);
   if (place->tier == Tier::backend) {
-    // The name of the clone is in both.
+    // Both contain the name of the clone.
     require(!place->target.ends_with('/'));
     return;
   }
@@ -30,11 +30,11 @@ void check_path(std::string_view path) {
   require(path_in(place->target, name) == path);
 }
 
-// The inverse of the names that we give.
+// lock_place_of() is the inverse of lock_name() and queue_name().
 void check_names(const std::string& target, unsigned number) {
   for (const Layout layout : {Layout::flat, Layout::nested}) {
     for (const Tier tier : core::all_tiers) {
-      if (core::is_sibling_lock(tier) == core::Outside::yes) continue;
+      if (core::is_sibling_lock(tier)) continue;
       const auto place = core::lock_place_of(path_in(target, core::lock_name(layout, tier, {}, number)));
       require(place && place->tier == tier && place->target == target);
       require(place->slot == (tier == Tier::semaphore ? std::optional(number) : std::nullopt));
@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_path(text);
   unsigned number = 0;
   for (const char c : text) number = number * 256 + static_cast<unsigned char>(c);
-  // A directory's name, one of its own and none of the layout's.
+  // A directory's name that no layout uses.
   const std::string name = "d" + std::string(text.substr(0, text.find('/')));
   check_names("/ws/" + name, number);
   if (name.find(".lock") == std::string::npos) check_clone(name);

@@ -30,9 +30,9 @@ void check_view(const std::vector<KernelLock>& locks) {
   const core::KernelView view(locks, {}, core::KernelView::Scope::everything);
   require(std::is_permutation(locks.begin(), locks.end(), view.all().begin(), view.all().end()));
   for (const KernelLock& lock : locks) {
-    const auto beside = view.on(lock.file);
-    require(std::count(beside.begin(), beside.end(), lock) == 1);
-    for (const KernelLock& other : beside) require(other.file == lock.file);
+    const auto on_same_file = view.on(lock.file);
+    require(std::count(on_same_file.begin(), on_same_file.end(), lock) == 1);
+    for (const KernelLock& other : on_same_file) require(other.file == lock.file);
     require(!view.is_complete_for(lock.file));  // no file system is known to be local
   }
 }

@@ -1,4 +1,4 @@
-// /proc/self/mountinfo, in which the names of directories are anyone's.
+// /proc/self/mountinfo, in which other users may have chosen the names of directories.
 
 #include <sys/sysmacros.h>
 
@@ -38,12 +38,12 @@ bool is_same(const core::Mount& a, const core::Mount& b) {
 }
 
 void check_mount(const core::Mount& mount) {
-  const core::FileSystem judged = core::file_system_of(mount);
-  require(judged.type == mount.type && !core::name_of(judged.weakness).empty());
-  require(("," + mount.options + ",").find("," + std::string(judged.because) + ",") != std::string::npos ||
-          judged.because.empty());
-  // What is trusted to show all of its locks is not said to be weak.
-  require(core::local_devices({mount}).empty() || judged.weakness == core::LockCaveat::none);
+  const core::FileSystem file_system = core::file_system_of(mount);
+  require(file_system.type == mount.type && !core::name_of(file_system.caveat).empty());
+  require(("," + mount.options + ",").find("," + std::string(file_system.because) + ",") != std::string::npos ||
+          file_system.because.empty());
+  // A file system that is trusted to show all of its locks has no caveat.
+  require(core::local_devices({mount}).empty() || file_system.caveat == core::LockCaveat::none);
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(mounts.size() <= fuzz::split(text, '\n').size());
   require(core::local_devices(mounts).size() <= mounts.size());
   for (const core::Mount& mount : mounts) check_mount(mount);
-  // Whatever is mounted where, its line says no more than it does; but each has a type.
+  // No name of a directory changes how the rest of its line is read. Every mount has a type.
   std::erase_if(mounts, [](const core::Mount& mount) { return mount.type.empty(); });
   std::string written;
   for (const core::Mount& mount : mounts) written += line_of(mount, mangled(text));

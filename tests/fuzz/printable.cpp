@@ -1,4 +1,4 @@
-// Text from outside on its way to a terminal, or to a shell that it is pasted in.
+// External text that is shown on a terminal, or pasted into a shell.
 
 #include "cli/report/printable.hpp"
 
@@ -32,8 +32,8 @@ void check_cuts(const std::string& shown) {
   }
 }
 
-// The words of a line as sh(1) takes them, as far as blanks, single quotes and a
-// backslash before one of these go.
+// The words of a line as sh(1) splits it. Knows only blanks, single quotes, and a
+// backslash before one of these.
 std::vector<std::string> words_of(std::string_view line) {
   std::vector<std::string> words;
   bool is_in_word = false;

@@ -1,5 +1,5 @@
-// /proc/PID/stat, cmdline, status, fdinfo, and /etc/passwd: what other users'
-// processes are called and say of themselves.
+// /proc/PID/stat, cmdline, status, fdinfo, and /etc/passwd. Other users choose the names
+// and arguments of their processes.
 
 #include "sys/process/proc_text.hpp"
 
@@ -12,7 +12,7 @@ using fuzz::require;
 
 namespace {
 
-// Any name is told apart from the fields behind it.
+// Any name can be separated from the fields after it.
 void check_stat_of(const std::string& name, char state) {
   const std::string stat = "42 (" + name + ") " + state + " 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2\n";
   require(sys::parse_command_name(stat) == name);
@@ -37,7 +37,7 @@ void check_command_line(std::string_view text) {
 }
 
 void check_numbers(std::string_view text) {
-  // What is found is a line of the text, and as it is written there.
+  // A number that is found is on a line of the text, written in the same way.
   if (const auto pid = sys::parse_opened_pid(text)) {
     require(sys::parse_opened_pid("pos:\t0\nPid:\t" + std::to_string(*pid) + "\nNSpid:\t1\n") == pid);
     require(("\n" + std::string(text)).find("\nPid:\t") != std::string::npos);

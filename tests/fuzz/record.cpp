@@ -1,5 +1,5 @@
-// The holder record, read from a file that others may write to; and written, of
-// a command, a directory and a note that may be anything.
+// The holder record: read from a file that other users may write to, and written with
+// any command, directory and note.
 
 #include "core/lock/record.hpp"
 
@@ -25,14 +25,14 @@ void check_reading(std::string_view text) {
   require(text.size() <= core::record_limit && record->writer.pid > 0);
   const std::string line = core::to_line(*record);
   require(is_one_line(line));
-  if (line.size() > core::record_limit) return;  // of what is never long, such as the host, nothing is cut
+  if (line.size() > core::record_limit) return;  // fields that are never long, such as the host, are not cut
   const auto again = core::parse_record(line);
   require(again.has_value());
-  // It was as long, or longer by the newline and by being written another way.
+  // The line may be longer than the text, by the newline and by other escapes.
   if (text.size() < core::record_limit / 2) require(is_same(*again, *record));
 }
 
-// So often that a short input makes a record that has to be cut.
+// Repeats a short input until its record must be cut.
 std::string repeated(std::string_view text) {
   std::string all(text);
   while (!text.empty() && all.size() <= core::record_limit) all += text;

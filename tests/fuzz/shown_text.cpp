@@ -7,7 +7,7 @@
 namespace grex::fuzz {
 namespace {
 
-// By the JSON library, which refuses to write anything else.
+// Uses the JSON library, which refuses to write anything else.
 bool is_utf8(std::string_view text) {
   try {
     (void)nlohmann::ordered_json(text).dump();
@@ -19,7 +19,7 @@ bool is_utf8(std::string_view text) {
 
 bool is_control(char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }
 
-// Those beyond ASCII, U+0080 to U+009F.
+// Control characters beyond ASCII, U+0080 to U+009F.
 bool has_c1_control(std::string_view text) {
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
     if (text[i] == '\xc2' && static_cast<unsigned char>(text[i + 1]) < 0xa0) return true;

@@ -4,10 +4,10 @@
 
 namespace grex::fuzz {
 
-/// Whether a terminal shows the text, UTF-8, in one line and obeys nothing in it.
+/// Whether the text is one line of UTF-8 without control characters or misleading ones.
 bool is_one_harmless_line(std::string_view text);
 
-/// Whether it is one line, a document of JSON.
+/// Whether the text is a JSON document in one line.
 bool is_json_line(std::string_view text);
 
 }  // namespace grex::fuzz

@@ -1,5 +1,5 @@
-// What is told of locks, of names, notes and commands that may be anything: as
-// text no terminal obeys any of it, and as JSON it is one line.
+// Reports on locks with any names, notes and commands: a terminal obeys nothing in the
+// text, and the JSON is one line.
 
 #include "cli/commands/status_text.hpp"
 
@@ -18,20 +18,20 @@ using fuzz::require;
 
 namespace {
 
-// The texts of an input, one after the other, and empty ones behind the last.
+// The texts of an input, one after the other, and empty ones after the last.
 class Texts {
  public:
   explicit Texts(std::string_view rest) : rest_(rest) {}
   [[nodiscard]] bool is_at_end() const { return rest_.empty(); }
   std::string next() { return std::string(take_until(rest_, '\0')); }
-  // A number below `end`, by the length of the next.
+  // A number below `end`, from the length of the next text.
   unsigned below(std::size_t end) { return static_cast<unsigned>(next().size() % end); }
 
  private:
   std::string_view rest_;
 };
 
-core::LockProcess next_party(Texts& texts, UtcTime now) {
+core::LockProcess next_process(Texts& texts, UtcTime now) {
   core::LockProcess process;
   process.user = texts.next();
   process.note = texts.next();
@@ -44,11 +44,11 @@ core::LockProcess next_party(Texts& texts, UtcTime now) {
   return process;
 }
 
-// Each a child of the one before, as far as it is one at all.
-std::vector<core::LockProcess> next_parties(Texts& texts, UtcTime now) {
+// Each is a child of the one before, or has no known parent.
+std::vector<core::LockProcess> next_processes(Texts& texts, UtcTime now) {
   std::vector<core::LockProcess> processes;
   for (unsigned i = texts.below(4); i > 0; --i) {
-    processes.push_back(next_party(texts, now));
+    processes.push_back(next_process(texts, now));
     if (processes.size() > 1 && texts.below(2) == 1) processes.back().parent = processes[processes.size() - 2].pid;
     processes.back().pid = static_cast<pid_t>(processes.size() * 1000);
   }
@@ -67,8 +67,8 @@ cli::StatusReport report_of(std::string_view text) {
     lock.path = texts.next();
     lock.target = texts.next();
     lock.file_system = core::FileSystem{texts.next(), static_cast<core::LockCaveat>(texts.below(5))};
-    lock.file.holders = next_parties(texts, report.taken_at);
-    lock.file.waiters = next_parties(texts, report.taken_at);
+    lock.file.holders = next_processes(texts, report.taken_at);
+    lock.file.waiters = next_processes(texts, report.taken_at);
     core::DeadlockReport deadlock;
     for (const core::LockProcess& waiter : lock.file.waiters) deadlock.push_back({waiter, lock.path});
     if (!deadlock.empty() && texts.below(2) == 1) report.deadlocks.push_back(std::move(deadlock));

@@ -1,4 +1,4 @@
-// GREX_LOCK_STACK, which anyone may have written.
+// GREX_LOCK_STACK, which any program may have set.
 
 #include "core/lock/tier_stack.hpp"
 

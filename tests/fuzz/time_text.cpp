@@ -18,7 +18,7 @@ namespace {
 
 constexpr double longest = 100.0 * 365 * 24 * 3600;  // seconds
 
-// The seconds of what has the form of a duration.
+// The seconds of a text with the syntax of a duration.
 double seconds_of(const std::string& text) {
   char* unit = nullptr;
   const double amount = ::strtod(text.c_str(), &unit);

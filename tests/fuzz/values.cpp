@@ -11,7 +11,7 @@ using fuzz::require;
 
 namespace {
 
-// The text of a number is its own, but for zeros in front.
+// A number is read as it is written, apart from leading zeros.
 template <class Number>
 void check_number(std::string_view text, std::optional<Number> value, Number most) {
   if (!value) return;
@@ -27,7 +27,7 @@ void check_names(std::string_view text) {
   require(!tier || core::name_of(*tier) == text);
   const auto layouts = cli::layout_syntax.parse(text);
   require(!layouts || layouts->size() == (text == "both" ? 2U : 1U));
-  // A description names what it takes.
+  // A description names each value that is accepted.
   require(!tier || cli::tier_syntax.description.find(text) != std::string_view::npos);
   require(!layouts || cli::layout_syntax.description.find(text) != std::string_view::npos);
   require(!cli::tier_check_syntax.parse(text) ||
@@ -42,7 +42,7 @@ void check_lock(std::string_view text) {
     require(std::string(core::name_of(lock->tier)) + ":" + lock->path == text);
   }
   if (text.empty()) return;
-  // Any PATH may be named.
+  // Any PATH is accepted.
   const auto backend = cli::lock_syntax.parse("backend:" + std::string(text));
   require(backend && backend->tier == core::Tier::backend && backend->path == text);
 }

@@ -4,12 +4,12 @@
 
 using namespace grex::cli;
 
-TEST_CASE("plain text and other alphabets are shown as they are") {
+TEST_CASE("plain text and other alphabets are shown unchanged") {
   CHECK(printable("plain ~ text") == "plain ~ text");
   CHECK(printable("Größe → 鎖 🔒") == "Größe → 鎖 🔒");
 }
 
-TEST_CASE("what a terminal would obey is shown as an escape") {
+TEST_CASE("control characters are shown as escapes") {
   CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
   CHECK(printable("\x1b[2J\x07\x7f") == "\\x1b[2J\\x07\\x7f");
   CHECK(printable("\xc2\x9b"
@@ -32,14 +32,14 @@ TEST_CASE("a command line can be pasted into a shell") {
   CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
 }
 
-TEST_CASE("what is not seen, or turns the direction of a line, is shown as bytes") {
+TEST_CASE("invisible characters, and those that change the direction of a line, are shown as bytes") {
   for (const char* const text : {"\u200b", "\u200f", "\u2028", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad"}) {
     CHECK(printable(text).starts_with("\\x"));
   }
   CHECK(printable("é ‒ 日本") == "é ‒ 日本");
 }
 
-TEST_CASE("a text is cut by what a terminal shows, never within a character, and the cut is marked") {
+TEST_CASE("a text is cut by its width on a terminal, never within a character, and the cut is marked") {
   CHECK(width_of("añ日") == 4);
   CHECK(cut_to("abcd", 4) == "abcd");
   CHECK(cut_to("abcde", 4) == "abc…");

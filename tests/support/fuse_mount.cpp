@@ -1,12 +1,12 @@
-// A command for tests: mounts a file system of FUSE upon a directory, serves it
-// while a command runs, and exits as that did; with 77 where it may not be
-// mounted. Files can be made, read, written and locked in it, and no more.
+// A command for tests: mounts a FUSE file system on a directory, serves it while a
+// command runs, and exits as the command did, or with 77 if FUSE can't be mounted. Files
+// can be created, read, written and locked in it, and nothing else.
 //
 //   fuse_mount DIRECTORY ERRNO COMMAND [ARG...]
 //
-// ERRNO is what flock(2) fails with; 0: the kernel keeps the locks by itself, as
-// it does for a daemon that knows nothing of them (fs/fuse/file.c, fuse_file_flock).
-// It is to be run in a user and mount namespace of its own.
+// ERRNO is the error that flock(2) returns. If it is 0, the kernel keeps the locks
+// itself, as for a daemon without support for them (fs/fuse/file.c, fuse_file_flock).
+// Run it in its own user and mount namespaces.
 
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -55,7 +55,7 @@ class Server {
       case FUSE_FORGET:
       case FUSE_BATCH_FORGET:
       case FUSE_INTERRUPT:
-        return;  // without an answer
+        return;  // the kernel expects no reply
       case FUSE_INIT: {
         fuse_init_out out = {};
         out.major = FUSE_KERNEL_VERSION;
@@ -180,9 +180,9 @@ int main(int argc, char** argv) {
     ::_exit(125);
   }
   Server server(device, ::atoi(argv[2]));
-  const int ended = static_cast<int>(::syscall(SYS_pidfd_open, command, 0));
-  std::array<pollfd, 2> news = {{{device, POLLIN, 0}, {ended, POLLIN, 0}}};
-  while (::poll(news.data(), news.size(), -1) > 0 && news[1].revents == 0) {
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, command, 0));
+  std::array<pollfd, 2> events = {{{device, POLLIN, 0}, {pidfd, POLLIN, 0}}};
+  while (::poll(events.data(), events.size(), -1) > 0 && events[1].revents == 0) {
     if (!server.serve_one()) break;
   }
   int status = 0;

@@ -10,7 +10,7 @@
 #include "support/process.hpp"
 
 int main(int argc, char** argv) {
-  // Orphans come to us, so that none can escape the check below.
+  // Orphans become our children, so that the check below finds them.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::signal(SIGPIPE, SIG_IGN);
   for (const char* const name : {"GREX_LOCK_STACK", "GREX_LOCK_TIMEOUT", "GREX_LOCK_TIER_CHECK", "GREX_LOCK_LAYOUT",

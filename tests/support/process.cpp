@@ -26,7 +26,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// After this a test is hung, not slow.
+// After this time, a test is hung, not slow.
 constexpr auto hung = std::chrono::seconds(60);
 
 struct Pipe {
@@ -50,7 +50,7 @@ bool read_piece(int fd, std::string& buffer) {
   return true;
 }
 
-// The same, but waits no longer than a test may hang.
+// The same, but throws once the test counts as hung.
 bool read_more(int fd, std::string& buffer) {
   pollfd ready = {fd, POLLIN, 0};
   const int n = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(hung).count()));
@@ -70,7 +70,7 @@ std::string take_line(int fd, std::string& buffer) {
   }
 }
 
-// A program of the tests, by its place beside this one.
+// The path of another program of the tests, in the directory of this one.
 std::string beside_tests(const std::string& name) {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
 }
@@ -187,7 +187,7 @@ Process::~Process() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
-  // Orphans of the group come to us, since main() has made us a subreaper.
+  // Orphans of the group are our children now, because main() made us a subreaper.
   while (group_ && ::waitpid(-pid_, nullptr, 0) > 0) {
   }
 }
@@ -222,7 +222,7 @@ std::chrono::nanoseconds Process::time_to_end() {
 
 Ended Process::wait() {
   if (ended_) return *ended_;
-  // Between two looks the kernel wakes us by SIGCHLD, or gives us up as hung.
+  // Between two checks, SIGCHLD wakes us; the bound lets us notice a hang.
   sigset_t child;
   sigset_t old;
   sigemptyset(&child);
@@ -247,7 +247,7 @@ Ended Process::wait() {
 Finished finish(const Words& argv, const Setup& setup) {
   Process process(argv, setup);
   process.close_input();
-  // What is printed on both is small, so that neither pipe fills up.
+  // Both outputs are small, so that neither pipe fills up.
   Finished finished;
   finished.out = process.rest();
   finished.err = process.error_rest();
@@ -280,9 +280,9 @@ Setup as_nobody() {
   }};
 }
 
-void reap(pid_t pid, int how) {
-  if (how != 0) ::kill(pid, how);
-  // It is left to us only when its parent has ended.
+void reap(pid_t pid, int signal) {
+  if (signal != 0) ::kill(pid, signal);
+  // It becomes our child only when its parent has ended.
   until([pid] { return ::waitpid(pid, nullptr, WNOHANG) == pid || !process_exists(pid); });
 }
 
@@ -316,7 +316,7 @@ Fd lock_as_grex(const std::string& path) {
   return fd;
 }
 
-Process churning_locks(const std::string& directory, int staying, int coming) {
+Process churning_locks(const std::string& directory, int staying, int changing) {
   Process churn(
       {"python3", "-c",
        "import fcntl, os, sys\n"
@@ -328,7 +328,7 @@ Process churning_locks(const std::string& directory, int staying, int coming) {
        "while True:\n"
        "    for f in files: fcntl.flock(f, fcntl.LOCK_EX)\n"
        "    for f in files: fcntl.flock(f, fcntl.LOCK_UN)\n",
-       directory, std::to_string(staying), std::to_string(coming)});
+       directory, std::to_string(staying), std::to_string(changing)});
   churn.line();
   return churn;
 }

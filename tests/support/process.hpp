@@ -17,7 +17,7 @@ namespace grex::test {
 
 using Words = std::vector<std::string>;
 
-/// Becomes the program; where that fails, exits with 125.
+/// Executes the program in this process; exits with 125 if that fails.
 [[noreturn]] void exec_or_exit(const Words& argv);
 
 /// How a process ended.
@@ -30,18 +30,17 @@ inline Ended exited(int status) { return {false, status}; }
 inline Ended killed_by(int signal) { return {true, signal}; }
 std::ostream& operator<<(std::ostream& out, const Ended& ended);
 
-/// Where a process gets its terminal or pipes, and what else is special.
+/// Settings for a process that a test starts.
 struct Setup {
   std::map<std::string, std::optional<std::string>> environment = {};  ///< nullopt unsets
   std::string directory = {};                                          ///< to start in
   std::function<void()> before_exec = {};                              ///< called in the child, last
-  bool own_group = true;  ///< a process group of its own, ended as a whole in the end
+  bool own_group = true;  ///< in its own process group, which is killed with it
 };
 
-/// A child process whose standard streams are pipes to us. What it leaves
-/// behind in its process group is killed with it, and reaped, when it is dropped.
-/// Every wait here is for an event; none has a time in it but the bound after
-/// which a test is given up as hung.
+/// A child process whose standard streams are pipes to us. The destructor kills and reaps
+/// it, and all that it left in its process group. Every wait here is for an event; the only
+/// time limit is the bound after which a test counts as hung.
 class Process {
  public:
   explicit Process(const Words& argv, const Setup& setup = {});
@@ -51,11 +50,11 @@ class Process {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
-  /// The next line of standard output, without the newline; throws at its end.
+  /// The next line of standard output, without the newline; throws at end of file.
   std::string line();
   /// The next line of standard error.
   std::string error_line();
-  /// All that is left of both, up to their end.
+  /// The rest of each stream, up to end of file.
   std::string rest();
   std::string error_rest();
 
@@ -64,11 +63,11 @@ class Process {
 
   void signal(int number) const;
 
-  /// Comes back when the program runs, for so long; before that, a signal would
-  /// meet the test's own code. The time passes on the processor.
+  /// Waits until exec has succeeded, because a signal before that would hit the test's own
+  /// code, and then for this time, without sleeping.
   void run_for(std::chrono::nanoseconds time) const;
 
-  /// Waits for its end; how long that took since the program ran.
+  /// Waits for its end; returns how long that took after exec succeeded.
   std::chrono::nanoseconds time_to_end();
   Ended wait();
 
@@ -91,7 +90,7 @@ struct Finished {
 };
 Finished finish(const Words& argv, const Setup& setup = {});
 
-/// The program under test, and its words.
+/// The path of the program under test, and a command line with these words.
 std::string grex_lock();
 Words grex_lock(std::initializer_list<std::string> words);
 
@@ -102,21 +101,21 @@ Finished run_tool(std::initializer_list<std::string> words, const Setup& setup =
 Words bash(const std::string& script);
 Setup in(const std::string& directory);
 
-/// As a user who is not root, if we are.
+/// Runs the program as the user nobody if we are root.
 Setup as_nobody();
 
-/// Waits until a process that was left to us, as by `hold --detach`, has ended;
-/// kills it first where `how` is not 0.
-void reap(pid_t pid, int how = 0);
+/// Waits until an orphan that is our child now, as after `hold --detach`, has ended. Sends
+/// it the signal first, unless that is 0.
+void reap(pid_t pid, int signal = 0);
 
-/// Comes back when the condition holds. For what the kernel shows but does not
-/// announce, such as a process having gone to sleep in flock(2).
+/// Waits until the condition holds. For what the kernel shows but does not announce, such
+/// as a process that sleeps in flock(2).
 void until(const std::function<bool()>& condition);
 
-/// How many processes wait for a lock on this file, as /proc/locks shows it.
+/// How many processes wait for a lock on this file, from /proc/locks.
 std::size_t waiters_on(const std::string& path);
 
-/// Whether the file is locked, by a try.
+/// Whether the file is locked; tries to lock it.
 bool is_locked(const std::string& path);
 
 /// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
@@ -125,24 +124,24 @@ Fd lock_as_grex(const std::string& path);
 /// Whether sanitizers make the program under test slow.
 bool is_sanitized();
 
-/// How often to try what shows itself only by chance, and how many processes a stress
-/// test starts: that many, or a fifth of them if sanitizers make each one slow.
+/// How often to try what happens only by chance, or how many processes a stress test
+/// starts: `times`, or a fifth of that if sanitizers make each one slow.
 int tries(int times);
 
-/// A process with so many locks in the directory that stay, while the others come
-/// and go all the time.
-Process churning_locks(const std::string& directory, int staying, int coming);
+/// A process that holds `staying` locks in the directory, and keeps taking and releasing
+/// `changing` others.
+Process churning_locks(const std::string& directory, int staying, int changing);
 
-/// A command that says "ready" and lives until its input is closed.
+/// A command that prints "ready" and runs until its input is closed.
 Words until_input_closes();
 
-/// A command that says "ready", then each signal and each line of its input as
-/// it comes, and exits with the status at the end of its input.
+/// A command that prints "ready", then each signal and each line of its input as it
+/// comes, and exits with the status at the end of its input.
 Words signal_reporter(int status);
 
-/// A shell that runs a script with a file system of FUSE upon the directory, in
-/// namespaces of its own, in which flock(2) fails with that error; 0: it works.
-/// It exits with 77 where that may not be mounted.
+/// A shell that runs a script in its own namespaces, with a FUSE file system mounted on
+/// the directory. flock(2) fails there with the error, or works if that is 0. The shell
+/// exits with 77 if FUSE can't be mounted.
 Words on_fuse(const std::string& directory, int flock_error, const std::string& script);
 
 bool process_exists(pid_t pid);
@@ -150,13 +149,14 @@ bool process_exists(pid_t pid);
 /// The processes that /proc shows.
 std::vector<pid_t> all_processes();
 
-/// When a process started, as /proc/PID/stat has it (field 22); 0 if there is none.
+/// The start time of a process, field 22 of /proc/PID/stat; 0 if there is no such process.
 std::uint64_t start_time_of(pid_t pid);
 
-/// Writes all of it; a reader that is gone is no error.
+/// Writes the whole text; ignores errors, such as a reader that is gone.
 void write_all(int fd, const std::string& text);
 
-/// As in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is none.
+/// The state of a process as in /proc/PID/stat: 'R', 'S', 'T', 'Z'…; ' ' if there is no
+/// such process.
 char state_of(pid_t pid);
 
 /// For main(): whether any child is left that a test should have ended.

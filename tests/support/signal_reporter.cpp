@@ -1,7 +1,6 @@
-// A command for tests: says "ready", then a line for every signal that arrives
-// and for every line of its input, in order and without losing any between two
-// steps, as a shell's trap may. Ends at the end of its input with the status
-// that is its argument.
+// A command for tests: prints "ready", then a line for every signal and for every line
+// of its input, in order. Unlike a shell's trap, it loses none between two steps. At the
+// end of its input, it exits with the status given as its argument.
 
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +15,7 @@
 
 namespace {
 
-void say(const std::string& line) {
+void print_line(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
 }
@@ -24,23 +23,24 @@ void say(const std::string& line) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  sigset_t told;
-  sigemptyset(&told);
-  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&told, signal);
-  ::sigprocmask(SIG_BLOCK, &told, nullptr);
-  const int signals = ::signalfd(-1, &told, SFD_CLOEXEC);
-  say("ready");
+  sigset_t reported;
+  sigemptyset(&reported);
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2}) sigaddset(&reported, signal);
+  ::sigprocmask(SIG_BLOCK, &reported, nullptr);
+  const int signals = ::signalfd(-1, &reported, SFD_CLOEXEC);
+  print_line("ready");
   std::array<pollfd, 2> ready = {{{signals, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}}};
   for (;;) {
     ::poll(ready.data(), ready.size(), -1);
     if (ready[0].revents != 0) {
       signalfd_siginfo info{};
-      if (::read(signals, &info, sizeof info) == sizeof info) say(::sigabbrev_np(static_cast<int>(info.ssi_signo)));
+      if (::read(signals, &info, sizeof info) == sizeof info)
+        print_line(::sigabbrev_np(static_cast<int>(info.ssi_signo)));
       continue;
     }
     std::array<char, 256> line{};
     const ssize_t size = ::read(STDIN_FILENO, line.data(), line.size());
     if (size <= 0) return argc > 1 ? ::atoi(argv[1]) : 0;
-    say(std::string(line.data(), static_cast<std::size_t>(size) - 1));
+    print_line(std::string(line.data(), static_cast<std::size_t>(size) - 1));
   }
 }

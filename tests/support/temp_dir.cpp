@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 TempDir::TempDir() {
   std::string pattern = (fs::canonical(fs::temp_directory_path()) / "grex-lock-test-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed: " + pattern);
-  // One below it, so that what lies beside the directory is removed with it.
+  // Use a directory below it, so that what a test creates beside it is removed, too.
   fs::permissions(pattern, fs::perms(0711));
   path_ = pattern + "/dir";
   fs::create_directory(path_);

@@ -4,7 +4,7 @@
 
 namespace grex::test {
 
-/// A fresh directory, removed with all that is in it and beside it.
+/// A fresh directory; the destructor removes it with all that is in it and beside it.
 class TempDir {
  public:
   TempDir();
@@ -16,7 +16,7 @@ class TempDir {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
-  /// Makes a directory in it, with those above it; returns its path.
+  /// Creates a directory in it, with missing parents; returns its path.
   std::string make(const std::string& name) const;
 
  private:

@@ -21,7 +21,7 @@ bool read_more(int fd, std::string& buffer) {
   if (::poll(&ready, 1, hung_ms) == 0) throw std::runtime_error("hung: nothing on the terminal; so far: " + buffer);
   std::array<char, 4096> chunk;
   const ssize_t size = ::read(fd, chunk.data(), chunk.size());
-  if (size <= 0) return false;  // EIO: nobody has the terminal open any more
+  if (size <= 0) return false;  // EIO: no process has the terminal open any more
   buffer.append(chunk.data(), static_cast<std::size_t>(size));
   return true;
 }
@@ -46,7 +46,7 @@ Terminal::Terminal(const Words& argv, const Setup& setup) {
 Terminal::~Terminal() {
   ::kill(pid_, SIGKILL);
   if (!ended_) ::waitpid(pid_, nullptr, 0);
-  // What was left of the session is ours now, since main() has made us a subreaper.
+  // What remains of the session becomes our child, because main() made us a subreaper.
   until([this] {
     bool empty = true;
     for (const pid_t process : all_processes()) {
@@ -63,21 +63,21 @@ void Terminal::type(const std::string& keys) const { write_all(master_.get(), ke
 
 std::string Terminal::expect(const std::string& text) {
   for (;;) {
-    const auto at = seen_.find(text);
+    const auto at = unread_.find(text);
     if (at != std::string::npos) {
-      std::string before = seen_.substr(0, at);
-      seen_.erase(0, at + text.size());
+      std::string before = unread_.substr(0, at);
+      unread_.erase(0, at + text.size());
       return before;
     }
-    if (!read_more(master_.get(), seen_))
-      throw std::runtime_error("the terminal closed before '" + text + "': " + seen_);
+    if (!read_more(master_.get(), unread_))
+      throw std::runtime_error("the terminal closed before '" + text + "': " + unread_);
   }
 }
 
 std::string Terminal::rest() {
-  while (read_more(master_.get(), seen_)) {
+  while (read_more(master_.get(), unread_)) {
   }
-  return std::exchange(seen_, {});
+  return std::exchange(unread_, {});
 }
 
 Ended Terminal::wait() {

@@ -9,8 +9,8 @@
 
 namespace grex::test {
 
-/// A program on a pseudo-terminal of its own, as a person would run it: it
-/// leads a session, and is in the foreground.
+/// A program on its own pseudo-terminal, as a person would run it: it leads a session,
+/// and is in the foreground.
 class Terminal {
  public:
   explicit Terminal(const Words& argv, const Setup& setup = {});
@@ -20,14 +20,14 @@ class Terminal {
 
   void type(const std::string& keys) const;
 
-  /// Waits until the text appears among what was not yet looked at, and passes
-  /// over it; returns what came before. Throws if the program ends first.
+  /// Waits for the text in the unread output, and consumes it; returns what came before
+  /// it. Throws if the program ends first.
   std::string expect(const std::string& text);
 
-  /// All that comes until the program and its terminal are gone.
+  /// All output until the program and its terminal are gone.
   std::string rest();
 
-  /// Takes the terminal away, as a lost connection does.
+  /// Closes the terminal, as a lost connection does.
   void hang_up() { master_.reset(); }
 
   Ended wait();
@@ -36,7 +36,7 @@ class Terminal {
  private:
   pid_t pid_ = -1;
   Fd master_;
-  std::string seen_;
+  std::string unread_;
   bool ended_ = false;
 };
 

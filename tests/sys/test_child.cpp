@@ -27,7 +27,7 @@ Result<sys::ChildEnd> run(std::vector<std::string> words, std::span<const int> i
 
 }  // namespace
 
-TEST_CASE("a command's end is told as it was") {
+TEST_CASE("a command's exit status or signal is reported") {
   CHECK(run({"true"})->status == 0);
   CHECK(run({"sh", "-c", "exit 7"})->status == 7);
   const auto killed = run({"sh", "-c", "kill -KILL $$"});
@@ -48,7 +48,7 @@ TEST_CASE("a command that can't be started is an error with exec's errno and lea
   CHECK_FALSE(test::left_children());
 }
 
-TEST_CASE("the mask and the disposition of SIGCHLD come back after a failed start") {
+TEST_CASE("a failed start restores the signal mask and the disposition of SIGCHLD") {
   sigset_t before;
   sigset_t after;
   sigemptyset(&before);
@@ -62,7 +62,7 @@ TEST_CASE("the mask and the disposition of SIGCHLD come back after a failed star
   CHECK((::signal(SIGCHLD, SIG_DFL) == SIG_IGN));
 }
 
-TEST_CASE("an inherited descriptor has a number that scripts leave alone and others stay closed") {
+TEST_CASE("an inherited descriptor gets a number that scripts don't use, and others stay closed") {
   const TempDir dir;
   const grex::UniqueFd given(::open((dir / "given").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   const grex::UniqueFd kept(::open((dir / "kept").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));

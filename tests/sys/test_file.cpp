@@ -12,7 +12,7 @@ using namespace grex;
 using sys::FileType;
 using test::TempDir;
 
-TEST_CASE("a file's status tells its type and follows no symlink") {
+TEST_CASE("a file's status shows its type and follows no symlink") {
   const TempDir dir;
   test::write_file(dir / "file", "x");
   std::filesystem::create_symlink(dir / "file", dir / "link");
@@ -23,7 +23,7 @@ TEST_CASE("a file's status tells its type and follows no symlink") {
   CHECK(sys::status_of(dir / "file/below")->type == FileType::absent);
 }
 
-TEST_CASE("a directory is opened by any spelling under its canonical name") {
+TEST_CASE("a directory opened by any spelling has its canonical path") {
   const TempDir dir;
   const std::string real = dir.make("a (deleted)");
   std::filesystem::create_symlink(real, dir / "link");
@@ -31,7 +31,7 @@ TEST_CASE("a directory is opened by any spelling under its canonical name") {
   CHECK(sys::open_directory("/")->path == "/");
 }
 
-TEST_CASE("the place of a file that is missing is that of the nearest directory above") {
+TEST_CASE("the place of a missing file is that of the nearest directory above it") {
   const TempDir dir;
   test::write_file(dir / "file", "");
   std::filesystem::create_symlink("/proc/self", dir / "link");

@@ -33,8 +33,8 @@ void check_unsafe(const std::string& path) {
   CHECK(file.error().kind == ErrorKind::unsafe_file);
 }
 
-// Runs a check as another user, in a child, since the tests may run as root.
-bool holds_as_nobody(const std::function<bool()>& check) {
+// Runs a check as the user nobody, in a child, because the tests may run as root.
+bool passes_as_nobody(const std::function<bool()>& check) {
   constexpr uid_t nobody = 65534;
   test::Process child({"true"}, {.before_exec = [&check] {
                         if (::geteuid() == 0 && (::setgid(nobody) != 0 || ::setuid(nobody) != 0)) ::_exit(2);
@@ -61,7 +61,7 @@ TEST_CASE("a lock file is opened close-on-exec") {
   CHECK((::fcntl(file->fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-TEST_CASE("neither a symlink, nor a FIFO, nor a socket, nor a directory, nor a device is taken for a lock file") {
+TEST_CASE("a symlink, a FIFO, a socket, a directory or a device is refused as a lock file") {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / "link");
   check_unsafe(dir / "link");
@@ -81,7 +81,7 @@ TEST_CASE("neither a symlink, nor a FIFO, nor a socket, nor a directory, nor a d
   check_unsafe(dir / "socket");
 }
 
-TEST_CASE("a missing lock file is made with its directories or left alone") {
+TEST_CASE("a missing lock file is created with its directories for locking, but not for probing") {
   const TempDir dir;
   const auto left = open_lock(dir / "a/b/lock", OpenFor::probing);
   REQUIRE_FALSE(left);
@@ -93,34 +93,34 @@ TEST_CASE("a missing lock file is made with its directories or left alone") {
   CHECK(test::exists(dir / "a/b/lock"));
 }
 
-TEST_CASE("a lock file that may only be read can be locked all the same") {
+TEST_CASE("a read-only lock file can be locked") {
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
   test::write_file(dir / "lock", "");
   ::chmod((dir / "lock").c_str(), 0444);
-  CHECK(holds_as_nobody([&dir] {
+  CHECK(passes_as_nobody([&dir] {
     const auto file = open_lock(dir / "lock");
     return file && file->must_not_write && *sys::try_lock(file->fd.get(), Mode::exclusive) == Acquire::held;
   }));
 }
 
-TEST_CASE("a lock file that may not even be read is no permission and one that can't be made is create") {
+TEST_CASE("an unreadable lock file is a permission error, and one that can't be created is a create error") {
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
   test::write_file(dir / "secret", "");
   ::chmod((dir / "secret").c_str(), 0);
-  CHECK(holds_as_nobody([&dir] {
+  CHECK(passes_as_nobody([&dir] {
     const auto file = open_lock(dir / "secret");
     return !file && file.error().kind == ErrorKind::permission && file.error().err == EACCES;
   }));
   ::chmod(dir.path().c_str(), 0555);
-  CHECK(holds_as_nobody([&dir] {
+  CHECK(passes_as_nobody([&dir] {
     const auto file = open_lock(dir / "new");
     return !file && file.error().kind == ErrorKind::create && file.error().err == EACCES;
   }));
 }
 
-TEST_CASE("running out of descriptors is the system's refusal") {
+TEST_CASE("running out of descriptors is a system error") {
   const TempDir dir;
   std::vector<UniqueFd> all;
   for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) all.emplace_back(fd);

@@ -25,7 +25,7 @@ UniqueFd open_file(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a free lock is held at once, whatever the deadline") {
+TEST_CASE("a free lock is taken immediately") {
   const TempDir dir;
   const UniqueFd fd = open_file(dir / "lock");
   CHECK(sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt)->outcome == Acquire::held);
@@ -38,11 +38,11 @@ TEST_CASE("a deadline that has passed ends the wait before it begins") {
   CHECK(sys::wait_lock(fd.get(), Mode::exclusive, Deadline::clock::now() - 1s)->outcome == Acquire::timed_out);
 }
 
-TEST_CASE("a deadline ends the wait, not before it and wherever it falls") {
+TEST_CASE("a deadline ends the wait whenever it passes, and never early") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
-  // From 0 to 1 ms: some fall before flock() blocks, some while it does.
+  // From 0 to 1 ms: some pass before flock(2) blocks, others while it does.
   for (int i = 0; i < 500; ++i) {
     const auto deadline = Deadline::clock::now() + i * 2us;
     CHECK(sys::wait_lock(fd.get(), Mode::exclusive, deadline)->outcome == Acquire::timed_out);
@@ -50,24 +50,24 @@ TEST_CASE("a deadline ends the wait, not before it and wherever it falls") {
   }
 }
 
-TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that could take the lock") {
+TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that could take the lock") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
-  // The parent sends it while the child is anywhere between its first step and its wait.
+  // The parent sends it at any moment between the child's first step and its wait.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     for (int i = 0; i < 100; ++i) {
       int ready[2];
       REQUIRE(::pipe2(ready, O_CLOEXEC) == 0);
       test::Process child({"true"}, {.before_exec = [&] {
                             const UniqueFd fd = open_file(dir / "lock");
-                            // Until the wait takes it over the signal is held back, as it would else just kill.
+                            // The signal stays blocked until the wait handles it; otherwise it would kill the child.
                             sigset_t all;
                             sigfillset(&all);
                             ::sigprocmask(SIG_BLOCK, &all, nullptr);
                             (void)!::write(ready[1], "x", 1);
                             const auto end = sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt);
-                            const bool right = end && end->outcome == Acquire::cancelled && end->signal.number == signal &&
-                                               !end->signal.from_terminal;
+                            const bool right = end && end->outcome == Acquire::cancelled &&
+                                               end->signal.number == signal && !end->signal.from_terminal;
                             ::_exit(right ? 0 : 1);
                           }});
       ::close(ready[1]);
@@ -81,7 +81,7 @@ TEST_CASE("a signal ends the wait, wherever it falls, and leaves nothing that co
   CHECK(test::waiters_on(dir / "lock") == 0);
 }
 
-TEST_CASE("handlers and mask are afterwards what they were") {
+TEST_CASE("the wait restores the signal handlers and the mask") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
   const UniqueFd fd = open_file(dir / "lock");
@@ -117,7 +117,7 @@ TEST_CASE("an ignored signal does not end the wait") {
   CHECK(child.wait() == test::exited(0));
 }
 
-TEST_CASE("an alarm that was set before is not taken for the deadline") {
+TEST_CASE("an alarm that was set before the wait is not mistaken for the deadline") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
   test::Process child({"true"}, {.before_exec = [&] {

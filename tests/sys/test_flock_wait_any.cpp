@@ -48,7 +48,7 @@ struct Files {
   }
 };
 
-// Descriptors of this process to wait with.
+// This process's own descriptors of the files.
 struct Opened {
   std::array<UniqueFd, count> opened;
   std::array<int, count> fds{};
@@ -61,8 +61,7 @@ struct Opened {
   }
 };
 
-// A thread that was joined has run its course, but the kernel may still list it
-// for a moment.
+// The kernel may list a thread for a moment after it was joined.
 void until_one_thread() {
   test::until([] {
     const std::filesystem::directory_iterator threads("/proc/self/task");
@@ -74,12 +73,12 @@ bool has_lock(int fd) {
   return test::content_of("/proc/self/fdinfo/" + std::to_string(fd)).find("lock:") != std::string::npos;
 }
 
-// Waits for any of the files in a child, whose exit status says how that ended:
-// the index that is held, or one of these. `then` is called with the lock held.
+// The child's part: waits for any of the files, and calls `then` with the lock held.
+// Returns the exit status: the index of the file that is locked, or one of these.
 constexpr int was_cancelled = 100;
 constexpr int was_wrong = 101;
-int wait_and_tell(Files& files, const std::function<void()>& then) {
-  for (test::Fd& holder : files.holders) holder.reset();  // the parent's are what counts
+int wait_and_report(Files& files, const std::function<void()>& then) {
+  for (test::Fd& holder : files.holders) holder.reset();  // only the parent's copies count
   const Opened ours(files);
   const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
   if (!any) return was_wrong;
@@ -88,7 +87,8 @@ int wait_and_tell(Files& files, const std::function<void()>& then) {
   for (std::size_t i = 0; i < count; ++i) {
     if (has_lock(ours.fds.at(i)) != (held && i == any->index)) return was_wrong;
   }
-  if (!held) return any->end.outcome == Acquire::cancelled && any->end.signal.number == SIGTERM ? was_cancelled : was_wrong;
+  if (!held)
+    return any->end.outcome == Acquire::cancelled && any->end.signal.number == SIGTERM ? was_cancelled : was_wrong;
   if (then) then();
   return static_cast<int>(any->index);
 }
@@ -97,10 +97,10 @@ pid_t wait_in_child(Files& files, const std::function<void()>& then = {}) {
   const pid_t pid = ::fork();
   REQUIRE(pid >= 0);
   if (pid != 0) return pid;
-  // The test's own ways to end are not for its child.
+  // The child must not run the signal handlers of doctest.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
   try {
-    ::_exit(wait_and_tell(files, then));
+    ::_exit(wait_and_report(files, then));
   } catch (const std::exception&) {
     ::_exit(was_wrong);
   }
@@ -114,7 +114,7 @@ int status_of(pid_t pid) {
 
 }  // namespace
 
-TEST_CASE("a lock that is free already is the one") {
+TEST_CASE("a lock that is already free is taken") {
   Files files;
   files.holders[1].reset();
   const Opened ours(files);
@@ -125,7 +125,7 @@ TEST_CASE("a lock that is free already is the one") {
   until_one_thread();
 }
 
-TEST_CASE("whichever of the locks comes free first ends the wait, and it alone is held") {
+TEST_CASE("the lock that comes free first ends the wait, and only that one is held") {
   for (std::size_t i = 0; i < count; ++i) {
     Files files;
     const pid_t child = wait_in_child(files);
@@ -135,7 +135,7 @@ TEST_CASE("whichever of the locks comes free first ends the wait, and it alone i
   }
 }
 
-TEST_CASE("locks that come free together are given back but one") {
+TEST_CASE("if several locks come free together, all but one are released") {
   for (int round = 0; round < 50; ++round) {
     Files files;
     const pid_t child = wait_in_child(files, [&files] { test::until([&files] { return files.locked() == 1; }); });
@@ -146,7 +146,7 @@ TEST_CASE("locks that come free together are given back but one") {
   }
 }
 
-TEST_CASE("a deadline ends the wait for any lock, wherever it falls, and leaves no thread") {
+TEST_CASE("a deadline ends the wait for any lock whenever it passes, and leaves no thread") {
   const Files files;
   const Opened ours(files);
   for (int i = 0; i < 100; ++i) {
@@ -169,7 +169,7 @@ TEST_CASE("a signal ends the wait for any lock and leaves nothing that could tak
   }
 }
 
-TEST_CASE("a signal that comes with the lock leaves it held or free, never both") {
+TEST_CASE("a signal that arrives with the lock leaves it either held or free") {
   for (int round = 0; round < 100; ++round) {
     Files files;
     const pid_t child = wait_in_child(files);
@@ -177,7 +177,7 @@ TEST_CASE("a signal that comes with the lock leaves it held or free, never both"
     files.holders[2].reset();
     ::kill(child, SIGTERM);
     const int status = status_of(child);
-    // After the wait a SIGTERM kills, since the child has no handler of its own.
+    // After the wait, SIGTERM kills the child, which has no handler of its own.
     CHECK((status == 2 || status == was_cancelled || status == -1));
     CHECK_FALSE(test::is_locked(files.path(2)));
   }

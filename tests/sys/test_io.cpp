@@ -17,7 +17,7 @@
 using namespace grex;
 using test::TempDir;
 
-TEST_CASE("content is replaced as a whole and the start of it read") {
+TEST_CASE("content is replaced as a whole, and its start can be read") {
   const TempDir dir;
   test::write_file(dir / "file", "a longer content than the next");
   const UniqueFd fd(::open((dir / "file").c_str(), O_RDWR | O_CLOEXEC));
@@ -31,8 +31,8 @@ TEST_CASE("content is replaced as a whole and the start of it read") {
 
 namespace {
 
-// What inotify(7) told of one file, without a word twice in a row.
-std::vector<std::uint32_t> told(int inotify) {
+// The events that inotify(7) reported about one file, without repetitions.
+std::vector<std::uint32_t> read_events(int inotify) {
   alignas(inotify_event) std::array<char, 4096> buffer;
   const ssize_t size = ::read(inotify, buffer.data(), buffer.size());
   std::vector<std::uint32_t> events;
@@ -45,17 +45,17 @@ std::vector<std::uint32_t> told(int inotify) {
 
 }  // namespace
 
-TEST_CASE("between the truncation and what is written then a close keeps the disk out of it") {
+TEST_CASE("a close between the truncation and the write avoids a flush to disk") {
   const TempDir dir;
   test::write_file(dir / "file", "old");
   const UniqueFd fd(::open((dir / "file").c_str(), O_RDWR | O_CLOEXEC));
   const UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   ::inotify_add_watch(inotify.get(), (dir / "file").c_str(), IN_MODIFY | IN_CLOSE);
   CHECK(sys::replace_content(fd.get(), "new"));
-  CHECK(told(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY, IN_CLOSE_NOWRITE, IN_MODIFY});
+  CHECK(read_events(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY, IN_CLOSE_NOWRITE, IN_MODIFY});
   CHECK(sys::replace_content(fd.get(), ""));
   CHECK(sys::replace_content(fd.get(), "new"));
-  CHECK(told(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY});
+  CHECK(read_events(inotify.get()) == std::vector<std::uint32_t>{IN_MODIFY});
 }
 
 TEST_CASE("a long file is read up to the limit") {
@@ -67,7 +67,7 @@ TEST_CASE("a long file is read up to the limit") {
   CHECK_FALSE(sys::read_file(dir / "none", 10));
 }
 
-TEST_CASE("a full device is an error, not a loss") {
+TEST_CASE("writing to a full device is an error") {
   const UniqueFd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   const auto written = sys::write_all(full.get(), "text");
   REQUIRE_FALSE(written);

@@ -12,7 +12,7 @@
 
 using namespace grex;
 
-TEST_CASE("a process's descriptors are listed, each with the file that it has open") {
+TEST_CASE("each descriptor of a process is listed with its open file") {
   const test::TempDir dir;
   test::write_file(dir / "file", "");
   const UniqueFd file(::open((dir / "file").c_str(), O_RDONLY | O_CLOEXEC));
@@ -25,7 +25,7 @@ TEST_CASE("a process's descriptors are listed, each with the file that it has op
   CHECK(found->is_regular);
 }
 
-TEST_CASE("a process that has closed all its descriptors has an empty list, and one that is gone has none") {
+TEST_CASE("a process that closed all its descriptors has an empty list, and one that is gone has no list") {
   test::Process process({"python3", "-c", "import os, signal; os.closerange(0, 65536); signal.pause()"});
   CHECK(process.rest().empty());
   test::until([&process] {

@@ -4,14 +4,14 @@
 
 using namespace grex::sys;
 
-TEST_CASE("the process behind a pidfd is the one of its Pid line") {
+TEST_CASE("the process of a pidfd is the one in its Pid line") {
   CHECK(parse_opened_pid("pos:\t0\nflags:\t02000002\nPid:\t42\nNSpid:\t42\n") == 42);
   CHECK(parse_opened_pid("Pid:\t-1\n") == -1);
   CHECK_FALSE(parse_opened_pid("NSpid:\t42\n"));
   CHECK_FALSE(parse_opened_pid(""));
 }
 
-TEST_CASE("the start time is found behind any command name") {
+TEST_CASE("the start time is found after any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);
   CHECK(parse_parent("42 (a) b) ( S 1)" + tail) == 1);
@@ -24,14 +24,14 @@ TEST_CASE("the start time is found behind any command name") {
   CHECK_FALSE(parse_start_time("42 sh S 1 2 3"));
 }
 
-TEST_CASE("a process that nobody has waited for yet has ended") {
+TEST_CASE("a zombie has ended") {
   CHECK(has_ended("42 (sh) Z 1 2 3"));
   CHECK(has_ended("42 (a) S ) X 1 2 3"));
   CHECK_FALSE(has_ended("42 (Z) S 1 2 3"));
   CHECK_FALSE(has_ended(""));
 }
 
-TEST_CASE("a command line is cut at its NULs and keeps empty arguments") {
+TEST_CASE("a command line is split at its NULs and keeps empty arguments") {
   using std::string_literals::operator""s;
   CHECK(parse_command_line("sh\0-c\0\0x y\0"s) == std::vector<std::string>{"sh", "-c", "", "x y"});
   CHECK(parse_command_line("a title without NUL") == std::vector<std::string>{"a title without NUL"});
@@ -54,7 +54,7 @@ TEST_CASE("the innermost process id is the last of NSpid") {
   CHECK_FALSE(parse_innermost_pid("Name:\tx\nNSpid:\tx\n"));
 }
 
-TEST_CASE("a user's name is found by number") {
+TEST_CASE("a user's name is found by UID") {
   const char* const passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nalice:x:1000:1000::/home/alice:/bin/sh";
   CHECK(parse_user_name(passwd, 0) == "root");
   CHECK(parse_user_name(passwd, 1000) == "alice");

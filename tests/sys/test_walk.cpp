@@ -35,7 +35,7 @@ Seen walk(const std::string& top) {
 
 }  // namespace
 
-TEST_CASE("a walk meets every file below, but not in what is not to be entered, nor behind a link") {
+TEST_CASE("a walk finds every file below, but enters no excluded directory and follows no link") {
   const TempDir dir;
   dir.make("a/b/c");
   dir.make("closed/x");
@@ -49,15 +49,15 @@ TEST_CASE("a walk meets every file below, but not in what is not to be entered, 
   CHECK(seen.directories == std::set<std::string>{dir.path(), dir / "a", dir / "a/b", dir / "a/b/c"});
 }
 
-TEST_CASE("a directory of many files is read to its end") {
+TEST_CASE("a directory with many files is read completely") {
   const TempDir dir;
-  constexpr int many = 3000;  // more than one read takes
+  constexpr int many = 3000;  // more than one read returns
   for (int i = 0; i < many; ++i) write_file(dir / ("a-rather-long-name-of-a-file-" + std::to_string(i)), "");
   CHECK(walk(dir.path()).files.size() == many);
 }
 
-TEST_CASE("a walk does not begin where there is no directory") {
+TEST_CASE("a walk of a missing directory is an error") {
   const TempDir dir;
-  const grex::sys::TreeVisitor nobody = {};
-  CHECK(walk_tree(dir / "none", nobody).error().kind == grex::ErrorKind::not_found);
+  const grex::sys::TreeVisitor visitor = {};
+  CHECK(walk_tree(dir / "none", visitor).error().kind == grex::ErrorKind::not_found);
 }
