@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that the pictures of the README are up to date, valid, legible and shown.
+"""Checks that the pictures of the documents are up to date, valid, legible and shown.
 usage: pictures.py GREX-LOCK SOURCE-DIRECTORY
 """
 
@@ -21,14 +21,19 @@ def main(grex_lock, source):
         drawn = {path.name: path.read_bytes() for path in Path(scratch).iterdir()}
     check(drawn.keys() == kept.keys(), f"drawn: {sorted(drawn)}, kept: {sorted(kept)}")
 
-    readme = (source / "README.md").read_text(encoding="utf-8")
-    shown = dict(re.findall(r'<img src="docs/pictures/([^"]+)"[^>]* alt="([^"]+)"', readme))
-    check(shown.keys() == kept.keys(), f"the README shows {sorted(shown)} with alternative text")
+    shown = shown_in(source / "README.md", "docs/pictures") | shown_in(source / "docs/architecture.md", "pictures")
+    check(shown == kept.keys(), f"the documents show {sorted(shown)} with alternative text")
 
     for name in sorted(kept):
         check_svg(name, xml.fromstring(kept[name]))
         check(drawn[name] == kept[name], f"{name} differs from what is drawn now; use './dev pictures' to redraw it:\n"
               + difference(kept[name], drawn[name]))
+
+
+def shown_in(document, directory):
+    """The names of the pictures that a document shows with alternative text."""
+    text = document.read_text(encoding="utf-8")
+    return set(re.findall(rf'<img src="{directory}/([^"]+)"[^>]* alt="[^"]+"', text))
 
 
 def check_svg(name, svg):
