@@ -2,7 +2,9 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -19,6 +21,28 @@ const std::string first_screen = "\x1b[?1049l";
 // A long pause: what is seen sooner was not seen by waiting for it.
 Words watch(const std::string& path, const std::string& interval = "1000") {
   return grex_lock({"status", "--color=never", "--watch=" + interval, path});
+}
+
+// The lines of the next drawing, without the sequences that clear what was there.
+Words next_drawing(Terminal& terminal) {
+  terminal.expect("\x1b[H");
+  std::istringstream drawn(terminal.expect("\x1b[J"));
+  Words lines;
+  for (std::string line; std::getline(drawn, line);) {
+    std::erase(line, '\r');
+    lines.push_back(line.substr(0, line.find("\x1b[K")));
+  }
+  return lines;
+}
+
+// How many columns the widest line takes.
+std::size_t width_of(const Words& lines) {
+  std::size_t width = 0;
+  for (const std::string& line : lines) {
+    const auto continued = std::count_if(line.begin(), line.end(), [](char c) { return (c & '\xc0') == '\x80'; });
+    width = std::max(width, line.size() - static_cast<std::size_t>(continued));
+  }
+  return width;
 }
 
 }  // namespace
@@ -84,21 +108,34 @@ TEST_CASE("Ctrl-Z gives the screen back, and fg brings the view again") {
   shell.expect("status 0\r\n");
 }
 
-TEST_CASE("another size of the terminal is drawn anew, with as many lines as fit") {
+TEST_CASE("a new size of the terminal is drawn at once, with as many lines and columns as fit") {
   const TempDir dir;
-  constexpr int many = 30;
+  constexpr int many = 30;  // and two lines above them
   for (int i = 0; i < many; ++i) {
     dir.make("p" + std::to_string(i));
     write_file(dir / ("p" + std::to_string(i) + "/.grex-lock"), "");
   }
   const auto small = [] {
-    const winsize size = {.ws_row = 10, .ws_col = 60, .ws_xpixel = 0, .ws_ypixel = 0};
+    const winsize size = {.ws_row = 10, .ws_col = 30, .ws_xpixel = 0, .ws_ypixel = 0};
     ::ioctl(STDOUT_FILENO, TIOCSWINSZ, &size);
   };
   Terminal terminal(grex_lock({"status", "--color=never", "-r", "--watch=1000", dir.path()}), {.before_exec = small});
-  terminal.expect("… 23 lines more");
-  ::kill(terminal.pid(), SIGWINCH);
-  terminal.expect("… 23 lines more");
+  Words lines = next_drawing(terminal);
+  CHECK(lines.size() == 10);
+  CHECK(width_of(lines) == 30);
+  CHECK(lines.back() == "… 23 lines more");
+  for (const auto& [rows, columns] : {std::pair<unsigned short, unsigned short>(14, 30), {14, 40}, {5, 20}}) {
+    CAPTURE(rows);
+    terminal.resize(rows, columns);
+    lines = next_drawing(terminal);
+    CHECK(lines.size() == rows);
+    CHECK(width_of(lines) == columns);
+    CHECK(lines.back() == "… " + std::to_string(many + 2 + 1 - rows) + " lines more");
+  }
+  terminal.resize(many + 2, 200);
+  lines = next_drawing(terminal);
+  CHECK(lines.size() == many + 2);
+  CHECK(lines.back().starts_with("per-pack  free  " + dir.path()));
 }
 
 TEST_CASE("in a pipe each report follows the other: with --json a document a line") {

@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +61,11 @@ Terminal::~Terminal() {
 }
 
 void Terminal::type(const std::string& keys) const { write_all(master_.get(), keys); }
+
+void Terminal::resize(unsigned short rows, unsigned short columns) const {
+  const winsize size = {.ws_row = rows, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  if (::ioctl(master_.get(), TIOCSWINSZ, &size) != 0) throw std::runtime_error("the terminal can't be resized");
+}
 
 std::string Terminal::expect(const std::string& text) {
   for (;;) {

@@ -20,6 +20,9 @@ class Terminal {
 
   void type(const std::string& keys) const;
 
+  /// Changes its size, for which the kernel sends SIGWINCH to the foreground.
+  void resize(unsigned short rows, unsigned short columns) const;
+
   /// Waits for the text in the unread output, and consumes it; returns what came before
   /// it. Throws if the program ends first.
   std::string expect(const std::string& text);
