@@ -11,7 +11,7 @@ using nlohmann::json;
 
 namespace {
 
-// Takes one lock, says so, and then, on a line of input, waits for the other.
+// Takes the first lock, prints a line, and after a line of input waits for the second.
 Process take_two(const TempDir& dir, const std::string& first, const std::string& second) {
   const auto file = [](const std::string& name) { return name + "/.grex-lock"; };
   Process process({"flock", file(first), "sh", "-c", "echo; read line; exec flock " + file(second) + " true"},
@@ -24,7 +24,7 @@ json status_of(const std::string& path) { return json::parse(run_tool({"status",
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-// Two flock(1) that wait for each other: of a lock `a`, and one `b`.
+// Two flock(1) that wait for each other: one holds `a`, the other `b`.
 struct RealDeadlock {
   explicit RealDeadlock(const TempDir& dir) : one(make(dir)), other(take_two(dir, "b", "a")) {
     one.write("\n");
@@ -41,7 +41,7 @@ struct RealDeadlock {
   Process other;
 };
 
-// Who waits for a lock, as status tells it.
+// The first waiter that status shows.
 pid_t waiter_of(const json& document) {
   for (const json& lock : document["locks"]) {
     if (!lock["waiters"].empty()) return lock["waiters"][0]["pid"];
@@ -51,7 +51,7 @@ pid_t waiter_of(const json& document) {
 
 }  // namespace
 
-TEST_CASE("two flock(1) that wait for each other are told as a deadlock: JSON, text and DOT") {
+TEST_CASE("two flock(1) that wait for each other are a deadlock in JSON, text and DOT") {
   const TempDir dir;
   const RealDeadlock deadlock(dir);
   const json document = status_of(dir / "a");
@@ -66,17 +66,17 @@ TEST_CASE("two flock(1) that wait for each other are told as a deadlock: JSON, t
 
   const std::string dot = run_tool({"status", "--graph", dir / "a"}).out;
   CHECK(dot.starts_with("digraph "));
-  CHECK(std::count(dot.begin(), dot.end(), '>') == 2 * 2 + 1);  // and one to the holder outside of the cycle
+  CHECK(std::count(dot.begin(), dot.end(), '>') == 2 * 2 + 1);  // and one to the holder outside the cycle
   std::size_t red = 0;
   for (auto at = dot.find("color=red"); at != std::string::npos; at = dot.find("color=red", at + 1)) ++red;
   CHECK(red == 4);
 }
 
-TEST_CASE("a job that waits behind a deadlock is told of it, and others are not") {
+TEST_CASE("a deadlock is shown for a job that waits behind it, and for no other") {
   const TempDir dir;
   const RealDeadlock deadlock(dir);
   dir.make("c");
-  // Holds c, and waits for a, which nobody in the deadlock will let go.
+  // Holds c and waits for a, which no process in the deadlock will release.
   Process third = take_two(dir, "c", "a");
   third.write("\n");
   until([&dir] { return waiters_on(dir / "a/.grex-lock") == 2; });
@@ -87,7 +87,7 @@ TEST_CASE("a job that waits behind a deadlock is told of it, and others are not"
   CHECK_FALSE(status_of(dir / "d").contains("deadlocks"));
 }
 
-TEST_CASE("waits in a line are no deadlock") {
+TEST_CASE("a chain of waits is no deadlock") {
   const TempDir dir;
   for (const char* const name : {"a", "b"}) dir.make(name);
   Process holder = take_two(dir, "a", "b");
@@ -111,7 +111,7 @@ TEST_CASE("a command that waits for the lock that its own flock(1) holds is a de
 TEST_CASE("locks that a command did not inherit are known from its tier stack") {
   const TempDir dir;
   for (const char* const name : {"a", "b"}) dir.make(name);
-  // With --close only grex-lock has the lock open; that its command waits keeps it.
+  // With --close only grex-lock has the lock open, and waits for its command.
   const auto nested = [&dir](const std::string& first, const std::string& second) {
     return Process(
         grex_lock({"run", "--close", dir / first, "--", "sh", "-c",
@@ -145,13 +145,13 @@ TEST_CASE("threads of one process that wait for each other's lock are no deadloc
   CHECK(threads.wait() == exited(0));
 }
 
-TEST_CASE("whoever took a lock and gave it away does not keep it from itself") {
+TEST_CASE("a process that waits for a lock it gave away is no deadlock") {
   const TempDir dir;
   Process giver({"python3", "-c",
                  "import fcntl, os, subprocess, sys\n"
                  "lock = open(sys.argv[1], 'a')\n"
                  "fcntl.flock(lock, fcntl.LOCK_EX)\n"
-                 "heir = subprocess.Popen(['sh', '-c', 'read line'], pass_fds=[lock.fileno()])\n"
+                 "child = subprocess.Popen(['sh', '-c', 'read line'], pass_fds=[lock.fileno()])\n"
                  "lock.close()\n"
                  "fcntl.flock(open(sys.argv[1], 'a'), fcntl.LOCK_EX)\n"
                  "print('mine')\n",

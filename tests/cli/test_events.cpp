@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-// The events of a script's output.
+// The events in a script's output.
 std::vector<json> events_in(const std::string& text) {
   std::vector<json> events;
   std::istringstream lines(text);
@@ -31,7 +31,7 @@ Words names_of(const std::vector<json>& events) {
 
 }  // namespace
 
-TEST_CASE("a run tells when it has its locks, when its command starts, and how it ended") {
+TEST_CASE("a run reports its locks, the start of its command, and how it ended") {
   const TempDir dir;
   const Finished script = finish(bash("\"$LOCK\" run --json-status-fd 3 . -c 'exit 3' 3>&1"), in(dir.path()));
   CHECK(script.ended == exited(3));
@@ -50,7 +50,7 @@ TEST_CASE("a run tells when it has its locks, when its command starts, and how i
   CHECK(events[2]["exit_code"] == 3);
 }
 
-TEST_CASE("each event is there as it happens: that it waits, and for whom, before it has the lock") {
+TEST_CASE("each event is written as it happens: a wait and the holder before the lock is acquired") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process script(bash("\"$LOCK\" run --json-status-fd 3 . -- sh -c 'read line; exit 0' 3>&1"), in(dir.path()));
@@ -66,7 +66,7 @@ TEST_CASE("each event is there as it happens: that it waits, and for whom, befor
   CHECK(script.rest().empty());
 }
 
-TEST_CASE("what fails is an event with the error and its code") {
+TEST_CASE("a failure is an event with its error and exit code") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   const auto failed = [&dir](const std::string& command) {
@@ -89,7 +89,7 @@ TEST_CASE("what fails is an event with the error and its code") {
   CHECK(exec["exit_code"] == 127);
 }
 
-TEST_CASE("a command that cannot be started has its locks given back before that is told") {
+TEST_CASE("locks are released before a command that cannot be started is reported") {
   const TempDir dir;
   const Finished finished = finish(bash("\"$LOCK\" run --json-status-fd 1 . -- ./none 2>/dev/null"), in(dir.path()));
   const auto events = events_in(finished.out);
@@ -97,7 +97,7 @@ TEST_CASE("a command that cannot be started has its locks given back before that
   CHECK(events[1]["exit_code"] == 127);
 }
 
-TEST_CASE("a permit's path is known only when it is held") {
+TEST_CASE("paths of slots are known only when held") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex.slot-0.lock");
   Process script(bash("\"$LOCK\" run --json-status-fd 1 -t semaphore --slots 1 . -- true"), in(dir.path()));
@@ -106,11 +106,11 @@ TEST_CASE("a permit's path is known only when it is held") {
   CHECK(json::parse(script.line())["locks"][0]["path"] == dir / ".grex.slot-0.lock");
 }
 
-TEST_CASE("the command does not inherit the descriptor of the events") {
+TEST_CASE("the command does not inherit the events' descriptor") {
   const TempDir dir;
   CHECK(finish(bash("\"$LOCK\" run --json-status-fd 9 . -- sh -c 'echo >&9' 9>events 2>/dev/null"), in(dir.path()))
             .ended == exited(2));
-  // A daemon that is left behind does not keep their reader waiting.
+  // A daemon that stays behind does not keep their reader waiting.
   const Finished script = finish(
       bash("mkfifo end; \"$LOCK\" run --json-status-fd 9 . -c 'exec >/dev/null 2>&1; read x <end &' 9>&1 | cat | "
            "wc -l; echo >end"),
@@ -118,7 +118,7 @@ TEST_CASE("the command does not inherit the descriptor of the events") {
   CHECK(script.out == "3\n");
 }
 
-TEST_CASE("a reader of the events that goes away does not hurt the job") {
+TEST_CASE("a job goes on if the reader of its events goes away") {
   const TempDir dir;
   const Finished script = finish(
       bash("exec 3> >(exec true); wait $!; \"$LOCK\" run --json-status-fd 3 . -c 'exit 4'; echo $?"), in(dir.path()));
@@ -128,7 +128,7 @@ TEST_CASE("a reader of the events that goes away does not hurt the job") {
   CHECK(full.ended == exited(4));
 }
 
-TEST_CASE("events in a file that may not grow do not hurt the job") {
+TEST_CASE("a job goes on if the file of its events cannot grow") {
   const TempDir dir;
   write_file(dir / "events", std::string(900, '\n'));
   const Finished script =
@@ -152,7 +152,7 @@ TEST_CASE("a descriptor that is not open for writing is a usage error before any
   CHECK_FALSE(left_children());
 }
 
-TEST_CASE("a hold tells that it began and ended, and a detached one who holds") {
+TEST_CASE("a hold reports its start and end, and with --detach its process id") {
   const TempDir dir;
   const auto foreground =
       events_in(finish(bash("\"$LOCK\" hold --for 1ms --json-status-fd 3 . 3>&1 >/dev/null"), in(dir.path())).out);

@@ -14,7 +14,7 @@ namespace {
 
 struct Command {
   std::string name;
-  Words groups;  // of options, that --help has to have
+  Words groups;  // of options that --help must have
 };
 
 const std::vector<Command> commands = {
@@ -41,7 +41,7 @@ Words lines_of(const std::string& text) {
   return lines;
 }
 
-// All that follows the last heading.
+// The lines after the last heading.
 Words examples_of(const std::string& command) {
   const std::string text = help(command).out;
   const std::string heading = "\nExamples:\n";
@@ -75,12 +75,12 @@ TEST_CASE("--help of every command is on stdout, fits a screen, and groups the o
       CAPTURE(group);
       CHECK(has(lines, group));
     }
-    CHECK_FALSE(has(lines, "Options:"));  // where CLI11 puts those that have no group
+    CHECK_FALSE(has(lines, "Options:"));  // CLI11's heading for options without a group
   }
   CHECK(run_tool({"run", "-h"}).out == run_tool({"run", "--help"}).out);
 }
 
-TEST_CASE("--help of every command ends with two examples, which can be run as they stand") {
+TEST_CASE("--help of every command ends with two examples that run as written") {
   const TempDir dir;
   dir.make("ws/app");
   dir.make("ws/lib");
@@ -97,7 +97,7 @@ TEST_CASE("--help of every command ends with two examples, which can be run as t
       CAPTURE(example);
       CHECK(example.starts_with("  "));
       CHECK(example.find("grex-lock " + command) != std::string::npos);
-      // `fd -u 9` is about a descriptor that an earlier line has opened.
+      // `fd -u 9` needs a descriptor that an earlier line opened.
       const Finished finished = finish(bash("exec 9>>~/ws/app/.grex-lock\n" + example), setup);
       CAPTURE(finished.err);
       constexpr int nothing_to_release = 69;

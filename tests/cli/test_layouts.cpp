@@ -1,4 +1,4 @@
-// The files of grex 1.3.2 and later, and both.
+// The layout of grex 1.3.2 and later, and both layouts together.
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-// Whether somebody who locks this file as grex does keeps the tool out.
+// Whether a lock on this file, as grex takes it, keeps the tool out.
 bool excludes(const std::string& path, const Words& words) {
   const Fd lock = lock_as_grex(path);
   return finish(words).ended == exited(75);
@@ -20,7 +20,7 @@ bool excludes(const std::string& path, const Words& words) {
 
 }  // namespace
 
-TEST_CASE("each layout excludes a grex of its releases, and both exclude every grex") {
+TEST_CASE("each layout excludes its releases of grex, and both exclude all of them") {
   const TempDir dir;
   const std::string app = dir.make("app");
   dir.make(".grex/locks");
@@ -51,7 +51,7 @@ TEST_CASE("each layout excludes a grex of its releases, and both exclude every g
   }
 }
 
-TEST_CASE("both layouts are taken flat first, and the stack has both") {
+TEST_CASE("the flat file is taken first, and the stack has both") {
   const TempDir dir;
   const Finished finished = run_tool({"run", "--layout", "both", dir.path(), "--", grex_lock(), "stack", "--json"});
   const json entries = json::parse(finished.out)["entries"];
@@ -60,7 +60,7 @@ TEST_CASE("both layouts are taken flat first, and the stack has both") {
   CHECK(entries[1]["path"] == dir / ".grex/.grex-lock");
 }
 
-TEST_CASE("a wait for the second file of both keeps the first") {
+TEST_CASE("a wait for the second file keeps the first locked") {
   const TempDir dir;
   dir.make(".grex");
   Fd newer = lock_as_grex(dir / ".grex/.grex-lock");
@@ -71,7 +71,7 @@ TEST_CASE("a wait for the second file of both keeps the first") {
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("GREX_LOCK_LAYOUT sets the default, and --layout goes before it") {
+TEST_CASE("GREX_LOCK_LAYOUT sets the default, and --layout overrides it") {
   const TempDir dir;
   const Setup nested = {.environment = {{"GREX_LOCK_LAYOUT", "nested"}}};
   CHECK(run_tool({"run", dir.path(), "--", "true"}, nested).ended == exited(0));
@@ -81,7 +81,7 @@ TEST_CASE("GREX_LOCK_LAYOUT sets the default, and --layout goes before it") {
   CHECK(exists(dir / ".grex-lock"));
 }
 
-TEST_CASE("directories of the nested layout are made when missing, also those of a deep clone") {
+TEST_CASE("missing directories of the nested layout are created, also for a deep clone") {
   const TempDir dir;
   dir.make("ws/.grex");
   dir.make("ws/lib/deep");
@@ -94,14 +94,14 @@ TEST_CASE("directories of the nested layout are made when missing, also those of
   CHECK(exists(dir / "ws/lib/.grex/.grex.slot-0.lock"));
 }
 
-TEST_CASE("a clone without a meta directory above it has no nested lock, and says so") {
+TEST_CASE("a nested lock of a clone without a meta directory above is an error") {
   const TempDir dir;
   const Finished finished = run_tool({"run", "--layout", "nested", "-t", "backend", dir / "new", "--", "true"});
   CHECK(finished.ended == exited(66));
   CHECK(finished.err.find("no directory above it has .grex/") != std::string::npos);
 }
 
-TEST_CASE("status and tiers show the files of the layout, or of both") {
+TEST_CASE("status and tiers show the files of one layout or of both") {
   const TempDir dir;
   dir.make(".grex");
   const Fd lock = lock_as_grex(dir / ".grex/.grex-lock");
@@ -126,7 +126,7 @@ TEST_CASE("status and tiers show the files of the layout, or of both") {
   CHECK(patterns.out.find("PATH/.grex/.grex.slot-K.lock\n") != std::string::npos);
 }
 
-TEST_CASE("a permit in both layouts is one of each") {
+TEST_CASE("slots in both layouts use one file each") {
   const TempDir dir;
   dir.make(".grex");
   const Fd flat = lock_as_grex(dir / ".grex.slot-0.lock");

@@ -13,7 +13,7 @@
 using namespace grex::test;
 using nlohmann::json;
 
-TEST_CASE("the command is told of all its locks, in the order of taking them, each once") {
+TEST_CASE("the command's stack lists each of its locks once, in the order of taking") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -28,23 +28,23 @@ TEST_CASE("the command is told of all its locks, in the order of taking them, ea
   CHECK(paths == Words{dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock", a + "/.grex/.grex.lock"});
 }
 
-TEST_CASE("commands that name the same packs in clashing orders never deadlock, and exclude each other in each") {
+TEST_CASE("commands that name packs in conflicting orders never deadlock, and exclude each other in each pack") {
   const TempDir dir;
   for (const char* const pack : {"a", "b", "c"}) dir.make(pack);
-  // The oracle: each job makes a directory in each of its packs, which fails where another is.
+  // The oracle: each job creates a directory in each of its packs; mkdir fails if another job is there.
   const std::string job = "for p; do mkdir $p/busy || echo overlap; done; for p; do rmdir $p/busy; done; echo x >>done";
   const std::string count = std::to_string(tries(90));
-  const Finished script =
-      finish(bash("orders=('a b' 'b a' 'b c' 'c b' 'c a' 'a c' 'a b c' 'c b a' 'b c a')\n"
-                  "for i in $(seq " + count + "); do set -- ${orders[i % 9]}; \"$LOCK\" run \"$@\" -- bash -c '" +
-                  job + "' job \"$@\" & done; wait; wc -l <done"),
-             in(dir.path()));
+  const Finished script = finish(bash("orders=('a b' 'b a' 'b c' 'c b' 'c a' 'a c' 'a b c' 'c b a' 'b c a')\n"
+                                      "for i in $(seq " +
+                                      count + "); do set -- ${orders[i % 9]}; \"$LOCK\" run \"$@\" -- bash -c '" + job +
+                                      "' job \"$@\" & done; wait; wc -l <done"),
+                                 in(dir.path()));
   CAPTURE(script.err);
   CHECK(script.out == count + "\n");
   for (const char* const pack : {"a", "b", "c"}) CHECK_FALSE(is_locked(dir / pack + "/.grex-lock"));
 }
 
-TEST_CASE("where one of the locks is busy none is taken, and the busy one is named") {
+TEST_CASE("if one of the locks is busy, none is taken, and the busy one is named") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -58,7 +58,7 @@ TEST_CASE("where one of the locks is busy none is taken, and the busy one is nam
   }
 }
 
-TEST_CASE("a signal in the wait for the second lock gives the first back") {
+TEST_CASE("a signal in the wait for the second lock releases the first") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -78,12 +78,12 @@ TEST_CASE("one bad lock among several leaves all untouched") {
   CHECK(run_tool({"run", a, "-l", "nothing:" + a, "--", "true"}).ended == exited(64));
   CHECK(run_tool({"run", a, "", "--", "true"}).ended == exited(64));
   CHECK_FALSE(exists(a + "/.grex-lock"));
-  dir.make("b/.grex-lock");  // a directory: refused when it is to be locked, with the first in hand
+  dir.make("b/.grex-lock");  // a directory: refused when its turn comes, with the first lock held
   CHECK(run_tool({"run", a, dir / "b", "--", "true"}).ended == exited(77));
   CHECK_FALSE(is_locked(a + "/.grex-lock"));
 }
 
-TEST_CASE("a ~ that the shell left alone is explained") {
+TEST_CASE("an unexpanded ~ after a colon is explained") {
   const TempDir dir;
   const Finished finished = run_tool({"run", "-l", "per-pack:~/ws", "--", "true"}, {.directory = dir.path()});
   CHECK(finished.ended == exited(66));
@@ -98,24 +98,24 @@ TEST_CASE("each of several locks is checked against the ancestors") {
       grex_lock({"run", a, "--", grex_lock(), "run", "-l", "manifest:" + a, "-l", "workspace-sync:" + b, "--", "true"});
   CHECK(finish(sync_and_pack).ended == exited(76));
   CHECK_FALSE(exists(a + "/.grex/.grex.lock"));
-  // One is the ancestor's own, the other comes after it.
+  // The ancestor holds one of them; the other comes after it.
   CHECK(run_tool({"run", a, "--", grex_lock(), "run", "--reentrant", a, "-l", "manifest:" + a, "--", "true"}).ended ==
         exited(0));
   CHECK(run_tool({"run", a, "--", grex_lock(), "run", a, "-l", "manifest:" + a, "--", "true"}).ended == exited(75));
 }
 
-TEST_CASE("-s shares all of the locks but the permit") {
+TEST_CASE("-s shares all of the locks but slots") {
   const TempDir dir;
-  const std::string permit = "semaphore:" + dir.path();
-  Words words = grex_lock({"run", "-s", "--slots", "1", "-l", permit, dir.path(), "--"});
+  const std::string slot = "semaphore:" + dir.path();
+  Words words = grex_lock({"run", "-s", "--slots", "1", "-l", slot, dir.path(), "--"});
   for (const std::string& word : until_input_closes()) words.push_back(word);
   Process reader(words);
   CHECK(reader.line() == "ready");
   CHECK(run_tool({"run", "-n", "-s", dir.path(), "--", "true"}).ended == exited(0));
-  CHECK(run_tool({"run", "-n", "-s", "--slots", "1", "-l", permit, "--", "true"}).ended == exited(75));
+  CHECK(run_tool({"run", "-n", "-s", "--slots", "1", "-l", slot, "--", "true"}).ended == exited(75));
 }
 
-TEST_CASE("every one of several locks has its record, its own tier in it, emptied in the end") {
+TEST_CASE("each of several locks has a record with its own tier, which is emptied in the end") {
   const TempDir dir;
   const std::string manifest = dir / ".grex/.grex.lock";
   const Finished finished =
@@ -130,7 +130,7 @@ TEST_CASE("every one of several locks has its record, its own tier in it, emptie
   CHECK(content_of(manifest).empty());
 }
 
-TEST_CASE("-o, --linger and -F hold for all of the locks") {
+TEST_CASE("-o, --linger and -F apply to all of the locks") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -138,7 +138,7 @@ TEST_CASE("-o, --linger and -F hold for all of the locks") {
   CHECK(run_tool({"run", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "2\n");
   CHECK(run_tool({"run", "-o", a, b, "-c", ours}).out == "0\n");
-  // A daemon in a session of its own, which closes our pipes when it is there.
+  // A daemon in its own session, which closes our pipes when it starts.
   const std::string daemon = "mkfifo end; setsid sh -c 'exec </dev/null >/dev/null 2>&1; read line <end' &";
   const Finished lingering = run_tool({"run", "--linger", a, b, "--", "sh", "-c", daemon}, {.directory = dir.path()});
   CHECK(lingering.ended == exited(0));
@@ -149,7 +149,7 @@ TEST_CASE("-o, --linger and -F hold for all of the locks") {
   until([] { return ::waitpid(-1, nullptr, WNOHANG) < 0; });
 }
 
-TEST_CASE("a pack that is made anew while an earlier lock is waited for is locked where it is now") {
+TEST_CASE("a pack that is replaced during the wait for an earlier lock is locked where it is now") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -168,7 +168,7 @@ TEST_CASE("a pack that is made anew while an earlier lock is waited for is locke
   CHECK(late.wait() == exited(66));
 }
 
-TEST_CASE("more locks than descendants can be told of are refused before any is taken") {
+TEST_CASE("more locks than the stack has room for are refused before any is taken") {
   const TempDir dir;
   const auto run_with = [&dir](int packs) {
     Words words = grex_lock({"run"});
@@ -180,8 +180,8 @@ TEST_CASE("more locks than descendants can be told of are refused before any is 
   CHECK(refused.ended == exited(64));
   CHECK(refused.err.starts_with("grex-lock: usage: 1000 locks are too many: "));
   CHECK_FALSE(exists(dir / "pack-0/.grex-lock"));
-  CHECK(finish(bash("\"$LOCK\" wait pack-*"), in(dir.path())).ended == exited(0));  // which tells nobody
-  const Finished told = run_with(500);
-  CHECK(told.ended == exited(0));
-  CHECK(json::parse(told.out)["entries"].size() == 500);
+  CHECK(finish(bash("\"$LOCK\" wait pack-*"), in(dir.path())).ended == exited(0));  // wait needs no stack
+  const Finished accepted = run_with(500);
+  CHECK(accepted.ended == exited(0));
+  CHECK(json::parse(accepted.out)["entries"].size() == 500);
 }

@@ -23,7 +23,7 @@ std::string run_line(const TempDir& dir, const std::string& command) {
 
 }  // namespace
 
-TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once, and so does a Ctrl-backslash") {
+TEST_CASE("a Ctrl-C or Ctrl-backslash at the terminal reaches the command exactly once") {
   const TempDir dir;
   Words words = grex_lock({"run", dir.path(), "--"});
   for (const std::string& word : signal_reporter(3)) words.push_back(word);
@@ -33,9 +33,9 @@ TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once, and so doe
     for (int i = 0; i < 20; ++i) {
       terminal.type(key);
       terminal.expect(name);
-      // One that came twice would come before the answer to what is typed now.
+      // A second report would come before the answer to this line.
       terminal.type("next\r");
-      terminal.expect("next");  // as it is typed
+      terminal.expect("next");  // the echo
       CHECK(terminal.expect("next").find(name) == std::string::npos);
     }
   }
@@ -43,7 +43,7 @@ TEST_CASE("a Ctrl-C at the terminal reaches the command exactly once, and so doe
   CHECK(terminal.wait() == exited(3));
 }
 
-TEST_CASE("a Ctrl-C that kills the command is the end of grex-lock too, so that a loop in the shell stops") {
+TEST_CASE("a Ctrl-C that kills the command kills grex-lock too, so that a loop in the shell stops") {
   const TempDir dir;
   Terminal direct(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   direct.expect("ready");
@@ -80,14 +80,14 @@ TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
   terminal.expect("@> ");
   for (int i = 0; i < 3; ++i) {
     terminal.type(run_line(dir, "sh -c 'echo pid=$$.; read line; echo got $line'"));
-    terminal.expect("pid=");  // as it is typed
+    terminal.expect("pid=");  // the echo
     terminal.expect("pid=");
     const pid_t command = std::stoi(terminal.expect("."));
     terminal.type(ctrl_z);
     terminal.expect("Stopped");
     terminal.expect("@> ");
-    // The shell may be told of the stop before the command has left its read(),
-    // which would then take what is typed next.
+    // The shell may learn of the stop before the command has left its read(),
+    // which would then take the next line.
     until([command] { return state_of(command) == 'T'; });
     CHECK(is_locked(dir / ".grex-lock"));
     terminal.type("fg\r");
@@ -99,7 +99,7 @@ TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
   }
 }
 
-TEST_CASE("Ctrl-Z stops a wait, and fg goes on with it") {
+TEST_CASE("Ctrl-Z stops a wait, and fg continues it") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Terminal terminal(shell, prompt);
@@ -131,7 +131,7 @@ TEST_CASE("a shell that is suspended under the lock gives the terminal back") {
   terminal.expect("status=5");
 }
 
-TEST_CASE("a terminal that hangs up ends the command, though the kernel tells only grex-lock, the session's leader") {
+TEST_CASE("a terminal that hangs up ends the command, though only grex-lock, the session leader, gets SIGHUP") {
   const TempDir dir;
   Terminal terminal(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; exec sleep 1000"}));
   terminal.expect("ready");
@@ -149,7 +149,7 @@ TEST_CASE("a terminal that hangs up ends the wait by SIGHUP") {
   CHECK(terminal.wait() == exited(128 + SIGHUP));
 }
 
-TEST_CASE("colour is for terminals, and NO_COLOR and --color have their say") {
+TEST_CASE("only terminals get colour, and NO_COLOR and --color override it") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   const std::string escape = "\x1b[";
@@ -165,7 +165,7 @@ TEST_CASE("colour is for terminals, and NO_COLOR and --color have their say") {
   CHECK(run_tool({"status", "--color=always", dir.path()}).out.find(escape) != std::string::npos);
 }
 
-TEST_CASE("a command that has left our process group gets the Ctrl-C from us") {
+TEST_CASE("a command that left the process group gets Ctrl-C from grex-lock") {
   const TempDir dir;
   Terminal terminal(grex_lock({"run", dir.path(), "--", "python3", "-c",
                                "import os, signal, sys\n"
@@ -180,7 +180,7 @@ TEST_CASE("a command that has left our process group gets the Ctrl-C from us") {
   CHECK(terminal.wait() == exited(3));
 }
 
-TEST_CASE("a wait is told in one line that is kept up to date, and is gone when the lock comes") {
+TEST_CASE("a wait is shown in one line that is kept up to date, and erased when the lock comes") {
   const TempDir dir;
   const std::string erase = "\r\x1b[K";
   Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -197,7 +197,7 @@ TEST_CASE("a wait is told in one line that is kept up to date, and is gone when 
   CHECK(terminal.wait() == exited(0));
 }
 
-TEST_CASE("the line follows the holder when that changes") {
+TEST_CASE("the line follows the holder when it changes") {
   const TempDir dir;
   const auto job = [&dir](const std::string& note) {
     return grex_lock({"run", "-q", "--note", note, dir.path(), "--", "sh", "-c", "echo ready; read line"});
@@ -210,7 +210,7 @@ TEST_CASE("the line follows the holder when that changes") {
                       const winsize wide = {24, 400, 0, 0};
                       ::ioctl(0, TIOCSWINSZ, &wide);
                     }});
-  // The kernel's list, read while others' locks come and go, may miss one at first.
+  // /proc/locks, read while other locks come and go, may miss one at first.
   terminal.expect(", 1 ahead: held by pid " + std::to_string(one.pid()));
   terminal.expect("[one]");
   one.close_input();

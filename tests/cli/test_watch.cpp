@@ -18,12 +18,12 @@ namespace {
 const std::string other_screen = "\x1b[?1049h";
 const std::string first_screen = "\x1b[?1049l";
 
-// A long pause: what is seen sooner was not seen by waiting for it.
+// The default interval is so long that only a key or a signal draws again.
 Words watch(const std::string& path, const std::string& interval = "1000") {
   return grex_lock({"status", "--color=never", "--watch=" + interval, path});
 }
 
-// The lines of the next drawing, without the sequences that clear what was there.
+// The lines of the next drawing, without the sequences that clear the old text.
 Words next_drawing(Terminal& terminal) {
   terminal.expect("\x1b[H");
   std::istringstream drawn(terminal.expect("\x1b[J"));
@@ -47,7 +47,7 @@ std::size_t width_of(const Words& lines) {
 
 }  // namespace
 
-TEST_CASE("--watch shows what changes, and q gives the screen back") {
+TEST_CASE("--watch shows changes, and q restores the screen") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   Terminal terminal(watch(dir.path(), "0.1"));
@@ -60,7 +60,7 @@ TEST_CASE("--watch shows what changes, and q gives the screen back") {
   CHECK(terminal.wait() == exited(0));
 }
 
-TEST_CASE("a key shows the state at once") {
+TEST_CASE("a key refreshes immediately") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   Terminal terminal(watch(dir.path()));
@@ -71,7 +71,7 @@ TEST_CASE("a key shows the state at once") {
   CHECK(terminal.expect("held by").find(" every 16m40s") == std::string::npos);
 }
 
-TEST_CASE("a signal ends the view and gives the screen back") {
+TEST_CASE("a signal ends the view and restores the screen") {
   const TempDir dir;
   for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
     Terminal terminal(watch(dir.path()));
@@ -87,7 +87,7 @@ TEST_CASE("a signal ends the view and gives the screen back") {
   CHECK(terminal.wait() == killed_by(SIGINT));  // so that a script ends too
 }
 
-TEST_CASE("Ctrl-Z gives the screen back, and fg brings the view again") {
+TEST_CASE("Ctrl-Z restores the screen, and fg returns to the view") {
   const TempDir dir;
   Terminal shell({"bash", "--norc", "--noprofile", "-i"},
                  {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}, {"DIR", dir.path()}, {"LOCK", grex_lock()}}});
@@ -108,7 +108,7 @@ TEST_CASE("Ctrl-Z gives the screen back, and fg brings the view again") {
   shell.expect("status 0\r\n");
 }
 
-TEST_CASE("a new size of the terminal is drawn at once, with as many lines and columns as fit") {
+TEST_CASE("a resized terminal is redrawn immediately, with as many lines and columns as fit") {
   const TempDir dir;
   constexpr int many = 30;  // and two lines above them
   for (int i = 0; i < many; ++i) {
@@ -138,7 +138,7 @@ TEST_CASE("a new size of the terminal is drawn at once, with as many lines and c
   CHECK(lines.back().starts_with("per-pack  free  " + dir.path()));
 }
 
-TEST_CASE("in a pipe each report follows the other: with --json a document a line") {
+TEST_CASE("in a pipe one report follows another, with --json one document a line") {
   const TempDir dir;
   Process tool(grex_lock({"status", "--json", "--watch=0.1", dir.path()}));
   const json first = json::parse(tool.line());
@@ -150,16 +150,16 @@ TEST_CASE("in a pipe each report follows the other: with --json a document a lin
   CHECK(text.line() == "no lock file there yet; -v tells where each would be");
 }
 
-TEST_CASE("--watch of what is not there is an error, and no screen") {
+TEST_CASE("--watch of a missing path fails, and the screen stays") {
   const TempDir dir;
   Terminal terminal(watch(dir / "none"));
-  const std::string told = terminal.rest();
-  CHECK(told.find(other_screen) == std::string::npos);
-  CHECK(told.starts_with("grex-lock: "));
+  const std::string output = terminal.rest();
+  CHECK(output.find(other_screen) == std::string::npos);
+  CHECK(output.starts_with("grex-lock: "));
   CHECK(terminal.wait() == exited(66));
 }
 
-TEST_CASE("a terminal that was stopped by Ctrl-S does not keep a signal from ending the view") {
+TEST_CASE("a signal ends the view even if Ctrl-S stopped the terminal") {
   const TempDir dir;
   Terminal terminal(watch(dir.path(), "0.1"));
   terminal.expect("no lock file there yet");
