@@ -74,11 +74,11 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   check_usage(run_tool({"run", "--tier-check", "maybe", d, "--", "true"}), "--tier-check: 'maybe' is not enforce");
   check_usage(run_tool({"--color", "red", "status", d}), "--color: 'red' is not auto");
   check_usage(run_tool({"--layout", "round", "status", d}), "--layout: 'round' is not flat");
-  check_usage(run_tool({"run", "-s", "-x", d, "--", "true"}), "");
-  check_usage(run_tool({"run", "-n", "-w", "5", d, "--", "true"}), "");
-  check_usage(run_tool({"run", "-q", "-v", d, "--", "true"}), "");
-  check_usage(run_tool({"run", "-o", "-F", d, "--", "true"}), "");
-  check_usage(run_tool({"run", "-o", "--linger", d, "--", "true"}), "");
+  check_usage(run_tool({"run", "-s", "-x", d, "--", "true"}), "--shared excludes --exclusive\n");
+  check_usage(run_tool({"run", "-n", "-w", "5", d, "--", "true"}), "--nonblock excludes --timeout\n");
+  check_usage(run_tool({"run", "-q", "-v", d, "--", "true"}), "--quiet excludes --verbose\n");
+  check_usage(run_tool({"run", "-o", "-F", d, "--", "true"}), "--close excludes --no-fork\n");
+  check_usage(run_tool({"run", "-o", "--linger", d, "--", "true"}), "--close excludes --linger\n");
   check_usage(run_tool({"run", "-c", "true", d, "--", "true"}), "-c already names the command\n");
   check_usage(run_tool({"run", "-c", "true", d, "-z"}), "unknown option -z\n");
   check_usage(run_tool({"run", "-l", "pack:x", "--", "true"}), "--lock: 'pack:x' is not TIER:PATH, where TIER is ");
@@ -95,6 +95,7 @@ TEST_CASE("bad options are usage errors that say what would be right") {
   CHECK_FALSE(exists(dir / ".grex-lock"));
 }
 
+// SECURITY.md: variables with nonsense | 64, and the variable is named
 TEST_CASE("a bad variable is a usage error that names it") {
   const TempDir dir;
   const std::pair<const char*, const char*> variables[] = {
@@ -157,21 +158,43 @@ TEST_CASE("with --json errors of run are one line on stderr and those of others 
   CHECK(json::parse(run_tool({"probe", "--json=no", dir / "none"}).out)["error"]["kind"] == "usage");
 }
 
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
 TEST_CASE("every kind of error that can be brought about has its name and code") {
   const TempDir dir;
-  const auto kind_of = [](const Words& words, const Setup& setup = {}) {
-    return json::parse(finish(words, setup).err)["error"]["kind"].get<std::string>();
+  // The kind, where the exit status and the one in the document are this code.
+  const auto kind_of = [](int code, const Words& words, const Setup& setup = {}) {
+    const Finished finished = finish(words, setup);
+    CAPTURE(finished.err);
+    CHECK(finished.ended == exited(code));
+    const json document = json::parse(finished.err);
+    CHECK(document["exit_code"] == code);
+    return document["error"]["kind"].get<std::string>();
   };
   const std::string& d = dir.path();
-  CHECK(kind_of(grex_lock({"--json", "run", d, "--", "/none"})) == "exec");
+  CHECK(kind_of(127, grex_lock({"--json", "run", d, "--", "/none"})) == "exec");
   dir.make("app/.grex-lock");
-  CHECK(kind_of(grex_lock({"--json", "run", dir / "app", "--", "true"})) == "unsafe-file");
+  CHECK(kind_of(77, grex_lock({"--json", "run", dir / "app", "--", "true"})) == "unsafe-file");
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  CHECK(kind_of(grex_lock({"--json", "run", "-n", d, "--", "true"})) == "busy");
-  CHECK(kind_of(grex_lock({"--json", "run", "-q", "-w", "1ms", d, "--", "true"})) == "timeout");
+  CHECK(kind_of(75, grex_lock({"--json", "run", "-n", d, "--", "true"})) == "busy");
+  CHECK(kind_of(75, grex_lock({"--json", "run", "-q", "-w", "1ms", d, "--", "true"})) == "timeout");
   const std::string b = dir.make("b");
-  CHECK(kind_of(grex_lock({"run", b, "--", grex_lock(), "--json", "run", b, "--", "true"})) == "reentry");
-  CHECK(kind_of(grex_lock({"run", b, "--", grex_lock(), "--json", "run", d, "--", "true"})) == "tier-violation");
+  CHECK(kind_of(75, grex_lock({"run", b, "--", grex_lock(), "--json", "run", b, "--", "true"})) == "reentry");
+  CHECK(kind_of(76, grex_lock({"run", b, "--", grex_lock(), "--json", "run", d, "--", "true"})) == "tier-violation");
+  CHECK(kind_of(64, grex_lock({"--json", "run", d})) == "usage");
+  CHECK(kind_of(65, grex_lock({"--json", "run", d, "--", "true"}), {.environment = {{"GREX_LOCK_STACK", "x"}}}) ==
+        "stack");
+  CHECK(kind_of(66, grex_lock({"--json", "run", dir / "none", "--", "true"})) == "not-found");
+  CHECK(kind_of(74, grex_lock({"--json", "hold", b}),
+                {.before_exec = [] { ::dup2(::open("/dev/full", O_WRONLY), 1); }}) == "io");
+  ::chmod(d.c_str(), 0755);
+  ::chmod(b.c_str(), 0555);
+  CHECK(kind_of(73, grex_lock({"--json", "run", "-t", "workspace-sync", b, "--", "true"}), as_nobody()) == "create");
+  write_file(b + "/.grex-lock", "");
+  ::chmod((b + "/.grex-lock").c_str(), 0);
+  CHECK(kind_of(77, grex_lock({"--json", "run", b, "--", "true"}), as_nobody()) == "permission");
+  ::chmod(b.c_str(), 0755);
+  ::chmod((b + "/.grex-lock").c_str(), 0644);
 
   Process waiter(grex_lock({"--json", "run", d, "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
@@ -191,6 +214,8 @@ TEST_CASE("every kind of error that can be brought about has its name and code")
   CHECK(json::parse(system.err)["error"]["errno"] == "EMFILE");
 }
 
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
 TEST_CASE("a fork that the system refuses is 71, and the lock is free") {
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0777);
@@ -207,6 +232,8 @@ TEST_CASE("a fork that the system refuses is 71, and the lock is free") {
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
+// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
+// the direction of a line
 TEST_CASE("a message is one line whatever is in the path") {
   const TempDir dir;
   const Finished finished = run_tool({"probe", dir / "a\nb\x1b[31m\xff"});

@@ -44,10 +44,10 @@ json lock_at(const std::string& text, const std::string& tier = "per-pack") {
   return {};
 }
 
-// Whether that could not be tried here; what it would have shown is then open.
-bool is_skipped(const Finished& finished) {
+// Whether that could not be mounted here; skips the test then.
+bool is_refused(const Finished& finished) {
   if (finished.ended != exited(cannot_mount)) return false;
-  MESSAGE("not tried: this may not be mounted here");
+  skip("this may not be mounted here");
   return true;
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("locks through an overlay exclude, also on a file that is copied up fr
       "exec 9<merged/other/.grex-lock; flock 9; \"$1\" run -n -q merged/other -- true; echo $?; exec 9>&-;" +
       // The file of the layer itself is another one.
       "flock lower/pack/.grex-lock \"$1\" run -n -q merged/pack -- true; echo $?"));
-  if (is_skipped(finished)) return;
+  if (is_refused(finished)) return;
   REQUIRE(finished.out.starts_with(excludes));
   CHECK(finished.out.ends_with("\n75\n0\n"));
   const auto at = finished.out.find('{');
@@ -183,7 +183,7 @@ TEST_CASE("on FUSE locks exclude within the mount, which status and -v say may b
                              " run " + dir.path() + " -- true; echo now >&2; " + tool + " run -v " + dir.path() +
                              " -- true; exec 9>>" + dir / ".grex-lock" + "; " + tool + " fd -v 9";
   const Finished finished = finish(on_fuse(dir.path(), 0, script));
-  if (is_skipped(finished)) return;
+  if (is_refused(finished)) return;
   CAPTURE(finished.out);
   CHECK(finished.ended == exited(0));
   const std::string line = "on fuse.test: locks may keep out only those who use the same mount\n";
@@ -209,7 +209,7 @@ TEST_CASE("a file system that has no locks is an error that says so, and is not 
   for (const int error : {ENOLCK, EOPNOTSUPP}) {
     CAPTURE(error);
     const Finished finished = finish(on_fuse(dir.path(), error, grex_lock() + " run " + dir.path() + " -- echo ran"));
-    if (is_skipped(finished)) return;
+    if (is_refused(finished)) return;
     CHECK(finished.ended == exited(71));
     CHECK(finished.out.empty());
     CHECK(finished.err.starts_with("grex-lock: the system refused: " + dir / ".grex-lock" + ": "));

@@ -213,6 +213,7 @@ TEST_CASE("a script's lock is free when the script has ended, however it ended")
   }
 }
 
+// SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted
 TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
   const TempDir dir;
   const std::string pack = dir.make("it's $HOME `id` \"x\" \\ \n;exit 9;\xff");
@@ -229,6 +230,10 @@ TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
   script.close_input();
   CHECK(script.wait() == exited(0));
   reap(holder);
+  const Finished fd = finish(bash("exec 9>>.grex-lock; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\" || exit\n"
+                                  "\"$LOCK\" run -n . -- true; echo $?; \"$LOCK\" run --reentrant . -- echo again"),
+                             in(pack));
+  CHECK(fd.out == "75\nagain\n");
 }
 
 TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
@@ -333,6 +338,7 @@ TEST_CASE("a hold that cannot say that it holds does not") {
   }
 }
 
+// SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
 TEST_CASE("a hold that ignored SIGTERM when it began can be told to end all the same") {
   const TempDir dir;
   Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [] {
@@ -344,6 +350,30 @@ TEST_CASE("a hold that ignored SIGTERM when it began can be told to end all the 
   CHECK(run_tool({"probe", dir.path()}).ended == exited(75));
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(0));
+}
+
+// SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
+TEST_CASE("a hold whose signals were blocked when it began can be told to end, and while it waits, too") {
+  const TempDir dir;
+  const Setup blocked = {.before_exec = [] {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  }};
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    CAPTURE(signal);
+    Process hold(grex_lock({"hold", dir.path()}), blocked);
+    hold.line();
+    for (const char* const how : {"--detach", "--note=foreground"}) {
+      CAPTURE(how);
+      Process waiter(grex_lock({"hold", how, dir.path()}), blocked);
+      until([&dir] { return is_waited_for(dir); });
+      waiter.signal(signal);
+      CHECK(waiter.wait() == exited(128 + signal));
+    }
+    hold.signal(signal);
+    CHECK(hold.wait() == exited(0));
+  }
 }
 
 TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and nothing running") {
@@ -405,6 +435,7 @@ TEST_CASE("a hold whose announcement nobody reads can be ended all the same") {
   }
 }
 
+// SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
 TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
   const TempDir dir;
   Process script(bash("\"$LOCK\" hold --detach --while-pid $$ . <&- 2>&-; echo $?; read -r line; exit 0"),

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -102,20 +105,33 @@ TEST_CASE("a script that uses descriptors 3 to 9 does not lose its lock under --
             .ended == exited(1));
 }
 
+// SECURITY.md: as the command, to get at other files of ours | it inherits the lock and what we were given, no more
 TEST_CASE("the command gets the lock and no other descriptor of ours") {
   const TempDir dir;
-  // What the test itself was given by its caller is there with and without us.
-  const Words list = {"sh", "-c", "ls -l /proc/self/fd | sed -n 's/.* -> //p' | grep -v -e pipe: -e /proc/ | sort"};
-  const auto under = [&](std::initializer_list<std::string> options) {
+  // What the test itself was given by its caller is there with and without us. Of a
+  // pipe, which is another one each time, only that it is one.
+  const Words list = {"bash", "-c",
+                      "for f in /proc/$$/fd/*; do readlink $f; done | sed 's/^\\(pipe\\|socket\\):.*/\\1/' | sort"};
+  const auto words_under = [&](std::initializer_list<std::string> options) {
     Words words = grex_lock({"run", dir.path()});
     words.insert(words.end(), options);
     words.emplace_back("--");
     words.insert(words.end(), list.begin(), list.end());
-    return finish(words).out;
+    return words;
+  };
+  const auto under = [&](std::initializer_list<std::string> options) { return finish(words_under(options)).out; };
+  // After a wait that was told, for which there are a thread and descriptors of its own.
+  const auto after_wait = [&] {
+    Fd lock = lock_as_grex(dir / ".grex-lock");
+    Process waiter(words_under({"-w", "1h", "-v"}));
+    waiter.error_line();
+    until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+    lock.reset();
+    return waiter.rest();
   };
   const std::string plain = finish(list).out;
   CHECK(under({"-o"}) == plain);
-  for (const std::string& shown : {under({}), under({"-F"})}) {
+  for (const std::string& shown : {under({}), under({"-F"}), after_wait()}) {
     std::string rest = shown;
     const auto at = rest.find(dir / ".grex-lock\n");
     REQUIRE(at != std::string::npos);
@@ -123,10 +139,26 @@ TEST_CASE("the command gets the lock and no other descriptor of ours") {
   }
 }
 
+// SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
 TEST_CASE("a lock never becomes a standard stream that was closed") {
   const TempDir dir;
   const std::string script = grex_lock() + " run " + dir.path() + " -- sh -c 'test ! -e /proc/self/fd/0' <&-";
   CHECK(finish({"sh", "-c", script}).ended == exited(0));
+  // Any of them, and all: neither in the command nor in grex-lock itself.
+  for (const std::string closed : {"0", "1", "2", "0 1 2"}) {
+    CAPTURE(closed);
+    const std::string look = "for n in " + closed +
+                             "; do [ ! -e /proc/$$/fd/$n ] || exit 2; done; "
+                             "for n in 0 1 2; do readlink /proc/$PPID/fd/$n >>streams; done; flock -n .grex-lock true";
+    std::string closing;
+    for (const char number : closed) closing += number == ' ' ? std::string(" ") : std::string(1, number) + ">&-";
+    const Finished finished = finish(bash("\"$LOCK\" run . -- sh -c '" + look + "' " + closing), in(dir.path()));
+    CHECK(finished.ended == exited(1));  // flock finds it locked
+    const std::string streams = content_of(dir / "streams");
+    CHECK_FALSE(streams.empty());
+    CHECK(streams.find(".grex-lock") == std::string::npos);
+    std::filesystem::remove(dir / "streams");
+  }
 }
 
 TEST_CASE("a command that cannot be started frees the lock and leaves no record") {
@@ -152,13 +184,46 @@ TEST_CASE("the record tells of the holder while it holds and is emptied before t
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
+// SECURITY.md: to read secrets from a record | command line, directory and note can be read by whoever may read the
+// lock file; `--no-record` writes none
+TEST_CASE("a user who may read the lock file can read the command line, the directory and the note in its record") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0755);
+  Process tool(grex_lock({"run", "--note", "a note", dir.path(), "--", "sh", "-c", "echo; read line", "an argument"}),
+               {.directory = dir.path(), .before_exec = [] { ::umask(022); }});
+  tool.line();
+  const Finished seen = finish({"cat", dir / ".grex-lock"}, as_user(65534));
+  for (const std::string& part : Words{"a note", "echo; read line", "an argument", "\"cwd\":\"" + dir.path() + "\""}) {
+    CAPTURE(part);
+    CHECK(seen.out.find(part) != std::string::npos);
+  }
+}
+
+// SECURITY.md: to read secrets from a record | command line, directory and note can be read by whoever may read the
+// lock file; `--no-record` writes none
 TEST_CASE("--no-record leaves the lock file as it was") {
   const TempDir dir;
+  const Words in_file = {"--", "cat", dir / ".grex-lock"};
+  const auto under = [&](std::initializer_list<std::string> options) {
+    Words words = grex_lock(options);
+    words.insert(words.end(), in_file.begin(), in_file.end());
+    return finish(words).out;
+  };
+  // With nothing in it, or with the record of somebody who was killed, it would be written to.
+  CHECK(under({"run", "--no-record", dir.path()}).empty());
+  const std::string record = under({"run", "--note", "left behind", dir.path()});
+  CHECK(record.find("left behind") != std::string::npos);
+  write_file(dir / ".grex-lock", record);
+  CHECK(under({"run", "--no-record", dir.path()}) == record);
+  CHECK(content_of(dir / ".grex-lock") == record);
   write_file(dir / ".grex-lock", "kept");
   CHECK(run_tool({"run", "--no-record", dir.path(), "--", "cat", dir / ".grex-lock"}).out == "kept");
   CHECK(content_of(dir / ".grex-lock") == "kept");
 }
 
+// SECURITY.md: as the command, to unlock what it inherited, so that we empty another's record | the lock is tried
+// before the record is emptied
 TEST_CASE("a lock that the command unlocked is not ours to empty when another has it") {
   const TempDir dir;
   // The command finds its inherited descriptor and unlocks it, then waits.

@@ -157,6 +157,7 @@ TEST_CASE("a writer whose /proc is that of another namespace is still told by it
   CHECK(lock["holders"][0]["note"] == "nightly");
 }
 
+// SECURITY.md: to mount something upon the directory | 66, and no wait without end
 TEST_CASE("a working directory that something is mounted upon is not found, and not waited for without end") {
   const TempDir dir;
   const std::string over = dir.make("over");

@@ -29,10 +29,15 @@ TEST_CASE("probe tells free and busy by its status and makes nothing") {
 
 TEST_CASE("probe keeps nothing and changes nothing") {
   const TempDir dir;
-  write_file(dir / ".grex-lock", "content");
-  CHECK(run_tool({"probe", dir.path()}).ended == exited(0));
-  CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  CHECK(content_of(dir / ".grex-lock") == "content");
+  // A record that was left behind is what a lock would replace.
+  const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
+  CHECK(record.starts_with("{\"pid\":"));
+  for (const std::string& content : {std::string("content"), std::string(), record}) {
+    write_file(dir / ".grex-lock", content);
+    CHECK(run_tool({"probe", dir.path()}).ended == exited(0));
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+    CHECK(content_of(dir / ".grex-lock") == content);
+  }
 }
 
 TEST_CASE("a shared probe passes a sharer and not an exclusive holder") {

@@ -6,8 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/process_text.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
+#include "sys/proc.hpp"
 
 using namespace grex::test;
 using nlohmann::json;
@@ -60,7 +62,7 @@ TEST_CASE("release ends the hold, and the lock is free when it returns") {
 TEST_CASE("a CI job's steps: held by the first, released by the last") {
   const TempDir dir;
   const Finished script = finish(bash("set -e; \"$LOCK\" hold --detach --for 1h . >/dev/null\n"
-                                      "bash -c '\"$LOCK\" probe .' && exit 1\n"
+                                      "s=0; bash -c '\"$LOCK\" probe .' || s=$?; [ $s = 75 ]\n"
                                       "\"$LOCK\" release .; \"$LOCK\" probe ."),
                                  in(dir.path()));
   CAPTURE(script.err);
@@ -154,8 +156,40 @@ TEST_CASE("a record that names another process gets nobody a signal") {
   CHECK(hold.wait() == exited(0));
 }
 
+// Not so yet: that it is a hold is taken from the record.
+TEST_CASE("a run whose record calls it a hold is not ended by release" * doctest::should_fail()) {
+  const TempDir dir;
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
+  run.line();
+  change_record(dir / ".grex-lock", [](json& record) { record["verb"] = "hold"; });
+  CHECK(run_tool({"release", dir.path()}).ended == exited(69));
+  run.close_input();
+  CHECK(run.wait() == exited(0));
+}
+
+// Not so yet, for the same reason.
+TEST_CASE("another program that holds the lock is not ended by release, whatever the record says" *
+          doctest::should_fail()) {
+  const TempDir dir;
+  Hold hold({dir.path()});
+  const std::string record = content_of(dir / ".grex-lock");
+  hold.signal(SIGTERM);
+  CHECK(hold.wait() == exited(0));
+  Process other({"flock", dir / ".grex-lock", "sh", "-c", "echo ready; read line; exit 0"});
+  other.line();
+  write_file(dir / ".grex-lock", record);
+  change_record(dir / ".grex-lock", [&other](json& forged) {
+    forged["pid"] = other.pid();
+    forged["start_time"] = *grex::core::parse_start_time(*grex::sys::process_file(other.pid(), "stat"));
+  });
+  CHECK(run_tool({"release", dir.path()}).ended == exited(69));
+  other.close_input();
+  CHECK(other.wait() == exited(0));
+}
+
+// SECURITY.md: to end a hold of ours by `release` | refused, 69; only root ends another's
 TEST_CASE("another user's hold is not released") {
-  if (::geteuid() != 0) return;  // only root can become two users
+  if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0777);
   const auto become = [](unsigned id) {
@@ -175,7 +209,7 @@ TEST_CASE("another user's hold is not released") {
 }
 
 TEST_CASE("a number that means another process in the /proc at hand gets nobody a signal") {
-  if (::geteuid() != 0) return;  // only root can choose the next process's number
+  if (::geteuid() != 0) return skip("only root can choose the next process's number");
   const TempDir dir;
   Hold hold({dir.path()});
   // A namespace of its own, but the outer one's /proc: the holder's number there is a stranger's here.
@@ -194,8 +228,8 @@ TEST_CASE("a number that means another process in the /proc at hand gets nobody 
 }
 
 TEST_CASE("a lock that may not be looked at is not called nobody's") {
-  if (::geteuid() != 0) return;  // only root can become two users
-  const TempDir dir;             // which its owner alone may look into
+  if (!can_become_others()) return;
+  const TempDir dir;  // which its owner alone may look into
   Hold hold({dir.path()});
   Hold permit({"-t", "semaphore", "--slots", "2", dir.path()});
   const Setup other = {.before_exec = [] {

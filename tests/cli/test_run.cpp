@@ -144,6 +144,8 @@ TEST_CASE("the environment of the command is ours but for the tier stack") {
         "unset\n");
 }
 
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
 TEST_CASE("a record that cannot be written does not keep the command from running") {
   const TempDir dir;
   // A limit on file sizes makes the write fail, as a full disk would.
@@ -152,4 +154,6 @@ TEST_CASE("a record that cannot be written does not keep the command from runnin
   CHECK(finished.out == "ran\n");
   CHECK(finished.err.find("grex-lock: no record written: File too large (write)\n") != std::string::npos);
   CHECK(finished.ended == exited(0));
+  const std::string locked = "ulimit -f 0; exec " + grex_lock() + " run " + dir.path() + " -- flock -n ";
+  CHECK(finish({"bash", "-c", locked + (dir / ".grex-lock") + " true"}).ended == exited(1));
 }

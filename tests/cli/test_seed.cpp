@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <fstream>
 #include <vector>
 
@@ -49,7 +50,9 @@ TEST_CASE("seed pack_lock_second_try_acquire_reports_busy_while_held") {
 
 TEST_CASE("seed pack_lock_release_on_drop") {
   const TempDir dir;
-  CHECK(run_tool({"run", dir.path(), "--", "true"}).ended == exited(0));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(run_tool({"run", "-n", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended == exited(1));
+  }
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(0));
 }
 
@@ -79,9 +82,15 @@ TEST_CASE("seed pack_lock_distinct_paths_do_not_contend") {
 
 TEST_CASE("seed async_acquire_serialises") {
   const TempDir dir;
-  Process first(grex_lock({"run", dir.path(), "--", "true"}));
-  Process second(grex_lock({"run", dir.path(), "--", "true"}));
+  const std::string job = "mkdir " + (dir / "inside") + " && echo in && read line; rmdir " + (dir / "inside");
+  Process first(grex_lock({"run", dir.path(), "--", "sh", "-c", job}));
+  CHECK(first.line() == "in");
+  Process second(grex_lock({"run", dir.path(), "--", "sh", "-c", job}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  first.close_input();
   CHECK(first.wait() == exited(0));
+  CHECK(second.line() == "in");
+  second.close_input();
   CHECK(second.wait() == exited(0));
 }
 
@@ -93,6 +102,10 @@ TEST_CASE("seed tier_strictly_increasing_ok") {
              "run", "-t", "per-pack",       dir.path(), "--", tool,  "run", "-t", "backend",   dir.path(), "--", tool,
              "run", "-t", "manifest",       dir.path(), "--", "true"})
             .ended == exited(0));
+  const Finished stack = run_tool({"run", "-t", "workspace-sync", dir.path(), "--", tool, "run", "-t", "per-pack",
+                                   dir.path(), "--", tool, "run", "-t", "manifest", dir.path(), "--", tool, "stack"});
+  CHECK(std::count(stack.out.begin(), stack.out.end(), '\n') == 3);
+  CHECK(stack.out.find("(no longer held)") == std::string::npos);
 }
 
 TEST_CASE("seed tier_reversed_panics") {
@@ -114,6 +127,7 @@ TEST_CASE("seed with_tier_scope starts on a fresh stack") {
 TEST_CASE("seed acquire_cancellable_happy_path") {
   const TempDir dir;
   CHECK(run_tool({"run", "-w", "60", dir.path(), "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"run", "-w", "60", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended == exited(1));
 }
 
 TEST_CASE("seed acquire_cancellable_cancel_during_blocking_fd_lock_returns_cancelled") {

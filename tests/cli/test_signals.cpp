@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/process.hpp"
@@ -51,6 +52,7 @@ TEST_CASE("a command that a signal kills ends grex-lock with 128+N") {
   CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "kill -SEGV $$"}).ended == exited(128 + SIGSEGV));
 }
 
+// SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
 TEST_CASE("the command starts with the mask and the dispositions that grex-lock was given") {
   const TempDir dir;
   const char* const show = "^Sig(Blk|Ign|Cgt):";
@@ -108,4 +110,23 @@ TEST_CASE("a command that is stopped and continued away from a terminal does not
   until([command] { return state_of(command) == 'T'; });
   ::kill(command, SIGCONT);
   CHECK(tool.wait() == exited(6));
+  // There the kernel discards SIGTSTP, but not where somebody of the session could continue it.
+  Process parent(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; kill -STOP $$; exit 6"}),
+                 {.before_exec =
+                      [] {
+                        ::setsid();
+                        const pid_t child = ::fork();
+                        if (child == 0) {
+                          ::setpgid(0, 0);
+                          return;
+                        }
+                        int status = 0;
+                        ::waitpid(child, &status, WUNTRACED);
+                        ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+                      },
+                  .own_group = false});
+  const pid_t other = std::stoi(parent.line());
+  until([other] { return state_of(other) == 'T'; });
+  ::kill(other, SIGCONT);
+  CHECK(parent.wait() == exited(6));
 }

@@ -100,8 +100,10 @@ TEST_CASE("the very lock that an ancestor holds is busy at once, never a hang") 
 TEST_CASE("--reentrant goes on under the ancestor's lock and leaves it held") {
   const TempDir dir;
   const std::string again =
-      grex_lock() + " run --reentrant " + dir.path() + " -- true; flock -n " + (dir / ".grex-lock") + " true";
-  CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", again}).ended == exited(1));
+      grex_lock() + " run --reentrant " + dir.path() + " -- echo ran; flock -n " + (dir / ".grex-lock") + " true";
+  const Finished under = run_tool({"run", dir.path(), "--", "sh", "-c", again});
+  CHECK(under.out == "ran\n");
+  CHECK(under.ended == exited(1));
   CHECK(content_of(dir / ".grex-lock").empty());
   // Where no ancestor holds it, it is taken.
   CHECK(run_tool({"run", "--reentrant", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended ==
@@ -115,6 +117,7 @@ TEST_CASE("--reentrant goes on under the ancestor's lock and leaves it held") {
             .ended == exited(0));
 }
 
+// SECURITY.md: a `GREX_LOCK_STACK` that is no stack | 65: it fails closed
 TEST_CASE("a stack that grex-lock did not write fails closed") {
   const TempDir dir;
   for (const char* const text : {"x", "{}", "[{}]", "[", "null", "[{\"tier\":\"per-pack\"}]"}) {
@@ -138,6 +141,7 @@ TEST_CASE("an empty stack is none") {
   CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack("[]")).ended == exited(0));
 }
 
+// SECURITY.md: a stack that names locks nobody holds | they are looked up, and dropped
 TEST_CASE("an entry whose lock is gone is dropped, with a note under -v") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");

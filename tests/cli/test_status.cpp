@@ -66,12 +66,23 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
 
 TEST_CASE("status changes nothing") {
   const TempDir dir;
-  write_file(dir / ".grex-lock", "content");
-  status_of(dir.path());
-  CHECK(run_tool({"status", dir.path()}).ended == exited(0));
-  CHECK(content_of(dir / ".grex-lock") == "content");
+  // Nothing, a record that was left behind, or anything else.
+  const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
+  CHECK(record.starts_with("{\"pid\":"));
+  for (const std::string& content : {std::string(), record, std::string("content")}) {
+    write_file(dir / ".grex-lock", content);
+    for (const char* const layout : {"flat", "nested", "both"}) {
+      CHECK(run_tool({"status", "--layout", layout, dir.path()}).ended == exited(0));
+      CHECK(run_tool({"status", "--layout", layout, "-r", "-v", dir.path()}).ended == exited(0));
+    }
+    status_of(dir.path());
+    CHECK(run_tool({"status", dir.path()}).ended == exited(0));
+    CHECK(content_of(dir / ".grex-lock") == content);
+  }
   CHECK_FALSE(exists(dir / ".grex"));
   CHECK_FALSE(exists(dir / ".grex.sync.lock"));
+  CHECK(finish({"ls", "-A", dir.path(), dir / ".."}).out ==
+        dir.path() + ":\n.grex-lock\n\n" + (dir / "..") + ":\ndir\n");
 }
 
 TEST_CASE("a free lock is free by the kernel's word") {
@@ -190,6 +201,7 @@ TEST_CASE("a process that only has the file open holds nothing") {
   CHECK(holder_with(pack_lock(dir), "pid", reader.pid()).is_null());
 }
 
+// SECURITY.md: the number of a process that ended | process id and start time, or the descriptor itself, have to agree
 TEST_CASE("a number that another process has now is not taken for the acquirer") {
   const TempDir dir;
   // The acquirer lets go of its copy and lives on as somebody who holds nothing:
@@ -233,6 +245,8 @@ TEST_CASE("a killed grex-lock's record is valid as long as its command holds the
   CHECK(after["record"] == "stale");
 }
 
+// SECURITY.md: a claim to hold a lock that is free, or another's | shown as stale
+// SECURITY.md: the number of a process that ended | process id and start time, or the descriptor itself, have to agree
 TEST_CASE("a record of a lock that is gone is stale, though another holds the lock by now") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo; read line"}));
@@ -240,6 +254,8 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
   const std::string record = content_of(dir / ".grex-lock");
   tool.signal(SIGKILL);
   tool.wait();
+  CHECK(pack_lock(dir)["state"] == "free");
+  CHECK(pack_lock(dir)["record"] == "stale");
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(content_of(dir / ".grex-lock") == record);
   json status = pack_lock(dir);
@@ -262,6 +278,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
   CHECK(pack_lock(dir)["record"] == "stale");
 }
 
+// SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
 TEST_CASE("any bytes in the record are borne") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -271,28 +288,58 @@ TEST_CASE("any bytes in the record are borne") {
     const json status = pack_lock(dir);
     CHECK(status["state"] == "held");
     CHECK(status["record"] == "stale");
+    REQUIRE(status["holders"].size() == 1);
+    CHECK(status["holders"][0]["pid"] == ::getpid());
+    CHECK(status["holders"][0]["note"].is_null());
     CHECK(run_tool({"status", dir.path()}).out.find('\x1b') == std::string::npos);
   }
 }
 
+// SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
+TEST_CASE("a record is looked at for 4 KiB and no more") {
+  const TempDir dir;
+  Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  const std::string record = content_of(dir / ".grex-lock");
+  const std::string blanks(4096 - record.size(), ' ');  // which JSON may begin with
+  write_file(dir / ".grex-lock", blanks + record);
+  CHECK(pack_lock(dir)["record"] == "valid");
+  write_file(dir / ".grex-lock", blanks + " " + record);
+  CHECK(pack_lock(dir)["record"] == "stale");
+  CHECK(pack_lock(dir)["holders"][0]["note"].is_null());
+}
+
+// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
+// the direction of a line
+//
+// SECURITY.md: the same in JSON, or quotes in the graph | valid JSON; one label
 TEST_CASE("a note and a command cannot speak to the terminal, and bytes that are not UTF-8 do not break the JSON") {
   const TempDir dir;
-  Process tool(grex_lock(
-      {"run", "--note", "a\x1b[2Jb\nc\xff", dir.path(), "--", "sh", "-c", "echo; read line", "\x1b]0;x\x07"}));
+  const std::string pack = dir.make("p\x1b[2J\n\u202e\xff");
+  Process tool(
+      grex_lock({"run", "--note", "a\x1b[2Jb\nc\xff", pack, "--", "sh", "-c", "echo; read line", "\x1b]0;x\x07"}));
   tool.line();
-  const std::string text = run_tool({"status", dir.path()}).out;
+  const std::string text = run_tool({"status", pack}).out;
   CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("\u202e") == std::string::npos);
   CHECK(text.find("a\\x1b[2Jb\\nc") != std::string::npos);
+  CHECK(text.find("\\x1b]0;x\\x07") != std::string::npos);
+  CHECK(text.find("/p\\x1b[2J\\n\\xe2\\x80\\xae\\xff/.grex-lock\n") != std::string::npos);
   CHECK(std::count(text.begin(), text.end(), '\n') == 3);
-  CHECK(pack_lock(dir)["holders"][0]["note"] == "a\x1b[2Jb\nc\xef\xbf\xbd");
+  const json lock = lock_at("per-pack", pack);
+  CHECK(lock["path"] == dir / "p\x1b[2J\n\u202e\xef\xbf\xbd/.grex-lock");
+  CHECK(lock["holders"][0]["note"] == "a\x1b[2Jb\nc\xef\xbf\xbd");
+  CHECK(lock["holders"][0]["command"][3] == "\x1b]0;x\x07");
 }
 
 TEST_CASE("waiters are told in the kernel's order") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
+  // The one that comes later has the lower number.
+  Process second({"sh", "-c", "read line; exec \"$0\" run -s \"$1\" -- true", grex_lock(), dir.path()});
   Process first(grex_lock({"run", dir.path(), "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
-  Process second(grex_lock({"run", "-s", dir.path(), "--", "true"}));
+  second.write("\n");
   until([&dir] { return waiters_on(dir / ".grex-lock") == 2; });
   const json status = pack_lock(dir);
   REQUIRE(status["waiters"].size() == 2);
@@ -410,6 +457,15 @@ TEST_CASE("a reader that has enough ends status with an error, not with a signal
       finish({"bash", "-c", grex_lock() + " status " + dir.path() + " | true; echo ${PIPESTATUS[0]}"});
   const bool told = finished.out == "74\n" || finished.out == "0\n";  // whether it had been read before
   CHECK(told);
+  // One that is gone from the start.
+  const Finished unread = run_tool({"status", dir.path()}, {.before_exec = [] {
+                                     int ends[2];
+                                     if (::pipe(ends) != 0) ::_exit(2);
+                                     ::dup2(ends[1], 1);
+                                     ::close(ends[0]);
+                                     ::close(ends[1]);
+                                   }});
+  CHECK(unread.ended == exited(74));
 }
 
 TEST_CASE("a killed grex-lock that nobody has waited for yet is dead, and the living command is named") {

@@ -24,6 +24,13 @@ TEST_CASE("what is free is not waited for, and nothing is made or kept") {
   CHECK(document["verb"] == "wait");
   CHECK(document["waited_ms"].is_number_unsigned());
   CHECK(content_of(pack + "/.grex-lock") == "content");
+  // Nor is a record that was left behind, which a lock would replace.
+  std::filesystem::remove(pack + "/.grex-lock");
+  const std::string record = run_tool({"run", pack, "--", "cat", pack + "/.grex-lock"}).out;
+  CHECK(record.starts_with("{\"pid\":"));
+  write_file(pack + "/.grex-lock", record);
+  CHECK(run_tool({"wait", pack}).ended == exited(0));
+  CHECK(content_of(pack + "/.grex-lock") == record);
   CHECK_FALSE(is_locked(pack + "/.grex-lock"));
 }
 

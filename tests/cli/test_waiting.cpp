@@ -34,6 +34,7 @@ TEST_CASE("-n fails at once and -w 0 is -n") {
   }
 }
 
+// SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
 TEST_CASE("-w gives up after its time and not before") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -146,6 +147,7 @@ TEST_CASE("a signal that was ignored when grex-lock began does not end the wait"
   CHECK(waiter.wait() == exited(0));
 }
 
+// SECURITY.md: to replace the pack or its lock file while we wait | begun again on what the path names now
 TEST_CASE("a lock file that is removed during the wait is not the one that is locked in the end") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -156,6 +158,7 @@ TEST_CASE("a lock file that is removed during the wait is not the one that is lo
   CHECK(waiter.wait() == exited(1));  // the file of that name is the locked one
 }
 
+// SECURITY.md: to replace the pack or its lock file while we wait | begun again on what the path names now
 TEST_CASE("a pack that is replaced during the wait is locked where its path leads now") {
   const TempDir dir;
   const std::string pack = dir.make("app");
@@ -190,6 +193,19 @@ TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   lock.reset();
   until_waiting(dir);  // for the new one
   CHECK(waiter.wait() == exited(75));
+
+  // However often it has to begin again, that gives it no more time.
+  const TempDir other;
+  Fd current = lock_as_grex(other / ".grex-lock");
+  Process restless(grex_lock({"run", "-w", "300ms", other.path(), "--", "true"}));
+  until([&] {
+    if (waiters_on(other / ".grex-lock") == 1) {
+      std::filesystem::rename(other / ".grex-lock", other / "removed");
+      current = lock_as_grex(other / ".grex-lock");
+    }
+    return state_of(restless.pid()) == 'Z';
+  });
+  CHECK(restless.wait() == exited(75));
 }
 
 TEST_CASE("a permit is waited for at tier semaphore") {

@@ -78,6 +78,8 @@ TEST_CASE("a lock file's directories are created, and opening it keeps its conte
   CHECK(test::content_of(dir / ".grex-lock") == "left by somebody");
 }
 
+// SECURITY.md: to be let in through a lock file that grex-lock made | it has the permissions that the umask leaves, no
+// more
 TEST_CASE("a new lock file has the permissions that the umask leaves") {
   const TempDir dir;
   const mode_t old = ::umask(027);
@@ -143,11 +145,16 @@ TEST_CASE("an explicit release frees the lock for every copy of the descriptor")
 
 TEST_CASE("a shared holder writes no record and keeps an existing one") {
   const TempDir dir;
-  test::write_file(dir / ".grex-lock", "stale");
-  auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
-  CHECK_FALSE(*attempt.lock->write_record(record()));
-  attempt.lock->release();
-  CHECK(test::content_of(dir / ".grex-lock") == "stale");
+  // An exclusive holder would write into the last two.
+  for (const std::string& content : {std::string("stale"), std::string(), core::to_line(record())}) {
+    CAPTURE(content);
+    test::write_file(dir / ".grex-lock", content);
+    auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
+    CHECK_FALSE(*attempt.lock->write_record(record()));
+    CHECK(test::content_of(dir / ".grex-lock") == content);
+    attempt.lock->release();
+    CHECK(test::content_of(dir / ".grex-lock") == content);
+  }
 }
 
 TEST_CASE("if a lock file is removed while it is held, the next attempt locks a new file") {
@@ -161,6 +168,7 @@ TEST_CASE("if a lock file is removed while it is held, the next attempt locks a 
   CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
+// SECURITY.md: to replace the directory while we take the lock | what is locked is what the path names
 TEST_CASE("if a directory is replaced before the lock, the one that the path names now is locked") {
   const TempDir dir;
   const std::string pack = dir.make("app");

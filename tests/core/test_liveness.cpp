@@ -51,6 +51,7 @@ TEST_CASE("an entry stays live if its process is gone but the lock that it took 
   CHECK(core::liveness_of(entry, complete(entry.file, {held_by(entry.pid, entry.file)})) == Liveness::live);
 }
 
+// SECURITY.md: a stack that names locks nobody holds | they are looked up, and dropped
 TEST_CASE("an entry is dropped when its process is gone and another has taken the lock") {
   const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, gone_pid(), sys::Mode::exclusive};
   CHECK(core::liveness_of(entry, complete(entry.file, {held_by(::getpid(), entry.file)})) == Liveness::dropped);

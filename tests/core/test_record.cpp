@@ -68,6 +68,7 @@ TEST_CASE("a record stays within its limit and readable, whatever its fields con
   CHECK(parsed->command.front() == record.command.front());
 }
 
+// SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
 TEST_CASE("any other bytes are not a record") {
   const std::string good = to_line(sample());
   const auto with = [&good](const std::string& from, const std::string& to) {

@@ -49,6 +49,7 @@ TEST_CASE("an empty text and an empty array are an empty stack") {
   CHECK(core::parse_tier_stack("[]")->empty());
 }
 
+// SECURITY.md: a `GREX_LOCK_STACK` that is no stack | 65: it fails closed
 TEST_CASE("text that grex-lock does not write is refused as a stack") {
   const std::string good = core::to_text({entry(Tier::per_pack, 2)});
   const auto with = [&good](const std::string& from, const std::string& to) {

@@ -1,21 +1,72 @@
 #!/usr/bin/env bash
-# Checks that each row of the table in SECURITY.md names tests, and that these
-# exist.
+# The tests that a row of the table in SECURITY.md names say that they show it.
 # usage: security.sh SOURCE-DIRECTORY
+#
+# A comment directly above the test quotes the row, what is tried and what happens:
+#
+#   // SECURITY.md: to pass as another | refused, 77
+#   TEST_CASE("…") {
+#
+# So neither the claim nor the name of a test can change without the other being
+# looked at. Whether the test keeps its word is for those to see who read both.
 set -euo pipefail
 cd "$1"
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-security.XXXXXX")
+trap 'rm -rf -- "$scratch"' EXIT
 status=0
 
-tests=$(sed -nE 's/^TEST_CASE\("(.*)"\).*/\1/p; s/^ *add_test\(NAME "[a-z]+: (.*)".*/\1/p' tests/*/*.cpp tests/CMakeLists.txt)
-rows=$(sed -n '/^|---/,/^$/p' SECURITY.md | sed 1d | grep '^|')
-while IFS= read -r row; do
-  shown_by=${row%|*}
-  shown_by=${shown_by##*|}
-  # shellcheck disable=SC2016 # the backticks of Markdown
-  mapfile -t names < <(grep -oE '`[^`]+`' <<<"$shown_by" | tr -d '`')
-  ((${#names[@]} > 0)) || { echo "no test: $row" && status=1; }
-  for name in "${names[@]}"; do
-    grep -qxF -- "$name" <<<"$tests" || { echo "no such test: $name" && status=1; }
-  done
-done <<<"$rows"
+# What is tried in the rows that the program does not keep: no test may say that it
+# shows one of them. Those that show the fault are expected to fail.
+cat >"$scratch/not-kept" <<'END'
+the same with `.grex`, of which the lock file is below
+a hard link to a file of the victim's, to have it emptied by the record
+the number of a stranger, to have `release` end it
+to read our notes or events no more, to hold us up
+END
+
+# Lines of two parts with a tab between them: the row, and one of its tests.
+awk -F ' *[|] *' -v OFS='\t' '
+  /^\|-/ { inside = 1; next }
+  !/^\|/ { inside = 0 }
+  inside {
+    count = split($5, pieces, "`")
+    if (count < 2) print $3 " | " $4, "(it names no test)"
+    for (i = 2; i <= count; i += 2) print $3 " | " $4, pieces[i]
+  }' SECURITY.md | LC_ALL=C sort >"$scratch/named"
+
+# The same from the tests. One that is expected to fail, by a decorator, shows nothing.
+find tests \( -name '*.cpp' -o -name CMakeLists.txt \) -exec awk -v OFS='\t' -v titles="$scratch/titles" '
+  function show(test, i) {
+    for (i = 1; i <= count; ++i) print rows[i], test
+    count = 0
+  }
+  FNR == 1 { show("(no test is below)") }
+  sub(/^(\/\/|#) SECURITY\.md: /, "") { rows[++count] = $0; next }
+  count > 0 && sub(/^(\/\/|#) /, "") { rows[count] = rows[count] " " $0; next }
+  count > 0 && /^(\/\/|#)$/ { next }
+  /^TEST_CASE\("/ || /^ *add_test\(NAME "/ {
+    split($0, parts, "\"")
+    if (/add_test/) sub(/^[a-z]+: /, "", parts[2])
+    print parts[2] >>titles
+    show(parts[2] (parts[3] ~ /^ \*/ ? " (with a decorator)" : ""))
+    next
+  }
+  { show("(no test is below)") }
+  END { show("(no test is below)") }' {} + | LC_ALL=C sort >"$scratch/marked"
+
+awk 'NR == FNR { not_kept[$0]; next } { split($0, cells, / [|] /) } !(cells[1] in not_kept)' \
+  "$scratch/not-kept" "$scratch/named" >"$scratch/kept"
+diff -U 0 --label 'SECURITY.md' --label 'comments above the tests' "$scratch/kept" "$scratch/marked" || status=1
+
+while IFS= read -r tried; do
+  awk -v start="$tried | " 'index($0, start) == 1' "$scratch/named" >"$scratch/row"
+  if [[ ! -s $scratch/row ]]; then
+    echo "no such row: $tried" && status=1
+    continue
+  fi
+  echo "not kept: $(head -n 1 "$scratch/row" | cut -f 1)"
+  cut -f 2 "$scratch/row" | while IFS= read -r name; do
+    grep -qxF -- "$name" "$scratch/titles" || { echo "no such test: $name" && exit 1; }
+  done || status=1
+done <"$scratch/not-kept"
 exit "$status"

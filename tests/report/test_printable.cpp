@@ -9,6 +9,8 @@ TEST_CASE("plain text and other alphabets are shown unchanged") {
   CHECK(printable("Größe → 鎖 🔒") == "Größe → 鎖 🔒");
 }
 
+// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
+// the direction of a line
 TEST_CASE("control characters are shown as escapes") {
   CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
   CHECK(printable("\x1b[2J\x07\x7f") == "\\x1b[2J\\x07\\x7f");
@@ -32,6 +34,8 @@ TEST_CASE("a command line can be pasted into a shell") {
   CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
 }
 
+// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
+// the direction of a line
 TEST_CASE("invisible characters, and those that change the direction of a line, are shown as bytes") {
   for (const char* const text : {"\u200b", "\u200f", "\u2028", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad"}) {
     CHECK(printable(text).starts_with("\\x"));

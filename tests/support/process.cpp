@@ -280,6 +280,29 @@ Setup as_nobody() {
   }};
 }
 
+namespace {
+bool skipped = false;
+}  // namespace
+
+void skip(const std::string& why) {
+  std::printf("skipped: %s\n", why.c_str());
+  skipped = true;
+}
+
+bool is_skipped() { return skipped; }
+
+bool can_become_others() {
+  if (::geteuid() == 0) return true;
+  skip("only root can become other users");
+  return false;
+}
+
+Setup as_user(unsigned id) {
+  return {.before_exec = [id] {
+    if (::setgid(id) != 0 || ::setuid(id) != 0) ::_exit(2);
+  }};
+}
+
 void reap(pid_t pid, int signal) {
   if (signal != 0) ::kill(pid, signal);
   // It becomes our child only when its parent has ended.

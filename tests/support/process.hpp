@@ -104,6 +104,18 @@ Setup in(const std::string& directory);
 /// Runs the program as the user nobody if we are root.
 Setup as_nobody();
 
+/// As any user, for root.
+Setup as_user(unsigned id);
+
+/// For a test that can't be run here, which ends then: says why, and makes the
+/// exit status that of a skipped test, unless something has failed.
+void skip(const std::string& why);
+bool is_skipped();
+constexpr int skipped_status = 77;
+
+/// Whether we may become other users, as root; else skips the test.
+bool can_become_others();
+
 /// Waits until an orphan that is our child now, as after `hold --detach`, has ended. Sends
 /// it the signal first, unless that is 0.
 void reap(pid_t pid, int signal = 0);

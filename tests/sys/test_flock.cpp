@@ -61,6 +61,7 @@ TEST_CASE("a lock file is opened close-on-exec") {
   CHECK((::fcntl(file->fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
+// SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
 TEST_CASE("a symlink, a FIFO, a socket, a directory or a device is refused as a lock file") {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / "link");
@@ -120,6 +121,8 @@ TEST_CASE("an unreadable lock file is a permission error, and one that can't be 
   }));
 }
 
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
 TEST_CASE("running out of descriptors is a system error") {
   const TempDir dir;
   std::vector<UniqueFd> all;

@@ -11,6 +11,7 @@ TEST_CASE("the process of a pidfd is the one in its Pid line") {
   CHECK_FALSE(parse_opened_pid(""));
 }
 
+// SECURITY.md: a name such as `x) S 1 (`, to be taken for another in /proc | the last parenthesis counts
 TEST_CASE("the start time is found after any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);
