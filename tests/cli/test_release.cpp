@@ -6,10 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/process_text.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
-#include "sys/proc.hpp"
 
 using namespace grex::test;
 using nlohmann::json;
@@ -180,7 +178,7 @@ TEST_CASE("another program that holds the lock is not ended by release, whatever
   write_file(dir / ".grex-lock", record);
   change_record(dir / ".grex-lock", [&other](json& forged) {
     forged["pid"] = other.pid();
-    forged["start_time"] = *grex::core::parse_start_time(*grex::sys::process_file(other.pid(), "stat"));
+    forged["start_time"] = start_time_of(other.pid());
   });
   CHECK(run_tool({"release", dir.path()}).ended == exited(69));
   other.close_input();
