@@ -18,7 +18,7 @@ using nlohmann::json;
 
 namespace {
 
-// Under a limit on the system's resources LeakSanitizer itself can't work.
+// LeakSanitizer itself fails under a resource limit.
 const std::map<std::string, std::optional<std::string>> without_leak_check = {{"ASAN_OPTIONS", "detect_leaks=0"}};
 
 void check_usage(const Finished& finished, const std::string& message) {
@@ -31,7 +31,7 @@ void check_usage(const Finished& finished, const std::string& message) {
 
 }  // namespace
 
-TEST_CASE("a command without -- is shown its corrected line") {
+TEST_CASE("without --, the error shows the corrected line") {
   const TempDir dir;
   const std::string& d = dir.path();
   const Finished finished = run_tool({"run", "-n", dir.path(), "make", "-j8", "a b"});
@@ -46,7 +46,7 @@ TEST_CASE("a command without -- is shown its corrected line") {
             .err.ends_with("grex-lock: try: grex-lock run -n " + d + " " + d + " -- git -n " + d + "\n"));
 }
 
-TEST_CASE("a run without a command is shown where it goes") {
+TEST_CASE("without a command, run shows where it goes") {
   const TempDir dir;
   for (const auto& words : {grex_lock({"run", dir.path()}), grex_lock({"run", dir.path(), "--"})}) {
     const Finished finished = finish(words);
@@ -55,7 +55,7 @@ TEST_CASE("a run without a command is shown where it goes") {
   }
 }
 
-TEST_CASE("bad options are usage errors that say what would be right") {
+TEST_CASE("bad options are usage errors that show what is valid") {
   const TempDir dir;
   const std::string& d = dir.path();
   check_usage(run_tool({}), "no command is named\n");
@@ -107,11 +107,11 @@ TEST_CASE("a bad variable is a usage error that names it") {
   for (const char* const value : {"many", "-1", "4097"}) {
     const Setup setup = {.environment = {{"GREX_PARALLEL", value}}};
     check_usage(run_tool({"run", "-t", "semaphore", dir.path(), "--", "true"}, setup), "GREX_PARALLEL: ");
-    CHECK(run_tool({"run", dir.path(), "--", "true"}, setup).ended == exited(0));  // which has no use for it
+    CHECK(run_tool({"run", dir.path(), "--", "true"}, setup).ended == exited(0));  // this tier ignores it
   }
 }
 
-TEST_CASE("what is asked for on the command line is not refused for the environment's sake") {
+TEST_CASE("options on the command line override bad variables") {
   const TempDir dir;
   CHECK(run_tool(
             {"run", "-w", "1", "--tier-check", "off", "--layout", "flat", dir.path(), "--", "true"},
@@ -119,7 +119,7 @@ TEST_CASE("what is asked for on the command line is not refused for the environm
             .ended == exited(0));
 }
 
-TEST_CASE("a missing PATH, and one that is a file, are not found") {
+TEST_CASE("a PATH that is missing or a file is not found") {
   const TempDir dir;
   write_file(dir / "file", "");
   for (const char* const command : {"probe", "status", "tiers"}) {
@@ -133,7 +133,7 @@ TEST_CASE("a missing PATH, and one that is a file, are not found") {
   CHECK(run_tool({"run", "--create", dir / "file/below", "--", "true"}).ended == exited(66));
 }
 
-TEST_CASE("with --json errors of run are one line on stderr and those of others on stdout") {
+TEST_CASE("with --json, run reports errors in a line on stderr, other commands on stdout") {
   const TempDir dir;
   const Finished run = run_tool({"--json", "run", dir / "none", "--", "true"});
   CHECK(run.out.empty());
@@ -160,9 +160,9 @@ TEST_CASE("with --json errors of run are one line on stderr and those of others 
 
 // SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
 // never runs without its lock
-TEST_CASE("every kind of error that can be brought about has its name and code") {
+TEST_CASE("every kind of error that a test can cause has its name and code") {
   const TempDir dir;
-  // The kind, where the exit status and the one in the document are this code.
+  // Checks the exit status, and the one in the document; returns the kind of error.
   const auto kind_of = [](int code, const Words& words, const Setup& setup = {}) {
     const Finished finished = finish(words, setup);
     CAPTURE(finished.err);
@@ -206,7 +206,7 @@ TEST_CASE("every kind of error that can be brought about has its name and code")
   const Finished system = run_tool({"--json", "run", b, "--", "true"},
                                    {.environment = without_leak_check, .before_exec = [] {
                                       ::closefrom(3);
-                                      const rlimit one = {4, 4};  // the directory, but not the lock file too
+                                      const rlimit one = {4, 4};  // enough for the directory, but not the lock file
                                       ::setrlimit(RLIMIT_NOFILE, &one);
                                     }});
   CHECK(system.ended == exited(71));
@@ -216,16 +216,17 @@ TEST_CASE("every kind of error that can be brought about has its name and code")
 
 // SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
 // never runs without its lock
-TEST_CASE("a fork that the system refuses is 71, and the lock is free") {
+TEST_CASE("if fork fails, the exit status is 71 and the lock is free") {
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0777);
-  // The limit on processes does not hold for root.
+  // The limit does not apply to root. If the new user had a process already, as `nobody`
+  // has in other tests, exec itself would fail (execve(2), EAGAIN): so a user of our own.
+  const auto user = 100'000 + static_cast<unsigned>(::getpid());
   const Finished refused = run_tool({"run", dir.path(), "--", "true"},
-                                    {.environment = without_leak_check, .before_exec = [] {
+                                    {.environment = without_leak_check, .before_exec = [user] {
                                        const rlimit none = {0, 0};
                                        ::setrlimit(RLIMIT_NPROC, &none);
-                                       if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0))
-                                         ::_exit(2);
+                                       if (::geteuid() == 0 && (::setgid(user) != 0 || ::setuid(user) != 0)) ::_exit(2);
                                      }});
   CHECK(refused.ended == exited(71));
   CHECK(refused.err == "grex-lock: the system refused: Resource temporarily unavailable (fork)\n");
@@ -234,7 +235,7 @@ TEST_CASE("a fork that the system refuses is 71, and the lock is free") {
 
 // SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
 // the direction of a line
-TEST_CASE("a message is one line whatever is in the path") {
+TEST_CASE("a message stays one line for any path") {
   const TempDir dir;
   const Finished finished = run_tool({"probe", dir / "a\nb\x1b[31m\xff"});
   CHECK(finished.err == "grex-lock: not found: " + dir.path() + "/a\\nb\\x1b[31m\\xff: No such file or directory\n");

@@ -29,11 +29,11 @@ TEST_CASE("a descriptor that the shell opened is locked until the shell ends") {
   CHECK(busy.ended == exited(75));
   CHECK(busy.err.find("held by pid " + std::to_string(script.pid())) != std::string::npos);
   script.close_input();
-  CHECK(script.wait() == exited(1));  // read's
+  CHECK(script.wait() == exited(1));  // the status of read
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("the record of a descriptor's lock names the shell, and goes with fd -u") {
+TEST_CASE("a record of a descriptor's lock names the shell, and fd -u empties it") {
   const TempDir dir;
   Process script(bash("exec 9>>.grex-lock; \"$LOCK\" fd --note mine 9; echo; read -r line; \"$LOCK\" fd -u 9; echo; "
                       "read -r line"),
@@ -53,7 +53,7 @@ TEST_CASE("the record of a descriptor's lock names the shell, and goes with fd -
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
-TEST_CASE("fd fails as the others do where the lock is busy, and the descriptor stays usable") {
+TEST_CASE("fd fails like other commands if the lock is busy, and the descriptor stays usable") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   const Finished script = run_script(dir,
@@ -89,7 +89,7 @@ TEST_CASE("a descriptor's lock can be shared, and taken again in the other mode"
   CHECK(script.out == "75\n0\n75\n1\n0\n");
 }
 
-TEST_CASE("a descriptor's lock that is taken again stays what it was") {
+TEST_CASE("taking a descriptor's lock again changes nothing") {
   const TempDir dir;
   const Finished script = run_script(
       dir,
@@ -110,7 +110,7 @@ TEST_CASE("a descriptor's lock that is taken again stays what it was") {
   CHECK(json::parse(line) == stack);
 }
 
-TEST_CASE("a lock that was lost in changing its mode is told of") {
+TEST_CASE("a lock lost while changing its mode is reported") {
   const TempDir dir;
   const Finished script =
       run_script(dir, "exec 8<>.grex-lock 9<>.grex-lock; \"$LOCK\" fd -s 8; \"$LOCK\" fd -s 9; \"$LOCK\" fd -n -x 9");
@@ -118,7 +118,7 @@ TEST_CASE("a lock that was lost in changing its mode is told of") {
   CHECK(script.err.find("\ngrex-lock: the shared lock that the descriptor had is gone") != std::string::npos);
 }
 
-TEST_CASE("an exported lock of a descriptor counts as an ancestor's, until it is given back") {
+TEST_CASE("an exported lock of a descriptor counts as an ancestor's until it is released") {
   const TempDir dir;
   const Finished script = run_script(
       dir,
@@ -129,7 +129,7 @@ TEST_CASE("an exported lock of a descriptor counts as an ancestor's, until it is
   CHECK(script.out == "75\nours\n76\n0\n[]\nfree\n");
 }
 
-TEST_CASE("the file's name tells the tier of a descriptor's lock, and -t that of another's file") {
+TEST_CASE("a lock file's name sets the tier of its descriptor, and -t that of any other file") {
   const TempDir dir;
   const Finished script = run_script(dir,
                                      "exec 7>>.grex.sync.lock 8>>plain; \"$LOCK\" fd --export -t manifest 7\n"
@@ -144,13 +144,13 @@ TEST_CASE("the file's name tells the tier of a descriptor's lock, and -t that of
 
 // SECURITY.md: the content of a descriptor's file, given to `fd`, to be emptied | only a lock file of grex gets a
 // record
-TEST_CASE("the content of a file that is no lock file of grex is left alone") {
+TEST_CASE("fd does not write to a file that is not a grex lock file") {
   const TempDir dir;
   write_file(dir / "data", "precious\n");
   const Finished script = run_script(dir, "exec 9<>data; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9; \"$LOCK\" fd -s 9");
   CHECK(script.ended == exited(0));
   CHECK(content_of(dir / "data") == "precious\n");
-  // Nothing, or a record: what a lock file of grex would have replaced.
+  // In a grex lock file, empty content or a record would be replaced.
   const std::string record = run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd 9; cat .grex-lock").out;
   CHECK(record.starts_with("{\"pid\":"));
   for (const std::string& content : {std::string(), record}) {
@@ -158,7 +158,7 @@ TEST_CASE("the content of a file that is no lock file of grex is left alone") {
     write_file(dir / "data", content);
     CHECK(run_script(dir, "exec 9<>data; \"$LOCK\" fd 9; cat data; \"$LOCK\" fd -u 9").out == content);
     CHECK(content_of(dir / "data") == content);
-    // And of that, where no record is wanted.
+    // With --no-record, it stays in a grex lock file too.
     write_file(dir / ".grex-lock", content);
     CHECK(run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --no-record 9; cat .grex-lock").out == content);
     CHECK(content_of(dir / ".grex-lock") == content);
@@ -168,7 +168,7 @@ TEST_CASE("the content of a file that is no lock file of grex is left alone") {
   CHECK(content_of(dir / ".grex-lock") == "left by somebody");
 }
 
-TEST_CASE("a descriptor that may only be read can be locked, without a record") {
+TEST_CASE("a read-only descriptor can be locked, without a record") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   const Finished script =
@@ -176,7 +176,7 @@ TEST_CASE("a descriptor that may only be read can be locked, without a record") 
   CHECK(script.out == "75\n1\n");
 }
 
-TEST_CASE("a descriptor that is not open, or no file's, is a clear error") {
+TEST_CASE("a descriptor that is closed or not a file is a clear error") {
   const TempDir dir;
   const Finished closed = run_script(dir, "\"$LOCK\" fd 9");
   CHECK(closed.ended == exited(64));
@@ -209,14 +209,14 @@ TEST_CASE("a file that was removed or replaced since it was opened is refused, a
   CHECK(content_of(dir / ".grex-lock") == "new\n");
 }
 
-TEST_CASE("a lock of a descriptor that cannot be told of is not kept") {
+TEST_CASE("fd keeps no lock if its output cannot be written") {
   const TempDir dir;
   const Finished script =
       run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --export 9 >/dev/full; echo $?; \"$LOCK\" probe .; echo $?");
   CHECK(script.out == "74\n0\n");
 }
 
-TEST_CASE("fd --json answers with the lock") {
+TEST_CASE("fd --json prints the lock") {
   const TempDir dir;
   const Finished script = run_script(dir, "exec 9>>.grex-lock; \"$LOCK\" fd --json 9");
   const json document = json::parse(script.out);
@@ -225,8 +225,8 @@ TEST_CASE("fd --json answers with the lock") {
   CHECK(document["locks"][0]["mode"] == "exclusive");
 }
 
-TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or unlocked and not") {
-  // From its first step to well after its last, as fast as this machine is.
+TEST_CASE("fd exits with 0 exactly if the descriptor is locked, whenever a signal arrives") {
+  // From its first step to well after its last, at this machine's speed.
   const int steps = tries(120);
   std::chrono::nanoseconds whole{};
   for (int i = 0; i <= steps; ++i) {
@@ -239,12 +239,12 @@ TEST_CASE("a signal at any moment of fd leaves the descriptor locked and 0, or u
     }
     fd.run_for(whole * i * 3 / (2 * steps));
     fd.signal(SIGTERM);
-    const bool well = fd.wait() == exited(0);
-    CHECK(is_locked(dir / ".grex-lock") == well);
+    const bool succeeded = fd.wait() == exited(0);
+    CHECK(is_locked(dir / ".grex-lock") == succeeded);
   }
 }
 
-TEST_CASE("fd works without /proc, on what it can know") {
+TEST_CASE("fd works without /proc") {
   if (::geteuid() != 0) return skip("only root can take /proc away");
   if (is_sanitized()) return skip("a sanitizer's own start needs /proc");
   const TempDir dir;

@@ -1,4 +1,4 @@
-// Locks on other file systems than the disk's, and through other mounts.
+// Locks on file systems other than the disk's, and through other mounts.
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -15,20 +15,20 @@ namespace {
 
 constexpr int cannot_mount = 77;
 
-// Runs a script where it may mount what nobody else sees; `$1` is the tool.
+// Runs a script in its own mount namespace; `$1` is the tool.
 Words with_mounts(const std::string& script) {
   return {"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", grex_lock()};
 }
 
-// The same as a container is made: it has its own processes and names too.
+// The same as in a container, with its own PID and UTS namespaces too.
 Words in_container(const std::string& script) {
   return {"unshare", "--user",       "--map-root-user", "--mount", "--pid", "--uts",
           "--fork",  "--kill-child", "--mount-proc",    "sh",      "-c",    script,
           "sh",      grex_lock()};
 }
 
-// A line each: whether flock(1) is kept out by the other path's lock (1: it is),
-// whether we are by flock(1)'s (75), and whether nothing is left of either (0).
+// Prints a status per line: 1 if our lock keeps out flock(1) at the other path, 75
+// if flock(1)'s lock keeps us out, and 0 if neither lock is left.
 std::string exclusion(const std::string& pack, const std::string& other) {
   return "\"$1\" run " + pack + " -- flock -n " + other + "/.grex-lock true; echo $?;" +  //
          "flock " + pack + "/.grex-lock \"$1\" run -n -q " + other + " -- true; echo $?;" + "\"$1\" run -n " + other +
@@ -44,7 +44,7 @@ json lock_at(const std::string& text, const std::string& tier = "per-pack") {
   return {};
 }
 
-// Whether that could not be mounted here; skips the test then.
+// Whether the script could not mount; skips the test then.
 bool is_refused(const Finished& finished) {
   if (finished.ended != exited(cannot_mount)) return false;
   skip("this may not be mounted here");
@@ -53,7 +53,7 @@ bool is_refused(const Finished& finished) {
 
 }  // namespace
 
-TEST_CASE("locks on a tmpfs exclude, and status tells where they lie, also before there is a file") {
+TEST_CASE("locks on a tmpfs exclude, and status names the file system even without a lock file") {
   const TempDir dir;
   const std::string mounted = "mount -t tmpfs none " + dir.path() + " && ";
   CHECK(finish(with_mounts(mounted + exclusion(dir.path(), dir.path()))).out == excludes);
@@ -72,7 +72,7 @@ TEST_CASE("locks on a tmpfs exclude, and status tells where they lie, also befor
   CHECK(held["weakness"] == "none");
 }
 
-TEST_CASE("locks through an overlay exclude, also on a file that is copied up from the layer below") {
+TEST_CASE("locks through an overlay exclude, also on a file copied up from the lower layer") {
   const TempDir dir;
   write_file(dir.make("lower/pack") + "/.grex-lock", "");
   write_file(dir.make("lower/other") + "/.grex-lock", "");
@@ -83,9 +83,9 @@ TEST_CASE("locks through an overlay exclude, also on a file that is copied up fr
   const Finished finished = finish(with_mounts(
       mounted + exclusion("merged/pack", "merged/pack") +
       "\"$1\" run merged/pack -- \"$1\" status --json merged/pack;" +
-      // Locked before there is a copy, by a descriptor that may only read.
+      // Locked before there is a copy, through a read-only descriptor.
       "exec 9<merged/other/.grex-lock; flock 9; \"$1\" run -n -q merged/other -- true; echo $?; exec 9>&-;" +
-      // The file of the layer itself is another one.
+      // The file in the layer itself is a different one.
       "flock lower/pack/.grex-lock \"$1\" run -n -q merged/pack -- true; echo $?"));
   if (is_refused(finished)) return;
   REQUIRE(finished.out.starts_with(excludes));
@@ -100,7 +100,7 @@ TEST_CASE("locks through an overlay exclude, also on a file that is copied up fr
   CHECK(lock["weakness"] == "none");
 }
 
-TEST_CASE("a directory, or the lock file alone, that is also mounted elsewhere has the same lock") {
+TEST_CASE("a directory or a lock file that is also mounted elsewhere has the same lock") {
   const TempDir dir;
   const std::string pack = dir.make("pack");
   const std::string elsewhere = dir.make("elsewhere");
@@ -121,7 +121,7 @@ TEST_CASE("a directory, or the lock file alone, that is also mounted elsewhere h
   }
 }
 
-TEST_CASE("a holder in another user namespace is told with its number and user") {
+TEST_CASE("status shows the PID and user of a holder in another user namespace") {
   const TempDir dir;
   Process inside({"unshare", "--user", "--map-root-user", grex_lock(), "run", dir.path(), "--", "sh", "-c",
                   "echo ready; read line"});
@@ -133,7 +133,7 @@ TEST_CASE("a holder in another user namespace is told with its number and user")
   CHECK(run_tool({"run", "-n", "-q", dir.path(), "--", "true"}).ended == exited(75));
 }
 
-TEST_CASE("a holder outside of a user namespace is told inside it") {
+TEST_CASE("status in a user namespace shows a holder outside it") {
   const TempDir dir;
   Process outside(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   CHECK(outside.line() == "ready");
@@ -142,7 +142,7 @@ TEST_CASE("a holder outside of a user namespace is told inside it") {
   CHECK(lock["holders"][0]["pid"] == outside.pid());
 }
 
-TEST_CASE("a container's lock in a directory that it shares by another name excludes outside, and is told there") {
+TEST_CASE("a container's lock in a directory shared under another name excludes the host, and is shown there") {
   const TempDir dir;
   const std::string pack = dir.make("pack");
   const std::string shared = "hostname box; mount -t tmpfs none " + dir.make("root") + " && mkdir " +
@@ -169,13 +169,13 @@ TEST_CASE("a container's lock in a directory that it shares by another name excl
   CHECK(seen["state"] == "held");
   CHECK(seen["evidence"] == "probe");
   CHECK(seen["holders"][0]["note"] == "nightly");
-  // Its number is one of that host, and whether it lives cannot be known here.
+  // Its PID belongs to the other host, so whether it is alive is unknown here.
   CHECK(seen["holders"][0]["host"].is_string());
   CHECK(seen["holders"][0]["host"] != "box");
   CHECK(seen["holders"][0]["alive"].is_null());
 }
 
-TEST_CASE("on FUSE locks exclude within the mount, which status and -v say may be all") {
+TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that limit") {
   const TempDir dir;
   const std::string tool = grex_lock();
   const std::string script = "set -- sh " + tool + "; shift; cd /; " + exclusion(dir.path(), dir.path()) + tool +
@@ -194,7 +194,7 @@ TEST_CASE("on FUSE locks exclude within the mount, which status and -v say may b
   CHECK(lock["weakness"] == "unsure");
   CHECK(finished.out.ends_with("per-pack  free  " + dir / ".grex-lock" + "\n  " + line));
 
-  // Without -v nothing is said, and with it once a command.
+  // Without -v no note is printed; with it, one per command.
   const std::string note = "grex-lock: " + dir / ".grex-lock" + ": " + line;
   REQUIRE(finished.err.starts_with("now\ngrex-lock: locked "));
   const auto first = finished.err.find(note);
@@ -204,7 +204,7 @@ TEST_CASE("on FUSE locks exclude within the mount, which status and -v say may b
   CHECK(finished.err.find(note, second + 1) == std::string::npos);
 }
 
-TEST_CASE("a file system that has no locks is an error that says so, and is not run on without") {
+TEST_CASE("on a file system without locks, run fails with a clear error and runs nothing") {
   const TempDir dir;
   for (const int error : {ENOLCK, EOPNOTSUPP}) {
     CAPTURE(error);

@@ -18,7 +18,7 @@ using nlohmann::json;
 
 namespace {
 
-// The holder that `hold` has announced. It is ended when this is dropped.
+// The holder that `hold` announced. The destructor kills it.
 class Holder {
  public:
   explicit Holder(const std::string& announcement) : pid_(std::stoi(announcement.substr(sizeof "pid"))) {}
@@ -35,7 +35,7 @@ class Holder {
   pid_t pid_;
 };
 
-// Where its open descriptors lead, sorted.
+// The targets of its open descriptors, sorted.
 Words descriptors_of(pid_t pid) {
   Words targets;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
@@ -54,7 +54,7 @@ std::string stat_field_after_name(pid_t pid, int field) {
 }
 constexpr int session_field = 3;
 
-// A pipe that is full, and has a reader who does not read.
+// A full pipe, with a reader that does not read.
 class Stuck {
  public:
   Stuck() {
@@ -66,7 +66,7 @@ class Stuck {
     while (::write(full_.get(), page.data(), page.size()) > 0) {
     }
   }
-  /// For a process that has it as this descriptor.
+  /// For a process with the pipe as this descriptor.
   [[nodiscard]] Setup as(int number) const {
     return {.before_exec = [this, number] {
       ::dup2(full_.get(), number);
@@ -80,7 +80,7 @@ class Stuck {
   Fd full_;
 };
 
-// Whether a process whose output is not read ends all the same, rather than sleeps in write(2).
+// Whether a process whose output is not read ends anyway, instead of sleeping in write(2).
 bool ends_unread(const Process& process) {
   const std::string syscall = "/proc/" + std::to_string(process.pid()) + "/syscall";
   const std::string write = std::to_string(SYS_write) + " ";
@@ -93,7 +93,7 @@ bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") =
 
 }  // namespace
 
-TEST_CASE("a hold says that it holds, and ends well when it is told to, its lock free") {
+TEST_CASE("hold announces its lock, and at a signal releases it and exits with 0") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     const TempDir dir;
     Process hold(grex_lock({"hold", dir.path()}));
@@ -106,17 +106,17 @@ TEST_CASE("a hold says that it holds, and ends well when it is told to, its lock
   }
 }
 
-TEST_CASE("a hold --for ends after that time and not before") {
+TEST_CASE("hold --for ends after its time and not before") {
   const TempDir dir;
   const auto start = std::chrono::steady_clock::now();
-  // Time has to pass here: it is what is tested, from below.
+  // Time must pass here: the test checks its lower bound.
   const Finished finished = run_tool({"hold", "--for", "100ms", dir.path()});
   CHECK(std::chrono::steady_clock::now() - start >= 100ms);
   CHECK(finished.ended == exited(0));
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a hold --stdin ends with its input, whatever comes before") {
+TEST_CASE("hold --stdin ends at the end of its input, not before") {
   const TempDir dir;
   Process hold(grex_lock({"hold", "--stdin", dir.path()}));
   hold.line();
@@ -127,7 +127,7 @@ TEST_CASE("a hold --stdin ends with its input, whatever comes before") {
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a hold --while-pid ends with that process, however it ends") {
+TEST_CASE("hold --while-pid ends when that process is gone") {
   const TempDir dir;
   Process other(until_input_closes());
   other.line();
@@ -138,7 +138,7 @@ TEST_CASE("a hold --while-pid ends with that process, however it ends") {
   CHECK(hold.wait() == exited(0));
 }
 
-TEST_CASE("a hold sleeps: no processor time while it holds") {
+TEST_CASE("hold uses no processor time while it holds") {
   const TempDir dir;
   Process hold(grex_lock({"hold", "--while-pid", std::to_string(::getpid()), dir.path()}));
   hold.line();
@@ -148,12 +148,12 @@ TEST_CASE("a hold sleeps: no processor time while it holds") {
   };
   until([&hold] { return state_of(hold.pid()) == 'S'; });
   const std::string before = times_on_processor();
-  // Whoever polls would be on the processor again while this runs to its end.
+  // A hold that polls would run again before this ends.
   CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
   CHECK(times_on_processor() == before);
 }
 
-TEST_CASE("a hold tells its record that it is one, by its own line") {
+TEST_CASE("the record of a hold has its verb and command line") {
   const TempDir dir;
   Process hold(grex_lock({"hold", "--note", "hands off", dir.path()}));
   hold.line();
@@ -164,9 +164,9 @@ TEST_CASE("a hold tells its record that it is one, by its own line") {
   CHECK(record["command"] == Words{"grex-lock", "hold", "--note", "hands off", dir.path()});
 }
 
-TEST_CASE("a detached hold leaves a holder with nothing of the caller's") {
+TEST_CASE("a detached hold inherits nothing from its caller") {
   const TempDir dir;
-  // Descriptor 5 is one that bash did not mark close-on-exec.
+  // bash does not mark descriptor 5 close-on-exec.
   const Finished script = finish(bash("exec 5>leaked; x=$(\"$LOCK\" hold --detach .); echo \"$x\""), in(dir.path()));
   CHECK(script.ended == exited(0));
   Holder holder(script.out);
@@ -183,7 +183,7 @@ TEST_CASE("a detached hold leaves a holder with nothing of the caller's") {
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
-TEST_CASE("what keeps a detached hold from its locks is in the caller's hands, and nothing is left") {
+TEST_CASE("hold --detach exits with the error if it gets no lock, and leaves no process") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& [options, status] :
@@ -214,7 +214,7 @@ TEST_CASE("a script's lock is free when the script has ended, however it ended")
 }
 
 // SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted
-TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
+TEST_CASE("a shell can eval an exported stack, whatever the path") {
   const TempDir dir;
   const std::string pack = dir.make("it's $HOME `id` \"x\" \\ \n;exit 9;\xff");
   Process script(bash("s=$(\"$LOCK\" hold --detach --export --while-pid $$ .) || exit; eval \"$s\" || exit\n"
@@ -236,7 +236,7 @@ TEST_CASE("an exported stack is taken over by the shell, whatever the path") {
   CHECK(fd.out == "75\nagain\n");
 }
 
-TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
+TEST_CASE("a signal to a waiting hold --detach ends both its processes") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     const TempDir dir;
     const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -250,7 +250,7 @@ TEST_CASE("a signal to a hold --detach that still waits ends both its halves") {
   }
 }
 
-TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting") {
+TEST_CASE("a hold --detach killed while it waits leaves no process waiting") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
@@ -261,11 +261,11 @@ TEST_CASE("a hold --detach that is killed while it waits leaves nobody waiting")
 }
 
 TEST_CASE("the end of the watched process ends the wait for the lock too") {
-  for (const char* const where : {"--detach", "--note=foreground"}) {
+  for (const char* const how : {"--detach", "--note=foreground"}) {
     const TempDir dir;
     const Fd lock = lock_as_grex(dir / ".grex-lock");
     Process other(until_input_closes());
-    Process hold(grex_lock({"hold", where, "--while-pid", std::to_string(other.pid()), dir.path()}));
+    Process hold(grex_lock({"hold", how, "--while-pid", std::to_string(other.pid()), dir.path()}));
     until([&dir] { return is_waited_for(dir); });
     other.close_input();
     CHECK(other.wait() == exited(0));
@@ -274,17 +274,17 @@ TEST_CASE("the end of the watched process ends the wait for the lock too") {
   }
 }
 
-TEST_CASE("closed standard streams are not given to a hold's own files") {
+TEST_CASE("hold opens none of its files as a closed standard stream") {
   const TempDir dir;
   const Finished no_input = finish(bash("\"$LOCK\" hold --stdin . <&-"), in(dir.path()));
-  CHECK(no_input.ended == exited(0));  // it has ended already
+  CHECK(no_input.ended == exited(0));  // the input has already ended
   const Finished no_output = finish(bash("\"$LOCK\" hold --detach . >&-"), in(dir.path()));
   CHECK(no_output.ended == exited(74));
   CHECK(no_output.err == "grex-lock: I/O error: standard output: Bad file descriptor (write)\n");
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a hold keeps several locks, and gives them back together") {
+TEST_CASE("a hold keeps several locks, and releases them together") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -303,7 +303,7 @@ TEST_CASE("a hold keeps several locks, and gives them back together") {
   }
 }
 
-TEST_CASE("hold --json answers with the locks") {
+TEST_CASE("hold --json prints the locks") {
   const TempDir dir;
   Process hold(grex_lock({"hold", "--json", dir.path()}));
   const json document = json::parse(hold.line());
@@ -315,7 +315,7 @@ TEST_CASE("hold --json answers with the locks") {
   CHECK(json::parse(busy.err)["error"]["kind"] == "busy");
 }
 
-TEST_CASE("a hold that has nothing to hold leaves no process") {
+TEST_CASE("a hold with nothing to hold leaves no process") {
   const TempDir dir;
   const Finished ours = run_tool({"run", dir.path(), "--", grex_lock(), "hold", "--detach", "--reentrant", dir.path()});
   CHECK(ours.ended == exited(0));
@@ -324,7 +324,7 @@ TEST_CASE("a hold that has nothing to hold leaves no process") {
   CHECK_FALSE(left_children());
 }
 
-TEST_CASE("a hold that cannot say that it holds does not") {
+TEST_CASE("hold keeps no lock that it cannot announce") {
   const TempDir dir;
   for (const char* const options : {"", "--detach", "--detach --export", "--detach --json"}) {
     for (const char* const output : {">/dev/full", ">&-"}) {
@@ -339,7 +339,7 @@ TEST_CASE("a hold that cannot say that it holds does not") {
 }
 
 // SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
-TEST_CASE("a hold that ignored SIGTERM when it began can be told to end all the same") {
+TEST_CASE("a hold that started with SIGTERM ignored still ends at SIGTERM") {
   const TempDir dir;
   Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [] {
                  ::signal(SIGTERM, SIG_IGN);
@@ -353,7 +353,7 @@ TEST_CASE("a hold that ignored SIGTERM when it began can be told to end all the 
 }
 
 // SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
-TEST_CASE("a hold whose signals were blocked when it began can be told to end, and while it waits, too") {
+TEST_CASE("a hold that started with signals blocked still ends at a signal, also while it waits") {
   const TempDir dir;
   const Setup blocked = {.before_exec = [] {
     sigset_t all;
@@ -376,7 +376,7 @@ TEST_CASE("a hold whose signals were blocked when it began can be told to end, a
   }
 }
 
-TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and nothing running") {
+TEST_CASE("bad options of hold are usage errors, with nothing locked and nothing running") {
   const TempDir dir;
   const std::string& d = dir.path();
   Process gone({"true"});
@@ -395,8 +395,8 @@ TEST_CASE("a hold that makes no sense is a usage error, with nothing locked and 
   CHECK_FALSE(left_children());
 }
 
-TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a holder that is told, or nobody") {
-  // From its first step to well after its last, as fast as this machine is.
+TEST_CASE("after a signal at any moment, hold --detach has announced its holder or left the lock free") {
+  // From its first step to well after its last, at this machine's speed.
   const int steps = tries(120);
   std::chrono::nanoseconds whole{};
   {
@@ -423,7 +423,7 @@ TEST_CASE("a signal at any moment of a hold --detach leaves the lock held by a h
   }
 }
 
-TEST_CASE("a hold whose announcement nobody reads can be ended all the same") {
+TEST_CASE("a hold whose announcement is not read still ends at a signal") {
   for (const bool detached : {false, true}) {
     const TempDir dir;
     const Stuck stuck;
@@ -448,12 +448,12 @@ TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
   holder.wait();
 }
 
-TEST_CASE("a hold whose notes nobody reads can be ended all the same") {
+TEST_CASE("a hold whose notes are not read still ends at a signal") {
   const TempDir dir;
   const Stuck stuck;
   {
     Process hold(grex_lock({"hold", "-v", dir.path()}), stuck.as(2));
-    // As the kernel lists it: a try of ours could be what it finds busy, and tells of.
+    // From /proc/locks: a try from here could make the lock busy, which hold would report.
     const std::string as_holder = " " + std::to_string(hold.pid()) + " ";
     until([&as_holder] { return content_of("/proc/locks").find(as_holder) != std::string::npos; });
     hold.signal(SIGTERM);
@@ -464,7 +464,7 @@ TEST_CASE("a hold whose notes nobody reads can be ended all the same") {
   until([&dir] { return is_waited_for(dir); });
   waiter.signal(SIGTERM);  // ends the wait
   until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
-  waiter.signal(SIGTERM);  // and the telling of it
+  waiter.signal(SIGTERM);  // ends the report of that
   CHECK(waiter.wait() == exited(128 + SIGTERM));
 }
 
@@ -485,7 +485,7 @@ TEST_CASE("unread events keep no lock: a hold releases it at a signal, and a run
   until([&dir] { return !is_locked(dir / ".grex-lock"); });
 }
 
-// Not so yet: it waits in write(2), for ever, for the reader of its "released" event.
+// Not yet: it waits forever in write(2) for the reader of its "released" event.
 TEST_CASE("a run whose events are not read ends as its command does" * doctest::should_fail()) {
   const TempDir dir;
   const Stuck stuck;
@@ -494,8 +494,8 @@ TEST_CASE("a run whose events are not read ends as its command does" * doctest::
   CHECK(run.wait() == exited(3));
 }
 
-// Not so yet: it waits in write(2), with the lock, for the reader of its first note.
-TEST_CASE("a run whose notes are not read starts its command and ends as that does" * doctest::should_fail()) {
+// Not yet: it waits in write(2), with the lock, for the reader of its first note.
+TEST_CASE("a run whose notes are not read starts its command and ends as it does" * doctest::should_fail()) {
   const TempDir dir;
   const Stuck stuck;
   Process run(grex_lock({"run", "-v", dir.path(), "--", "sh", "-c", "exit 3"}), stuck.as(2));
@@ -503,7 +503,7 @@ TEST_CASE("a run whose notes are not read starts its command and ends as that do
   CHECK(run.wait() == exited(3));
 }
 
-TEST_CASE("a stopped foreground half does not keep its background half from being ended") {
+TEST_CASE("a stopped foreground process does not keep the background one from ending") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
@@ -519,7 +519,7 @@ TEST_CASE("a stopped foreground half does not keep its background half from bein
   CHECK(hold.wait() == exited(128 + SIGTERM));
 }
 
-TEST_CASE("a hold --detach that ignored SIGTERM when it began can be told to end while it waits") {
+TEST_CASE("a waiting hold --detach that started with SIGTERM ignored still ends at SIGTERM") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}), {.before_exec = [] { ::signal(SIGTERM, SIG_IGN); }});
@@ -528,7 +528,7 @@ TEST_CASE("a hold --detach that ignored SIGTERM when it began can be told to end
   CHECK(hold.wait() == exited(128 + SIGTERM));
 }
 
-TEST_CASE("a standard output that is only open for reading cannot be told") {
+TEST_CASE("hold fails if its standard output is only open for reading") {
   const TempDir dir;
   const Stuck stuck;
   Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [&stuck] { ::dup2(stuck.reader(), 1); }});

@@ -15,9 +15,9 @@ using namespace grex::test;
 
 namespace {
 
-// A command that leaves a daemon behind, in a session of its own, and prints its
-// number. Its end of our pipes closes when it has left our process group. It
-// ends when the FIFO that it reads is opened for writing and closed.
+// A command that leaves a daemon behind in its own session, and prints its PID.
+// The daemon closes our pipes when it has left our process group. It ends when
+// the FIFO that it reads is opened for writing and closed.
 std::string leave_daemon(const TempDir& dir) {
   return "mkfifo " + (dir / "fifo") + "; setsid sh -c 'echo $$; exec </dev/null >/dev/null 2>&1; read x <" +
          (dir / "fifo") + "' &";
@@ -37,7 +37,7 @@ TEST_CASE("the lock is held before the command starts and until it ends") {
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a daemon that the command leaves behind does not pin the lock") {
+TEST_CASE("a daemon that the command leaves does not keep the lock") {
   const TempDir dir;
   const Finished finished = run_tool({"run", dir.path(), "--", "sh", "-c", leave_daemon(dir)});
   CHECK(finished.ended == exited(0));
@@ -46,7 +46,7 @@ TEST_CASE("a daemon that the command leaves behind does not pin the lock") {
   end_daemon(dir, finished.out);
 }
 
-TEST_CASE("with --linger the lock stays until every inheritor has closed it") {
+TEST_CASE("with --linger the lock stays until no process has it open") {
   const TempDir dir;
   const Finished finished = run_tool({"run", "--linger", dir.path(), "--", "sh", "-c", leave_daemon(dir)});
   CHECK(finished.ended == exited(0));
@@ -60,7 +60,7 @@ TEST_CASE("with --linger the lock stays until every inheritor has closed it") {
   CHECK(next.wait() == exited(0));
 }
 
-TEST_CASE("with --close the command does not inherit the lock and losing grex-lock frees it") {
+TEST_CASE("with --close the command inherits no lock, and killing grex-lock frees it") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
   const pid_t command = std::stoi(tool.line());
@@ -71,7 +71,7 @@ TEST_CASE("with --close the command does not inherit the lock and losing grex-lo
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a grex-lock that is killed leaves the lock with the command that lives on") {
+TEST_CASE("if grex-lock is killed, the lock stays with the running command") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
   const std::string command = tool.line();
@@ -106,10 +106,10 @@ TEST_CASE("a script that uses descriptors 3 to 9 does not lose its lock under --
 }
 
 // SECURITY.md: as the command, to get at other files of ours | it inherits the lock and what we were given, no more
-TEST_CASE("the command gets the lock and no other descriptor of ours") {
+TEST_CASE("the command gets the lock and no other new descriptor") {
   const TempDir dir;
-  // What the test itself was given by its caller is there with and without us. Of a
-  // pipe, which is another one each time, only that it is one.
+  // Descriptors that the test inherited are there with and without grex-lock. Pipes
+  // and sockets differ each time, so only their type is compared.
   const Words list = {"bash", "-c",
                       "for f in /proc/$$/fd/*; do readlink $f; done | sed 's/^\\(pipe\\|socket\\):.*/\\1/' | sort"};
   const auto words_under = [&](std::initializer_list<std::string> options) {
@@ -120,7 +120,7 @@ TEST_CASE("the command gets the lock and no other descriptor of ours") {
     return words;
   };
   const auto under = [&](std::initializer_list<std::string> options) { return finish(words_under(options)).out; };
-  // After a wait that was told, for which there are a thread and descriptors of its own.
+  // After an announced wait, which has its own thread and descriptors.
   const auto after_wait = [&] {
     Fd lock = lock_as_grex(dir / ".grex-lock");
     Process waiter(words_under({"-w", "1h", "-v"}));
@@ -144,15 +144,17 @@ TEST_CASE("a lock never becomes a standard stream that was closed") {
   const TempDir dir;
   const std::string script = grex_lock() + " run " + dir.path() + " -- sh -c 'test ! -e /proc/self/fd/0' <&-";
   CHECK(finish({"sh", "-c", script}).ended == exited(0));
-  // Any of them, and all: neither in the command nor in grex-lock itself.
+  // Each of them, and all: neither in the command nor in grex-lock itself.
   for (const std::string closed : {"0", "1", "2", "0 1 2"}) {
     CAPTURE(closed);
-    const std::string look = "for n in " + closed +
-                             "; do [ ! -e /proc/$$/fd/$n ] || exit 2; done; "
-                             "for n in 0 1 2; do readlink /proc/$PPID/fd/$n >>streams; done; flock -n .grex-lock true";
+    const std::string check_streams =
+        "for n in " + closed +
+        "; do [ ! -e /proc/$$/fd/$n ] || exit 2; done; "
+        "for n in 0 1 2; do readlink /proc/$PPID/fd/$n >>streams; done; flock -n .grex-lock true";
     std::string closing;
     for (const char number : closed) closing += number == ' ' ? std::string(" ") : std::string(1, number) + ">&-";
-    const Finished finished = finish(bash("\"$LOCK\" run . -- sh -c '" + look + "' " + closing), in(dir.path()));
+    const Finished finished =
+        finish(bash("\"$LOCK\" run . -- sh -c '" + check_streams + "' " + closing), in(dir.path()));
     CHECK(finished.ended == exited(1));  // flock finds it locked
     const std::string streams = content_of(dir / "streams");
     CHECK_FALSE(streams.empty());
@@ -170,7 +172,7 @@ TEST_CASE("a command that cannot be started frees the lock and leaves no record"
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
-TEST_CASE("the record tells of the holder while it holds and is emptied before the lock is free") {
+TEST_CASE("the record names the holder while it holds, and is emptied before the lock is free") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "x y", dir.path(), "--", "sh", "-c", "echo; read line; exit 0"}));
   tool.line();
@@ -210,7 +212,7 @@ TEST_CASE("--no-record leaves the lock file as it was") {
     words.insert(words.end(), in_file.begin(), in_file.end());
     return finish(words).out;
   };
-  // With nothing in it, or with the record of somebody who was killed, it would be written to.
+  // Without the option, an empty file or the record of a killed holder would be replaced.
   CHECK(under({"run", "--no-record", dir.path()}).empty());
   const std::string record = under({"run", "--note", "left behind", dir.path()});
   CHECK(record.find("left behind") != std::string::npos);
@@ -224,7 +226,7 @@ TEST_CASE("--no-record leaves the lock file as it was") {
 
 // SECURITY.md: as the command, to unlock what it inherited, so that we empty another's record | the lock is tried
 // before the record is emptied
-TEST_CASE("a lock that the command unlocked is not ours to empty when another has it") {
+TEST_CASE("run does not empty another's record if its command unlocked the file") {
   const TempDir dir;
   // The command finds its inherited descriptor and unlocks it, then waits.
   Process tool(grex_lock({"run", dir.path(), "--", "bash", "-c",
@@ -238,7 +240,7 @@ TEST_CASE("a lock that the command unlocked is not ours to empty when another ha
   CHECK(content_of(dir / ".grex-lock") == "another's record");
 }
 
-TEST_CASE("a reader of our notes that is gone changes neither the command nor its status") {
+TEST_CASE("notes without a reader change neither the command nor its status") {
   const TempDir dir;
   Process tool(grex_lock({"run", "-v", dir.path(), "--", "sh", "-c", "echo; read line; exit 3"}), {.before_exec = [] {
                  int ends[2];

@@ -26,7 +26,7 @@ using nlohmann::json;
 
 namespace {
 
-// Exchanges two names, all the time.
+// Keeps exchanging two names.
 std::jthread exchanging(const std::string& one, const std::string& other) {
   const auto exchange = [one, other] {
     return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
@@ -37,7 +37,7 @@ std::jthread exchanging(const std::string& one, const std::string& other) {
   });
 }
 
-// For before_exec: openat(2) with O_CREAT fails from here on, as it does by fs.protected_regular.
+// For before_exec: openat(2) with O_CREAT fails from here on, as under fs.protected_regular.
 void refuse_o_creat() {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -55,7 +55,7 @@ void refuse_o_creat() {
   }
 }
 
-// Gives a file a second name and takes it away, all the time.
+// Keeps adding and removing a second name of a file.
 std::jthread linking(const std::string& file, const std::string& name) {
   return std::jthread([file, name](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -71,7 +71,7 @@ ino_t inode_of(const std::string& path) {
   return st.st_ino;
 }
 
-// What a lock file has in it while a command runs under its lock.
+// The content of a lock file while a command runs under its lock.
 std::string record_of_a_run(const TempDir& dir) {
   dir.make("recorded");
   std::string record = run_tool({"run", dir / "recorded", "--", "cat", dir / "recorded/.grex-lock"}).out;
@@ -83,7 +83,7 @@ std::string record_of_a_run(const TempDir& dir) {
 
 // SECURITY.md: a symlink as the lock file, to have a file made, locked or emptied elsewhere | refused, 77; nothing is
 // made
-TEST_CASE("a symlink in the lock file's place is refused, whichever way it points") {
+TEST_CASE("a symlink is refused as a lock file, dangling or not") {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / ".grex-lock");
   for (const bool leads_to_a_file : {false, true}) {
@@ -106,7 +106,7 @@ TEST_CASE("a symlink in the lock file's place is refused, whichever way it point
   CHECK(content_of(dir / "target") == "content");
 }
 
-TEST_CASE("a symlink in the place of .grex is refused where a lock is taken, and nothing is made behind it") {
+TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is created behind it") {
   const TempDir dir;
   const std::string elsewhere = dir.make("elsewhere");
   dir.make("pack");
@@ -123,7 +123,7 @@ TEST_CASE("a symlink in the place of .grex is refused where a lock is taken, and
 
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
-TEST_CASE("a symlink that takes the lock file's place at any moment leads nowhere") {
+TEST_CASE("a symlink that replaces the lock file at any moment is not followed") {
   const TempDir dir;
   dir.make("pack");
   write_file(dir / "victim", "precious");
@@ -132,7 +132,7 @@ TEST_CASE("a symlink that takes the lock file's place at any moment leads nowher
   const std::jthread attacker = exchanging(dir / "pack/.grex-lock", dir / "pack/link");
   int locked = 0;
   int refused = 0;
-  // Until it was met in either place.
+  // Until both outcomes have occurred.
   while (locked + refused < tries(100) || locked == 0 || refused == 0) {
     const Finished finished = run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"});
     const bool is_refused = finished.ended == exited(77);
@@ -146,7 +146,7 @@ TEST_CASE("a symlink that takes the lock file's place at any moment leads nowher
 
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
-TEST_CASE("a symlink that takes the place of .grex at any moment leads nowhere") {
+TEST_CASE("a symlink that replaces .grex at any moment is not followed") {
   const TempDir dir;
   const std::string elsewhere = dir.make("elsewhere");
   dir.make("pack/.grex");
@@ -166,7 +166,7 @@ TEST_CASE("a symlink that takes the place of .grex at any moment leads nowhere")
 
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
-TEST_CASE("a symlink that takes the place of the lock file, or of .grex, during a wait is refused") {
+TEST_CASE("a symlink that replaces the lock file or .grex during a wait is refused") {
   for (const std::string swapped : {".grex-lock", ".grex"}) {
     CAPTURE(swapped);
     const TempDir dir;
@@ -187,8 +187,8 @@ TEST_CASE("a symlink that takes the place of the lock file, or of .grex, during 
   }
 }
 
-// Not so yet: of .grex, release follows a link.
-TEST_CASE("release ends no hold behind a symlink in the place of .grex" * doctest::should_fail()) {
+// Not yet: release follows a symlink in place of .grex.
+TEST_CASE("release ends no hold behind a symlink in place of .grex" * doctest::should_fail()) {
   const TempDir dir;
   dir.make("pack");
   dir.make("other");
@@ -199,11 +199,11 @@ TEST_CASE("release ends no hold behind a symlink in the place of .grex" * doctes
   CHECK(is_locked(dir / "other/.grex/.grex-lock"));
 }
 
-TEST_CASE("a lock file that is another file, too, is locked and its content left alone") {
+TEST_CASE("a lock file with another name is locked, and its content stays") {
   const TempDir dir;
   dir.make("pack");
   const std::string record = record_of_a_run(dir);
-  // In a file with one name, only the first would be left alone.
+  // In a file with one name, only the first would stay.
   for (const std::string& content : {std::string("precious"), std::string(), record}) {
     CAPTURE(content);
     write_file(dir / "victim", content);
@@ -219,14 +219,14 @@ TEST_CASE("a lock file that is another file, too, is locked and its content left
   std::filesystem::create_hard_link(dir / "victim", dir / "pack/.grex-lock");
   CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
   write_file(dir / ".grex-lock", "mine");
-  const Finished told = run_tool({"run", "-v", dir.path(), "--", "true"});
-  CHECK(told.err.find("no record written: " + (dir / ".grex-lock") + " may only be read") != std::string::npos);
+  const Finished verbose = run_tool({"run", "-v", dir.path(), "--", "true"});
+  CHECK(verbose.err.find("no record written: " + (dir / ".grex-lock") + " may only be read") != std::string::npos);
   CHECK(content_of(dir / ".grex-lock") == "mine");
   CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
   CHECK(content_of(dir / "victim") == "precious");
 }
 
-TEST_CASE("a hard link that comes and goes at any moment does not get a file emptied that is no record") {
+TEST_CASE("a hard link that comes and goes at any moment empties no file that is not a record") {
   const TempDir dir;
   dir.make("pack");
   write_file(dir / "victim", "precious");
@@ -243,22 +243,22 @@ TEST_CASE("a hard link that comes and goes at any moment does not get a file emp
   MESSAGE(locked << " got the lock of the victim");
 }
 
-// Not so yet: a link that is away while the names are counted, and back for the
-// look at what the path names, passes for the file's only name.
-TEST_CASE("a hard link that comes and goes at any moment does not get a record emptied" * doctest::should_fail()) {
+// Not yet: a link that is gone while the names are counted, and back when the path
+// is checked, passes for the file's only name.
+TEST_CASE("a hard link that comes and goes at any moment empties no record" * doctest::should_fail()) {
   const TempDir dir;
   dir.make("pack");
   const std::string record = record_of_a_run(dir);
   write_file(dir / "victim", record);
   const std::jthread attacker = linking(dir / "victim", dir / "pack/.grex-lock");
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < tries(200); ++i) {
     REQUIRE(run_tool({"run", dir / "pack", "--", "true"}).ended == exited(0));
     REQUIRE(content_of(dir / "victim") == record);
   }
 }
 
 // SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
-TEST_CASE("a FIFO in the lock file's place is refused and does not block") {
+TEST_CASE("a FIFO is refused as a lock file, and does not block") {
   const TempDir dir;
   REQUIRE(::mkfifo((dir / ".grex-lock").c_str(), 0666) == 0);
   CHECK(run_tool({"run", dir.path(), "--", "true"}).ended == exited(77));
@@ -268,14 +268,14 @@ TEST_CASE("a FIFO in the lock file's place is refused and does not block") {
 }
 
 // SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
-TEST_CASE("a socket and a device in the lock file's place are refused at once") {
+TEST_CASE("a socket and a device are refused as lock files, immediately") {
   const TempDir dir;
   const std::string make_socket = "import socket; socket.socket(socket.AF_UNIX).bind('.grex-lock')";
   REQUIRE(finish({"python3", "-c", make_socket}, in(dir.path())).ended == exited(0));
   CHECK(run_tool({"run", dir.path(), "--", "true"}).ended == exited(77));
   CHECK(run_tool({"probe", dir.path()}).ended == exited(77));
   std::filesystem::remove(dir / ".grex-lock");
-  // A device that everyone may mount there.
+  // A device, which any user can mount there.
   write_file(dir / ".grex-lock", "");
   const std::string mount = "mount --bind /dev/null .grex-lock && exec \"$LOCK\" ";
   for (const char* const words : {"run -n . -- echo ran", "probe ."}) {
@@ -299,7 +299,7 @@ TEST_CASE("a lock file is never truncated by opening and never removed") {
 }
 
 // SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
-TEST_CASE("another user's lock file can be locked though it may only be read") {
+TEST_CASE("another user's lock file can be locked if it is only readable") {
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
@@ -337,7 +337,7 @@ TEST_CASE("a lock that another user keeps stays theirs: status names them, and -
   }
 }
 
-TEST_CASE("a lock file that may not be read is no permission and one that cannot be created says so") {
+TEST_CASE("a lock file that cannot be read fails with 77, and one that cannot be created with 73") {
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
@@ -356,16 +356,16 @@ TEST_CASE("a lock file that may not be read is no permission and one that cannot
 
 // SECURITY.md: to own the lock file before us, in a sticky directory | it is locked all the same, in spite of
 // `fs.protected_regular`
-TEST_CASE("in a sticky directory another user's lock file is locked in spite of fs.protected_regular") {
+TEST_CASE("in a sticky directory another user's lock file is locked despite fs.protected_regular") {
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 01777);
   write_file(dir / ".grex-lock", "");
   ::chmod((dir / ".grex-lock").c_str(), 0666);
   REQUIRE(::chown((dir / ".grex-lock").c_str(), 65533, 65533) == 0);
-  // Refused with O_CREAT only where the sysctl is on; without it this is a plain lock.
+  // Refused with O_CREAT only if the sysctl is on; without it this is a plain lock.
   CHECK(run_tool({"run", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}, as_nobody()).ended == exited(1));
-  // The same refusal, wherever the sysctl is.
+  // The same refusal, whatever the sysctl is.
   const std::string try_lock = "flock -n 9; echo $?";
   const Finished refused = run_tool({"run", dir.path(), "--", "sh", "-c", "exec 9<.grex-lock; " + try_lock},
                                     {.directory = dir.path(), .before_exec = refuse_o_creat});
@@ -373,11 +373,11 @@ TEST_CASE("in a sticky directory another user's lock file is locked in spite of 
   CHECK(run_tool({"run", dir / "none", "--create", "--", "true"}, {.before_exec = refuse_o_creat}).ended == exited(73));
 }
 
-TEST_CASE("on a read-only file system a lock file that is there can be locked and none can be made") {
+TEST_CASE("on a read-only file system an existing lock file can be locked, but none created") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   write_file(pack + "/.grex-lock", "");
-  // A mount of our own, in a namespace that goes with the shell.
+  // A mount in its own namespace, which ends with the shell.
   const std::string mounted =
       "mount --bind " + pack + " " + pack + " && mount -o remount,ro,bind " + pack + " && cd " + pack + " && ";
   const auto in_namespace = [&](const std::string& script) {

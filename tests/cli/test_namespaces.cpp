@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-// Runs a script as process 1 of a PID namespace of its own, with its own /proc.
+// Runs a script as PID 1 of its own PID namespace, with its own /proc.
 Words in_namespace(const std::string& script) {
   return {"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "sh",
           "-c",      script};
@@ -33,7 +33,7 @@ std::string status_command(const TempDir& dir) { return grex_lock() + " status -
 
 }  // namespace
 
-TEST_CASE("a lock that is held outside the namespace is held, found by trying") {
+TEST_CASE("a lock that is held outside the namespace is found by trying") {
   const TempDir dir;
   const Fd outside = lock_as_grex(dir / ".grex-lock");
   const Finished finished = finish(in_namespace(status_command(dir)));
@@ -48,14 +48,14 @@ TEST_CASE("a lock that is held outside the namespace is held, found by trying") 
   CHECK(busy.err.find("held by a process that can't be seen from here") != std::string::npos);
 }
 
-TEST_CASE("the mode of a lock that is shared outside the namespace is found by trying") {
+TEST_CASE("the mode of a lock shared outside the namespace is found by trying") {
   const TempDir dir;
   Process outside({"flock", "-s", dir / ".grex-lock", "sh", "-c", "echo; read line"});
   outside.line();
   CHECK(pack_lock(finish(in_namespace(status_command(dir))).out)["mode"] == "shared");
 }
 
-TEST_CASE("a lock that nobody holds is free by trying, inside a namespace") {
+TEST_CASE("inside a namespace a free lock is found by trying") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   const json lock = pack_lock(finish(in_namespace(status_command(dir))).out);
@@ -66,7 +66,7 @@ TEST_CASE("a lock that nobody holds is free by trying, inside a namespace") {
 TEST_CASE("a lock that cannot be tried inside a namespace is unknown") {
   const TempDir dir;
   const Fd outside = lock_as_grex(dir / ".grex-lock");
-  // Not even readable for the user who looks.
+  // Not even readable for the user of status.
   REQUIRE(::chmod((dir / ".grex-lock").c_str(), 0) == 0);
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
   const json lock = pack_lock(finish(in_namespace(status_command(dir)), as_nobody()).out);
@@ -74,7 +74,7 @@ TEST_CASE("a lock that cannot be tried inside a namespace is unknown") {
   CHECK(lock["evidence"] == "none");
 }
 
-TEST_CASE("the record of a holder outside the namespace tells who it is, without a number that means another here") {
+TEST_CASE("the record identifies a holder outside the namespace, without a PID that is another process's here") {
   const TempDir dir;
   Process outside(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read line"}));
   outside.line();
@@ -86,7 +86,7 @@ TEST_CASE("the record of a holder outside the namespace tells who it is, without
   CHECK(lock["holders"][0]["alive"].is_null());
 }
 
-TEST_CASE("a holder inside a namespace is seen from outside by its number there, with its record") {
+TEST_CASE("from outside, a holder in a namespace is shown with its outer PID and its record") {
   const TempDir dir;
   Process inside(
       in_namespace("exec " + grex_lock() + " run --note nightly " + dir.path() + " -- sh -c 'echo ready; read line'"));
@@ -101,7 +101,7 @@ TEST_CASE("a holder inside a namespace is seen from outside by its number there,
   CHECK(lock["holders"][0]["note"] == "nightly");
 }
 
-TEST_CASE("the heirs of a dead acquirer are found inside a namespace, where /proc/locks hides the lock") {
+TEST_CASE("the fd-holders of a dead acquirer are found even if a namespace hides the lock") {
   const TempDir dir;
   const std::string script =
       "exec bash -c 'exec 9>>" + (dir / ".grex-lock") + "; flock -n 9; " + status_command(dir) + " 9>&-'";
@@ -116,7 +116,7 @@ TEST_CASE("the heirs of a dead acquirer are found inside a namespace, where /pro
 TEST_CASE("the tier stack is verified inside a namespace as well") {
   const TempDir dir;
   const std::string tool = grex_lock();
-  // Handed down from outside: live as long as it is held there.
+  // Inherited from outside: live while it is held there.
   Words words = grex_lock({"run", dir.path(), "--"});
   const Words inner = in_namespace(tool + " stack --json; " + tool + " run " + dir.path() + " -- true; echo $?");
   words.insert(words.end(), inner.begin(), inner.end());
@@ -131,9 +131,9 @@ TEST_CASE("the tier stack is verified inside a namespace as well") {
   CHECK(gone.out.find("\"live\":false") != std::string::npos);
 }
 
-TEST_CASE("a record that was left behind inside a namespace is not taken for the holder outside") {
+TEST_CASE("a record left behind in a namespace is not taken for that of the holder outside") {
   const TempDir dir;
-  // The writer, and whatever ran under its lock, is gone; the record is not emptied under --no-fork.
+  // The writer and its command are gone; under --no-fork the record is not emptied.
   const std::string inside =
       grex_lock() + " run -F " + dir.path() + " -- true; echo ready; read line; exec " + status_command(dir);
   Process shell(in_namespace(inside));
@@ -147,7 +147,7 @@ TEST_CASE("a record that was left behind inside a namespace is not taken for the
   CHECK(lock["holders"].empty());
 }
 
-TEST_CASE("a writer whose /proc is that of another namespace is still told by its right start") {
+TEST_CASE("a record has the right start time even with the /proc of another namespace") {
   const TempDir dir;
   Process inside({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", grex_lock(), "run",
                   "--note", "nightly", dir.path(), "--", "sh", "-c", "echo ready; read line"});
@@ -158,7 +158,7 @@ TEST_CASE("a writer whose /proc is that of another namespace is still told by it
 }
 
 // SECURITY.md: to mount something upon the directory | 66, and no wait without end
-TEST_CASE("a working directory that something is mounted upon is not found, and not waited for without end") {
+TEST_CASE("a working directory that is mounted over is not found, and causes no endless wait") {
   const TempDir dir;
   const std::string over = dir.make("over");
   const Finished finished =
@@ -168,7 +168,7 @@ TEST_CASE("a working directory that something is mounted upon is not found, and 
   CHECK_FALSE(exists(over + "/.grex-lock"));
 }
 
-TEST_CASE("a record is valid as long as its command lives, though its writer was killed in another namespace") {
+TEST_CASE("a record stays valid while its command runs, even if its writer in a namespace was killed") {
   const TempDir dir;
   Process inside(in_namespace("exec 3<&0; " + grex_lock() + " run --note nightly " + dir.path() +
                               " -- sh -c 'echo ready; read line' <&3 & wait; read line"));

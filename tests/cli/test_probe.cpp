@@ -9,7 +9,7 @@
 using namespace grex::test;
 using nlohmann::json;
 
-TEST_CASE("probe tells free and busy by its status and makes nothing") {
+TEST_CASE("probe reports free or busy by status, and creates nothing") {
   const TempDir dir;
   for (const char* const tier : {"workspace-sync", "semaphore", "per-pack", "backend", "manifest"}) {
     CHECK(run_tool({"probe", "-t", tier, dir.path()}).ended == exited(0));
@@ -27,9 +27,9 @@ TEST_CASE("probe tells free and busy by its status and makes nothing") {
   CHECK(hushed.err.empty());
 }
 
-TEST_CASE("probe keeps nothing and changes nothing") {
+TEST_CASE("probe keeps no lock and changes no file") {
   const TempDir dir;
-  // A record that was left behind is what a lock would replace.
+  // A lock would replace a record that was left behind.
   const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
   CHECK(record.starts_with("{\"pid\":"));
   for (const std::string& content : {std::string("content"), std::string(), record}) {
@@ -40,7 +40,7 @@ TEST_CASE("probe keeps nothing and changes nothing") {
   }
 }
 
-TEST_CASE("a shared probe passes a sharer and not an exclusive holder") {
+TEST_CASE("probe -s passes a shared lock and not an exclusive one") {
   const TempDir dir;
   CHECK(
       run_tool({"run", "-s", dir.path(), "--", "env", "-u", "GREX_LOCK_STACK", grex_lock(), "probe", "-s", dir.path()})
@@ -51,7 +51,7 @@ TEST_CASE("a shared probe passes a sharer and not an exclusive holder") {
             .ended == exited(75));
 }
 
-TEST_CASE("probe --json answers on stdout in both cases") {
+TEST_CASE("probe --json uses stdout for free and busy") {
   const TempDir dir;
   const Finished free = run_tool({"probe", "--json", dir.path()});
   const json document = json::parse(free.out);
@@ -77,7 +77,7 @@ TEST_CASE("probe --json answers on stdout in both cases") {
   CHECK(error["error"]["holders"][0]["note"] == "nightly");
 }
 
-TEST_CASE("an answer that cannot be written is an error") {
+TEST_CASE("output that cannot be written is an error") {
   const TempDir dir;
   for (const char* const command : {" status --json .", " status .", " probe --json .", " tiers", " --help"}) {
     const Finished finished = finish({"sh", "-c", grex_lock() + command + " >/dev/full"}, {.directory = dir.path()});
@@ -86,7 +86,7 @@ TEST_CASE("an answer that cannot be written is an error") {
   }
 }
 
-TEST_CASE("a permit that is free is named, and unbounded permits are always free") {
+TEST_CASE("probe names a free slot, and unbounded slots are always free") {
   const TempDir dir;
   const Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
   const Setup two = {.environment = {{"GREX_PARALLEL", "2"}}};
@@ -102,7 +102,7 @@ TEST_CASE("a permit that is free is named, and unbounded permits are always free
   CHECK(free.err == "grex-lock: free: " + dir.path() + "\n");
 }
 
-TEST_CASE("a lock that --reentrant lets through is told as held, not free") {
+TEST_CASE("probe --reentrant reports an ancestor's lock as held") {
   const TempDir dir;
   const Finished finished =
       run_tool({"run", dir.path(), "--", grex_lock(), "probe", "--json", "--reentrant", dir.path()});

@@ -14,7 +14,7 @@ using nlohmann::json;
 
 namespace {
 
-// A `hold`, once it holds.
+// A `hold` that has taken its locks.
 class Hold : public Process {
  public:
   explicit Hold(std::initializer_list<std::string> words, const Setup& setup = {}) : Process(line_of(words), setup) {
@@ -36,7 +36,7 @@ void check_refused(const Finished& finished, const std::string& why) {
   CHECK(finished.err.find(why) != std::string::npos);
 }
 
-// The record in a lock file, changed.
+// Changes the record in a lock file.
 void change_record(const std::string& path, const std::function<void(json&)>& change) {
   json record = json::parse(content_of(path));
   change(record);
@@ -53,7 +53,7 @@ TEST_CASE("release ends the hold, and the lock is free when it returns") {
   CHECK(finished.ended == exited(0));
   CHECK(finished.out.empty());
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  CHECK_FALSE(is_locked(b + "/.grex-lock"));  // and those that it held beside
+  CHECK_FALSE(is_locked(b + "/.grex-lock"));  // and so is its other one
   CHECK(hold.wait() == exited(0));
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("release --json names the process that it ended") {
   CHECK(document["path"] == dir / ".grex.sync.lock");
 }
 
-TEST_CASE("a hold that is stopped is ended too") {
+TEST_CASE("a stopped hold is ended, too") {
   const TempDir dir;
   Hold hold({dir.path()});
   hold.signal(SIGSTOP);
@@ -88,7 +88,7 @@ TEST_CASE("a hold that is stopped is ended too") {
   CHECK(hold.wait() == exited(0));
 }
 
-TEST_CASE("a free lock, and one that was never made, are nobody's to release") {
+TEST_CASE("a lock that is free or was never created is not released") {
   const TempDir dir;
   check_refused(run_tool({"release", dir.path()}), ": nobody holds it\n");
   CHECK_FALSE(exists(dir / ".grex-lock"));
@@ -99,7 +99,7 @@ TEST_CASE("a free lock, and one that was never made, are nobody's to release") {
   CHECK(document["exit_code"] == 69);
 }
 
-TEST_CASE("a lock that is held otherwise is not released, and its holder and manner are told") {
+TEST_CASE("a lock held by other means is not released, and its holder and means are named") {
   const TempDir dir;
   {
     Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
@@ -121,40 +121,40 @@ TEST_CASE("a lock that is held otherwise is not released, and its holder and man
   CHECK(script.err.find("by 'grex-lock fd'") != std::string::npos);
 }
 
-TEST_CASE("a record that names another process gets nobody a signal") {
+TEST_CASE("release signals no process if the record names another") {
   const TempDir dir;
   Process bystander(signal_reporter(0));
   bystander.line();
   Hold other({dir.make("other")});
-  const std::string others = content_of(dir / "other/.grex-lock");
+  const std::string other_record = content_of(dir / "other/.grex-lock");
 
-  // A lock that something else holds, with the record of a hold that exists.
+  // Another process holds the lock, but the record is that of an existing hold.
   {
     const Fd lock = lock_as_grex(dir / ".grex-lock");
-    write_file(dir / ".grex-lock", others);
+    write_file(dir / ".grex-lock", other_record);
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
     change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
   }
-  // A hold's own record, of another time or another boot: its number may be a stranger's.
+  // A hold's own record, from another time or boot: its PID may be another process's now.
   Hold hold({dir.path()});
   change_record(dir / ".grex-lock", [](json& record) { record["start_time"] = 1; });
   check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
   const auto rewrite = [&](const char* key, const json& value) {
     change_record(dir / ".grex-lock", [&](json& record) { record[key] = value; });
   };
-  rewrite("start_time", json::parse(others)["start_time"]);
+  rewrite("start_time", json::parse(other_record)["start_time"]);
   rewrite("boot_id", "00000000-0000-0000-0000-000000000000");
   check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
 
   bystander.write("still here\n");
-  CHECK(bystander.line() == "still here");  // and no signal before
+  CHECK(bystander.line() == "still here");  // it got no signal before
   CHECK(is_locked(dir / "other/.grex-lock"));
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(0));
 }
 
-// Not so yet: that it is a hold is taken from the record.
+// Expected to fail: release still believes the record that a process is a hold.
 TEST_CASE("a run whose record calls it a hold is not ended by release" * doctest::should_fail()) {
   const TempDir dir;
   Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
@@ -165,7 +165,7 @@ TEST_CASE("a run whose record calls it a hold is not ended by release" * doctest
   CHECK(run.wait() == exited(0));
 }
 
-// Not so yet, for the same reason.
+// Expected to fail for the same reason.
 TEST_CASE("another program that holds the lock is not ended by release, whatever the record says" *
           doctest::should_fail()) {
   const TempDir dir;
@@ -206,12 +206,12 @@ TEST_CASE("another user's hold is not released") {
   CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
 }
 
-TEST_CASE("a number that means another process in the /proc at hand gets nobody a signal") {
+TEST_CASE("release signals no process if its PID means another one in the mounted /proc") {
   if (::geteuid() != 0) return skip("only root can choose the next process's number");
   const TempDir dir;
   Hold hold({dir.path()});
-  // A namespace of its own, but the outer one's /proc: the holder's number there is a stranger's here.
-  // (LeakSanitizer looks for its own process there, and finds that stranger.)
+  // A PID namespace with the outer one's /proc: the holder's PID there is another process's here.
+  // (LeakSanitizer looks up its own process in /proc, and would find the wrong one.)
   const std::string pid = std::to_string(hold.pid());
   const Finished finished =
       finish({"unshare", "--pid", "--fork", "--kill-child", "bash", "-c",
@@ -225,11 +225,11 @@ TEST_CASE("a number that means another process in the /proc at hand gets nobody 
   CHECK(is_locked(dir / ".grex-lock"));
 }
 
-TEST_CASE("a lock that may not be looked at is not called nobody's") {
+TEST_CASE("a lock that can't be inspected is not called unheld") {
   if (!can_become_others()) return;
-  const TempDir dir;  // which its owner alone may look into
+  const TempDir dir;  // only its owner may search it
   Hold hold({dir.path()});
-  Hold permit({"-t", "semaphore", "--slots", "2", dir.path()});
+  Hold slot({"-t", "semaphore", "--slots", "2", dir.path()});
   const Setup other = {.before_exec = [] {
     if (::setgid(65533) != 0 || ::setuid(65533) != 0) ::_exit(2);
   }};
@@ -241,7 +241,7 @@ TEST_CASE("a lock that may not be looked at is not called nobody's") {
   }
 }
 
-TEST_CASE("of several holds of permits none is picked, and a single one is ended") {
+TEST_CASE("release ends the only hold of slots, but picks none of several") {
   const TempDir dir;
   Hold first({"-t", "semaphore", "--slots", "4", dir.path()});
   Hold second({"-t", "semaphore", "--slots", "4", dir.path()});
@@ -253,7 +253,7 @@ TEST_CASE("of several holds of permits none is picked, and a single one is ended
   CHECK(second.wait() == exited(0));
 }
 
-TEST_CASE("release of what is not there is an error") {
+TEST_CASE("release needs one path that exists") {
   const TempDir dir;
   CHECK(run_tool({"release", dir / "none"}).ended == exited(66));
   CHECK(run_tool({"release"}, {.directory = dir.path()}).ended == exited(64));

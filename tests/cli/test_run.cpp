@@ -26,13 +26,13 @@ TEST_CASE("the command has grex-lock's streams to itself") {
   CHECK(tool.wait() == exited(0));
 }
 
-TEST_CASE("the command's words are passed as they are, options of ours among them") {
+TEST_CASE("the command's arguments are passed unchanged, even options of ours") {
   const TempDir dir;
   CHECK(run_tool({"run", dir.path(), "--", "printf", "%s|", "-n", "--json", "--", "a b", "", "--help"}).out ==
         "-n|--json|--|a b||--help|");
 }
 
-TEST_CASE("-c runs a string by $SHELL, else by /bin/sh") {
+TEST_CASE("-c runs a string with $SHELL, else /bin/sh") {
   const TempDir dir;
   CHECK(run_tool({"run", dir.path(), "-c", "echo $0; exit 3"}, {.environment = {{"SHELL", "/bin/bash"}}}).out ==
         "/bin/bash\n");
@@ -43,7 +43,7 @@ TEST_CASE("-c runs a string by $SHELL, else by /bin/sh") {
   CHECK(run_tool({"run", dir.path(), "-c", "true"}, {.environment = {{"SHELL", "/none"}}}).ended == exited(127));
 }
 
-TEST_CASE("a command that is not found is 127 and one that cannot be executed 126") {
+TEST_CASE("a command not found is 127, and one that cannot be executed 126") {
   const TempDir dir;
   const Finished missing = run_tool({"run", dir.path(), "--", "no-such-command"});
   CHECK(missing.ended == exited(127));
@@ -65,7 +65,7 @@ TEST_CASE("without PATH the enclosing pack is locked") {
   CHECK_FALSE(exists(deep + "/.grex-lock"));
 }
 
-TEST_CASE("without PATH nothing is guessed where no pack encloses, or where the tier means another directory") {
+TEST_CASE("PATH is required outside a pack, or if the tier means another directory") {
   const TempDir dir;
   const Finished nowhere = run_tool({"run", "--", "true"}, {.directory = dir.path()});
   CHECK(nowhere.ended == exited(64));
@@ -96,7 +96,7 @@ TEST_CASE("every tier locks the file that grex locks") {
   }
 }
 
-TEST_CASE("the backend lock of a destination that does not exist yet survives its making and its wipe") {
+TEST_CASE("a backend lock survives the creation and removal of its destination") {
   const TempDir dir;
   CHECK(run_tool({"run", "-t", "backend", dir / "new", "--", "sh", "-c",
                   "mkdir " + (dir / "new") + " && flock -n " + (dir / "new.grex-backend.lock") + " true; s=$?; rmdir " +
@@ -113,7 +113,7 @@ TEST_CASE("two spellings of one pack are one lock") {
         exited(75));
 }
 
-TEST_CASE("--create makes missing directories, and without it they are an error") {
+TEST_CASE("--create creates missing directories, which are an error without it") {
   const TempDir dir;
   const Finished missing = run_tool({"run", dir / "a/b", "--", "true"});
   CHECK(missing.ended == exited(66));
@@ -124,7 +124,7 @@ TEST_CASE("--create makes missing directories, and without it they are an error"
   CHECK(exists(dir / "a/b/.grex-lock"));
 }
 
-TEST_CASE("global options are taken before and after the command") {
+TEST_CASE("global options work before and after the command") {
   const TempDir dir;
   for (const auto& words : {grex_lock({"--json", "probe", dir.path()}), grex_lock({"probe", "--json", dir.path()}),
                             grex_lock({"--color", "never", "--json", "probe", dir.path()}),
@@ -133,11 +133,13 @@ TEST_CASE("global options are taken before and after the command") {
   }
 }
 
-TEST_CASE("the environment of the command is ours but for the tier stack") {
+TEST_CASE("the command gets our environment, except for the tier stack") {
   const TempDir dir;
-  const Finished plain = finish({"env"});
-  const Finished under = run_tool({"run", dir.path(), "--", "sh", "-c", "unset GREX_LOCK_STACK; exec env"});
-  CHECK(under.out.find("GREX_LOCK_STACK") == std::string::npos);
+  // In the order in which the variables were set, the stack last.
+  const std::string plain = finish({"env"}).out;
+  const std::string under = run_tool({"run", dir.path(), "--", "env"}).out;
+  CHECK(under.starts_with(plain + "GREX_LOCK_STACK=[{"));
+  CHECK(under.find('\n', plain.size()) == under.size() - 1);
   CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "echo $OTHER"}, {.environment = {{"OTHER", "tool's"}}}).out ==
         "tool's\n");
   CHECK(run_tool({"run", "--new-scope", dir.path(), "--", "sh", "-c", "echo ${GREX_LOCK_STACK-unset}"}).out ==

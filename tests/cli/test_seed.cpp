@@ -1,5 +1,5 @@
-// The tests of the seed's `mod tests`, in sense: processes stand for its tasks,
-// and signals for its cancellation tokens.
+// The tests of the seed's `mod tests`, adapted: processes replace its tasks, and signals
+// its cancellation tokens.
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ Process holder_of(const std::string& pack) {
   return holder;
 }
 
-// Starts a run that waits, and comes back when it does.
+// Starts a run, and returns once it waits.
 Process waiter_for(const std::string& pack) {
   Process waiter(grex_lock({"run", pack, "--", "echo", "locked"}));
   until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
@@ -145,7 +145,7 @@ TEST_CASE("seed acquire_cancellable leaves no leak window") {
   Process second = waiter_for(dir.path());
   second.signal(SIGINT);
   CHECK(second.wait() == exited(128 + SIGINT));
-  CHECK(waiters_on(dir / ".grex-lock") == 0);  // at once, not when the holder is done
+  CHECK(waiters_on(dir / ".grex-lock") == 0);  // immediately, not when the holder is done
   holder.close_input();
   CHECK(holder.wait() == exited(0));
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(0));

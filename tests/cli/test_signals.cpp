@@ -30,7 +30,7 @@ TEST_CASE("a signal that is sent to grex-lock reaches the command exactly once")
     tool.signal(signal);
     CHECK(tool.line() == name);
   }
-  // What would have come twice would have come before this answer.
+  // A second copy of a signal would come before this answer.
   tool.write("done\n");
   CHECK(tool.line() == "done");
   tool.close_input();
@@ -38,7 +38,7 @@ TEST_CASE("a signal that is sent to grex-lock reaches the command exactly once")
   CHECK(tool.rest().empty());
 }
 
-TEST_CASE("a command that a signal kills ends grex-lock with 128+N") {
+TEST_CASE("if a signal kills the command, the exit code is 128+N") {
   const TempDir dir;
   for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGUSR1}) {
     Process tool = run_under_lock(dir, until_input_closes());
@@ -72,7 +72,7 @@ TEST_CASE("the command starts with the mask and the dispositions that grex-lock 
     CHECK(plain.size() > 30);
     CHECK(run_tool({"run", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}, setup).out == plain);
     CHECK(run_tool({"run", "-F", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}, setup).out == plain);
-    // After a wait, too, which has handlers of its own.
+    // Also after a wait, which installs its own handlers.
     Process holder = run_under_lock(dir, until_input_closes());
     CHECK(holder.line() == "ready");
     Process waited(grex_lock({"run", "-w", "60", dir.path(), "--", "grep", "-E", show, "/proc/self/status"}), setup);
@@ -83,13 +83,13 @@ TEST_CASE("the command starts with the mask and the dispositions that grex-lock 
   }
 }
 
-TEST_CASE("the command's status is known though SIGCHLD was ignored") {
+TEST_CASE("the command's status is known if SIGCHLD was ignored") {
   const TempDir dir;
   CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "exit 5"}, {.before_exec = [] { ::signal(SIGCHLD, SIG_IGN); }})
             .ended == exited(5));
 }
 
-TEST_CASE("a grex-lock that is stopped and continued goes on, whatever ended meanwhile") {
+TEST_CASE("after a stop, grex-lock goes on, even if its command has ended") {
   const TempDir dir;
   Process tool = run_under_lock(dir, {"sh", "-c", "echo $$; read line; exit 4"});
   const pid_t command = std::stoi(tool.line());
@@ -102,7 +102,7 @@ TEST_CASE("a grex-lock that is stopped and continued goes on, whatever ended mea
   CHECK(tool.wait() == exited(4));
 }
 
-TEST_CASE("a command that is stopped and continued away from a terminal does not stop grex-lock") {
+TEST_CASE("a command stopped and continued without a terminal does not stop grex-lock") {
   const TempDir dir;
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; kill -STOP $$; exit 6"}),
                {.before_exec = [] { ::setsid(); }, .own_group = false});
@@ -110,7 +110,7 @@ TEST_CASE("a command that is stopped and continued away from a terminal does not
   until([command] { return state_of(command) == 'T'; });
   ::kill(command, SIGCONT);
   CHECK(tool.wait() == exited(6));
-  // There the kernel discards SIGTSTP, but not where somebody of the session could continue it.
+  // The kernel discards SIGTSTP there, but not if another process of the session could continue grex-lock.
   Process parent(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; kill -STOP $$; exit 6"}),
                  {.before_exec =
                       [] {

@@ -1,4 +1,4 @@
-// Permits: at most N at once.
+// Slots: at most N jobs run at a time.
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -17,14 +17,14 @@ namespace {
 
 std::string slot(const TempDir& dir, int number) { return dir / (".grex.slot-" + std::to_string(number) + ".lock"); }
 
-// A command under one of so many permits.
-Words under_permit(const TempDir& dir, int slots, const Words& command) {
+// A command line that runs the command with one of `slots` slots.
+Words with_slot(const TempDir& dir, int slots, const Words& command) {
   Words words = grex_lock({"run", "-t", "semaphore", "--slots", std::to_string(slots), dir.path(), "--"});
   words.insert(words.end(), command.begin(), command.end());
   return words;
 }
 
-// The first in the queue waits at every permit.
+// The first in the queue waits at every slot.
 bool is_first_in_queue(const TempDir& dir, int slots) {
   for (int i = 0; i < slots; ++i) {
     if (waiters_on(slot(dir, i)) == 0) return false;
@@ -38,10 +38,10 @@ std::string queue(const TempDir& dir, int slots) {
 
 }  // namespace
 
-TEST_CASE("at most N run at once, however many there are, and all get their turn") {
+TEST_CASE("at most N jobs run at a time, and all of them get their turn") {
   const TempDir dir;
   dir.make("running");
-  // Each tells how many there are with it, as the file system has it.
+  // Each job counts those that run, itself included, by their directories.
   const std::string job =
       "mkdir running/$$ && set -- running/* && [ $# -le 3 ] || echo too many; echo x >>done; rmdir running/$$";
   const Finished script = finish(
@@ -51,14 +51,14 @@ TEST_CASE("at most N run at once, however many there are, and all get their turn
   CHECK(script.out == "30\n");
 }
 
-TEST_CASE("a permit that comes free by any means wakes the first in the queue") {
+TEST_CASE("a slot that becomes free by any means wakes the first in the queue") {
   for (const int freed : {0, 1}) {
     for (const char* const how : {"ends", "is killed", "unlocks"}) {
       CAPTURE(freed);
       CAPTURE(how);
       const TempDir dir;
       const Fd other = lock_as_grex(slot(dir, 1 - freed));
-      // An unlocking that closes nothing is the hardest to notice.
+      // An unlock without a close is the hardest to notice.
       Process holder({"python3", "-c",
                       "import fcntl, sys\n"
                       "f = open(sys.argv[1], 'w')\n"
@@ -69,7 +69,7 @@ TEST_CASE("a permit that comes free by any means wakes the first in the queue") 
                       "    sys.stdin.readline()\n",
                       slot(dir, freed)});
       CHECK(holder.line() == "locked");
-      Process waiter(under_permit(dir, 2, {"echo", "mine"}));
+      Process waiter(with_slot(dir, 2, {"echo", "mine"}));
       until([&dir] { return is_first_in_queue(dir, 2); });
       const std::string means = how;
       if (means == "ends") holder.close_input();
@@ -82,24 +82,24 @@ TEST_CASE("a permit that comes free by any means wakes the first in the queue") 
   }
 }
 
-TEST_CASE("a job that is killed with its grex-lock leaves its permit to the next at once") {
+TEST_CASE("the slot of a job that is killed with grex-lock is free immediately") {
   const TempDir dir;
-  Process job(under_permit(dir, 1, until_input_closes()));
+  Process job(with_slot(dir, 1, until_input_closes()));
   CHECK(job.line() == "ready");
-  Process next(under_permit(dir, 1, {"echo", "mine"}));
+  Process next(with_slot(dir, 1, {"echo", "mine"}));
   until([&dir] { return waiters_on(slot(dir, 0)) == 1; });
   ::kill(-job.pid(), SIGKILL);  // the group: grex-lock and its command
   CHECK(next.line() == "mine");
 }
 
-TEST_CASE("those who wait are served in the order in which they came") {
+TEST_CASE("waiters are served in the order in which they came") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   Fd other = lock_as_grex(slot(dir, 1));
   const Words command = {"sh", "-c", "echo mine; read line; exit 0"};
-  Process first(under_permit(dir, 2, command));
+  Process first(with_slot(dir, 2, command));
   until([&dir] { return is_first_in_queue(dir, 2); });
-  Process second(under_permit(dir, 2, command));
+  Process second(with_slot(dir, 2, command));
   until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
   CHECK(waiters_on(slot(dir, 0)) == 1);  // the second is not there yet
   other.reset();
@@ -109,14 +109,14 @@ TEST_CASE("those who wait are served in the order in which they came") {
   CHECK(second.line() == "mine");
 }
 
-TEST_CASE("who waits for one of a few permits does not hold up who may have another") {
+TEST_CASE("a waiter for one of few slots does not block one that may take others") {
   const TempDir dir;
   Fd first = lock_as_grex(slot(dir, 0));
   const Fd second = lock_as_grex(slot(dir, 1));
   Fd third = lock_as_grex(slot(dir, 2));
-  Process modest(under_permit(dir, 1, {"echo", "modest"}));
+  Process modest(with_slot(dir, 1, {"echo", "modest"}));
   until([&dir] { return waiters_on(slot(dir, 0)) == 1; });
-  Process greedy(under_permit(dir, 3, {"echo", "greedy"}));
+  Process greedy(with_slot(dir, 3, {"echo", "greedy"}));
   until([&dir] { return is_first_in_queue(dir, 3); });
   third.reset();
   CHECK(greedy.line() == "greedy");
@@ -124,14 +124,14 @@ TEST_CASE("who waits for one of a few permits does not hold up who may have anot
   CHECK(modest.line() == "modest");
 }
 
-TEST_CASE("a waiter for permits sleeps, all of it") {
+TEST_CASE("all threads of waiters for slots sleep") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   const Fd other = lock_as_grex(slot(dir, 1));
-  Process waiter(under_permit(dir, 2, {"true"}));
+  Process waiter(with_slot(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   const std::string tasks = "/proc/" + std::to_string(waiter.pid()) + "/task";
-  const auto runs = [&tasks] {
+  const auto switch_counts = [&tasks] {
     std::string all;
     for (const auto& task : std::filesystem::directory_iterator(tasks)) {
       const std::string status = content_of(task.path() / "status");
@@ -145,44 +145,44 @@ TEST_CASE("a waiter for permits sleeps, all of it") {
     }
     return true;
   });
-  const std::string before = runs();
-  // Whoever polls would be on the processor again while this runs to its end.
+  const std::string before = switch_counts();
+  // A process that polls would be on a processor again while this runs to its end.
   CHECK(run_tool({"run", "-w", "300ms", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"}).ended ==
         exited(75));
-  CHECK(runs() == before);
+  CHECK(switch_counts() == before);
 }
 
-TEST_CASE("status shows those who wait for a permit, each once, in their order") {
+TEST_CASE("status lists each waiter for a slot once, and in order") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   const Fd other = lock_as_grex(slot(dir, 1));
   // The one that comes later has the lower number.
-  Words later = under_permit(dir, 2, {"true"});
+  Words later = with_slot(dir, 2, {"true"});
   later.insert(later.begin(), {"sh", "-c", "read line; exec \"$@\"", "sh"});
   Process second(later);
-  Process first(under_permit(dir, 2, {"true"}));
+  Process first(with_slot(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   second.write("\n");
   until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
   const auto status = nlohmann::json::parse(run_tool({"status", "--json", dir.path()}).out);
-  const auto& permits = status["locks"][1];
-  CHECK(permits["tier"] == "semaphore");
-  CHECK(permits["used"] == 2);
-  REQUIRE(permits["waiters"].size() == 2);
-  CHECK(permits["waiters"][0]["pid"] == first.pid());
-  CHECK(permits["waiters"][1]["pid"] == second.pid());
+  const auto& slots = status["locks"][1];
+  CHECK(slots["tier"] == "semaphore");
+  CHECK(slots["used"] == 2);
+  REQUIRE(slots["waiters"].size() == 2);
+  CHECK(slots["waiters"][0]["pid"] == first.pid());
+  CHECK(slots["waiters"][1]["pid"] == second.pid());
 }
 
-TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing in any queue") {
+TEST_CASE("a timeout or a signal ends a wait for slots, and leaves nothing in any queue") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   const Fd other = lock_as_grex(slot(dir, 1));
   const Finished late = run_tool({"run", "-w", "10ms", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"});
   CHECK(late.ended == exited(75));
   CHECK(late.err.find("all 2 permits are taken; held by pid ") != std::string::npos);
-  Process first(under_permit(dir, 2, {"true"}));
+  Process first(with_slot(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
-  Process second(under_permit(dir, 2, {"true"}));
+  Process second(with_slot(dir, 2, {"true"}));
   until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
   second.signal(SIGINT);
   CHECK(second.wait() == exited(128 + SIGINT));
@@ -192,7 +192,7 @@ TEST_CASE("a wait for permits ends by its time or a signal, and leaves nothing i
   CHECK_FALSE(is_locked(queue(dir, 2)));
 }
 
-TEST_CASE("--slots goes before GREX_PARALLEL, and 0 is unbounded") {
+TEST_CASE("--slots overrides GREX_PARALLEL, and 0 is unbounded") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   const Setup parallel = {.environment = {{"GREX_PARALLEL", "1"}}};
@@ -203,18 +203,18 @@ TEST_CASE("--slots goes before GREX_PARALLEL, and 0 is unbounded") {
         exited(0));
 }
 
-TEST_CASE("an ancestor's permit is one, whatever number of them is meant here") {
+TEST_CASE("an ancestor's slot counts, whatever the number of slots here") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
-  CHECK(finish(
-            under_permit(
-                dir, 2, grex_lock({"run", "--reentrant", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
-            .ended == exited(0));
-  CHECK(finish(under_permit(dir, 2, grex_lock({"run", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
+  CHECK(
+      finish(with_slot(dir, 2,
+                       grex_lock({"run", "--reentrant", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
+          .ended == exited(0));
+  CHECK(finish(with_slot(dir, 2, grex_lock({"run", "-t", "semaphore", "--slots", "1", dir.path(), "--", "true"})))
             .ended == exited(75));
 }
 
-TEST_CASE("who may make no file in the workspace waits for the permits that are there all the same") {
+TEST_CASE("a user who can't create files in the workspace can still wait for existing slots") {
   if (!can_become_others()) return;
   const TempDir dir;
   for (const int i : {0, 1}) {
@@ -224,7 +224,7 @@ TEST_CASE("who may make no file in the workspace waits for the permits that are 
   ::chmod(dir.path().c_str(), 0755);
   const Fd one = lock_as_grex(slot(dir, 0));
   Fd other = lock_as_grex(slot(dir, 1));
-  Process waiter(under_permit(dir, 2, {"echo", "mine"}), {.before_exec = [] {
+  Process waiter(with_slot(dir, 2, {"echo", "mine"}), {.before_exec = [] {
                    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(2);
                  }});
   until([&dir] { return is_first_in_queue(dir, 2); });
@@ -233,13 +233,13 @@ TEST_CASE("who may make no file in the workspace waits for the permits that are 
   CHECK(waiter.line() == "mine");
 }
 
-TEST_CASE("the first in the queue gives its place up while it is suspended") {
+TEST_CASE("the first in the queue gives up its place while it is suspended") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   Fd other = lock_as_grex(slot(dir, 1));
-  Process first(under_permit(dir, 2, {"echo", "first"}));
+  Process first(with_slot(dir, 2, {"echo", "first"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
-  Process second(under_permit(dir, 2, {"echo", "second"}));
+  Process second(with_slot(dir, 2, {"echo", "second"}));
   until([&dir] { return waiters_on(queue(dir, 2)) == 1; });
   first.signal(SIGTSTP);
   until([&first] { return state_of(first.pid()) == 'T'; });
@@ -250,12 +250,12 @@ TEST_CASE("the first in the queue gives its place up while it is suspended") {
   CHECK(first.line() == "first");
 }
 
-TEST_CASE("a suspension that is over at once is none, and one that was held back from the start stops nobody") {
+TEST_CASE("a suspension that ends immediately has no effect, nor does a SIGTSTP blocked from the start") {
   const TempDir dir;
   const Fd one = lock_as_grex(slot(dir, 0));
   Fd other = lock_as_grex(slot(dir, 1));
   for (int i = 0; i < tries(50); ++i) {
-    Process waiter(under_permit(dir, 2, {"true"}));
+    Process waiter(with_slot(dir, 2, {"true"}));
     until([&dir] { return is_first_in_queue(dir, 2); });
     waiter.signal(SIGTSTP);
     waiter.signal(SIGCONT);
@@ -263,7 +263,7 @@ TEST_CASE("a suspension that is over at once is none, and one that was held back
     waiter.signal(SIGTERM);
     CHECK(waiter.wait() == exited(128 + SIGTERM));
   }
-  Process deaf(under_permit(dir, 2, {"echo", "mine"}), {.before_exec = [] {
+  Process deaf(with_slot(dir, 2, {"echo", "mine"}), {.before_exec = [] {
                  sigset_t stop;
                  sigemptyset(&stop);
                  sigaddset(&stop, SIGTSTP);

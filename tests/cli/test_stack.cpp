@@ -48,7 +48,7 @@ TEST_CASE("the command gets the stack with its own lock appended, outermost firs
   CHECK(stack[1]["ino"] == st.st_ino);
 }
 
-TEST_CASE("a tier not strictly above the ancestors' is refused before any waiting, and nothing is made") {
+TEST_CASE("a tier not strictly above the ancestors' is refused before any wait, and creates nothing") {
   const TempDir dir;
   const std::string other = dir.make("other");
   for (const char* const tier : {"workspace-sync", "semaphore", "per-pack"}) {
@@ -59,13 +59,13 @@ TEST_CASE("a tier not strictly above the ancestors' is refused before any waitin
     CHECK(refused.err.find(other) != std::string::npos);
   }
   CHECK_FALSE(exists(other + "/.grex-lock"));
-  // Before any waiting: the wanted lock is held, and for good.
+  // Before any wait: the requested lock stays held.
   const Fd lock = lock_as_grex(other + "/.grex-lock");
   CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "run", other, "--", "true"}).ended == exited(76));
   CHECK(run_tool({"run", dir.path(), "--", grex_lock(), "probe", other}).ended == exited(76));
 }
 
-TEST_CASE("--tier-check and its variable make of a reversed order a warning or nothing") {
+TEST_CASE("--tier-check or its variable makes a reversed order a warning or nothing") {
   const TempDir dir;
   const std::string other = dir.make("other");
   const auto reversed = [&](const std::string& check, const Setup& setup = {}) {
@@ -85,7 +85,7 @@ TEST_CASE("--tier-check and its variable make of a reversed order a warning or n
             .ended == exited(0));
 }
 
-TEST_CASE("the very lock that an ancestor holds is busy at once, never a hang") {
+TEST_CASE("a lock that an ancestor holds is busy immediately, never a hang") {
   const TempDir dir;
   for (const char* const check : {"enforce", "off"}) {
     const Finished again =
@@ -105,10 +105,10 @@ TEST_CASE("--reentrant goes on under the ancestor's lock and leaves it held") {
   CHECK(under.out == "ran\n");
   CHECK(under.ended == exited(1));
   CHECK(content_of(dir / ".grex-lock").empty());
-  // Where no ancestor holds it, it is taken.
+  // If no ancestor holds it, it is taken.
   CHECK(run_tool({"run", "--reentrant", dir.path(), "--", "flock", "-n", dir / ".grex-lock", "true"}).ended ==
         exited(1));
-  // What an ancestor only shares can't be had exclusively.
+  // A lock that an ancestor shares can't be taken exclusively.
   const Finished upgrade =
       run_tool({"run", "-s", dir.path(), "--", grex_lock(), "run", "--reentrant", dir.path(), "--", "true"});
   CHECK(upgrade.ended == exited(75));
@@ -135,7 +135,7 @@ TEST_CASE("a stack that grex-lock did not write fails closed") {
   CHECK_FALSE(exists(dir / ".grex-lock"));
 }
 
-TEST_CASE("an empty stack is none") {
+TEST_CASE("empty stacks are valid") {
   const TempDir dir;
   CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack("")).ended == exited(0));
   CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack("[]")).ended == exited(0));
@@ -154,12 +154,12 @@ TEST_CASE("an entry whose lock is gone is dropped, with a note under -v") {
   CHECK(run_tool({"run", dir.path(), "--", "true"}, with_stack(stale)).err.empty());
 }
 
-TEST_CASE("a daemon that outlived its lock may take it again, though somebody else holds it by now") {
+TEST_CASE("a lock that a daemon outlived is simply busy if another process holds it now") {
   const TempDir dir;
   Process first({"true"});
   first.wait();
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  // Not "already held by ancestor": it waits for whoever has it now.
+  // Not "already held by ancestor": another process has it now.
   const std::string outlived = entry("per-pack", dir / ".grex-lock", first.pid());
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, with_stack(outlived)).err.find("held by pid") !=
         std::string::npos);

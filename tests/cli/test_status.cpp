@@ -66,7 +66,7 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
 
 TEST_CASE("status changes nothing") {
   const TempDir dir;
-  // Nothing, a record that was left behind, or anything else.
+  // An empty file, a leftover record, or other content.
   const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
   CHECK(record.starts_with("{\"pid\":"));
   for (const std::string& content : {std::string(), record, std::string("content")}) {
@@ -85,16 +85,16 @@ TEST_CASE("status changes nothing") {
         dir.path() + ":\n.grex-lock\n\n" + (dir / "..") + ":\ndir\n");
 }
 
-TEST_CASE("a free lock is free by the kernel's word") {
+TEST_CASE("a lock is free according to the kernel") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
   CHECK(pack_lock(dir)["state"] == "free");
-  // Other tests' locks may make the kernel's list too long to be read at once;
-  // then the lock is tried.
+  // Other tests' locks may make /proc/locks too long for one read; then status tries the
+  // lock.
   until([&dir] { return pack_lock(dir)["evidence"] == "kernel"; });
 }
 
-TEST_CASE("a holder is told with all that is known, and the command that has the lock open too") {
+TEST_CASE("a holder is shown in full, and so is the command that has the lock open") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
   const pid_t command = std::stoi(tool.line());
@@ -117,13 +117,13 @@ TEST_CASE("a holder is told with all that is known, and the command that has the
   CHECK(acquirer["uid"].is_number());
   CHECK(acquirer["cwd"].is_string());
   CHECK(acquirer["host"].is_string());
-  const json& heir = lock["holders"][1];
-  CHECK(heir["pid"] == command);
-  CHECK(heir["role"] == "fd-holder");
-  CHECK(heir["since"].is_null());
+  const json& fd_holder = lock["holders"][1];
+  CHECK(fd_holder["pid"] == command);
+  CHECK(fd_holder["role"] == "fd-holder");
+  CHECK(fd_holder["since"].is_null());
 }
 
-TEST_CASE("with --json run's holder keys are all there, null where unknown") {
+TEST_CASE("--json has all keys of a holder, null if unknown") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   const json holder = pack_lock(dir)["holders"][0];
@@ -136,7 +136,7 @@ TEST_CASE("with --json run's holder keys are all there, null where unknown") {
   CHECK(holder["note"].is_null());
 }
 
-TEST_CASE("a foreign holder is told with pid and command: grex") {
+TEST_CASE("a foreign holder is named by PID and command: grex") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   const json status = pack_lock(dir);
@@ -149,7 +149,7 @@ TEST_CASE("a foreign holder is told with pid and command: grex") {
   CHECK(status["holders"][0]["command"][0].get<std::string>().find("test_cli") != std::string::npos);
 }
 
-TEST_CASE("a foreign holder is told with pid and command: flock and its command") {
+TEST_CASE("a foreign holder is named by PID and command: flock and its command") {
   const TempDir dir;
   Process holder({"flock", dir / ".grex-lock", "sh", "-c", "echo $$; read line"});
   const pid_t command = std::stoi(holder.line());
@@ -159,7 +159,7 @@ TEST_CASE("a foreign holder is told with pid and command: flock and its command"
   CHECK(holder_with(lock, "pid", command)["role"] == "fd-holder");
 }
 
-TEST_CASE("a foreign holder is told with pid and command: Python, sharing") {
+TEST_CASE("a foreign holder is named by PID and command: Python, sharing") {
   const TempDir dir;
   Process holder({"python3", "-c",
                   "import fcntl\nf = open('" + (dir / ".grex-lock") +
@@ -174,9 +174,9 @@ TEST_CASE("a foreign holder is told with pid and command: Python, sharing") {
   CHECK(lock["holders"][0]["mode"] == "shared");
 }
 
-TEST_CASE("an acquirer that is dead is told as dead, with the shell that has the lock") {
+TEST_CASE("a dead acquirer is shown as dead, with the shell that has the lock") {
   const TempDir dir;
-  // flock -n 9 locks the shell's descriptor, and is gone.
+  // flock -n 9 locks the shell's descriptor, and ends.
   Process shell({"bash", "-c", "exec 9>>" + (dir / ".grex-lock") + "; flock -n 9; echo ready; read line"});
   CHECK(shell.line() == "ready");
   const json lock = pack_lock(dir);
@@ -202,10 +202,10 @@ TEST_CASE("a process that only has the file open holds nothing") {
 }
 
 // SECURITY.md: the number of a process that ended | process id and start time, or the descriptor itself, have to agree
-TEST_CASE("a number that another process has now is not taken for the acquirer") {
+TEST_CASE("a PID that another process has now is not taken for the acquirer") {
   const TempDir dir;
-  // The acquirer lets go of its copy and lives on as somebody who holds nothing:
-  // to an observer the same as a process that got the number later.
+  // The acquirer closes its copy and lives on without the lock: to an observer, it is the
+  // same as a process that got the PID later.
   Process other({"python3", "-c",
                  "import fcntl, os, subprocess\n"
                  "f = os.open('" +
@@ -217,13 +217,13 @@ TEST_CASE("a number that another process has now is not taken for the acquirer")
                      "os.close(f)\n"
                      "print(child.pid, flush=True)\n"
                      "input()\n"});
-  const pid_t heir = std::stoi(other.line());
+  const pid_t inheritor = std::stoi(other.line());
   const json lock = pack_lock(dir);
   const json acquirer = holder_with(lock, "role", "acquirer");
   CHECK(acquirer["pid"] == other.pid());
   CHECK(acquirer["alive"].is_null());
   CHECK(acquirer["command"].is_null());
-  CHECK(holder_with(lock, "role", "fd-holder")["pid"] == heir);
+  CHECK(holder_with(lock, "role", "fd-holder")["pid"] == inheritor);
 }
 
 TEST_CASE("a killed grex-lock's record is valid as long as its command holds the lock") {
@@ -247,7 +247,7 @@ TEST_CASE("a killed grex-lock's record is valid as long as its command holds the
 
 // SECURITY.md: a claim to hold a lock that is free, or another's | shown as stale
 // SECURITY.md: the number of a process that ended | process id and start time, or the descriptor itself, have to agree
-TEST_CASE("a record of a lock that is gone is stale, though another holds the lock by now") {
+TEST_CASE("a record of a lock that is gone is stale, even if another process holds it now") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
@@ -263,7 +263,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
   CHECK(status["holders"][0]["pid"] == ::getpid());
   CHECK(status["holders"][0]["note"].is_null());
 
-  // The same number, but another process: it started at another time.
+  // The same PID, but another process: it started at another time.
   json forged = json::parse(record);
   const std::uint64_t start_time = start_time_of(::getpid());
   REQUIRE(start_time > 0);
@@ -271,7 +271,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
   forged["start_time"] = start_time + 1;
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
-  // The same process, but before the machine was started anew.
+  // The same PID and start time, but from another boot.
   forged["start_time"] = start_time;
   forged["boot_id"] = "another";
   write_file(dir / ".grex-lock", forged.dump() + "\n");
@@ -279,7 +279,7 @@ TEST_CASE("a record of a lock that is gone is stale, though another holds the lo
 }
 
 // SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
-TEST_CASE("any bytes in the record are borne") {
+TEST_CASE("any bytes in a record do no harm") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const std::string& bytes : {std::string("\0\xff\x1b[2J", 6), std::string("4242\n"), std::string("{\"pid\":"),
@@ -296,7 +296,7 @@ TEST_CASE("any bytes in the record are borne") {
 }
 
 // SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
-TEST_CASE("a record is looked at for 4 KiB and no more") {
+TEST_CASE("only 4 KiB of a record are read") {
   const TempDir dir;
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
@@ -313,7 +313,7 @@ TEST_CASE("a record is looked at for 4 KiB and no more") {
 // the direction of a line
 //
 // SECURITY.md: the same in JSON, or quotes in the graph | valid JSON; one label
-TEST_CASE("a note and a command cannot speak to the terminal, and bytes that are not UTF-8 do not break the JSON") {
+TEST_CASE("a note or command cannot control the terminal, and bytes that are not UTF-8 do not break the JSON") {
   const TempDir dir;
   const std::string pack = dir.make("p\x1b[2J\n\u202e\xff");
   Process tool(
@@ -332,7 +332,7 @@ TEST_CASE("a note and a command cannot speak to the terminal, and bytes that are
   CHECK(lock["holders"][0]["command"][3] == "\x1b]0;x\x07");
 }
 
-TEST_CASE("waiters are told in the kernel's order") {
+TEST_CASE("waiters are in the kernel's order") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   // The one that comes later has the lower number.
@@ -351,7 +351,7 @@ TEST_CASE("waiters are told in the kernel's order") {
   CHECK(status["waiters"][1]["mode"] == "shared");
 }
 
-TEST_CASE("permits are told as one lock with the number used") {
+TEST_CASE("slots are shown as one lock with the number used") {
   const TempDir dir;
   const Setup four = {.environment = {{"GREX_PARALLEL", "4"}}};
   Process first(grex_lock({"run", "-t", "semaphore", dir.path(), "--", "sh", "-c", "echo; read line"}), four);
@@ -372,25 +372,25 @@ TEST_CASE("permits are told as one lock with the number used") {
   CHECK(lock_at("semaphore", dir.path(), four)["state"] == "free");
 }
 
-TEST_CASE("a held lock is never told as free, though the kernel's list changes while it is read") {
+TEST_CASE("a held lock is never shown as free, even if /proc/locks changes while it is read") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  // Locks that come and go all the time, few or many among locks that stay: the
-  // list ends near a page's end, or has several pages.
+  // A few or many locks come and go among others that stay: the list ends near the end of
+  // a page, or has several pages.
   for (const auto& [staying, coming] : {std::pair(0, 400), std::pair(25, 3), std::pair(60, 3), std::pair(68, 3)}) {
     const Process churn = churning_locks(dir.path(), staying, coming);
     for (int i = 0; i < tries(50); ++i) REQUIRE(pack_lock(dir)["state"] == "held");
   }
 }
 
-TEST_CASE("what cannot be a lock is unknown, never free") {
+TEST_CASE("a directory as a lock is unknown, never free") {
   const TempDir dir;
   dir.make(".grex-lock");
   CHECK(pack_lock(dir)["state"] == "unknown");
   CHECK(pack_lock(dir)["evidence"] == "none");
 }
 
-TEST_CASE("a backend lock is told even where its destination is gone, and other missing paths are an error") {
+TEST_CASE("a backend lock is shown even if its destination is gone, and other missing paths are an error") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / "new.grex-backend.lock");
   const json document = status_of(dir / "new");
@@ -400,7 +400,7 @@ TEST_CASE("a backend lock is told even where its destination is gone, and other 
   CHECK(run_tool({"status", dir / "other"}).ended == exited(66));
 }
 
-TEST_CASE("several paths are told one after the other, and none means the enclosing pack") {
+TEST_CASE("several paths are shown in their order, and none means the enclosing pack") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b/.grex");
@@ -433,7 +433,7 @@ TEST_CASE("a path in brackets is one path") {
   }
 }
 
-TEST_CASE("permits in a directory that cannot be listed are unknown rather than absent, and held where that is known") {
+TEST_CASE("slots in a directory that cannot be listed are unknown rather than absent, and held if that is known") {
   const TempDir dir;
   Setup nobody = as_nobody();
   nobody.environment = {{"GREX_PARALLEL", "2"}};
@@ -445,19 +445,19 @@ TEST_CASE("permits in a directory that cannot be listed are unknown rather than 
   CHECK(held["used"] == 1);
 }
 
-TEST_CASE("the root directory has every tier but the one beside it") {
+TEST_CASE("the root directory has every tier but backend") {
   const json document = status_of("/");
   CHECK(document["locks"].size() == 4);
   CHECK(document["locks"][3]["tier"] == "manifest");
 }
 
-TEST_CASE("a reader that has enough ends status with an error, not with a signal") {
+TEST_CASE("status ends with an error, not a signal, if its reader is gone") {
   const TempDir dir;
   const Finished finished =
       finish({"bash", "-c", grex_lock() + " status " + dir.path() + " | true; echo ${PIPESTATUS[0]}"});
-  const bool told = finished.out == "74\n" || finished.out == "0\n";  // whether it had been read before
-  CHECK(told);
-  // One that is gone from the start.
+  const bool is_expected = finished.out == "74\n" || finished.out == "0\n";  // 0 if all was written before
+  CHECK(is_expected);
+  // A reader that is gone from the start.
   const Finished unread = run_tool({"status", dir.path()}, {.before_exec = [] {
                                      int ends[2];
                                      if (::pipe(ends) != 0) ::_exit(2);
@@ -468,7 +468,7 @@ TEST_CASE("a reader that has enough ends status with an error, not with a signal
   CHECK(unread.ended == exited(74));
 }
 
-TEST_CASE("a killed grex-lock that nobody has waited for yet is dead, and the living command is named") {
+TEST_CASE("a killed grex-lock that is still a zombie is dead, and its living command is named") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo $$; read line"}));
   const std::string command = tool.line();

@@ -55,7 +55,7 @@ TEST_CASE("-r finds the lock files of every tier and layout below a directory") 
 
 // SECURITY.md: to lead `status -r` astray: links, FIFOs, other file systems, paths without end | passed over; what
 // could not be read is told
-TEST_CASE("-r goes behind no link, and neither a FIFO nor a directory of a lock's name stops it") {
+TEST_CASE("-r follows no link, and neither a FIFO nor a directory with a lock's name stops it") {
   const TempDir dir;
   dir.make("real/pack");
   dir.make("ws/.grex-lock");
@@ -67,7 +67,7 @@ TEST_CASE("-r goes behind no link, and neither a FIFO nor a directory of a lock'
   const json document = json::parse(run_tool({"status", "--json", "-r", dir / "ws"}).out);
   REQUIRE(document["locks"].size() == 1);
   CHECK(document["locks"][0]["state"] == "unknown");
-  // What lies before and behind them is found; a link in a lock file's place is no way out.
+  // -r finds what comes before and after them, and follows no link in a lock file's place.
   for (const char* const name : {"ws/.grex-lock/deep", "ws/a", "ws/z", "ws/linked"}) dir.make(name);
   for (const char* const name : {"ws/.grex-lock/deep", "ws/a", "ws/z"}) write_file(dir / name + "/.grex-lock", "");
   REQUIRE(::symlink((dir / "real/pack/.grex-lock").c_str(), (dir / "ws/linked/.grex-lock").c_str()) == 0);
@@ -93,7 +93,7 @@ TEST_CASE("-r stays on its file system") {
   CHECK(paths_of(finished) == std::vector<std::string>{dir / "ws/.grex-lock"});
 }
 
-TEST_CASE("a directory that -r may not read is told, and the rest is reported") {
+TEST_CASE("-r reports a directory that it can't read, and all the rest") {
   const TempDir dir;
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
   dir.make("ws/closed");
@@ -109,12 +109,12 @@ TEST_CASE("a directory that -r may not read is told, and the rest is reported") 
   CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') == 1);
 }
 
-TEST_CASE("-r of what is not there is an error") {
+TEST_CASE("-r of a missing path is an error") {
   const TempDir dir;
   CHECK(run_tool({"status", "-r", dir / "none"}).ended == exited(66));
 }
 
-TEST_CASE("--held tells what is held or waited for, and no more") {
+TEST_CASE("--held shows only what is held or waited for") {
   const TempDir dir;
   for (const char* const name : {"a", "b", "c"}) {
     dir.make(name);
@@ -126,7 +126,7 @@ TEST_CASE("--held tells what is held or waited for, and no more") {
   CHECK(paths_of(run_tool({"status", "--json", "--held", dir / "a"})).empty());
 }
 
-TEST_CASE("--all finds the locks that are held on this machine, whoever holds them and wherever they are") {
+TEST_CASE("--all finds all locks that are held on this machine, by any program and in any place") {
   const TempDir dir;
   dir.make("app/.grex");
   dir.make("ws");
@@ -136,9 +136,9 @@ TEST_CASE("--all finds the locks that are held on this machine, whoever holds th
   tool.line();
   Process flock({"flock", dir / "app/.grex/.grex-lock", "sh", "-c", "echo; read line"});
   flock.line();
-  Process permit(
+  Process slot_holder(
       grex_lock({"run", "-t", "semaphore", "--slots", "3", dir / "ws", "--", "sh", "-c", "echo; read line"}));
-  permit.line();
+  slot_holder.line();
   const Finished finished = run_tool({"status", "--json", "--all"});
   const auto paths = paths_of(finished);
   CHECK(contains(paths, dir / "app/.grex-lock"));
@@ -157,17 +157,17 @@ TEST_CASE("--all reaches a lock that only another mount namespace has") {
   const std::string pid = inside.line();
   const auto paths = paths_of(run_tool({"status", "--json", "--all"}));
   const std::string end = "/root" + dir / "there/.grex-lock";
-  // Once, though two processes have it open.
+  // Only once, although two processes have it open.
   CHECK(std::count_if(paths.begin(), paths.end(), [&end](const std::string& path) {
           return path.starts_with("/proc/") && path.ends_with(end);
         }) == 1);
 }
 
 // SECURITY.md: to see by `--all` more than /proc shows them | what they may not look at is counted, not named
-TEST_CASE("--all tells another user that some locks can't be named") {
+TEST_CASE("--all shows another user how many locks can't be named") {
   if (!can_become_others()) return;
   const TempDir dir;
-  // More than others are likely to hold meanwhile.
+  // More than other processes are likely to hold at the same time.
   constexpr int many = 200;
   std::vector<Fd> locks;
   for (int i = 0; i < many; ++i) locks.push_back(lock_as_grex(dir.make("p" + std::to_string(i)) + "/.grex-lock"));
@@ -181,7 +181,7 @@ TEST_CASE("--all tells another user that some locks can't be named") {
   CHECK(text.find("no lock is held") == std::string::npos);
 }
 
-TEST_CASE("--all never says that nothing is held while the kernel's list changes under its eyes") {
+TEST_CASE("--all never says that nothing is held if /proc/locks changes while it is read") {
   if (!can_become_others()) return;
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -195,7 +195,7 @@ TEST_CASE("--all never says that nothing is held while the kernel's list changes
   }
 }
 
-TEST_CASE("--all never says that nothing is held where other PID namespaces may hold something") {
+TEST_CASE("--all never says that nothing is held if other PID namespaces may hold something") {
   const Finished finished =
       finish({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
               grex_lock() + " status --all; " + grex_lock() + " status --all --json"});
@@ -206,10 +206,10 @@ TEST_CASE("--all never says that nothing is held where other PID namespaces may 
 
 // SECURITY.md: to lead `status -r` astray: links, FIFOs, other file systems, paths without end | passed over; what
 // could not be read is told
-TEST_CASE("a path too long to be looked at is told by -r, as one that may not be is") {
+TEST_CASE("-r reports a path that is too long, as it does one that it can't read") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
-  // Deeper than PATH_MAX, made from within.
+  // Deeper than PATH_MAX: created from the inside, step by step.
   REQUIRE(finish({"bash", "-c", "for i in {1..25}; do d=$(printf '%0200d' $i); mkdir $d && cd $d || exit; done"},
                  in(dir.path()))
               .ended == exited(0));
@@ -220,7 +220,7 @@ TEST_CASE("a path too long to be looked at is told by -r, as one that may not be
   CHECK(json::parse(finished.out)["locks"].size() == 1);
 }
 
-TEST_CASE("choices that make no sense together are usage errors") {
+TEST_CASE("options that make no sense together are usage errors") {
   const TempDir dir;
   CHECK(run_tool({"status", "--all", dir.path()}).ended == exited(64));
   CHECK(run_tool({"status", "--all", "-r"}).ended == exited(64));

@@ -21,7 +21,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// As many spaces as are before that in a line.
+// The offset of the part in the line.
 std::size_t column_of(const std::string& line, const std::string& part) {
   CAPTURE(line);
   CAPTURE(part);
@@ -30,8 +30,8 @@ std::size_t column_of(const std::string& line, const std::string& part) {
   return at;
 }
 
-// A holder whose command has a child that has the lock too; the child's number is
-// its first line.
+// A holder whose command has a child that has the lock, too; its first line is the
+// child's PID.
 Words with_child(const TempDir& dir) {
   return grex_lock(
       {"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "tail -f /dev/null & echo $!; read line; kill $!"});
@@ -39,7 +39,7 @@ Words with_child(const TempDir& dir) {
 
 }  // namespace
 
-TEST_CASE("a lock is told with its holder below it, and what is absent only with -v") {
+TEST_CASE("a lock is shown with its holder below it, and an absent one only with -v") {
   const TempDir dir;
   write_file(dir / ".grex.sync.lock", "");
   Process tool(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read line"}));
@@ -60,7 +60,7 @@ TEST_CASE("a lock is told with its holder below it, and what is absent only with
   }
 }
 
-TEST_CASE("where there is nothing to tell, that is told") {
+TEST_CASE("if there is nothing to show, status says so") {
   const TempDir dir;
   const Finished finished = run_tool({"status", dir.path()});
   CHECK(finished.ended == exited(0));
@@ -69,7 +69,7 @@ TEST_CASE("where there is nothing to tell, that is told") {
   CHECK(run_tool({"status", "--held", dir.path()}).out == "no lock is held or waited for\n");
 }
 
-TEST_CASE("a holder's children that have the lock are told under it, and then those who wait") {
+TEST_CASE("a holder's children that have the lock are shown under it, and then the waiters") {
   const TempDir dir;
   Process tool(with_child(dir));
   const std::string child = tool.line();
@@ -90,7 +90,7 @@ TEST_CASE("a holder's children that have the lock are told under it, and then th
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("sharers are told as such, each with its child") {
+TEST_CASE("each sharer is shown as such, with its child") {
   const TempDir dir;
   Process first(grex_lock({"run", "-s", dir.path(), "--", "sh", "-c", "echo; read line"}));
   Process second(grex_lock({"run", "-s", dir.path(), "--", "sh", "-c", "echo; read line"}));
@@ -101,7 +101,7 @@ TEST_CASE("sharers are told as such, each with its child") {
   CHECK(lines.size() == 5);
 }
 
-TEST_CASE("whoever has gone is told as gone, above those who inherited the lock") {
+TEST_CASE("an acquirer that is gone is shown as gone, above its fd-holders") {
   const TempDir dir;
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
@@ -114,7 +114,7 @@ TEST_CASE("whoever has gone is told as gone, above those who inherited the lock"
   column_of(lines[2], "sh -c 'echo; read line'");
 }
 
-TEST_CASE("on a narrow terminal lines are cut, a path at its start, and in a pipe none is") {
+TEST_CASE("lines are cut on a narrow terminal, a path at its start, but not in a pipe") {
   const TempDir dir;
   const std::string pack = dir.make("a-directory-of-a-rather-long-name/the-pack");
   Process tool(grex_lock({"run", pack, "--", "sh", "-c", "echo; read line", "a word that is longer than a line"}));
@@ -128,14 +128,14 @@ TEST_CASE("on a narrow terminal lines are cut, a path at its start, and in a pip
   REQUIRE(lines.size() == 3);
   for (std::string& line : lines) {
     std::erase(line, '\r');
-    // A character of the mark is three bytes and one column.
+    // The ellipsis is three bytes and one column.
     const auto continued = std::count_if(line.begin(), line.end(), [](char c) { return (c & '\xc0') == '\x80'; });
     CHECK(line.size() - static_cast<std::size_t>(continued) <= columns);
   }
   CHECK(lines[0].starts_with("per-pack  held  …"));
   CHECK(lines[0].ends_with("/the-pack/.grex-lock"));
   CHECK(lines[1].ends_with("…"));
-  CHECK(std::count(lines[1].begin(), lines[1].end(), '\xa6') == 1);  // the mark's last byte: cut once
+  CHECK(std::count(lines[1].begin(), lines[1].end(), '\xa6') == 1);  // the ellipsis's last byte: cut once
   CHECK(run_tool({"status", pack}).out.find("'a word that is longer than a line'") != std::string::npos);
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("in the graph a command is a label, whatever is in it") {
   tool.line();
   const std::string dot = run_tool({"status", "--graph", pack}).out;
   CHECK(dot.find('\x1b') == std::string::npos);
-  // Without what is escaped, no quote is left but a pair for each string.
+  // Without the escaped characters, each string has only its pair of quotes.
   std::string plain;
   for (std::size_t i = 0; i < dot.size(); ++i) {
     if (dot[i] == '\\') {

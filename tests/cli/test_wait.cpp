@@ -1,4 +1,4 @@
-// The command `wait`. How any wait goes is in test_waiting.cpp.
+// The command `wait`. What all waits have in common is in test_waiting.cpp.
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 using namespace grex::test;
 using nlohmann::json;
 
-TEST_CASE("what is free is not waited for, and nothing is made or kept") {
+TEST_CASE("wait for a free lock returns, and creates and keeps nothing") {
   const TempDir dir;
   const std::string pack = dir.make("app");
   CHECK(run_tool({"wait", pack, "-l", "semaphore:" + dir.path(), "-l", "backend:" + dir.path() + "/new"}).ended ==
@@ -24,7 +24,7 @@ TEST_CASE("what is free is not waited for, and nothing is made or kept") {
   CHECK(document["verb"] == "wait");
   CHECK(document["waited_ms"].is_number_unsigned());
   CHECK(content_of(pack + "/.grex-lock") == "content");
-  // Nor is a record that was left behind, which a lock would replace.
+  // A leftover record, which a lock would replace, stays, too.
   std::filesystem::remove(pack + "/.grex-lock");
   const std::string record = run_tool({"run", pack, "--", "cat", pack + "/.grex-lock"}).out;
   CHECK(record.starts_with("{\"pid\":"));
@@ -34,7 +34,7 @@ TEST_CASE("what is free is not waited for, and nothing is made or kept") {
   CHECK_FALSE(is_locked(pack + "/.grex-lock"));
 }
 
-TEST_CASE("wait ends when all locks are free, and keeps none of them meanwhile") {
+TEST_CASE("wait ends when all locks are free, and keeps none in the meantime") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -45,7 +45,7 @@ TEST_CASE("wait ends when all locks are free, and keeps none of them meanwhile")
   first.reset();
   until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
   CHECK_FALSE(is_locked(a + "/.grex-lock"));
-  first = lock_as_grex(a + "/.grex-lock");  // busy again: all have to be free
+  first = lock_as_grex(a + "/.grex-lock");  // busy again: all must be free
   second.reset();
   until([&a] { return waiters_on(a + "/.grex-lock") == 1; });
   CHECK_FALSE(is_locked(b + "/.grex-lock"));
@@ -53,7 +53,7 @@ TEST_CASE("wait ends when all locks are free, and keeps none of them meanwhile")
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("a pack that is made anew during the wait is looked at where it is now") {
+TEST_CASE("if a pack is replaced during the wait, the new one is waited for") {
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
@@ -79,7 +79,7 @@ TEST_CASE("a shared wait passes sharers and an exclusive one does not") {
   CHECK(busy.err.find("held by pid " + std::to_string(sharer.pid())) != std::string::npos);
 }
 
-TEST_CASE("wait gives up after its time, and at a signal") {
+TEST_CASE("wait ends at its timeout, and at a signal") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   const Finished late = run_tool({"wait", "-w", "1ms", dir.path()});
@@ -92,7 +92,7 @@ TEST_CASE("wait gives up after its time, and at a signal") {
   CHECK(waiter.wait() == exited(128 + SIGTERM));
 }
 
-TEST_CASE("wait for a permit ends when any is free") {
+TEST_CASE("wait for a slot ends when any is free") {
   const TempDir dir;
   Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
   Fd second = lock_as_grex(dir / ".grex.slot-1.lock");

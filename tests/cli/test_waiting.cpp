@@ -22,7 +22,7 @@ void until_waiting(const TempDir& dir, std::size_t count = 1) {
 
 }  // namespace
 
-TEST_CASE("-n fails at once and -w 0 is -n") {
+TEST_CASE("-n never waits, and -w 0 is -n") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   for (const auto& words :
@@ -38,7 +38,7 @@ TEST_CASE("-n fails at once and -w 0 is -n") {
 TEST_CASE("-w gives up after its time and not before") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  // Time has to pass here: it is what is tested, from below.
+  // Time must pass here: the test is that enough of it does.
   const auto start = Clock::now();
   const Finished finished = run_tool({"run", "-w", "250ms", dir.path(), "--", "true"});
   CHECK(Clock::now() - start >= 250ms);
@@ -59,13 +59,13 @@ TEST_CASE("GREX_LOCK_TIMEOUT sets the default, and -w and -n override it") {
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("an option that is repeated has its last value, so that an alias can be overridden") {
+TEST_CASE("the last value of a repeated option counts, so that an alias can be overridden") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-w", "1h", "-w", "1ms", "-E", "3", "-E", "4", dir.path(), "--", "true"}).ended == exited(4));
 }
 
-TEST_CASE("-E changes the code of busy and of timeout, and of nothing else") {
+TEST_CASE("-E changes the exit code of busy and of timeout only") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   CHECK(run_tool({"run", "-n", "-E", "9", dir.path(), "--", "true"}).ended == exited(9));
@@ -88,7 +88,7 @@ TEST_CASE("sharers wait for an exclusive holder and run side by side") {
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
 }
 
-TEST_CASE("grex-lock and grex keep each other out") {
+TEST_CASE("grex-lock and grex exclude each other") {
   const TempDir dir;
   {
     const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -104,7 +104,7 @@ TEST_CASE("grex-lock and grex keep each other out") {
             .ended == exited(7));
 }
 
-TEST_CASE("killed by SIGKILL, a waiter leaves nothing that could take the lock") {
+TEST_CASE("a waiter killed by SIGKILL leaves nothing that could take the lock") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
@@ -122,16 +122,16 @@ TEST_CASE("a waiter sleeps in the kernel: its processor time does not grow with 
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
   until_waiting(dir);
-  // utime and stime, in ticks of 10 ms, and how often it was on a processor.
-  const auto times_on_processor = [&waiter] {
+  // How often it has left a processor.
+  const auto switch_counts = [&waiter] {
     const std::string status = content_of("/proc/" + std::to_string(waiter.pid()) + "/status");
     return status.substr(status.find("\nvoluntary_ctxt_switches"));
   };
   until([&waiter] { return state_of(waiter.pid()) == 'S'; });
-  const std::string before = times_on_processor();
-  // Whoever polls would be on the processor again while this runs to its end.
+  const std::string before = switch_counts();
+  // A process that polls would be on a processor again while this runs to its end.
   CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
-  CHECK(times_on_processor() == before);
+  CHECK(switch_counts() == before);
   lock.reset();
   CHECK(waiter.wait() == exited(0));
 }
@@ -185,7 +185,7 @@ TEST_CASE("a pack that is removed during the wait is an error") {
 TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
-  // Time has to pass here: it is what ends the wait.
+  // Time must pass here: it ends the wait.
   Process waiter(grex_lock({"run", "-w", "2s", dir.path(), "--", "true"}));
   until_waiting(dir);
   std::filesystem::rename(dir / ".grex-lock", dir / "removed");
@@ -194,7 +194,7 @@ TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   until_waiting(dir);  // for the new one
   CHECK(waiter.wait() == exited(75));
 
-  // However often it has to begin again, that gives it no more time.
+  // However often the wait begins again, it gets no more time.
   const TempDir other;
   Fd current = lock_as_grex(other / ".grex-lock");
   Process restless(grex_lock({"run", "-w", "300ms", other.path(), "--", "true"}));
@@ -208,7 +208,7 @@ TEST_CASE("the deadline holds for the whole wait, replaced files included") {
   CHECK(restless.wait() == exited(75));
 }
 
-TEST_CASE("a permit is waited for at tier semaphore") {
+TEST_CASE("a slot is waited for at tier semaphore") {
   const TempDir dir;
   const Setup two = {.environment = {{"GREX_PARALLEL", "2"}}};
   Words words = grex_lock({"run", "-t", "semaphore", dir.path(), "--"});
@@ -226,7 +226,7 @@ TEST_CASE("a permit is waited for at tier semaphore") {
   CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, unbounded).ended == exited(0));
 }
 
-TEST_CASE("-v tells on stderr what is waited for and what is locked") {
+TEST_CASE("-v shows on stderr what is waited for and what is locked") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process waiter(grex_lock({"run", "-v", dir.path(), "--", "echo", "out"}));
@@ -238,23 +238,23 @@ TEST_CASE("-v tells on stderr what is waited for and what is locked") {
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("a wait that lasts is told after a second, in one line where stderr is no terminal") {
+TEST_CASE("a long wait is reported after a second, in one line if stderr is no terminal") {
   const TempDir dir;
   Process holder(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   CHECK(holder.line() == "ready");
   Process waiter(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
-  const std::string told = waiter.error_line();
-  CHECK(told.starts_with("grex-lock: waiting "));
-  CHECK(told.find("s for " + (dir / ".grex-lock") + ": held by pid " + std::to_string(holder.pid())) !=
+  const std::string report = waiter.error_line();
+  CHECK(report.starts_with("grex-lock: waiting "));
+  CHECK(report.find("s for " + (dir / ".grex-lock") + ": held by pid " + std::to_string(holder.pid())) !=
         std::string::npos);
-  CHECK(told.ends_with(": [nightly] sh -c 'echo ready; read line'"));
+  CHECK(report.ends_with(": [nightly] sh -c 'echo ready; read line'"));
   holder.close_input();
   CHECK(waiter.line() == "mine");
   CHECK(waiter.error_rest().empty());
   CHECK(waiter.wait() == exited(0));
 }
 
-TEST_CASE("those who wait before us are counted, and those for a permit too") {
+TEST_CASE("waiters ahead of us are counted, and those for a slot too") {
   const TempDir dir;
   Process holder(
       grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
@@ -276,7 +276,7 @@ TEST_CASE("those who wait before us are counted, and those for a permit too") {
 TEST_CASE("-q and --json keep a wait silent") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  // Time has to pass here: more than the second after which a wait is told.
+  // Time must pass here: more than the second after which a wait is reported.
   CHECK(run_tool({"wait", "-q", "-w", "1100ms", dir.path()}).err.empty());
   const Finished json = run_tool({"run", "--json", "-w", "1100ms", dir.path(), "--", "true"});
   CHECK(json.err.starts_with("{\"verb\":\"run\""));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests that a row of the table in SECURITY.md names say that they show it.
+# Checks that the tests that a row of the table in SECURITY.md names quote that row.
 # usage: security.sh SOURCE-DIRECTORY
 #
 # A comment directly above the test quotes the row, what is tried and what happens:
@@ -7,16 +7,16 @@
 #   // SECURITY.md: to pass as another | refused, 77
 #   TEST_CASE("…") {
 #
-# So neither the claim nor the name of a test can change without the other being
-# looked at. Whether the test keeps its word is for those to see who read both.
+# So neither the claim nor the name of a test can change without a change to the
+# other. Whether the test shows the claim is for a reader of both to judge.
 set -euo pipefail
 cd "$1"
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-security.XXXXXX")
 trap 'rm -rf -- "$scratch"' EXIT
 status=0
 
-# What is tried in the rows that the program does not keep: no test may say that it
-# shows one of them. Those that show the fault are expected to fail.
+# What is tried in the rows that the program does not keep: no test may quote one.
+# The tests that show the fault are expected to fail.
 cat >"$scratch/not-kept" <<'END'
 the same with `.grex`, of which the lock file is below
 a hard link to a file of the victim's, to have it emptied by the record
@@ -24,7 +24,7 @@ the number of a stranger, to have `release` end it
 to read our notes or events no more, to hold us up
 END
 
-# Lines of two parts with a tab between them: the row, and one of its tests.
+# Lines of a row, a tab, and one of its tests.
 awk -F ' *[|] *' -v OFS='\t' '
   /^\|-/ { inside = 1; next }
   !/^\|/ { inside = 0 }
@@ -34,7 +34,7 @@ awk -F ' *[|] *' -v OFS='\t' '
     for (i = 2; i <= count; i += 2) print $3 " | " $4, pieces[i]
   }' SECURITY.md | LC_ALL=C sort >"$scratch/named"
 
-# The same from the tests. One that is expected to fail, by a decorator, shows nothing.
+# The same from the tests. One with a decorator is expected to fail and shows nothing.
 find tests \( -name '*.cpp' -o -name CMakeLists.txt \) -exec awk -v OFS='\t' -v titles="$scratch/titles" '
   function show(test, i) {
     for (i = 1; i <= count; ++i) print rows[i], test

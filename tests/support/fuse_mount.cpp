@@ -119,8 +119,8 @@ class Server {
   }
 
   std::size_t find(const std::string& name) const {
-    const auto is_it = [&name](const File& file) { return file.name == name; };
-    return static_cast<std::size_t>(std::find_if(files_.begin(), files_.end(), is_it) - files_.begin());
+    const auto has_name = [&name](const File& file) { return file.name == name; };
+    return static_cast<std::size_t>(std::find_if(files_.begin(), files_.end(), has_name) - files_.begin());
   }
 
   File& file() { return files_.at(request_.nodeid - FUSE_ROOT_ID - 1); }

@@ -107,13 +107,13 @@ Setup as_nobody();
 /// As any user, for root.
 Setup as_user(unsigned id);
 
-/// For a test that can't be run here, which ends then: says why, and makes the
-/// exit status that of a skipped test, unless something has failed.
+/// For a test that can't be run here, and must then return: prints why, and makes main()
+/// exit with skipped_status unless something has failed.
 void skip(const std::string& why);
 bool is_skipped();
 constexpr int skipped_status = 77;
 
-/// Whether we may become other users, as root; else skips the test.
+/// Whether we can become other users, as root; skips the test if not.
 bool can_become_others();
 
 /// Waits until an orphan that is our child now, as after `hold --detach`, has ended. Sends

@@ -48,21 +48,21 @@ Result<std::string> read_start(int fd, std::size_t limit) {
   return text;
 }
 
-Result<void> write_all(int fd, std::string_view bytes, int unless) {
+Result<void> write_all(int fd, std::string_view bytes, int stop) {
   const SignalSuppressor reader_gone(SIGPIPE);
   const SignalSuppressor limit_reached(SIGXFSZ);
   // A writable pipe or terminal takes this much without blocking (PIPE_BUF,
   // drivers/tty/n_tty.c: WAKEUP_CHARS).
   constexpr std::size_t piece = 256;
-  if (unless >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
-  bool must_wait = unless >= 0;
+  if (stop >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
+  bool must_wait = stop >= 0;
   while (!bytes.empty()) {
     if (must_wait) {
-      std::array<pollfd, 2> news = {{{fd, POLLOUT, 0}, {unless, POLLIN, 0}}};
+      std::array<pollfd, 2> news = {{{fd, POLLOUT, 0}, {stop, POLLIN, 0}}};
       ::poll(news.data(), news.size(), -1);
       if (news[0].revents == 0 && news[1].revents != 0) return Error{ErrorKind::io, "write", {}, ECANCELED};
     }
-    const ssize_t n = ::write(fd, bytes.data(), unless >= 0 ? std::min(piece, bytes.size()) : bytes.size());
+    const ssize_t n = ::write(fd, bytes.data(), stop >= 0 ? std::min(piece, bytes.size()) : bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {  // another process set O_NONBLOCK on the open file description
       must_wait = true;
