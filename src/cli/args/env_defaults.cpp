@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <algorithm>
+
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -18,6 +20,12 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
   option = syntax.parse(text);
   if (option) return {};
   return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
+}
+
+bool wants_slot(const LockOptions& options) {
+  const auto is_slot = [](const NamedLock& lock) { return lock.tier == core::Tier::semaphore; };
+  return (options.tier == core::Tier::semaphore && !options.paths.empty()) ||
+         std::any_of(options.locks.begin(), options.locks.end(), is_slot);
 }
 
 Result<void, Failure> check_status_fd(std::optional<int> fd) {
@@ -39,6 +47,11 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
 Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock) {
   if (auto applied = apply_env_defaults(global); !applied) return applied;
   if (auto checked = check_status_fd(lock.status_fd); !checked) return checked;
+  if (wants_slot(lock)) {
+    const auto slots = default_slots(lock.slots);
+    if (!slots) return slots.error();
+    lock.slots = *slots;
+  }
   auto applied = set_from_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_syntax);
   if (!lock.tier_check) lock.tier_check = TierCheck::enforce;
   if (!applied || lock.nonblock) return applied;

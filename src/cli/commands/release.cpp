@@ -16,6 +16,7 @@
 #include "cli/report/lock_failure.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/find_holds.hpp"
+#include "core/inspect/inspect.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 

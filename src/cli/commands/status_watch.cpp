@@ -55,8 +55,7 @@ Outcome watch_on_screen(std::chrono::nanoseconds interval, const Snapshot& snaps
     const auto event = screen->pause(interval);
     if (is_quit_key(event)) return ExitStatus{};
     if (event.kind == Kind::signal) {
-      const bool by_user = event.signal.to_group && event.signal.number == SIGINT;
-      return ExitStatus{exit_code::signal_base + event.signal.number, by_user};
+      return ExitStatus{exit_code::signal_base + event.signal.number, sys::is_ctrl_c(event.signal)};
     }
     auto next = snapshot({sys::columns_of(STDOUT_FILENO), true, [&screen] { return screen->has_news(); }});
     if (!screen->has_news()) seen = std::move(next);  // otherwise, it may be incomplete

@@ -7,6 +7,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/locking/announce.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"

@@ -2,18 +2,15 @@
 
 #include <fmt/format.h>
 
-#include "cli/locking/plan.hpp"
-#include "cli/report/json.hpp"
+#include <utility>
+
+#include "cli/locking/busy.hpp"
+#include "cli/report/caveats.hpp"
 #include "cli/report/output.hpp"
-#include "cli/report/printable.hpp"
-#include "core/lock/stack_json.hpp"
+#include "core/inspect/file_system.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::cli {
-
-Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
-  if (global.json || events.is_open()) return Audience::programs;
-  return options.verbosity == Verbosity::quiet ? Audience::none : Audience::people;
-}
 
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
                                             const Events& events, core::Queue queue, FindBusy find_busy) {
@@ -35,21 +32,14 @@ void WaitAnnouncer::wait_begins(const core::Target& target) {
   progress_ = announce_wait(options_, global_, events_, core::queue_at(target), find_busy);
 }
 
-std::string export_line(const core::TierStack& stack) {
-  return fmt::format("export {}={}\n", core::stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
-}
-
-std::string held_document(std::string_view verb, const std::vector<core::HeldLock>& locks) {
-  Json document = document_of(verb);
-  Json& entries = document["locks"] = Json::array();
-  for (const core::HeldLock& lock : locks) entries.push_back(core::to_json(lock.stack_entry()));
-  return to_line(document);
-}
-
-std::string paths_of(const std::vector<core::HeldLock>& locks) {
-  std::string paths;
-  for (const core::HeldLock& lock : locks) paths += (paths.empty() ? "" : ", ") + lock.path();
-  return paths;
+void note_caveats(const std::vector<core::HeldLock>& locks) {
+  const std::vector<core::Mount> mounts = core::visible_mounts();
+  for (const core::HeldLock& lock : locks) {
+    const auto place = sys::place_of(lock.fd());
+    const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
+    const std::string line = file_system ? caveat_line(*file_system) : std::string();
+    if (!line.empty()) note(fmt::format("{}: {}", lock.path(), line));
+  }
 }
 
 }  // namespace grex::cli

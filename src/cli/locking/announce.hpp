@@ -1,23 +1,17 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "cli/args/options.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/locking/wait_progress.hpp"
 #include "cli/report/events.hpp"
-#include "cli/report/lock_failure.hpp"
 #include "core/inspect/queue_position.hpp"
 #include "core/lock/acquire.hpp"
 #include "core/lock/held_lock.hpp"
-#include "core/lock/tier_stack.hpp"
 
 namespace grex::cli {
-
-/// The audience of a report on a busy lock.
-Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events);
 
 /// Reports, as the options say, what a wait is for: before it, as an event and with
 /// -v; and on standard error until the returned object, if any, is destroyed.
@@ -40,13 +34,7 @@ class WaitAnnouncer : public core::WaitObserver {
   std::unique_ptr<WaitProgress> progress_;
 };
 
-/// The line that a shell evaluates to take over the stack: `export GREX_LOCK_STACK=…`.
-std::string export_line(const core::TierStack& stack);
-
-/// The --json document of a command that holds locks, which lists them as the stack does.
-std::string held_document(std::string_view verb, const std::vector<core::HeldLock>& locks);
-
-/// The paths of the lock files, separated by commas.
-std::string paths_of(const std::vector<core::HeldLock>& locks);
+/// Notes the caveat, if there is one, of the file system of each of the locks.
+void note_caveats(const std::vector<core::HeldLock>& locks);
 
 }  // namespace grex::cli

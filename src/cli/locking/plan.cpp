@@ -9,7 +9,7 @@
 #include <iterator>
 #include <limits>
 
-#include "cli/args/env_defaults.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/liveness.hpp"
 
@@ -46,15 +46,10 @@ Failure not_found(const Error& error, const NamedLock& lock) {
 
 Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks, const LockOptions& options,
                                                         const GlobalOptions& global) {
-  unsigned slots = options.slots.value_or(1);
   std::vector<core::Target> targets;
   for (const NamedLock& lock : locks) {
-    if (lock.tier == core::Tier::semaphore) {
-      const auto chosen = default_slots(options.slots);
-      if (!chosen) return chosen.error();
-      slots = *chosen;
-    }
-    auto resolved = core::resolve_each({lock.tier, lock.path, slots, options.create}, global.layouts.value());
+    auto resolved =
+        core::resolve_each({lock.tier, lock.path, options.slots.value_or(1), options.create}, global.layouts.value());
     if (!resolved) return not_found(resolved.error(), lock);
     std::move(resolved->begin(), resolved->end(), std::back_inserter(targets));
   }
@@ -155,10 +150,6 @@ Failure with_create_hint(Failure failure) {
   const bool is_missing = failure.kind == ErrorKind::not_found && failure.err == ENOENT;
   if (is_missing && failure.hint.empty()) failure.hint = "--create makes missing directories";
   return failure;
-}
-
-BusyReport busy_report_of(const LockOptions& options) {
-  return {options.conflict_exit_code.value_or(exit_code::busy), options.verbosity != Verbosity::quiet};
 }
 
 }  // namespace grex::cli

@@ -38,7 +38,4 @@ Result<void, Failure> refuse_long_stack(const Plan& plan);
 /// Adds the hint to use --create, if that helps.
 Failure with_create_hint(Failure failure);
 
-/// How to report a busy lock with these options.
-BusyReport busy_report_of(const LockOptions& options);
-
 }  // namespace grex::cli

@@ -4,7 +4,8 @@
 
 #include "base/deadline.hpp"
 #include "cli/locking/announce.hpp"
-#include "cli/report/caveats.hpp"
+#include "cli/locking/busy.hpp"
+#include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"

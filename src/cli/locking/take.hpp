@@ -7,6 +7,7 @@
 
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/report/events.hpp"
 #include "cli/report/lock_failure.hpp"

@@ -4,9 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "cli/report/failure.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/report/holder_text.hpp"
-#include "cli/report/lock_failure.hpp"
 #include "core/inspect/queue_position.hpp"
 #include "sys/process/worker_thread.hpp"
 

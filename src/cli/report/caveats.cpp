@@ -33,14 +33,4 @@ std::string caveat_line(const core::FileSystem& file_system) {
   return fmt::format("on {} with {}: {}", file_system.type, file_system.because, consequence);
 }
 
-void note_caveats(const std::vector<core::HeldLock>& locks) {
-  const std::vector<core::Mount> mounts = core::visible_mounts();
-  for (const core::HeldLock& lock : locks) {
-    const auto place = sys::place_of(lock.fd());
-    const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
-    const std::string line = file_system ? caveat_line(*file_system) : std::string();
-    if (!line.empty()) note(fmt::format("{}: {}", lock.path(), line));
-  }
-}
-
 }  // namespace grex::cli

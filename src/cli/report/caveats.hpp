@@ -12,7 +12,4 @@ namespace grex::cli {
 /// the newline. Empty if they are not.
 std::string caveat_line(const core::FileSystem& file_system);
 
-/// Prints that line on standard error for each lock that has one.
-void note_caveats(const std::vector<core::HeldLock>& locks);
-
 }  // namespace grex::cli

@@ -25,7 +25,8 @@ struct EventLock {
 
 /// The events of --json-status-fd, each written as it happens; none without a
 /// descriptor. Write errors are ignored. While locks are held or waited for, an event
-/// is dropped if the descriptor has no room for it: no lock depends on a reader.
+/// is dropped if the descriptor has no room at all; one longer than PIPE_BUF may still
+/// wait for the reader of a pipe.
 class Events {
  public:
   Events() = default;

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "cli/report/holder_text.hpp"
+#include "base/time_text.hpp"
 
 namespace grex::cli {
 namespace {
@@ -75,29 +75,7 @@ Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signa
   failure.exit_code = exit_code::signal_base + signal.number;
   failure.tier = lock.tier;
   failure.is_printed = busy.is_printed;
-  failure.interrupted_by_user = signal.from_terminal && signal.number == SIGINT;
-  return failure;
-}
-
-Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
-                     Audience audience, const core::StopToken& should_stop) {
-  Failure failure;
-  failure.kind = ErrorKind::busy;
-  failure.what = "busy";
-  failure.path = lock.path;
-  failure.exit_code = busy.exit_code;
-  failure.tier = lock.tier;
-  failure.is_printed = busy.is_printed;
-  if (audience == Audience::none) return failure;
-  bool still_held = false;
-  using Extent = core::HolderSearch::Extent;
-  const auto extent = audience == Audience::people ? Extent::acquirers : Extent::all;
-  for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, should_stop})) {
-    still_held = still_held || report.state == core::LockState::held;
-    for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
-  }
-  failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
-  if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
+  failure.interrupted_by_user = sys::is_ctrl_c(signal);
   return failure;
 }
 

@@ -1,13 +1,11 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/exit_code.hpp"
 #include "cli/report/failure.hpp"
-#include "core/inspect/inspect.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/target.hpp"
 #include "core/lock/tier_stack.hpp"
@@ -30,13 +28,6 @@ struct BusyReport {
   bool is_printed = true;           ///< false with -q
 };
 
-/// The reader of a report on a busy lock, which decides how many holders it needs.
-enum class Audience {
-  none,      ///< no holders
-  people,    ///< the process that took it
-  programs,  ///< all processes that have it open, which reads all of /proc
-};
-
 /// grex-lock did not write this GREX_LOCK_STACK.
 Failure stack_failure();
 
@@ -49,13 +40,6 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
 
 /// A signal ended the wait.
 Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signal, const BusyReport& busy);
-
-/// Another process has the lock; `files` are all files of the lock.
-Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
-                     Audience audience, const core::StopToken& should_stop = core::never_stop);
-
-/// Calls busy_failure. Once it should stop, it reports the holders found so far.
-using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;
 
 /// A wait that ended after `waited`, with the lock still busy.
 Failure timeout_failure(Failure busy, std::chrono::milliseconds waited);

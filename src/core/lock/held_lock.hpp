@@ -38,7 +38,7 @@ class HeldLock {
   /// fails, our copy is closed anyway. Errors: those of flock(2).
   Result<void> unlock();
 
-  /// The same, if no other process has a copy, or nothing can be done about an error.
+  /// The same, ignoring errors.
   void release() { (void)unlock(); }
 
   /// Closes only our copy: the lock stays while another process has it open.

@@ -8,7 +8,7 @@ namespace grex::core {
 
 /// The five kinds of lock, in the order in which they must be taken; the values are
 /// grex's ordinals. A process takes a lock only at a tier strictly above every tier that
-/// it or its ancestors hold.
+/// its ancestors hold.
 enum class Tier {
   workspace_sync = 0,
   semaphore = 1,

@@ -28,7 +28,8 @@ void avoid_flush_on_close(int truncated) {
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd.is_open()) return Error{ErrorKind::io, "open", path, errno};
+  const int err = errno;
+  if (!fd.is_open()) return Error{ErrorKind::io, "open", path, err};
   auto text = read_start(fd.get(), limit);
   if (!text) return at_path(text.error(), path);
   return text;

@@ -18,11 +18,11 @@ Result<std::string> read_start(int fd, std::size_t limit);
 
 /// Writes all bytes, however long it takes. A reader that is gone is an Error (EPIPE),
 /// not a SIGPIPE; a file that may not grow is an Error (EFBIG), not a SIGXFSZ. Once the
-/// descriptor `stop` (borrowed; -1: none) is readable, a reader that doesn't read is
-/// an Error, too (ECANCELED). Errors: io, with errno.
+/// descriptor `stop` (borrowed; -1: none) is readable, a write that would wait for a
+/// reader fails with ECANCELED. Errors: io, with errno.
 Result<void> write_all(int fd, std::string_view bytes, int stop = -1);
 
-/// Whether a write to this descriptor would return immediately.
+/// Whether a write of at most PIPE_BUF bytes to this descriptor would return immediately.
 bool has_room(int fd);
 
 /// Replaces the content of a borrowed, writable descriptor's file by `bytes`, which a

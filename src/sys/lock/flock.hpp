@@ -19,8 +19,8 @@ std::optional<Mode> mode_named(std::string_view name);
 struct LockFile {
   UniqueFd fd;
   FileId id;
-  /// Nothing may be written into it: it is open for reading only, or it has another
-  /// name, and so may be any file, linked in place of the lock file.
+  /// Nothing may be written into it: it is open for reading only, or it has a second
+  /// hard link, so it may be another file.
   bool must_not_write = false;
 };
 

@@ -79,7 +79,7 @@ Result<ChildEnd> Child::wait() {
       continue;
     }
     if (signal.number != SIGCHLD) {
-      if (signal.number == SIGINT && signal.from_terminal) interrupted_ = true;
+      if (is_ctrl_c(signal)) interrupted_ = true;
       ForwardedSignals::forward(signal, pid_);
       continue;
     }

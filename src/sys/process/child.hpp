@@ -15,7 +15,7 @@ namespace grex::sys {
 struct Command {
   char* const* argv;  ///< argv[0] is looked up in PATH, as execvp(3) does
   char* const* envp;
-  std::span<const int> inherit;  ///< descriptors it gets besides those that are not close-on-exec
+  std::span<const int> inherit;  ///< close-on-exec descriptors that it gets as well
 };
 
 /// How a command ended.

@@ -17,6 +17,7 @@
 #include "base/exit_code.hpp"
 #include "sys/file/io.hpp"
 #include "sys/signal/blocked_signals.hpp"
+#include "sys/signal/forwarded_signals.hpp"
 
 namespace grex::sys {
 namespace {
@@ -95,8 +96,8 @@ class Foreground {
  private:
   void forward() {
     while (const auto signal = signals_.next()) {
-      if (signal->number == SIGINT && signal->from_terminal) interrupted_ = true;
-      if (!signal->to_group) ::kill(background_, signal->number);
+      if (is_ctrl_c(*signal)) interrupted_ = true;
+      ForwardedSignals::forward(*signal, background_);
     }
   }
 

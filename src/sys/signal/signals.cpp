@@ -49,6 +49,8 @@ ReceivedSignal received_signal(int number, int code) {
   return {number, from_terminal, from_terminal && !to_leader_alone};
 }
 
+bool is_ctrl_c(const ReceivedSignal& signal) { return signal.number == SIGINT && signal.from_terminal; }
+
 void restore_sigterm() { set_default_action(SIGTERM); }
 
 struct sigaction keep_child_status() {

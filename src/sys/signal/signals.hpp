@@ -34,6 +34,9 @@ struct ReceivedSignal {
 /// tty_signal_session_leader).
 ReceivedSignal received_signal(int number, int code);
 
+/// Whether it is the user's Ctrl-C.
+bool is_ctrl_c(const ReceivedSignal& signal);
+
 /// Gives SIGTERM its default action, even if it was ignored when grex-lock began.
 void restore_sigterm();
 

@@ -1,0 +1,43 @@
+#include "cli/locking/busy.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/time_text.hpp"
+#include "cli/report/holder_text.hpp"
+
+namespace grex::cli {
+
+Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
+  if (global.json || events.is_open()) return Audience::programs;
+  return options.verbosity == Verbosity::quiet ? Audience::none : Audience::people;
+}
+
+BusyReport busy_report_of(const LockOptions& options) {
+  return {options.conflict_exit_code.value_or(exit_code::busy), options.verbosity != Verbosity::quiet};
+}
+
+Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
+                     Audience audience, const core::StopToken& should_stop) {
+  Failure failure;
+  failure.kind = ErrorKind::busy;
+  failure.what = "busy";
+  failure.path = lock.path;
+  failure.exit_code = busy.exit_code;
+  failure.tier = lock.tier;
+  failure.is_printed = busy.is_printed;
+  if (audience == Audience::none) return failure;
+  bool still_held = false;
+  using Extent = core::HolderSearch::Extent;
+  const auto extent = audience == Audience::people ? Extent::acquirers : Extent::all;
+  for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, should_stop})) {
+    still_held = still_held || report.state == core::LockState::held;
+    for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
+  }
+  failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
+  if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
+  return failure;
+}
+
+}  // namespace grex::cli
