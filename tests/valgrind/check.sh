@@ -19,7 +19,7 @@ exec valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible 
 END
 chmod +x "$work/grex-lock"
 
-TESTED_GREX_LOCK=$work/grex-lock ctest --test-dir "$build" "$@" || true
+GREX_LOCK_BINARY=$work/grex-lock ctest --test-dir "$build" "$@" || true
 
 # Each report is a fault, except for inherited descriptors, and for system calls
 # that valgrind does not know (lines that begin with --).
@@ -31,5 +31,6 @@ cat "$work"/logs/* | sed -nE 's/^==[0-9]+== ?//p' | awk '
   NF { print; ++faults }
   END {
     print processes + 0 " processes, " (faults ? "with faults" : "no fault")
+    if (!processes) print "valgrind saw no grex-lock process"
     exit faults > 0 || !processes
   }'
