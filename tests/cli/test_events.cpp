@@ -134,6 +134,7 @@ TEST_CASE("a job goes on if the file of its events cannot grow") {
   const Finished script =
       finish(bash("ulimit -f 1; \"$LOCK\" run --json-status-fd 7 . -c 'exit 4' 7>>events"), in(dir.path()));
   CHECK(script.ended == exited(4));
+  CHECK(content_of(dir / "events").size() == 1024);  // the limit was reached
 }
 
 TEST_CASE("a descriptor that is not open for writing is a usage error before anything is locked") {

@@ -172,7 +172,7 @@ TEST_CASE("a command that cannot be started frees the lock and leaves no record"
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
-TEST_CASE("the record names the holder while it holds, and is emptied before the lock is free") {
+TEST_CASE("the record names the holder while it holds, and is empty after its end") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "x y", dir.path(), "--", "sh", "-c", "echo; read line; exit 0"}));
   tool.line();
@@ -184,6 +184,25 @@ TEST_CASE("the record names the holder while it holds, and is emptied before the
   tool.close_input();
   CHECK(tool.wait() == exited(0));
   CHECK(content_of(dir / ".grex-lock").empty());
+}
+
+TEST_CASE("the record is emptied before the lock is free, not after") {
+  // From outside, both look alike: so this checks the order of the system calls.
+  const TempDir dir;
+  if (finish({"strace", "-o", "/dev/null", "true"}).ended != exited(0)) return skip("strace may not trace here");
+  const Words traced = {"strace", "-f", "-y", "-e", "trace=ftruncate,pwrite64,flock", "-o", dir / "calls"};
+  Words words = grex_lock({"run", dir.path(), "--", "true"});
+  words.insert(words.begin(), traced.begin(), traced.end());
+  // LeakSanitizer would need ptrace(2), too.
+  CHECK(finish(words, {.environment = {{"ASAN_OPTIONS", "detect_leaks=0"}}}).ended == exited(0));
+  const std::string calls = content_of(dir / "calls");
+  const auto unlocked = calls.find("LOCK_UN");
+  REQUIRE(unlocked != std::string::npos);
+  CHECK(calls.substr(0, unlocked).find("ftruncate(") != std::string::npos);
+  for (const char* const writing : {"ftruncate(", "pwrite64("}) {
+    CAPTURE(writing);
+    CHECK(calls.find(writing, unlocked) == std::string::npos);
+  }
 }
 
 // SECURITY.md: to read secrets from a record | command line, directory and note can be read by whoever may read the

@@ -265,6 +265,11 @@ TEST_CASE("a FIFO is refused as a lock file, and does not block") {
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(77));
   CHECK(run_tool({"probe", dir.path()}).ended == exited(77));
   CHECK(run_tool({"status", dir.path()}).ended == exited(0));
+  // Opened for reading only, it would wait for a writer.
+  ::chmod(dir.path().c_str(), 0755);
+  ::chmod((dir / ".grex-lock").c_str(), 0444);
+  CHECK(run_tool({"run", dir.path(), "--", "true"}, as_nobody()).ended == exited(77));
+  CHECK(run_tool({"probe", dir.path()}, as_nobody()).ended == exited(77));
 }
 
 // SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once

@@ -140,6 +140,7 @@ TEST_CASE("the command gets our environment, except for the tier stack") {
   const std::string under = run_tool({"run", dir.path(), "--", "env"}).out;
   CHECK(under.starts_with(plain + "GREX_LOCK_STACK=[{"));
   CHECK(under.find('\n', plain.size()) == under.size() - 1);
+  CHECK(run_tool({"run", "--new-scope", dir.path(), "--", "env"}).out == plain);
   CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "echo $OTHER"}, {.environment = {{"OTHER", "tool's"}}}).out ==
         "tool's\n");
   CHECK(run_tool({"run", "--new-scope", dir.path(), "--", "sh", "-c", "echo ${GREX_LOCK_STACK-unset}"}).out ==

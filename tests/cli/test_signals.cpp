@@ -111,22 +111,36 @@ TEST_CASE("a command stopped and continued without a terminal does not stop grex
   ::kill(command, SIGCONT);
   CHECK(tool.wait() == exited(6));
   // The kernel discards SIGTSTP there, but not if another process of the session could continue grex-lock.
-  Process parent(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; kill -STOP $$; exit 6"}),
-                 {.before_exec =
-                      [] {
-                        ::setsid();
-                        const pid_t child = ::fork();
-                        if (child == 0) {
-                          ::setpgid(0, 0);
-                          return;
-                        }
-                        int status = 0;
-                        ::waitpid(child, &status, WUNTRACED);
-                        ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
-                      },
-                  .own_group = false});
-  const pid_t other = std::stoi(parent.line());
-  until([other] { return state_of(other) == 'T'; });
-  ::kill(other, SIGCONT);
+  Process parent(
+      grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; echo $PPID; read line; kill -STOP $$; exit 6"}),
+      {.before_exec =
+           [] {
+             ::setsid();
+             const pid_t child = ::fork();
+             if (child == 0) {
+               ::setpgid(0, 0);
+               return;
+             }
+             int status = 0;
+             ::waitpid(child, &status, WUNTRACED);
+             ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+           },
+       .own_group = false});
+  const pid_t stopped = std::stoi(parent.line());
+  const pid_t waiting = std::stoi(parent.line());
+  const auto switch_counts = [waiting] {
+    const std::string status = content_of("/proc/" + std::to_string(waiting) + "/status");
+    const auto at = status.find("\nvoluntary_ctxt_switches");
+    return status.substr(at, status.find('\n', at + 1) - at);
+  };
+  until([waiting] { return state_of(waiting) == 'S'; });
+  const std::string before = switch_counts();
+  parent.write("\n");
+  // Until grex-lock has noticed the stop, too.
+  until([&] {
+    const bool has_noticed = state_of(stopped) == 'T' && switch_counts() != before && state_of(waiting) != 'R';
+    return has_noticed || state_of(parent.pid()) == 'Z';
+  });
+  ::kill(stopped, SIGCONT);
   CHECK(parent.wait() == exited(6));
 }
