@@ -275,3 +275,15 @@ TEST_CASE("a suspension that ends immediately has no effect, nor does a SIGTSTP 
   other.reset();
   CHECK(deaf.line() == "mine");
 }
+
+TEST_CASE("a bad GREX_PARALLEL is a usage error with an event, and a bad stack or PATH comes before it") {
+  const TempDir dir;
+  const Finished script = finish(bash("export GREX_PARALLEL=x\n"
+                                      "\"$LOCK\" run --json-status-fd 3 -t semaphore . -- echo ran 3>events; echo $?\n"
+                                      "GREX_LOCK_STACK=x \"$LOCK\" run -t semaphore . -- echo ran; echo $?\n"
+                                      "\"$LOCK\" run -l per-pack:missing -l semaphore:. -- echo ran; echo $?"),
+                                 in(dir.path()));
+  CAPTURE(script.err);
+  CHECK(script.out == "64\n65\n66\n");
+  CHECK(content_of(dir / "events").starts_with("{\"event\":\"failed\","));
+}

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <algorithm>
-
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -20,12 +18,6 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
   option = syntax.parse(text);
   if (option) return {};
   return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
-}
-
-bool wants_slot(const LockOptions& options) {
-  const auto is_slot = [](const NamedLock& lock) { return lock.tier == core::Tier::semaphore; };
-  return (options.tier == core::Tier::semaphore && !options.paths.empty()) ||
-         std::any_of(options.locks.begin(), options.locks.end(), is_slot);
 }
 
 Result<void, Failure> check_status_fd(std::optional<int> fd) {
@@ -47,11 +39,6 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
 Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock) {
   if (auto applied = apply_env_defaults(global); !applied) return applied;
   if (auto checked = check_status_fd(lock.status_fd); !checked) return checked;
-  if (wants_slot(lock)) {
-    const auto slots = default_slots(lock.slots);
-    if (!slots) return slots.error();
-    lock.slots = *slots;
-  }
   auto applied = set_from_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_syntax);
   if (!lock.tier_check) lock.tier_check = TierCheck::enforce;
   if (!applied || lock.nonblock) return applied;
@@ -62,7 +49,7 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& loc
 
 Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen) {
   if (auto set = set_from_environment("GREX_PARALLEL", chosen, slots_syntax); !set) return set.error();
-  return chosen.value_or(sys::cpu_count());
+  return chosen ? *chosen : sys::cpu_count();
 }
 
 }  // namespace grex::cli

@@ -220,7 +220,8 @@ Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
   return outcome;
 }
 
-Outcome unlock(OpenFile open, const FdOptions& options) {
+Outcome unlock(OpenFile open, const FdOptions& options, Events& events) {
+  events.set_locks({{open.name.tier, open.name.path, sys::Mode::exclusive}});
   auto stack = live_stack(options.lock);
   if (!stack) return stack.error();
   drop_from(*stack, open.file.id);
@@ -243,7 +244,7 @@ Outcome fd(const CommandLine& line, Events& events) {
   events.open(options.lock.status_fd);
   auto open = find_file(*options.number, options.lock.tier);
   if (!open) return open.error();
-  return options.unlock ? unlock(std::move(*open), options) : lock(std::move(*open), options, events);
+  return options.unlock ? unlock(std::move(*open), options, events) : lock(std::move(*open), options, events);
 }
 
 }  // namespace grex::cli

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <limits>
 
+#include "cli/args/env_defaults.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/liveness.hpp"
@@ -46,10 +47,15 @@ Failure not_found(const Error& error, const NamedLock& lock) {
 
 Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks, const LockOptions& options,
                                                         const GlobalOptions& global) {
+  unsigned slots = options.slots.value_or(1);
   std::vector<core::Target> targets;
   for (const NamedLock& lock : locks) {
-    auto resolved =
-        core::resolve_each({lock.tier, lock.path, options.slots.value_or(1), options.create}, global.layouts.value());
+    if (lock.tier == core::Tier::semaphore) {
+      const auto chosen = default_slots(options.slots);
+      if (!chosen) return chosen.error();
+      slots = *chosen;
+    }
+    auto resolved = core::resolve_each({lock.tier, lock.path, slots, options.create}, global.layouts.value());
     if (!resolved) return not_found(resolved.error(), lock);
     std::move(resolved->begin(), resolved->end(), std::back_inserter(targets));
   }

@@ -151,9 +151,9 @@ Result<Fork> fork_background() {
   }
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
+  keep_child_status();  // the caller gets it
   auto signals = BlockedSignals::begin();
   if (!signals) return signals.error();
-  keep_child_status();  // the caller gets it
   const pid_t pid = ::fork();
   const int err = errno;
   if (pid == 0) {
