@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <ostream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -99,6 +100,7 @@ LockLines lock_lines_of(const struct stat& st) {
   std::array<char, 64> file{};
   std::snprintf(file.data(), file.size(), " %02x:%02x:%lu ", major(st.st_dev), minor(st.st_dev), st.st_ino);
   LockLines lines;
+  std::set<std::string> seen;  // a list that changes while it is read may have a line twice
   const Fd locks(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
   std::string text;
   int pieces = 0;
@@ -108,6 +110,7 @@ LockLines lock_lines_of(const struct stat& st) {
   std::istringstream table(text);
   for (std::string line; std::getline(table, line);) {
     if (line.find("FLOCK") == std::string::npos || line.find(file.data()) == std::string::npos) continue;
+    if (!seen.insert(line.substr(line.find(':'))).second) continue;  // without its number in the list
     ++(line.find("->") == std::string::npos ? lines.holders : lines.waiters);
   }
   return lines;
