@@ -35,9 +35,8 @@ void check_unsafe(const std::string& path) {
 
 // Runs a check as the user nobody, in a child, because the tests may run as root.
 bool passes_as_nobody(const std::function<bool()>& check) {
-  constexpr uid_t nobody = 65534;
   test::Process child({"true"}, {.before_exec = [&check] {
-                        if (::geteuid() == 0 && (::setgid(nobody) != 0 || ::setuid(nobody) != 0)) ::_exit(2);
+                        test::as_nobody().before_exec();
                         ::_exit(check() ? 0 : 1);
                       }});
   return child.wait() == test::exited(0);
