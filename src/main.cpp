@@ -1,21 +1,24 @@
 #include <signal.h>
+#include <unistd.h>
 
-#include <cstdio>
 #include <exception>
 #include <new>
 
 #include "base/exit_code.hpp"
 #include "cli/args/command_line.hpp"
 #include "cli/commands/dispatch.hpp"
+#include "cli/report/events.hpp"
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
+#include "sys/file/io.hpp"
 #include "sys/signal/signals.hpp"
 
 namespace {
 
 int run(int argc, char** argv) {
   const auto line = grex::cli::split_command_line(argc, argv);
-  const auto outcome = grex::cli::dispatch(line);
+  grex::cli::Events events;
+  const auto outcome = grex::cli::dispatch(line, events);
   grex::cli::ExitStatus status;
   if (outcome) {
     status = *outcome;
@@ -25,6 +28,7 @@ int run(int argc, char** argv) {
                             : grex::cli::report(failure);
     status.interrupted_by_user = failure.interrupted_by_user;
   }
+  grex::cli::finish_output(events);
   if (status.interrupted_by_user) grex::sys::kill_self(SIGINT);
   return status.code;
 }
@@ -37,10 +41,12 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
-    (void)std::fputs("grex-lock: the system refused: out of memory\n", stderr);
+    (void)grex::sys::write_available(STDERR_FILENO, "grex-lock: the system refused: out of memory\n");
     return grex::exit_code::system;
   } catch (const std::exception& error) {
-    (void)std::fprintf(stderr, "grex-lock: internal error: %s\n", error.what());
+    (void)grex::sys::write_available(STDERR_FILENO, "grex-lock: internal error: ");
+    (void)grex::sys::write_available(STDERR_FILENO, error.what());
+    (void)grex::sys::write_available(STDERR_FILENO, "\n");
     return grex::exit_code::internal;
   }
 }

@@ -54,41 +54,6 @@ std::string stat_field_after_name(pid_t pid, int field) {
 }
 constexpr int session_field = 3;
 
-// A full pipe, with a reader that does not read.
-class Stuck {
- public:
-  Stuck() {
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    reader_.reset(ends[0]);
-    full_.reset(ends[1]);
-    const std::string page(4096, 'x');
-    while (::write(full_.get(), page.data(), page.size()) > 0) {
-    }
-  }
-  /// For a process with the pipe as this descriptor.
-  [[nodiscard]] Setup as(int number) const {
-    return {.before_exec = [this, number] {
-      ::dup2(full_.get(), number);
-      ::fcntl(number, F_SETFL, O_WRONLY);
-    }};
-  }
-  [[nodiscard]] int reader() const { return reader_.get(); }
-
- private:
-  Fd reader_;
-  Fd full_;
-};
-
-// Whether a process whose output is not read ends anyway, instead of sleeping in write(2).
-bool ends_unread(const Process& process) {
-  const std::string syscall = "/proc/" + std::to_string(process.pid()) + "/syscall";
-  const std::string write = std::to_string(SYS_write) + " ";
-  const auto has_ended = [&process] { return state_of(process.pid()) == 'Z'; };
-  until([&] { return has_ended() || content_of(syscall).starts_with(write); });
-  return has_ended();
-}
-
 bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
 
 }  // namespace
@@ -423,18 +388,6 @@ TEST_CASE("after a signal at any moment, hold --detach has announced its holder 
   }
 }
 
-TEST_CASE("a hold whose announcement is not read still ends at a signal") {
-  for (const bool detached : {false, true}) {
-    const TempDir dir;
-    const Stuck stuck;
-    Process hold(grex_lock({"hold", detached ? "--detach" : "--note=foreground", dir.path()}), stuck.as(1));
-    until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
-    hold.signal(SIGTERM);
-    CHECK(hold.wait() == exited(detached ? 128 + SIGTERM : 0));
-    CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  }
-}
-
 // SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
 TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
   const TempDir dir;
@@ -446,61 +399,6 @@ TEST_CASE("closed standard streams do not make a detached hold lose its lock") {
   script.close_input();
   CHECK(script.wait() == exited(0));
   holder.wait();
-}
-
-TEST_CASE("a hold whose notes are not read still ends at a signal") {
-  const TempDir dir;
-  const Stuck stuck;
-  {
-    Process hold(grex_lock({"hold", "-v", dir.path()}), stuck.as(2));
-    // From /proc/locks: a try from here could make the lock busy, which hold would report.
-    const std::string as_holder = " " + std::to_string(hold.pid()) + " ";
-    until([&as_holder] { return content_of("/proc/locks").find(as_holder) != std::string::npos; });
-    hold.signal(SIGTERM);
-    CHECK(hold.wait() == exited(0));
-  }
-  const Fd lock = lock_as_grex(dir / ".grex-lock");
-  Process waiter(grex_lock({"hold", dir.path()}), stuck.as(2));
-  until([&dir] { return is_waited_for(dir); });
-  waiter.signal(SIGTERM);  // ends the wait
-  until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
-  waiter.signal(SIGTERM);  // ends the report of that
-  CHECK(waiter.wait() == exited(128 + SIGTERM));
-}
-
-TEST_CASE("unread events keep no lock: a hold releases it at a signal, and a run at the end of its command") {
-  const TempDir dir;
-  const Stuck stuck;
-  Process hold(grex_lock({"hold", "--json-status-fd", "9", dir.path()}), stuck.as(9));
-  hold.line();
-  hold.signal(SIGTERM);
-  until([&dir] { return !is_locked(dir / ".grex-lock"); });
-  hold.signal(SIGTERM);  // it still waits to write that it has released
-  CHECK(hold.wait() == exited(0));
-  Process run(grex_lock({"run", "--json-status-fd", "9", dir.path(), "--", "sh", "-c", "echo runs; read line; exit 3"}),
-              stuck.as(9));
-  CHECK(run.line() == "runs");
-  CHECK(is_locked(dir / ".grex-lock"));
-  run.close_input();
-  until([&dir] { return !is_locked(dir / ".grex-lock"); });
-}
-
-// Not yet: it waits forever in write(2) for the reader of its "released" event.
-TEST_CASE("a run whose events are not read ends as its command does" * doctest::should_fail()) {
-  const TempDir dir;
-  const Stuck stuck;
-  Process run(grex_lock({"run", "--json-status-fd", "9", dir.path(), "--", "sh", "-c", "exit 3"}), stuck.as(9));
-  REQUIRE(ends_unread(run));
-  CHECK(run.wait() == exited(3));
-}
-
-// Not yet: it waits in write(2), with the lock, for the reader of its first note.
-TEST_CASE("a run whose notes are not read starts its command and ends as it does" * doctest::should_fail()) {
-  const TempDir dir;
-  const Stuck stuck;
-  Process run(grex_lock({"run", "-v", dir.path(), "--", "sh", "-c", "exit 3"}), stuck.as(2));
-  REQUIRE(ends_unread(run));
-  CHECK(run.wait() == exited(3));
 }
 
 TEST_CASE("a stopped foreground process does not keep the background one from ending") {
@@ -530,7 +428,7 @@ TEST_CASE("a waiting hold --detach that started with SIGTERM ignored still ends 
 
 TEST_CASE("hold fails if its standard output is only open for reading") {
   const TempDir dir;
-  const Stuck stuck;
-  Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [&stuck] { ::dup2(stuck.reader(), 1); }});
+  const FullPipe full;
+  Process hold(grex_lock({"hold", dir.path()}), {.before_exec = [&full] { ::dup2(full.reader(), 1); }});
   CHECK(hold.wait() == exited(74));
 }

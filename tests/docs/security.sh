@@ -21,7 +21,6 @@ cat >"$scratch/not-kept" <<'END'
 the same with `.grex`, of which the lock file is below
 a hard link to a file of the victim's, to have it emptied by the record
 the number of a stranger, to have `release` end it
-to read our notes or events no more, to hold us up
 END
 
 # Lines of a row, a tab, and one of its tests.

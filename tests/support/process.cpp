@@ -359,6 +359,42 @@ Process churning_locks(const std::string& directory, int staying, int changing) 
   return churn;
 }
 
+FullPipe::FullPipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error("no pipe");
+  reader_.reset(ends[0]);
+  full_.reset(ends[1]);
+  const std::string page(4095, 'x');
+  while (::write(full_.get(), page.data(), page.size()) > 0) {
+  }
+  while (::write(full_.get(), "\n", 1) > 0) {
+  }
+}
+
+Setup FullPipe::as(int number) const {
+  return {.before_exec = [this, number] {
+    ::dup2(full_.get(), number);
+    ::fcntl(number, F_SETFL, O_WRONLY);
+  }};
+}
+
+std::string FullPipe::line() {
+  for (;;) {
+    const auto end = unread_.find('\n');
+    if (end != std::string::npos) {
+      std::string line = unread_.substr(0, end);
+      unread_.erase(0, end + 1);
+      if (line.empty() || line.starts_with('x')) continue;
+      return line;
+    }
+    pollfd news = {reader_.get(), POLLIN, 0};
+    if (::poll(&news, 1, 60'000) != 1) throw std::runtime_error("nothing is written to the pipe");
+    char text[4096];
+    const ssize_t size = ::read(reader_.get(), text, sizeof text);
+    if (size > 0) unread_.append(text, static_cast<std::size_t>(size));
+  }
+}
+
 Words until_input_closes() { return {"sh", "-c", "echo ready; read line; exit 0"}; }
 
 Words signal_reporter(int status) { return {beside_tests("signal_reporter"), std::to_string(status)}; }

@@ -144,6 +144,22 @@ int tries(int times);
 /// `changing` others.
 Process churning_locks(const std::string& directory, int staying, int changing);
 
+/// A full pipe, with a reader that does not read.
+class FullPipe {
+ public:
+  FullPipe();
+  /// For a process with the pipe as this descriptor.
+  [[nodiscard]] Setup as(int number) const;
+  /// The next line that was written by a process, after what fills the pipe.
+  std::string line();
+  [[nodiscard]] int reader() const { return reader_.get(); }
+
+ private:
+  Fd reader_;
+  Fd full_;
+  std::string unread_;
+};
+
 /// A command that prints "ready" and runs until its input is closed.
 Words until_input_closes();
 

@@ -69,11 +69,10 @@ Failure unknown_command(const std::string& verb) {
 
 }  // namespace
 
-Outcome dispatch(const CommandLine& line) {
+Outcome dispatch(const CommandLine& line, Events& events) {
   if (line.verb.empty()) return run_without_command(line);
   const Entry* const command = find_command(line.verb);
   if (command == nullptr) return unknown_command(line.verb);
-  Events events;
   Outcome outcome = command->run(line, events);
   if (!outcome) events.failed(outcome.error());
   return outcome;

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "cli/args/command_line.hpp"
+#include "cli/report/events.hpp"
 #include "cli/report/failure.hpp"
 #include "cli/report/output.hpp"
 
@@ -10,7 +11,7 @@ namespace grex::cli {
 
 /// Runs the command that the line names. A Failure has been written to the command's
 /// events, and must still be reported; an unknown command is one, too.
-Outcome dispatch(const CommandLine& line);
+Outcome dispatch(const CommandLine& line, Events& events);
 
 /// The stream to which a command of this name writes a failure with --json: stderr if
 /// stdout is for CMD (`run`) or for the announcement of the locks (`hold`).

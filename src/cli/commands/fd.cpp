@@ -141,9 +141,12 @@ Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& optio
   return {};
 }
 
-Outcome print_result(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
-  if (options.print_export) return print(export_line(stack));
-  return options.global.json ? print(held_document("fd", held)) : ExitStatus{};
+// A blocked signal that is readable at `stop`, if that is given, ends a wait for the reader.
+Outcome print_result(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options,
+                     int stop = -1) {
+  const sys::WriteEnds ends = {{}, {stop, -1}};
+  if (options.print_export) return print(export_line(stack), ends);
+  return options.global.json ? print(held_document("fd", held), ends) : ExitStatus{};
 }
 
 void drop_from(core::TierStack& stack, sys::FileId file) {
@@ -168,7 +171,6 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
   // wait.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
-  set_write_stop(signals->fd());
   events.set_locks({{open.name.tier, open.name.path, options.lock.mode}});
   if (auto locked = wait_for_lock(open, options, events); !locked) return locked.error();
   auto same = refuse_replaced(open, *options.number);
@@ -185,7 +187,7 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
   }
-  const Outcome outcome = print_result(acquired.stack, acquired.locks, options);
+  const Outcome outcome = print_result(acquired.stack, acquired.locks, options, signals->fd());
   if (const auto signal = signals->next()) {
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
   }

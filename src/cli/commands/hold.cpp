@@ -81,8 +81,9 @@ Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& op
 // Moves to the background with the locks. A Failure means that it did not: a signal
 // for the caller arrived at the last moment, or the caller is gone.
 Result<void, Failure> detach(sys::Background& background, const Acquired& acquired, const sys::BlockedSignals& signals,
-                             const HoldOptions& options, int pidfd, const Events& events) {
+                             const HoldOptions& options, int pidfd, Events& events) {
   events.started(sys::own_pid());
+  finish_output(events);
   const auto session = background.new_session(signals.fd());
   if (const auto signal = signals.next()) {
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
@@ -102,13 +103,12 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   // From here on, a signal ends only the wait or the hold, and nothing in between.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
-  set_write_stop(signals->fd());
   auto acquired = take_while(pidfd, std::move(plan), options, events);
   if (!acquired) return acquired.error();
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
   write_records(*acquired, options.lock, line.verb, own_command_line(line));
-  const Outcome announced = print(announcement(*acquired, options));
+  const Outcome announced = print(announcement(*acquired, options), {ends.deadline, {signals->fd(), pidfd}});
   if (!announced && announced.error().err != ECANCELED) return announced;
   if (background != nullptr) {
     if (acquired->locks.empty()) return ExitStatus{};
@@ -144,6 +144,7 @@ Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& 
   if (!options.detach) {
     return acquire_and_hold(std::move(*plan), line, options, watched->get(), nullptr, events);
   }
+  standard_error().finish({Deadline::clock::now(), {-1, -1}});  // its thread would not be forked
   auto forked = sys::fork_background();
   if (!forked) return failure_from(forked.error());
   if (const auto* const end = std::get_if<sys::BackgroundEnd>(&*forked)) {

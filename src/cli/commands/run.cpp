@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/busy.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
@@ -17,6 +19,8 @@
 #include "sys/file/file.hpp"
 #include "sys/process/child.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/signal/forwarded_signals.hpp"
+#include "sys/signal/signals.hpp"
 
 namespace grex::cli {
 namespace {
@@ -175,9 +179,17 @@ void release_locks(Acquired& acquired, const RunOptions& options, const Events& 
   }
 }
 
+// A signal that arrived after the last lock was taken, and before the command exists.
+std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& options) {
+  const auto signal = sys::take_termination_signal();
+  if (!signal) return std::nullopt;
+  const LockName lock = acquired.locks.empty() ? LockName{} : name_of(acquired.locks.front());
+  return cancelled_failure(lock, *signal, busy_report_of(options.lock));
+}
+
 // Starts the command and waits until it ends.
-Outcome run_command(const sys::Command& command, const Events& events) {
-  auto child = sys::Child::start(command);
+Outcome run_command(const sys::Command& command, const sys::ForwardedSignals& signals, const Events& events) {
+  auto child = sys::Child::start(command, signals);
   if (!child) return failure_from(child.error());
   events.started(child->pid());
   const auto end = child->wait();
@@ -185,17 +197,21 @@ Outcome run_command(const sys::Command& command, const Events& events) {
   return status_of(*end);
 }
 
-Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options, const Events& events) {
+Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options,
+                  const sys::ForwardedSignals& signals, const Events& events) {
   std::vector<int> fds;
   if (options.inherit == Inherit::lock) {
     for (const core::HeldLock& lock : acquired.locks) fds.push_back(lock.fd());
   }
   const sys::Command command = program.command(fds);
+  auto interrupted = interruption(acquired, options);
   if (options.in_place) {
+    if (interrupted) return std::move(*interrupted);
     events.started(sys::own_pid());
+    signals.restore();
     return failure_from(sys::exec_in_place(command));
   }
-  Outcome outcome = run_command(command, events);
+  Outcome outcome = interrupted ? Outcome(std::move(*interrupted)) : run_command(command, signals, events);
   release_locks(acquired, options, events, outcome ? outcome->code : outcome.error().exit_code);
   return outcome;
 }
@@ -207,6 +223,8 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
     if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
   const bool already_ours = !plan->already_ours.empty();
+  // From here on, a signal ends only the wait or reaches the command.
+  const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
   if (!acquired) return acquired.error();
   const Program program(line, options, acquired->stack);
@@ -214,7 +232,7 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
   }
-  return run_under(*acquired, program, options, events);
+  return run_under(*acquired, program, options, signals, events);
 }
 
 }  // namespace

@@ -18,7 +18,6 @@
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "core/lock/target.hpp"
-#include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -43,7 +42,7 @@ class Progress {
  public:
   explicit Progress(bool is_silent) : is_silent_(is_silent) {}
   ~Progress() {
-    if (next_ != first_) (void)sys::write_all(STDERR_FILENO, erase_line);
+    if (next_ != first_) standard_error().write(erase_line);
   }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -52,8 +51,8 @@ class Progress {
     const auto now = std::chrono::steady_clock::now();
     if (is_silent_ || now < next_ || !can_redraw_on_stderr()) return;
     next_ = now + std::chrono::seconds(1);
-    (void)sys::write_all(STDERR_FILENO, fmt::format("{}grex-lock: {} directories, {} lock files so far", erase_line,
-                                                    directories, files));
+    standard_error().write(
+        fmt::format("{}grex-lock: {} directories, {} lock files so far", erase_line, directories, files));
   }
 
  private:

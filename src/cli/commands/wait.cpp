@@ -12,6 +12,7 @@
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::cli {
 namespace {
@@ -33,12 +34,14 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
 }
 
 // No process has to wait for us while we wait: a lock that becomes free is released
-// immediately, and all locks are probed again, until none is busy.
-Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options, const GlobalOptions& global,
-                 Events& events) {
+// immediately, and all locks are probed again, until none is busy. Returns how long that
+// took.
+Result<std::chrono::milliseconds, Failure> wait_for(std::vector<core::Target>& targets, const LockOptions& options,
+                                                    const GlobalOptions& global, Events& events) {
   const auto start = std::chrono::steady_clock::now();
   WaitAnnouncer announcer(options, global, events);
   const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
+  const sys::BlockTerminationSignals between_waits;
   events.set_locks(targets, options.mode);
   for (;;) {
     const auto busy = first_busy(targets, options);
@@ -57,8 +60,12 @@ Outcome wait_for(std::vector<core::Target>& targets, const LockOptions& options,
       return failure_from(renewed.error(), targets[at].tier());
     }
   }
-  events.acquired(elapsed_since(start));
-  return global.json ? print(document_of_wait(elapsed_since(start))) : ExitStatus{};
+  if (const auto signal = sys::take_termination_signal()) {
+    return cancelled_failure(name_of(targets.front()), *signal, busy_report_of(options));
+  }
+  const auto waited = elapsed_since(start);
+  events.acquired(waited);
+  return waited;
 }
 
 struct WaitOptions {
@@ -88,7 +95,9 @@ Outcome wait(const CommandLine& line, Events& events) {
   events.open(lock.status_fd);
   auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
-  return wait_for(plan->targets, lock, global, events);
+  const auto waited = wait_for(plan->targets, lock, global, events);
+  if (!waited) return waited.error();
+  return global.json ? print(document_of_wait(*waited)) : ExitStatus{};
 }
 
 }  // namespace grex::cli

@@ -15,13 +15,17 @@ namespace grex::cli {
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
                                             const Events& events, core::Queue queue, FindBusy find_busy) {
   const bool is_verbose = options.verbosity == Verbosity::verbose;
+  const bool shows_line = options.verbosity != Verbosity::quiet && !global.json;
+  WaitProgress::Announce announce;
   if (is_verbose || events.is_open()) {
-    const Failure failure = find_busy(core::never_stop);
-    events.waiting(failure);
-    if (is_verbose) note(fmt::format("waiting for {}: {}", failure.path, failure.why));
+    announce = [is_verbose, &events](const Failure& busy) {
+      events.waiting(busy);
+      if (is_verbose) note(fmt::format("waiting for {}: {}", busy.path, busy.why));
+    };
   }
-  if (options.verbosity == Verbosity::quiet || global.json) return nullptr;
-  return std::make_unique<WaitProgress>(std::move(queue), std::move(find_busy));
+  if (!announce && !shows_line) return nullptr;
+  return std::make_unique<WaitProgress>(std::move(queue), std::move(find_busy), std::move(announce),
+                                        shows_line ? WaitProgress::Line::shown : WaitProgress::Line::hidden);
 }
 
 void WaitAnnouncer::wait_begins(const core::Target& target) {

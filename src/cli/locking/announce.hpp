@@ -13,8 +13,9 @@
 
 namespace grex::cli {
 
-/// Reports, as the options say, what a wait is for: before it, as an event and with
-/// -v; and on standard error until the returned object, if any, is destroyed.
+/// Reports, as the options say, what a wait is for, until the returned object, if any, is
+/// destroyed: once, as an event and with -v; and repeatedly, on standard error. Returns
+/// immediately, so that the wait can begin.
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
                                             const Events& events, core::Queue queue, FindBusy find_busy);
 

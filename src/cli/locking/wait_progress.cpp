@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/deadline.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
-#include "sys/file/io.hpp"
 #include "sys/terminal/terminal.hpp"
 
 namespace grex::cli {
@@ -32,10 +32,29 @@ bool has_changed(const core::QueuePosition& before, const core::QueuePosition& n
 
 }  // namespace
 
-WaitProgress::WaitProgress(core::Queue queue, FindBusy find_busy)
-    : queue_(std::move(queue)), find_busy_(std::move(find_busy)), start_(steady_clock::now()) {
-  // If no thread can be started, nothing is shown, and the wait continues.
-  (void)thread_.start([this](int stop) { report_until(stop); });
+WaitProgress::WaitProgress(core::Queue queue, FindBusy find_busy, Announce announce, Line line)
+    : queue_(std::move(queue)),
+      find_busy_(std::move(find_busy)),
+      announce_(std::move(announce)),
+      line_(line),
+      start_(steady_clock::now()) {
+  // If no thread can be started, no line is shown, and the wait continues.
+  thread_.emplace();
+  (void)thread_->start([this](int stop) {
+    if (announce_) this->announce(stop);
+    if (line_ == Line::shown) report_until(stop);
+  });
+}
+
+WaitProgress::~WaitProgress() {
+  thread_.reset();
+  if (announce_) announce_(find_busy_([] { return true; }));
+}
+
+void WaitProgress::announce(int stop) {
+  position_ = core::read_queue_position(queue_);
+  busy_ = find_busy_([stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); });
+  std::exchange(announce_, nullptr)(busy_);
 }
 
 void WaitProgress::report_until(int stop) {
@@ -44,7 +63,7 @@ void WaitProgress::report_until(int stop) {
     report(stop);
     pause = sys::is_terminal(STDERR_FILENO) ? redraw_interval : line_interval;
   }
-  if (is_drawn_ && sys::has_room(STDERR_FILENO)) (void)sys::write_all(STDERR_FILENO, erase_line);
+  if (is_drawn_) standard_error().write(erase_line);
 }
 
 void WaitProgress::report(int stop) {
@@ -65,7 +84,8 @@ void WaitProgress::report(int stop) {
     last_line_at_ = now;
   }
   is_drawn_ = draws;
-  (void)sys::write_all(STDERR_FILENO, line, stop);
+  // A reader that is slow gets the next line, which is newer.
+  if (standard_error().is_idle()) standard_error().write(line);
 }
 
 std::string WaitProgress::text(const std::string& path, Detail detail) const {

@@ -7,6 +7,7 @@
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::cli {
 
@@ -27,13 +28,22 @@ struct Event {
 
 namespace {
 
-std::string to_line(const Event& event) {
+// How much of an event is written. A cut one has no locks and no holders.
+enum class Extent { all, cut };
+
+Json locks_of(const Event& event) {
   Json locks = Json::array();
   for (const EventLock& lock : event.locks) {
     locks.push_back(
         {{"tier", core::name_of(lock.tier)}, {"path", or_null(lock.path)}, {"mode", sys::name_of(lock.mode)}});
   }
-  Json document = {{"event", event.name}, {"time", format_utc(event.time)}, {"locks", std::move(locks)}};
+  return locks;
+}
+
+std::string to_line(const Event& event, Extent extent) {
+  Json document = {{"event", event.name}, {"time", format_utc(event.time)}};
+  if (extent == Extent::all) document["locks"] = locks_of(event);
+  if (extent == Extent::cut) document["cut"] = true;
   if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.pid) document["pid"] = *event.pid;
@@ -41,15 +51,21 @@ std::string to_line(const Event& event) {
   if (event.error != nullptr) document["error"] = to_json(*event.error);
   if (event.error != nullptr) document["exit_code"] = event.error->exit_code;
   if (event.exit_code) document["exit_code"] = *event.exit_code;
+  if (extent == Extent::cut) {
+    for (const char* const reason : {"busy", "error"}) {
+      if (document.contains(reason)) document[reason].erase("holders");
+    }
+  }
   return cli::to_line(document);
 }
 
 }  // namespace
 
 void Events::open(std::optional<int> fd) {
-  fd_ = fd;
+  if (!fd) return;
+  writer_ = std::make_unique<sys::BackgroundWriter>(*fd);
   // Otherwise a daemon that the command leaves behind would keep the reader waiting.
-  if (fd_ && *fd_ > STDERR_FILENO) sys::close_on_exec(*fd_);
+  if (*fd > STDERR_FILENO) sys::close_on_exec(*fd);
 }
 
 void Events::set_locks(const std::vector<core::Target>& wanted, sys::Mode mode) {
@@ -70,40 +86,54 @@ void Events::set_locks(const std::vector<core::HeldLock>& held) {
 void Events::waiting(const Failure& busy) const {
   Event waiting = event("waiting");
   waiting.busy = &busy;
-  write(waiting, Blocking::no);
+  write(waiting);
 }
 
 void Events::acquired(std::chrono::milliseconds waited) {
   acquired_at_ = steady_clock::now();
   Event acquired = event("acquired");
   acquired.waited = waited;
-  write(acquired, Blocking::no);
+  write(acquired);
 }
 
 void Events::started(pid_t pid) const {
   Event started = event("started");
   started.pid = pid;
-  write(started, Blocking::no);
+  write(started);
 }
 
 void Events::released(int exit_code) const {
   Event released = event("released");
   released.held = elapsed_since(acquired_at_);
   released.exit_code = exit_code;
-  write(released, Blocking::yes);
+  write(released);
 }
 
 void Events::failed(const Failure& failure) const {
   Event failed = event("failed");
   failed.error = &failure;
-  write(failed, Blocking::yes);
+  write(failed);
 }
 
 Event Events::event(std::string_view name) const { return {name, utc_now(), locks_}; }
 
-void Events::write(const Event& event, Blocking blocking) const {
-  if (!fd_ || (blocking == Blocking::no && !sys::has_room(*fd_))) return;
-  (void)sys::write_all(*fd_, to_line(event), write_stop());
+void Events::write(const Event& event) const {
+  if (writer_ == nullptr) return;
+  if (!writer_->write(to_line(event, Extent::all))) writer_->write(to_line(event, Extent::cut));
+}
+
+void Events::finish(const sys::WriteEnds& ends) {
+  if (writer_ != nullptr) writer_->finish(ends);
+}
+
+void finish_output(Events& events) {
+  if (events.is_idle() && standard_error().is_idle()) return;
+  const auto signals = sys::SignalReader::open(sys::unignored_signals());
+  sys::WriteEnds ends;
+  ends.deadline = Deadline::clock::now() + std::chrono::seconds(1);
+  if (signals) ends.stops[0] = signals->fd();
+  events.finish(ends);
+  standard_error().finish(ends);
 }
 
 }  // namespace grex::cli

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "cli/report/failure.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/target.hpp"
+#include "sys/process/background_writer.hpp"
 
 namespace grex::cli {
 
@@ -24,9 +26,9 @@ struct EventLock {
 };
 
 /// The events of --json-status-fd, each written as it happens; none without a
-/// descriptor. Write errors are ignored. While locks are held or waited for, an event
-/// is dropped if the descriptor has no room at all; one longer than PIPE_BUF may still
-/// wait for the reader of a pipe.
+/// descriptor. Write errors are ignored. Their reader is never waited for; if it is so
+/// slow that an event can't be kept until there is room, a short form of that event is
+/// tried.
 class Events {
  public:
   Events() = default;
@@ -40,7 +42,8 @@ class Events {
   void set_locks(const std::vector<core::HeldLock>& held);
   void set_locks(std::vector<EventLock> locks) { locks_ = std::move(locks); }
 
-  [[nodiscard]] bool is_open() const { return fd_.has_value(); }
+  [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
+  [[nodiscard]] bool is_idle() const { return writer_ == nullptr || writer_->is_idle(); }
   void waiting(const Failure& busy) const;
   void acquired(std::chrono::milliseconds waited);
   void started(pid_t pid) const;
@@ -49,14 +52,20 @@ class Events {
   /// The last event of a command that failed; dispatch() writes it.
   void failed(const Failure& failure) const;
 
+  /// As sys::BackgroundWriter::finish.
+  void finish(const sys::WriteEnds& ends);
+
  private:
   [[nodiscard]] Event event(std::string_view name) const;
-  enum class Blocking { no, yes };
-  void write(const Event& event, Blocking blocking) const;
+  void write(const Event& event) const;
 
-  std::optional<int> fd_;
+  std::unique_ptr<sys::BackgroundWriter> writer_;
   std::vector<EventLock> locks_;
   std::chrono::steady_clock::time_point acquired_at_;
 };
+
+/// Gives slow readers of events and of standard error one second in all to take what they
+/// have not read yet, and discards the rest. A blocked termination signal ends it.
+void finish_output(Events& events);
 
 }  // namespace grex::cli

@@ -11,8 +11,6 @@
 namespace grex::cli {
 namespace {
 
-int stop_fd = -1;  // see set_write_stop
-
 bool supports_ansi(int terminal) {
   const char* const term = ::getenv("TERM");
   const bool has_escapes = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
@@ -21,29 +19,28 @@ bool supports_ansi(int terminal) {
 
 }  // namespace
 
-void set_write_stop(int fd) { stop_fd = fd; }
-
-int write_stop() { return stop_fd; }
-
-Outcome print(std::string_view text) {
-  const auto written = sys::write_all(STDOUT_FILENO, text, stop_fd);
+Outcome print(std::string_view text, const sys::WriteEnds& ends) {
+  const auto written = sys::write_all(STDOUT_FILENO, text, ends);
   if (!written) return failure_from(at_path(written.error(), "standard output"));
   return ExitStatus{};
 }
 
-void note(std::string_view text) {
-  (void)sys::write_all(STDERR_FILENO, "grex-lock: " + printable(text) + "\n", stop_fd);
+sys::BackgroundWriter& standard_error() {
+  static sys::BackgroundWriter writer(STDERR_FILENO);
+  return writer;
 }
 
+void note(std::string_view text) { standard_error().write("grex-lock: " + printable(text) + "\n"); }
+
 int report(const Failure& failure) {
-  if (failure.is_printed) (void)sys::write_all(STDERR_FILENO, to_text(failure), stop_fd);
+  if (failure.is_printed) standard_error().write(to_text(failure));
   return failure.exit_code;
 }
 
 int report_json(const Failure& failure, std::string_view verb, Stream stream) {
   const std::string document = error_document(verb, failure);
   if (stream == Stream::err) {
-    (void)sys::write_all(STDERR_FILENO, document, stop_fd);
+    standard_error().write(document);
     return failure.exit_code;
   }
   const Outcome printed = print(document);

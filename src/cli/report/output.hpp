@@ -3,6 +3,8 @@
 #include <string_view>
 
 #include "cli/report/failure.hpp"
+#include "sys/file/io.hpp"
+#include "sys/process/background_writer.hpp"
 
 namespace grex::cli {
 
@@ -12,14 +14,12 @@ enum class Color { when_terminal, always, never };
 enum class Verbosity { quiet, normal, verbose };
 
 /// Writes a result to standard output. If that fails, the command fails (74): a reader
-/// must not mistake a part for the whole.
-Outcome print(std::string_view text);
+/// must not mistake a part for the whole. Waits for the reader, but no longer than until
+/// one of `ends`.
+Outcome print(std::string_view text, const sys::WriteEnds& ends = {});
 
-/// For a process that blocks signals: once this descriptor is readable, output no
-/// longer waits for a reader. Borrowed for the rest of the process's life; -1 until it
-/// is set.
-void set_write_stop(int fd);
-int write_stop();
+/// Standard error, whose reader is never waited for; see finish_output.
+sys::BackgroundWriter& standard_error();
 
 /// Prints one line on standard error, `grex-lock: TEXT`, made printable. Write errors
 /// are ignored.

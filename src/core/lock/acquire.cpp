@@ -143,6 +143,11 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& 
       attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
       return attempt;
     }
+    // Files that are replaced again and again must not keep a blocked signal waiting.
+    if (const auto signal = sys::take_termination_signal()) {
+      attempt.end = sys::WaitEnd{Acquire::cancelled, *signal};
+      return attempt;
+    }
     if (auto renewed = re_resolve(targets, attempt.at); !renewed) {
       attempt.end = renewed.error();
       return attempt;

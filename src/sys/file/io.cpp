@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,27 @@ namespace {
 // close before it is written. On other file systems, that costs a needless open.
 void avoid_flush_on_close(int truncated) {
   (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+// Pipes and sockets can be written without waiting (RWF_NOWAIT). Others, such as
+// terminals, take this much if poll(2) reports room (drivers/tty/n_tty.c, WAKEUP_CHARS).
+constexpr std::size_t piece = 256;
+
+// -1 with EAGAIN if there is no room.
+ssize_t write_without_waiting(int fd, std::string_view bytes) {
+  const iovec whole = {const_cast<char*>(bytes.data()), bytes.size()};
+  const ssize_t n = ::pwritev2(fd, &whole, 1, -1, RWF_NOWAIT);
+  if (n >= 0) return n;
+  const bool is_unsupported = errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL;
+  if (!is_unsupported && errno != EAGAIN) return n;
+  // A regular file has no reader to wait for.
+  const bool no_wait_is_final = errno == EAGAIN;
+  const auto status = status_of(fd);
+  if (status && status->type == FileType::regular) return ::write(fd, bytes.data(), bytes.size());
+  errno = EAGAIN;
+  pollfd room = {fd, POLLOUT, 0};
+  if (no_wait_is_final || ::poll(&room, 1, 0) == 0) return -1;
+  return ::write(fd, bytes.data(), std::min(piece, bytes.size()));
 }
 
 }  // namespace
@@ -49,35 +71,33 @@ Result<std::string> read_start(int fd, std::size_t limit) {
   return text;
 }
 
-Result<void> write_all(int fd, std::string_view bytes, int stop) {
+Result<std::size_t> write_available(int fd, std::string_view bytes) {
   const SignalSuppressor reader_gone(SIGPIPE);
   const SignalSuppressor limit_reached(SIGXFSZ);
-  // A writable pipe or terminal takes this much without blocking (PIPE_BUF,
-  // drivers/tty/n_tty.c: WAKEUP_CHARS).
-  constexpr std::size_t piece = 256;
-  if (stop >= 0 && access_of(fd) != Access::writing) return Error{ErrorKind::io, "write", {}, EBADF};
-  bool must_wait = stop >= 0;
-  while (!bytes.empty()) {
-    if (must_wait) {
-      std::array<pollfd, 2> news = {{{fd, POLLOUT, 0}, {stop, POLLIN, 0}}};
-      ::poll(news.data(), news.size(), -1);
-      if (news[0].revents == 0 && news[1].revents != 0) return Error{ErrorKind::io, "write", {}, ECANCELED};
-    }
-    const ssize_t n = ::write(fd, bytes.data(), stop >= 0 ? std::min(piece, bytes.size()) : bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {  // another process set O_NONBLOCK on the open file description
-      must_wait = true;
-      continue;
-    }
-    if (n < 0) return Error{ErrorKind::io, "write", {}, errno};
-    bytes.remove_prefix(static_cast<std::size_t>(n));
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t n = write_without_waiting(fd, bytes.substr(written));
+    const int err = errno;
+    if (n < 0 && err == EINTR) continue;
+    if (n < 0 && err == EAGAIN) break;
+    if (n < 0) return Error{ErrorKind::io, "write", {}, err};
+    written += static_cast<std::size_t>(n);
   }
-  return {};
+  return written;
 }
 
-bool has_room(int fd) {
-  pollfd writable = {fd, POLLOUT, 0};
-  return ::poll(&writable, 1, 0) == 1;  // if there is an error, write(2) returns it immediately
+Result<void> write_all(int fd, std::string_view bytes, const WriteEnds& ends) {
+  for (;;) {
+    const auto written = write_available(fd, bytes);
+    if (!written) return written.error();
+    bytes.remove_prefix(*written);
+    if (bytes.empty()) return {};
+    // poll(2) skips descriptors below 0.
+    std::array<pollfd, 3> news = {{{fd, POLLOUT, 0}, {ends.stops[0], POLLIN, 0}, {ends.stops[1], POLLIN, 0}}};
+    const int count = ::poll(news.data(), news.size(), milliseconds_left(ends.deadline));
+    const bool is_stopped = count > 0 && news[0].revents == 0;
+    if (count == 0 || is_stopped) return Error{ErrorKind::io, "write", {}, ECANCELED};
+  }
 }
 
 Result<void> replace_content(int fd, std::string_view bytes) {

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
 
 namespace grex::sys {
@@ -16,14 +19,21 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// moving the descriptor's offset. Errors: io.
 Result<std::string> read_start(int fd, std::size_t limit);
 
-/// Writes all bytes, however long it takes. A reader that is gone is an Error (EPIPE),
-/// not a SIGPIPE; a file that may not grow is an Error (EFBIG), not a SIGXFSZ. Once the
-/// descriptor `stop` (borrowed; -1: none) is readable, a write that would wait for a
-/// reader fails with ECANCELED. Errors: io, with errno.
-Result<void> write_all(int fd, std::string_view bytes, int stop = -1);
+/// What ends a write that waits for its reader.
+struct WriteEnds {
+  std::optional<Deadline> deadline = {};
+  std::array<int, 2> stops = {-1, -1};  ///< when one of these is readable; borrowed; -1: none
+};
 
-/// Whether a write of at most PIPE_BUF bytes to this descriptor would return immediately.
-bool has_room(int fd);
+/// Writes all bytes. A reader that is gone is an Error (EPIPE), not a SIGPIPE; a file that
+/// may not grow is an Error (EFBIG), not a SIGXFSZ. If one of `ends` happens first, the
+/// Error is ECANCELED. Errors: io, with errno.
+Result<void> write_all(int fd, std::string_view bytes, const WriteEnds& ends = {});
+
+/// Writes as many of the bytes as it can without waiting for a reader, and returns their
+/// number. Before Linux 6.4, it waits if another process fills a pipe at the same moment.
+/// Errors: as write_all.
+Result<std::size_t> write_available(int fd, std::string_view bytes);
 
 /// Replaces the content of a borrowed, writable descriptor's file by `bytes`, which a
 /// crash of the machine may lose. On failure the file is left empty, unless ftruncate(2)

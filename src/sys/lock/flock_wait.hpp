@@ -16,8 +16,8 @@ struct WaitEnd {
 };
 
 /// Waits in the kernel's queue for the lock, until it is held, the deadline has passed
-/// (none: never), or a SIGINT, SIGTERM or SIGHUP arrives that was not ignored when
-/// grex-lock began. Unless the lock is held, nothing remains that could still take it.
+/// (none: never), or a termination signal arrives that was not ignored when grex-lock
+/// began. Unless the lock is held, nothing remains that could still take it.
 /// Never returns `busy`. Installs handlers for those signals and for a timer: only for
 /// one thread at a time. Errors: as try_lock, and system.
 Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline);

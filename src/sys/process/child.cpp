@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 namespace {
@@ -41,15 +42,15 @@ Error exec_error(const Command& command, int err) {
 }
 
 // Starts the command by vfork(2), which copies no page tables. The child runs in our
-// memory until it execs, so it can report why exec failed. It has no signal handlers
-// (this process has none installed at this point), and makes only async-signal-safe
-// calls. Returns the process id, or -1 with errno; `exec_failure` is exec's errno.
+// memory until it execs, so it can report why exec failed. Its only signal handler is
+// that of restore_in_child (this process has none installed at this point), and it makes
+// only async-signal-safe calls. Returns the process id, or -1 with errno; `exec_failure` is exec's errno.
 [[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
   // allows only exec here; Linux allows whatever leaves the parent's memory intact.
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
-  signals.restore();
+  signals.restore_in_child();
   exec_failure = exec_command(command);
   ::_exit(127);
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork)
@@ -57,17 +58,36 @@ Error exec_error(const Command& command, int err) {
 
 }  // namespace
 
-Result<Child> Child::start(const Command& command) {
-  const ForwardedSignals signals = ForwardedSignals::begin();
+Result<Child> Child::start(const Command& command, const ForwardedSignals& signals) {
   volatile int exec_failure = 0;
-  const pid_t pid = spawn(command, signals, exec_failure);
-  const int fork_failure = errno;
-  if (pid > 0 && exec_failure == 0) return Child(pid, signals);
-
+  pid_t pid = -1;
+  int fork_failure = 0;
+  {
+    // Ctrl-Z stops this process only after the child.
+    const SignalBlock until_stopped(set_of({SIGTSTP}));
+    pid = spawn(command, signals, exec_failure);
+    fork_failure = errno;
+    if (pid > 0 && ForwardedSignals::missed_stop()) ::kill(pid, SIGTSTP);
+  }
+  if (pid > 0 && exec_failure == 0) {
+    Child child(pid, signals);
+    child.forward_arrived();
+    return child;
+  }
   if (pid > 0) ::waitid(P_PID, static_cast<id_t>(pid), nullptr, WEXITED);
-  signals.restore();
   if (pid < 0) return Error{ErrorKind::system, "fork", {}, fork_failure};
   return exec_error(command, exec_failure);
+}
+
+// Signals that arrived before the child existed have not reached it, even if they were
+// sent to our process group. One that has reached it as well changes nothing: it has just
+// begun.
+void Child::forward_arrived() {
+  while (auto signal = ForwardedSignals::next()) {
+    if (is_ctrl_c(*signal)) interrupted_ = true;
+    signal->to_group = false;
+    ForwardedSignals::forward(*signal, pid_);
+  }
 }
 
 Result<ChildEnd> Child::wait() {

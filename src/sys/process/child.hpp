@@ -25,14 +25,15 @@ struct ChildEnd {
   bool from_terminal = false;  ///< the SIGINT came from the terminal: the user's Ctrl-C
 };
 
-/// A command that runs as a child of this process. While this lives, the signals that
-/// people and supervisors send (ForwardedSignals) are blocked in this process and
-/// forwarded to the command, once each. The command itself starts with the mask and the
-/// actions that this process was started with. Call wait() before this is destroyed.
+/// A command that runs as a child of this process. While this lives, the termination
+/// signals are blocked in this process and forwarded to the command, once each. The
+/// command itself starts with the mask and the actions that this process was started
+/// with. Call wait() before this is destroyed.
 class Child {
  public:
-  /// Errors: exec (with execve's errno: ENOENT, EACCES, …), system.
-  static Result<Child> start(const Command& command);
+  /// Signals that have arrived since `signals` began reach the command, too. Errors: exec
+  /// (with execve's errno: ENOENT, EACCES, …), system; the signals stay blocked.
+  static Result<Child> start(const Command& command, const ForwardedSignals& signals);
 
   /// Returns when the command has ended. If it is stopped in the foreground of a
   /// terminal, this process stops and continues with it. Errors: system.
@@ -42,6 +43,7 @@ class Child {
 
  private:
   Child(pid_t pid, const ForwardedSignals& signals) : pid_(pid), signals_(signals) {}
+  void forward_arrived();
   void follow_stop() const;
   void continue_if_stopped() const;
 

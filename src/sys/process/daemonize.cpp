@@ -78,30 +78,36 @@ class Foreground {
       : background_(background), signals_(std::move(signals)), other_(other) {}
 
   BackgroundEnd wait() {
+    forward(Group::before_fork);
     std::array<pollfd, 2> news = {{{other_, POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
     for (;;) {
       if (::poll(news.data(), news.size(), -1) < 0) continue;  // EINTR: stopped and continued
       // After `ready`, a forwarded signal would reach a process that has left the caller.
-      if (news[1].fd >= 0) forward();
+      if (news[1].fd >= 0) forward(Group::after_fork);
       if (news[0].revents == 0) continue;
       const auto message = receive(other_);
       if (message == detached) return Detached{};
       if (!message) return end();
-      forward();
+      forward(Group::after_fork);
       news[1].fd = -1;
       send(other_, go);
     }
   }
 
  private:
-  void forward() {
-    while (const auto signal = signals_.next()) {
+  // Whether the new half has got what was sent to our process group.
+  enum class Group { before_fork, after_fork };
+
+  void forward(Group group) {
+    while (auto signal = signals_.next()) {
       if (is_ctrl_c(*signal)) interrupted_ = true;
+      if (group == Group::before_fork) signal->to_group = false;
       ForwardedSignals::forward(*signal, background_);
     }
   }
 
-  [[nodiscard]] ChildEnd end() const {
+  [[nodiscard]] ChildEnd end() {
+    forward(Group::after_fork);  // for the Ctrl-C that has ended it
     siginfo_t child{};
     while (::waitid(P_PID, static_cast<id_t>(background_), &child, WEXITED) != 0 && errno == EINTR) {
     }

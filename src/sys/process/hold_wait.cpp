@@ -38,6 +38,8 @@ Result<void> wait_until_released(const BlockedSignals& signals, const HoldEnds& 
       if (err == EINTR) continue;
       return Error{ErrorKind::system, "poll", {}, err};
     }
+    while (signals.next()) {  // no more are of interest
+    }
     if (news[0].revents != 0 || news[1].revents != 0) return {};
     if (news[2].revents != 0) {
       const auto ended = input_has_ended();

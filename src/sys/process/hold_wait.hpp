@@ -16,7 +16,7 @@ struct HoldEnds {
 };
 
 /// Sleeps until one of the blocked signals has arrived, or one of `ends` has happened.
-/// Discards what it reads from standard input before the end of file.
+/// Receives these signals. Discards what it reads from standard input before the end of file.
 /// Errors: system, io (the input).
 Result<void> wait_until_released(const BlockedSignals& signals, const HoldEnds& ends);
 

@@ -5,8 +5,23 @@
 namespace grex::sys {
 namespace {
 
-// SIGCHLD and SIGCONT are awaited, too, but not forwarded.
-sigset_t awaited_signals() { return set_of({SIGTERM, SIGHUP, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT}); }
+sigset_t forwarded_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : termination_signals) sigaddset(&set, signal);
+  return set;
+}
+
+sigset_t awaited_signals() {
+  sigset_t set = forwarded_signals();
+  sigaddset(&set, SIGCHLD);
+  sigaddset(&set, SIGCONT);
+  return set;
+}
+
+volatile sig_atomic_t stops_missed = 0;
+
+extern "C" void on_stop_in_child(int) { stops_missed = 1; }
 
 }  // namespace
 
@@ -21,6 +36,27 @@ ForwardedSignals ForwardedSignals::begin() {
 void ForwardedSignals::restore() const {
   ::sigaction(SIGCHLD, &old_child_action_, nullptr);
   ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
+}
+
+void ForwardedSignals::restore_in_child() const {
+  stops_missed = 0;
+  struct sigaction note_it {};
+  struct sigaction old {};
+  note_it.sa_handler = on_stop_in_child;
+  sigemptyset(&note_it.sa_mask);
+  ::sigaction(SIGTSTP, &note_it, &old);
+  if (old.sa_handler == SIG_IGN) ::sigaction(SIGTSTP, &old, nullptr);
+  restore();
+}
+
+bool ForwardedSignals::missed_stop() { return stops_missed != 0; }
+
+std::optional<ReceivedSignal> ForwardedSignals::next() {
+  const sigset_t forwarded = forwarded_signals();
+  siginfo_t info{};
+  constexpr timespec now = {0, 0};
+  const int signal = ::sigtimedwait(&forwarded, &info, &now);
+  return signal > 0 ? std::optional(received_signal(signal, info.si_code)) : std::nullopt;
 }
 
 ReceivedSignal ForwardedSignals::wait() const {

@@ -3,24 +3,37 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <optional>
+
 #include "sys/signal/signals.hpp"
 
 namespace grex::sys {
 
-/// The signals that people and supervisors send to grex-lock, but mean for the command
-/// that it runs. They are blocked, awaited and forwarded. SIGCHLD and SIGCONT, which
-/// concern that command, are blocked and awaited with them.
+/// The termination signals, which people and supervisors send to grex-lock, but mean for
+/// the command that it runs. They are blocked, awaited and forwarded. SIGCHLD and SIGCONT,
+/// which concern that command, are blocked and awaited with them.
 class ForwardedSignals {
  public:
   /// Blocks them in this process.
   static ForwardedSignals begin();
 
-  /// Restores mask and actions from before begin(). Async-signal-safe: the child calls
-  /// it, too, between fork and exec.
+  /// Restores mask and actions from before begin(). Async-signal-safe.
   void restore() const;
+
+  /// The same, in a child between vfork and exec. A Ctrl-Z that arrives there would stop
+  /// the child before exec, and with it the parent, which no signal reaches until then.
+  /// So SIGTSTP is caught, which exec undoes; see missed_stop.
+  void restore_in_child() const;
+
+  /// Whether a child has received such a SIGTSTP. Shares the child's memory.
+  static bool missed_stop();
 
   /// Waits for the next of them.
   [[nodiscard]] ReceivedSignal wait() const;
+
+  /// The next termination signal that has already arrived, even if it was ignored when
+  /// grex-lock began; nullopt if there is none.
+  [[nodiscard]] static std::optional<ReceivedSignal> next();
 
   /// Forwards a signal to a process, unless the kernel has sent it there already: a
   /// signal to our process group reaches every process of the group.

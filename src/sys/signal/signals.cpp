@@ -49,6 +49,17 @@ ReceivedSignal received_signal(int number, int code) {
   return {number, from_terminal, from_terminal && !to_leader_alone};
 }
 
+std::optional<ReceivedSignal> take_termination_signal() {
+  sigset_t pending;
+  ::sigpending(&pending);
+  if (sigisemptyset(&pending) == 1) return std::nullopt;
+  const sigset_t signals = unignored_signals();
+  siginfo_t info{};
+  constexpr timespec now = {0, 0};
+  const int signal = ::sigtimedwait(&signals, &info, &now);
+  return signal > 0 ? std::optional(received_signal(signal, info.si_code)) : std::nullopt;
+}
+
 bool is_ctrl_c(const ReceivedSignal& signal) { return signal.number == SIGINT && signal.from_terminal; }
 
 void restore_sigterm() { set_default_action(SIGTERM); }

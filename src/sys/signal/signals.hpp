@@ -4,11 +4,13 @@
 
 #include <array>
 #include <initializer_list>
+#include <optional>
 
 namespace grex::sys {
 
-/// The signals by which people and supervisors ask a process to end.
-inline constexpr std::array<int, 3> termination_signals = {SIGINT, SIGTERM, SIGHUP};
+/// The signals that end a wait or a hold, and that reach the command of `run`: those that
+/// people and supervisors send, and whose default action ends a process.
+inline constexpr std::array<int, 6> termination_signals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 sigset_t set_of(std::initializer_list<int> signals);
 
@@ -33,6 +35,10 @@ struct ReceivedSignal {
 /// but a hang-up only to the session's leader (drivers/tty/tty_jobctrl.c,
 /// tty_signal_session_leader).
 ReceivedSignal received_signal(int number, int code);
+
+/// Receives a termination signal that has arrived, is blocked and not ignored; nullopt if
+/// there is none.
+std::optional<ReceivedSignal> take_termination_signal();
 
 /// Whether it is the user's Ctrl-C.
 bool is_ctrl_c(const ReceivedSignal& signal);

@@ -29,9 +29,7 @@ constexpr std::string_view clear_rest = "\x1b[J";
 Result<Screen> Screen::open() {
   sigset_t signals = unignored_signals();
   for (const int signal : {SIGWINCH, SIGCONT}) sigaddset(&signals, signal);
-  for (const int signal : {SIGTSTP, SIGQUIT}) {
-    if (!is_ignored(signal)) sigaddset(&signals, signal);
-  }
+  if (!is_ignored(SIGTSTP)) sigaddset(&signals, SIGTSTP);
   auto reader = SignalReader::open(signals);
   if (!reader) return reader.error();
   Screen screen(std::move(*reader), signals);
@@ -62,7 +60,7 @@ void Screen::enter() {
     keys.c_cc[VTIME] = 0;
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &keys);
   }
-  (void)write_all(STDOUT_FILENO, alternate_screen, signals_.fd());
+  (void)write_all(STDOUT_FILENO, alternate_screen, {{}, {signals_.fd(), -1}});
 }
 
 void Screen::leave() {
@@ -100,7 +98,7 @@ Result<void> Screen::show(std::string_view text) const {
     text.remove_prefix(end + 1);
   }
   drawn += clear_rest;
-  auto written = write_all(STDOUT_FILENO, drawn, signals_.fd());
+  auto written = write_all(STDOUT_FILENO, drawn, {{}, {signals_.fd(), -1}});
   const bool is_interrupted = !written && written.error().err == ECANCELED;  // pause() reports it
   return is_interrupted ? Result<void>() : written;
 }

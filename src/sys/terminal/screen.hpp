@@ -36,7 +36,7 @@ class Screen {
     enum class Kind { elapsed, changed, key, signal };
     Kind kind = Kind::elapsed;  ///< `changed`: resized, or continued after a stop
     char key = 0;
-    ReceivedSignal signal = {};  ///< SIGINT, SIGTERM, SIGHUP or SIGQUIT
+    ReceivedSignal signal = {};  ///< a termination signal
   };
   /// Waits until something happens, but at most for `time`.
   Event pause(std::chrono::nanoseconds time);

@@ -1,0 +1,123 @@
+// Signals before the command runs and after it has ended.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+#include "support/terminal.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+Words events_of(const std::string& text) {
+  Words names;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) names.push_back(json::parse(line)["event"]);
+  return names;
+}
+
+// A process whose events go to its standard output.
+Process with_events(const TempDir& dir, const Words& command) {
+  Words words = grex_lock({"run", "--json-status-fd", "1", dir.path(), "--"});
+  words.insert(words.end(), command.begin(), command.end());
+  return Process(words);
+}
+
+// How long the process runs, undisturbed, after exec.
+std::chrono::nanoseconds time_of(const TempDir& dir, const Words& command) {
+  return with_events(dir, command).time_to_end();
+}
+
+}  // namespace
+
+TEST_CASE("after a signal at any moment, run has told its end in an event, and the lock is free") {
+  const TempDir dir;
+  const int steps = tries(200);
+  const Words command = {"true"};
+  const auto whole = time_of(dir, command);
+  std::set<Words> seen;
+  for (int i = 0; i < steps; ++i) {
+    const int signal = std::array{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}.at(i % 6);
+    Process run = with_events(dir, command);
+    run.run_for(whole * i * 3 / (2 * steps));
+    run.signal(signal);
+    const Ended ended = run.wait();
+    const Words events = events_of(run.rest());
+    CAPTURE(signal);
+    CAPTURE(ended);
+    CAPTURE(events.size());
+    if (events.empty()) {
+      CHECK((ended == killed_by(signal) || ended == exited(128 + signal)));  // nothing had been locked
+    } else {
+      // Either CMD's own status, or that of the signal.
+      CHECK((ended == exited(0) || ended == exited(128 + signal)));
+      const bool has_run = events == Words{"acquired", "started", "released"};
+      CHECK((has_run || ended != exited(0)));
+      CHECK((has_run || events == Words{"acquired", "released", "failed"} || events == Words{"failed"}));
+    }
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  }
+}
+
+TEST_CASE("a signal right after the event that a wait has begun ends it with its status and event") {
+  const TempDir dir;
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  for (int i = 0; i < tries(60); ++i) {
+    const int signal = std::array{SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}.at(i % 6);
+    Process run = with_events(dir, {"true"});
+    CHECK(json::parse(run.line())["event"] == "waiting");
+    run.signal(signal);
+    const json failed = json::parse(run.line());
+    CHECK(failed["event"] == "failed");
+    CHECK(failed["exit_code"] == 128 + signal);
+    CHECK(failed["error"]["kind"] == "cancelled");
+    CHECK(run.wait() == exited(128 + signal));
+  }
+}
+
+TEST_CASE("after the command's end a signal changes neither the exit status nor the events") {
+  const TempDir dir;
+  for (int i = 0; i < tries(30); ++i) {
+    // The command's parent is signalled, by a process that has ended before the command ends.
+    Process run = with_events(dir, {"sh", "-c", "trap 'exit 7' TERM; kill $PPID; while :; do sleep 1; done"});
+    CHECK(run.wait() == exited(7));
+    CHECK(events_of(run.rest()) == Words{"acquired", "started", "released"});
+  }
+}
+
+TEST_CASE("signals that were ignored at the start end no wait and no start of the command") {
+  const TempDir dir;
+  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "exit 5"}),
+              {.before_exec = [] { ::signal(SIGHUP, SIG_IGN); }});
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  run.signal(SIGHUP);
+  lock.reset();
+  CHECK(run.wait() == exited(5));
+}
+
+TEST_CASE("Ctrl-Z while the command is searched in PATH stops both, and fg continues both") {
+  const TempDir dir;
+  std::string path;
+  for (int i = 0; i < 40'000; ++i) path += "x:";
+  Terminal terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}, {"SLOW", path}}});
+  terminal.expect("@> ");
+  terminal.type("PATH=$SLOW/usr/bin:/bin '" + grex_lock() + "' run " + dir.path() + " -- echo it 'ran'\r");
+  // It waits in vfork(2) until its child has found the command.
+  until([&dir] { return is_locked(dir / ".grex-lock"); });
+  terminal.type(ctrl_z);
+  terminal.expect("Stopped");
+  CHECK(is_locked(dir / ".grex-lock"));
+  terminal.expect("@> ");
+  terminal.type("fg\r");
+  terminal.expect("it ran");
+  terminal.expect("@> ");
+}
