@@ -16,6 +16,9 @@
 namespace {
 
 int run(int argc, char** argv) {
+  if (const auto reserved = grex::sys::reserve_standard_streams(); !reserved) {
+    return grex::cli::report(grex::cli::failure_from(reserved.error()));
+  }
   const auto line = grex::cli::split_command_line(argc, argv);
   grex::cli::Events events;
   const auto outcome = grex::cli::dispatch(line, events);
@@ -36,7 +39,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  grex::sys::reserve_standard_streams();
   // No JSON here: memory has run out, or the state is unknown.
   try {
     return run(argc, argv);

@@ -126,8 +126,8 @@ Result<Place> place_of(const std::string& path) {
 
 Access access_of(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0) return Access::closed;
-  return (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0 ? Access::reading : Access::writing;
+  if (flags < 0 || (flags & O_PATH) != 0) return Access::closed;
+  return (flags & O_ACCMODE) == O_RDONLY ? Access::reading : Access::writing;
 }
 
 std::string path_of(int fd) {
@@ -144,13 +144,21 @@ Result<UniqueFd> duplicate(int fd) {
   return copy;
 }
 
-void reserve_standard_streams() {
+Result<UniqueFd> open_unusable() {
+  UniqueFd fd = open_at(AT_FDCWD, "/", O_PATH);
+  if (!fd.is_open()) return Error{ErrorKind::system, "open", "/", errno};
+  return fd;
+}
+
+Result<void> reserve_standard_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // open() returns the lowest free number, which is this one now. Using it as the
-    // standard stream fails with EBADF.
-    (void)::open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    // open(2) returns the lowest free number, which is this one now.
+    auto placeholder = open_unusable();
+    if (!placeholder) return placeholder.error();
+    (void)placeholder->release();  // for the life of the process
   }
+  return {};
 }
 
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }

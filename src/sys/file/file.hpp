@@ -65,7 +65,8 @@ Result<Place> place_of(int fd);
 /// exists there yet, that of the nearest directory above. Errors: permission, system, io.
 Result<Place> place_of(const std::string& path);
 
-/// What a descriptor that this process inherited is open for.
+/// What a descriptor that this process inherited is open for. One that can only look up
+/// names (O_PATH) counts as closed.
 enum class Access { closed, reading, writing };
 Access access_of(int fd);
 
@@ -77,9 +78,14 @@ std::string path_of(int fd);
 /// and close-on-exec. Errors: system.
 Result<UniqueFd> duplicate(int fd);
 
+/// A descriptor that can neither be read nor written: that fails with EBADF, as on a closed
+/// one. Needs no file but the root directory. Errors: system.
+Result<UniqueFd> open_unusable();
+
 /// Occupies each of the descriptors 0, 1 and 2 that is closed, so that no file of ours
 /// gets its number. Using it still fails, and programs that we run find it closed.
-void reserve_standard_streams();
+/// Errors: system.
+Result<void> reserve_standard_streams();
 
 /// Keeps programs that this process runs from inheriting a descriptor.
 void close_on_exec(int fd);

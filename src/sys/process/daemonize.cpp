@@ -1,6 +1,5 @@
 #include "sys/process/daemonize.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "base/exit_code.hpp"
+#include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/forwarded_signals.hpp"
@@ -138,10 +138,10 @@ Result<void> Background::detach(std::span<const int> keep) {
   if (::chdir("/") != 0) return Error{ErrorKind::system, "chdir", "/", errno};
   std::vector<int> kept(keep.begin(), keep.end());
   kept.push_back(other_.get());
-  kept.push_back(nothing_.get());
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing_.get(), stream);
+  kept.push_back(unusable_.get());
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(unusable_.get(), stream);
   close_all_but(std::move(kept));
-  nothing_.reset();
+  unusable_.reset();
   ::prctl(PR_SET_PDEATHSIG, 0);
   if (!send(other_.get(), detached)) return gone();
   other_.reset();
@@ -149,8 +149,8 @@ Result<void> Background::detach(std::span<const int> keep) {
 }
 
 Result<Fork> fork_background() {
-  UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!nothing.is_open()) return Error{ErrorKind::system, "open", "/dev/null", errno};
+  auto unusable = open_unusable();
+  if (!unusable) return unusable.error();
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return Error{ErrorKind::system, "socketpair", {}, errno};
@@ -166,7 +166,7 @@ Result<Fork> fork_background() {
     ours.reset();
     begin_background(theirs.get());
     signals->restore();
-    return Fork(Background(std::move(theirs), std::move(nothing)));
+    return Fork(Background(std::move(theirs), std::move(*unusable)));
   }
   if (pid < 0) {
     signals->restore();

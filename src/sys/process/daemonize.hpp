@@ -16,8 +16,9 @@ namespace grex::sys {
 /// sent to the other half, and dies with it.
 class Background {
  public:
-  /// For fork_background(). `other` is a socket to the other half, `nothing` /dev/null.
-  Background(UniqueFd other, UniqueFd nothing) : other_(std::move(other)), nothing_(std::move(nothing)) {}
+  /// For fork_background(). `other` is a socket to the other half, `unusable` is from
+  /// open_unusable().
+  Background(UniqueFd other, UniqueFd unusable) : other_(std::move(other)), unusable_(std::move(unusable)) {}
 
   /// Begins a session of its own. The other half forwards no more signals: those that it
   /// got before have arrived here. Errors: system, if the other half is gone (EPIPE), or
@@ -25,14 +26,14 @@ class Background {
   Result<void> new_session(int stop);
 
   /// Detaches from the caller: changes to the root directory, closes all descriptors
-  /// except those in `keep`, and redirects 0, 1 and 2 to /dev/null. Then the other half
+  /// except those in `keep`, and makes 0, 1 and 2 unusable. Then the other half
   /// ends. Errors: system; also if the other half is gone, because the caller would not
   /// learn about this one.
   Result<void> detach(std::span<const int> keep);
 
  private:
   UniqueFd other_;
-  UniqueFd nothing_;
+  UniqueFd unusable_;
 };
 
 /// How the wait for the background half ended, in the half that the caller waits for:
