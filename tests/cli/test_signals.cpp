@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@ Process run_under_lock(const TempDir& dir, const Words& command) {
   Words words = grex_lock({"run", dir.path(), "--"});
   words.insert(words.end(), command.begin(), command.end());
   return Process(words);
+}
+
+pid_t child_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  return std::stoi(content_of("/proc/" + number + "/task/" + number + "/children"));
 }
 
 }  // namespace
@@ -143,4 +149,55 @@ TEST_CASE("a command stopped and continued without a terminal does not stop grex
   });
   ::kill(stopped, SIGCONT);
   CHECK(parent.wait() == exited(6));
+}
+
+TEST_CASE("a signal by which grex-lock is asked to end also ends a command that is stopped") {
+  const TempDir dir;
+  for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGQUIT}) {
+    Process tool = run_under_lock(dir, {"sh", "-c", "echo $$; read line"});
+    const pid_t command = std::stoi(tool.line());
+    ::kill(command, SIGSTOP);
+    until([command] { return state_of(command) == 'T'; });
+    tool.signal(signal);
+    CHECK(tool.wait() == exited(128 + signal));
+  }
+  Process tool = run_under_lock(dir, signal_reporter(5));
+  CHECK(tool.line() == "ready");
+  const pid_t command = child_of(tool.pid());
+  ::kill(command, SIGSTOP);
+  until([command] { return state_of(command) == 'T'; });
+  tool.signal(SIGUSR1);  // not such a signal
+  tool.signal(SIGTERM);
+  // Both signals are pending at once, so their order is the kernel's.
+  CHECK(Words{tool.line(), tool.line()} == Words{"USR1", "TERM"});
+  tool.close_input();
+  CHECK(tool.wait() == exited(5));
+}
+
+TEST_CASE("a signal that may not be sent to the command is reported, and the command runs on") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  const std::string become_root = dir / "become_root";
+  if (finish({"sh", "-c", "cp $(command -v setpriv) \"$0\" && chmod 4755 \"$0\"", become_root}).ended != exited(0)) {
+    return skip("there is no setpriv");
+  }
+  if (finish({become_root, "--reuid=0", "id", "-u"}, as_nobody()).out != "0\n") return skip("no setuid programs here");
+  for (const std::string option : {"-v", "-q"}) {
+    Words words = grex_lock({"run", option, dir.path(), "--", become_root, "--reuid=0"});
+    for (const std::string& word : signal_reporter(7)) words.push_back(word);
+    Process tool(words, as_nobody());
+    CHECK(tool.line() == "ready");
+    const pid_t command = child_of(tool.pid());
+    tool.signal(SIGTERM);
+    const std::string expected =
+        "grex-lock: cannot forward SIGTERM: pid " + std::to_string(command) + ": Operation not permitted";
+    if (option == "-v") {
+      until([&] { return tool.error_line() == expected; });  // after "locked"
+    }
+    tool.close_input();
+    CHECK(tool.wait() == exited(7));
+    CHECK(tool.rest().empty());
+    if (option == "-q") CHECK(tool.error_rest().empty());
+  }
 }

@@ -21,6 +21,13 @@ std::string run_line(const TempDir& dir, const std::string& command) {
   return grex_lock() + " run " + dir.path() + " -- " + command + "\r";
 }
 
+// How often a process has waited so far: more, once it has responded to something.
+std::string switches_of(pid_t pid) {
+  const std::string status = content_of("/proc/" + std::to_string(pid) + "/status");
+  const auto at = status.find("\nvoluntary_ctxt_switches");
+  return at == std::string::npos ? "" : status.substr(at, status.find('\n', at + 1) - at);
+}
+
 }  // namespace
 
 TEST_CASE("a Ctrl-C or Ctrl-backslash at the terminal reaches the command exactly once") {
@@ -129,6 +136,82 @@ TEST_CASE("a shell that is suspended under the lock gives the terminal back") {
   terminal.expect("@> ");
   terminal.type("echo status=$?\r");
   terminal.expect("status=5");
+}
+
+TEST_CASE("a command that stops itself in the foreground gives the terminal back to the shell") {
+  const TempDir dir;
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "sh -c 'kill -TSTP $$; echo went o''n'"));
+  terminal.expect("Stopped");
+  terminal.expect("@> ");
+  CHECK(is_locked(dir / ".grex-lock"));
+  terminal.type("fg\r");
+  terminal.expect("went on");
+  terminal.expect("@> ");
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
+TEST_CASE("a command of a script that is stopped and continued by its PID does not leave grex-lock stopped") {
+  const TempDir dir;
+  for (const int stop : {SIGSTOP, SIGTSTP}) {
+    CAPTURE(stop);
+    Terminal terminal(shell, prompt);
+    terminal.expect("@> ");
+    write_file(dir / "script",
+               grex_lock() + " run " + dir.path() + " -- sh -c 'echo pid=$$ $PPID.; read line; echo got $line'\n");
+    terminal.type("bash " + (dir / "script") + "\r");
+    terminal.expect("pid=");
+    const std::string pids = terminal.expect(".");
+    const pid_t command = std::stoi(pids);
+    const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
+    const std::string before = switches_of(tool);
+    ::kill(command, stop);
+    until([&] { return state_of(command) == 'T' && switches_of(tool) != before && state_of(tool) != 'R'; });
+    ::kill(command, SIGCONT);
+    terminal.type("hello\r");
+    terminal.expect("got hello");
+    terminal.expect("@> ");
+    CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  }
+}
+
+TEST_CASE("a command of an interactive shell that is stopped and continued by its PID goes on") {
+  const TempDir dir;
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line; echo got $line'"));
+  terminal.expect("pid=");  // the echo
+  terminal.expect("pid=");
+  const std::string pids = terminal.expect(".");
+  const pid_t command = std::stoi(pids);
+  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
+  const std::string before = switches_of(tool);
+  ::kill(command, SIGSTOP);
+  until([&] { return state_of(command) == 'T' && switches_of(tool) != before && state_of(tool) != 'R'; });
+  ::kill(command, SIGCONT);
+  terminal.type("hello\r");
+  terminal.expect("got hello");
+}
+
+TEST_CASE("grex-lock that stopped with its command goes on when the command, continued by its PID, ends") {
+  const TempDir dir;
+  finish({"mkfifo", dir / "end"});
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line <" + (dir / "end") + "'"));
+  terminal.expect("pid=");  // the echo
+  terminal.expect("pid=");
+  const std::string pids = terminal.expect(".");
+  const pid_t command = std::stoi(pids);
+  ::kill(command, SIGTSTP);
+  terminal.expect("Stopped");
+  CHECK(state_of(std::stoi(pids.substr(pids.find(' ')))) == 'T');
+  ::kill(command, SIGCONT);
+  write_file(dir / "end", "\n");
+  until([&dir] { return !is_locked(dir / ".grex-lock"); });
+  terminal.type("wait; echo all done\r");
+  terminal.expect("all done\r\n");
 }
 
 TEST_CASE("a terminal that hangs up ends the command, though only grex-lock, the session leader, gets SIGHUP") {

@@ -188,11 +188,16 @@ std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& 
 }
 
 // Starts the command and waits until it ends.
-Outcome run_command(const sys::Command& command, const sys::ForwardedSignals& signals, const Events& events) {
+Outcome run_command(const sys::Command& command, const sys::ForwardedSignals& signals, const RunOptions& options,
+                    const Events& events) {
   auto child = sys::Child::start(command, signals);
   if (!child) return failure_from(child.error());
   events.started(child->pid());
-  const auto end = child->wait();
+  const pid_t pid = child->pid();
+  const auto end = child->wait([&options, pid](int signal, const Error& error) {
+    if (options.lock.verbosity == Verbosity::quiet) return;
+    note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid, failure_from(error).why));
+  });
   if (!end) return failure_from(end.error());
   return status_of(*end);
 }
@@ -211,7 +216,7 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
     signals.restore();
     return failure_from(sys::exec_in_place(command));
   }
-  Outcome outcome = interrupted ? Outcome(std::move(*interrupted)) : run_command(command, signals, events);
+  Outcome outcome = interrupted ? Outcome(std::move(*interrupted)) : run_command(command, signals, options, events);
   release_locks(acquired, options, events, outcome ? outcome->code : outcome.error().exit_code);
   return outcome;
 }

@@ -1,8 +1,6 @@
 #include "cli/report/lock_failure.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <string.h>
 
 #include "base/time_text.hpp"
 
@@ -70,8 +68,7 @@ Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signa
   failure.kind = ErrorKind::cancelled;
   failure.what = "cancelled";
   failure.path = lock.path;
-  const char* const name = ::sigabbrev_np(signal.number);
-  failure.why = fmt::format("SIG{} ended the wait", name != nullptr ? name : "?");
+  failure.why = sys::name_of_signal(signal.number) + " ended the wait";
   failure.exit_code = exit_code::signal_base + signal.number;
   failure.tier = lock.tier;
   failure.is_printed = busy.is_printed;

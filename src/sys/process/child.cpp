@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "sys/signal/blocked_signals.hpp"
+#include "sys/process/shared_stop.hpp"
 
 namespace grex::sys {
 namespace {
@@ -56,6 +57,15 @@ Error exec_error(const Command& command, int err) {
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork)
 }
 
+bool asks_to_end(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT; }
+
+// Whether a shell with job control started us: such a shell puts us into a group of our
+// own, and learns that we have stopped.
+bool is_shell_job() {
+  const pid_t parent = ::getppid();
+  return ::getpgid(parent) != ::getpgrp() && ::getsid(parent) == ::getsid(0);
+}
+
 }  // namespace
 
 Result<Child> Child::start(const Command& command, const ForwardedSignals& signals) {
@@ -71,7 +81,12 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
   }
   if (pid > 0 && exec_failure == 0) {
     Child child(pid, signals);
-    child.forward_arrived();
+    // These have not reached the child, even if they were sent to our process group. One
+    // that did, in the last moment, changes nothing: the child has just begun.
+    while (auto signal = ForwardedSignals::next()) {
+      signal->to_group = false;
+      child.arrived_.push_back(*signal);
+    }
     return child;
   }
   if (pid > 0) ::waitid(P_PID, static_cast<id_t>(pid), nullptr, WEXITED);
@@ -79,18 +94,8 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
   return exec_error(command, exec_failure);
 }
 
-// Signals that arrived before the child existed have not reached it, even if they were
-// sent to our process group. One that has reached it as well changes nothing: it has just
-// begun.
-void Child::forward_arrived() {
-  while (auto signal = ForwardedSignals::next()) {
-    if (is_ctrl_c(*signal)) interrupted_ = true;
-    signal->to_group = false;
-    ForwardedSignals::forward(*signal, pid_);
-  }
-}
-
-Result<ChildEnd> Child::wait() {
+Result<ChildEnd> Child::wait(const UnforwardedSignal& on_unforwarded) {
+  for (const ReceivedSignal& signal : arrived_) forward(signal, on_unforwarded);
   const auto id = static_cast<id_t>(pid_);
   for (;;) {
     const ReceivedSignal signal = signals_.wait();
@@ -99,8 +104,7 @@ Result<ChildEnd> Child::wait() {
       continue;
     }
     if (signal.number != SIGCHLD) {
-      if (is_ctrl_c(signal)) interrupted_ = true;
-      ForwardedSignals::forward(signal, pid_);
+      forward(signal, on_unforwarded);
       continue;
     }
     siginfo_t child{};
@@ -109,24 +113,49 @@ Result<ChildEnd> Child::wait() {
     }
     if (child.si_pid == 0) continue;
     if (child.si_code == CLD_STOPPED) {
-      follow_stop();
+      follow_stop(child.si_status);
       continue;
     }
-    ::waitid(P_PID, id, &child, WEXITED);
-    const bool killed = child.si_code != CLD_EXITED;
-    return ChildEnd{child.si_status, killed, interrupted_ && killed && child.si_status == SIGINT};
+    return reap(child.si_code != CLD_EXITED);
   }
 }
 
-// If the command stops in the foreground, the shell gets the terminal back only if we
-// stop, too, because the shell waits for us. If nothing could continue us (no job
-// control, an orphaned group), the kernel discards SIGTSTP.
-void Child::follow_stop() const {
+void Child::forward(const ReceivedSignal& signal, const UnforwardedSignal& on_unforwarded) {
+  if (is_ctrl_c(signal)) interrupted_ = true;
+  if (const auto forwarded = ForwardedSignals::forward(signal, pid_); !forwarded) {
+    on_unforwarded(signal.number, forwarded.error());
+  }
+  if (!asks_to_end(signal.number)) return;
+  asked_to_end_ = true;
+  continue_if_stopped();  // a stopped process doesn't respond to the signal
+}
+
+ChildEnd Child::reap(bool was_killed) const {
+  ChildEnd end;
+  end.killed = was_killed;
+  end.asked_to_end = asked_to_end_;
+  if (end.killed || end.asked_to_end) end.session = ::getsid(pid_);
+  siginfo_t child{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &child, WEXITED);
+  end.status = child.si_status;
+  end.from_terminal = interrupted_ && end.killed && end.status == SIGINT;
+  return end;
+}
+
+// If the command stops in the foreground, the shell that waits for us gets the terminal
+// back only if we stop, too, and it then continues both of us. Any other process would
+// leave us stopped after it has continued the command.
+void Child::follow_stop(int stop_signal) const {
   if (is_pending(SIGCONT)) return;  // the stop is over: we were stopped with the command
+  if (!is_shell_job()) return;
   const UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!terminal.is_open()) return;
   const pid_t foreground = ::tcgetpgrp(terminal.get());
-  if (foreground == ::getpgrp() || foreground == ::getpgid(pid_)) ::kill(::getpid(), SIGTSTP);
+  // A shell that suspends itself sends SIGSTOP to its own group. In our group, SIGSTOP to the
+  // command alone comes from a process that will continue it by its number, too.
+  const bool has_terminal = foreground == ::getpgid(pid_) && foreground != ::getpgrp();
+  const bool is_ours = foreground == ::getpgrp() && stop_signal != SIGSTOP;
+  if (has_terminal || is_ours) stop_with_command(pid_);
 }
 
 void Child::continue_if_stopped() const {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -23,7 +24,13 @@ struct ChildEnd {
   int status = 0;              ///< its exit status, or the signal that killed it
   bool killed = false;         ///< by that signal
   bool from_terminal = false;  ///< the SIGINT came from the terminal: the user's Ctrl-C
+  bool asked_to_end = false;   ///< SIGTERM, SIGINT, SIGHUP or SIGQUIT reached us while it ran
+  pid_t session = 0;           ///< its session, if it was killed or asked to end
 };
+
+/// Called for each signal that could not be forwarded to a command, with the signal's
+/// number and kill(2)'s error.
+using UnforwardedSignal = std::function<void(int signal, const Error& error)>;
 
 /// A command that runs as a child of this process. While this lives, the termination
 /// signals are blocked in this process and forwarded to the command, once each. The
@@ -35,21 +42,25 @@ class Child {
   /// (with execve's errno: ENOENT, EACCES, …), system; the signals stay blocked.
   static Result<Child> start(const Command& command, const ForwardedSignals& signals);
 
-  /// Returns when the command has ended. If it is stopped in the foreground of a
-  /// terminal, this process stops and continues with it. Errors: system.
-  Result<ChildEnd> wait();
+  /// Returns when the command has ended. If it stops in the foreground of a terminal, and
+  /// a shell with job control waits for this process, this process stops and continues
+  /// with it. Errors: system.
+  Result<ChildEnd> wait(const UnforwardedSignal& on_unforwarded);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
   Child(pid_t pid, const ForwardedSignals& signals) : pid_(pid), signals_(signals) {}
-  void forward_arrived();
-  void follow_stop() const;
+  void forward(const ReceivedSignal& signal, const UnforwardedSignal& on_unforwarded);
+  [[nodiscard]] ChildEnd reap(bool was_killed) const;
+  void follow_stop(int stop_signal) const;
   void continue_if_stopped() const;
 
   pid_t pid_;
   ForwardedSignals signals_;
+  std::vector<ReceivedSignal> arrived_;  // before it began; must still be forwarded
   bool interrupted_ = false;
+  bool asked_to_end_ = false;
 };
 
 /// Replaces this process by the command. Returns only on failure.

@@ -102,7 +102,7 @@ class Foreground {
     while (auto signal = signals_.next()) {
       if (is_ctrl_c(*signal)) interrupted_ = true;
       if (group == Group::before_fork) signal->to_group = false;
-      ForwardedSignals::forward(*signal, background_);
+      (void)ForwardedSignals::forward(*signal, background_);  // our own code: it accepts our signals
     }
   }
 

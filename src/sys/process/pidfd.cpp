@@ -28,9 +28,9 @@ Result<void> signal_process(int pidfd, int signal) {
   return Error{err == EPERM ? ErrorKind::permission : ErrorKind::system, "pidfd_send_signal", {}, err};
 }
 
-void wait_for_end(int pidfd) {
+void wait_for_end(int pidfd, std::optional<Deadline> deadline) {
   pollfd ended = {pidfd, POLLIN, 0};
-  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  while (::poll(&ended, 1, milliseconds_left(deadline)) < 0 && errno == EINTR) {
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace grex::sys {
 namespace {
 
@@ -67,9 +69,11 @@ ReceivedSignal ForwardedSignals::wait() const {
   return received_signal(signal, info.si_code);
 }
 
-void ForwardedSignals::forward(const ReceivedSignal& signal, pid_t pid) {
+Result<void> ForwardedSignals::forward(const ReceivedSignal& signal, pid_t pid) {
   const bool has_it = signal.to_group && ::getpgid(pid) == ::getpgrp();
-  if (!has_it) ::kill(pid, signal.number);
+  if (has_it || ::kill(pid, signal.number) == 0) return {};
+  const int err = errno;
+  return Error{err == EPERM ? ErrorKind::permission : ErrorKind::system, "kill", {}, err};
 }
 
 }  // namespace grex::sys

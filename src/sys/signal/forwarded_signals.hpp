@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "base/result.hpp"
 #include "sys/signal/signals.hpp"
 
 namespace grex::sys {
@@ -36,8 +37,9 @@ class ForwardedSignals {
   [[nodiscard]] static std::optional<ReceivedSignal> next();
 
   /// Forwards a signal to a process, unless the kernel has sent it there already: a
-  /// signal to our process group reaches every process of the group.
-  static void forward(const ReceivedSignal& signal, pid_t pid);
+  /// signal to our process group reaches every process of the group. Errors: permission
+  /// (the process has become another user's), system.
+  static Result<void> forward(const ReceivedSignal& signal, pid_t pid);
 
  private:
   ForwardedSignals() = default;

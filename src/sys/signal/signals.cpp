@@ -1,5 +1,6 @@
 #include "sys/signal/signals.hpp"
 
+#include <string.h>
 #include <unistd.h>
 
 namespace grex::sys {
@@ -20,6 +21,12 @@ sigset_t set_of(std::initializer_list<int> signals) {
   sigemptyset(&set);
   for (const int signal : signals) sigaddset(&set, signal);
   return set;
+}
+
+std::string name_of_signal(int signal) {
+  if (const char* const name = ::sigabbrev_np(signal)) return std::string("SIG") + name;
+  const bool is_realtime = SIGRTMIN <= signal && signal <= SIGRTMAX;
+  return is_realtime ? "SIGRTMIN+" + std::to_string(signal - SIGRTMIN) : "signal " + std::to_string(signal);
 }
 
 bool is_ignored(int signal) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <initializer_list>
 #include <optional>
+#include <string>
 
 namespace grex::sys {
 
@@ -13,6 +14,9 @@ namespace grex::sys {
 inline constexpr std::array<int, 6> termination_signals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 sigset_t set_of(std::initializer_list<int> signals);
+
+/// Its name, such as "SIGTERM".
+std::string name_of_signal(int signal);
 
 /// Whether this process ignores a signal. A process that was started so, for example by
 /// nohup(1) or as a background job of a script, must continue to ignore it.

@@ -1,0 +1,54 @@
+#include "sys/process/shared_stop.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/unique_fd.hpp"
+#include "sys/process/pidfd.hpp"
+
+namespace grex::sys {
+namespace {
+
+// Runs in a child of ours until that is killed: a stopped process notices nothing itself.
+// Makes only async-signal-safe calls.
+[[noreturn]] void continue_at_end(int command, pid_t stopped) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != stopped) ::_exit(0);
+  // Our copies of the lock and of the caller's pipes are no concern of this process.
+  if (::dup2(command, STDIN_FILENO) == STDIN_FILENO) ::close_range(STDIN_FILENO + 1, ~0U, 0);
+  wait_for_end(STDIN_FILENO);
+  for (;;) {
+    ::kill(stopped, SIGCONT);
+    // It may have come too early: SIGTSTP discards a SIGCONT that is pending.
+    constexpr int pause_ms = 10;
+    ::poll(nullptr, 0, pause_ms);
+  }
+}
+
+// -1 if there can be none.
+pid_t start_watcher(pid_t command) {
+  const auto process = open_process(command);
+  if (!process) return -1;
+  const pid_t self = ::getpid();
+  const pid_t watcher = ::fork();
+  if (watcher == 0) continue_at_end(process->get(), self);
+  return watcher;
+}
+
+}  // namespace
+
+void stop_with_command(pid_t command) {
+  const pid_t watcher = start_watcher(command);
+  ::kill(::getpid(), SIGTSTP);
+  if (watcher < 0) return;
+  ::kill(watcher, SIGKILL);
+  while (::waitpid(watcher, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace grex::sys
