@@ -14,8 +14,10 @@
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
+#include "cli/report/holder_text.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "core/inspect/remaining.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/child.hpp"
 #include "sys/process/proc.hpp"
@@ -165,18 +167,54 @@ class Program {
   std::vector<char*> envp_;
 };
 
+// How the command ended, in numbers: its exit status, and the signal that killed it.
+struct CommandEnd {
+  int exit_code = 0;
+  std::optional<int> signal = {};
+};
+
+CommandEnd numbers_of(const sys::ChildEnd& end) {
+  return {status_of(end).code, end.killed ? std::optional(end.status) : std::nullopt};
+}
+
+void abandon_all(std::vector<core::HeldLock>& locks) {
+  for (core::HeldLock& lock : locks) lock.abandon();
+  locks.clear();
+}
+
 // Releases the locks as the options say, and reports it.
-void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, int exit_code) {
+void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, CommandEnd end) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(acquired.locks);
-  if (!unlock) {
-    for (core::HeldLock& lock : acquired.locks) lock.abandon();
+  if (unlock) {
+    core::release_all(acquired.locks);
+  } else {
+    abandon_all(acquired.locks);
   }
-  core::release_all(acquired.locks);
-  events.released(exit_code);
+  events.released(end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
     note((unlock ? "unlocked " : "left to its inheritors: ") + paths);
   }
+}
+
+// The processes that a command left running with the locks, although it was killed or
+// asked to end. If it ended by itself, it left them on purpose.
+std::vector<core::LockProcess> find_remaining(const Acquired& acquired, const RunOptions& options,
+                                              const sys::ChildEnd& end) {
+  const bool is_unlocked = options.inherit == Inherit::lock && options.at_end == AtEnd::unlock;
+  if (!is_unlocked || !(end.killed || end.asked_to_end)) return {};
+  return core::remaining_processes(acquired.locks, end.session);
+}
+
+// Leaves the locks to the remaining processes, and reports it: unlocking would let
+// another command in beside them.
+void leave_locks(Acquired& acquired, const std::vector<core::LockProcess>& remaining, const RunOptions& options,
+                 const Events& events, CommandEnd end) {
+  const std::string paths = paths_of(acquired.locks);
+  abandon_all(acquired.locks);
+  events.inherited(remaining, end.exit_code, end.signal);
+  if (options.lock.verbosity == Verbosity::quiet) return;
+  note(fmt::format("still locked: {}: the command has ended, but left running: {}", paths, process_list(remaining)));
 }
 
 // A signal that arrived after the last lock was taken, and before the command exists.
@@ -188,8 +226,8 @@ std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& 
 }
 
 // Starts the command and waits until it ends.
-Outcome run_command(const sys::Command& command, const sys::ForwardedSignals& signals, const RunOptions& options,
-                    const Events& events) {
+Result<sys::ChildEnd, Failure> run_command(const sys::Command& command, const sys::ForwardedSignals& signals,
+                                           const RunOptions& options, const Events& events) {
   auto child = sys::Child::start(command, signals);
   if (!child) return failure_from(child.error());
   events.started(child->pid());
@@ -199,7 +237,7 @@ Outcome run_command(const sys::Command& command, const sys::ForwardedSignals& si
     note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid, failure_from(error).why));
   });
   if (!end) return failure_from(end.error());
-  return status_of(*end);
+  return *end;
 }
 
 Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options,
@@ -209,16 +247,27 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
     for (const core::HeldLock& lock : acquired.locks) fds.push_back(lock.fd());
   }
   const sys::Command command = program.command(fds);
-  auto interrupted = interruption(acquired, options);
+  if (auto interrupted = interruption(acquired, options)) {
+    release_locks(acquired, options, events, {interrupted->exit_code});
+    return std::move(*interrupted);
+  }
   if (options.in_place) {
-    if (interrupted) return std::move(*interrupted);
     events.started(sys::own_pid());
     signals.restore();
     return failure_from(sys::exec_in_place(command));
   }
-  Outcome outcome = interrupted ? Outcome(std::move(*interrupted)) : run_command(command, signals, options, events);
-  release_locks(acquired, options, events, outcome ? outcome->code : outcome.error().exit_code);
-  return outcome;
+  const auto end = run_command(command, signals, options, events);
+  if (!end) {
+    release_locks(acquired, options, events, {end.error().exit_code});
+    return end.error();
+  }
+  const auto remaining = find_remaining(acquired, options, *end);
+  if (remaining.empty()) {
+    release_locks(acquired, options, events, numbers_of(*end));
+  } else {
+    leave_locks(acquired, remaining, options, events, numbers_of(*end));
+  }
+  return status_of(*end);
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {

@@ -8,6 +8,7 @@
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
 #include "sys/signal/blocked_signals.hpp"
+#include "sys/signal/signals.hpp"
 
 namespace grex::cli {
 
@@ -22,8 +23,10 @@ struct Event {
   std::optional<std::chrono::milliseconds> held = {};
   std::optional<pid_t> pid = {};
   std::optional<int> exit_code = {};
-  const Failure* error = nullptr;  // with "failed"
-  const Failure* busy = nullptr;   // with "waiting": why the lock is busy
+  std::optional<int> signal = {};                             // with an exit code: what killed the command
+  const std::vector<core::LockProcess>* processes = nullptr;  // with "inherited"
+  const Failure* error = nullptr;                             // with "failed"
+  const Failure* busy = nullptr;                              // with "waiting": why the lock is busy
 };
 
 namespace {
@@ -48,9 +51,13 @@ std::string to_line(const Event& event, Extent extent) {
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.pid) document["pid"] = *event.pid;
   if (event.held) document["held_ms"] = event.held->count();
+  if (event.processes != nullptr && extent == Extent::all) document["processes"] = to_json(*event.processes, event.time);
   if (event.error != nullptr) document["error"] = to_json(*event.error);
   if (event.error != nullptr) document["exit_code"] = event.error->exit_code;
-  if (event.exit_code) document["exit_code"] = *event.exit_code;
+  if (event.exit_code) {
+    document["exit_code"] = *event.exit_code;
+    document["signal"] = event.signal ? Json(sys::name_of_signal(*event.signal)) : Json(nullptr);
+  }
   if (extent == Extent::cut) {
     for (const char* const reason : {"busy", "error"}) {
       if (document.contains(reason)) document[reason].erase("holders");
@@ -102,11 +109,22 @@ void Events::started(pid_t pid) const {
   write(started);
 }
 
-void Events::released(int exit_code) const {
+void Events::released(int exit_code, std::optional<int> signal) const {
   Event released = event("released");
   released.held = elapsed_since(acquired_at_);
   released.exit_code = exit_code;
+  released.signal = signal;
   write(released);
+}
+
+void Events::inherited(const std::vector<core::LockProcess>& processes, int exit_code,
+                       std::optional<int> signal) const {
+  Event inherited = event("inherited");
+  inherited.held = elapsed_since(acquired_at_);
+  inherited.processes = &processes;
+  inherited.exit_code = exit_code;
+  inherited.signal = signal;
+  write(inherited);
 }
 
 void Events::failed(const Failure& failure) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/report/failure.hpp"
+#include "core/inspect/file_report.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/target.hpp"
 #include "sys/process/background_writer.hpp"
@@ -47,7 +48,10 @@ class Events {
   void waiting(const Failure& busy) const;
   void acquired(std::chrono::milliseconds waited);
   void started(pid_t pid) const;
-  void released(int exit_code) const;
+  /// `signal` is the one that killed the command.
+  void released(int exit_code, std::optional<int> signal = std::nullopt) const;
+  /// Instead of `released`: the command has ended, but these processes have the locks.
+  void inherited(const std::vector<core::LockProcess>& processes, int exit_code, std::optional<int> signal) const;
 
   /// The last event of a command that failed; dispatch() writes it.
   void failed(const Failure& failure) const;

@@ -71,4 +71,17 @@ std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, De
   return text;
 }
 
+std::string process_list(const std::vector<LockProcess>& processes) {
+  constexpr std::size_t shown = 3;
+  std::string text;
+  for (std::size_t i = 0; i < processes.size() && i < shown; ++i) {
+    const LockProcess& process = processes[i];
+    if (i > 0) text += ", ";
+    text += fmt::format("pid {}", process.pid.value_or(0));
+    if (!process.command.empty()) text += fmt::format(" ({})", shortened(shell_line(process.command)));
+  }
+  if (processes.size() > shown) text += fmt::format(", and {} more", processes.size() - shown);
+  return text;
+}
+
 }  // namespace grex::cli

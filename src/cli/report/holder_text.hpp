@@ -16,4 +16,8 @@ enum class Detail { all, no_date, brief };
 /// without the newline. Says so if the process is unknown.
 std::string holder_line(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
 
+/// The first few of these processes, each with its command, and how many more there are:
+/// a part of a line.
+std::string process_list(const std::vector<core::LockProcess>& processes);
+
 }  // namespace grex::cli

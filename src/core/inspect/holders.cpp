@@ -150,12 +150,7 @@ void add_holders(InspectedFile& inspected, const ProcessIdentity& self) {
   }
   for (const sys::OpenDescriptor& open : inspected.holding) {
     if (is_listed(open.pid)) continue;
-    LockProcess process;
-    process.pid = open.pid;
-    process.alive = true;
-    process.mode = inspected.report.mode;
-    describe_process(process);
-    holders.push_back(process);
+    holders.push_back(fd_holder(open.pid, inspected.report.mode));
   }
 }
 
@@ -184,6 +179,15 @@ void add_waiters(InspectedFile& inspected) {
 }
 
 }  // namespace
+
+LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
+  LockProcess process;
+  process.pid = pid;
+  process.alive = true;
+  process.mode = mode;
+  describe_process(process);
+  return process;
+}
 
 LockProcess waiting_process(pid_t pid) {
   LockProcess process;

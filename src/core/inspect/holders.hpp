@@ -22,6 +22,9 @@ struct InspectedFile {
   FileReport report;
 };
 
+/// Describes a process that has a lock open.
+LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode);
+
 /// Describes a process that waits for a lock.
 LockProcess waiting_process(pid_t pid);
 

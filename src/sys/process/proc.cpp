@@ -102,6 +102,11 @@ std::optional<std::size_t> thread_count(pid_t pid) {
   return names ? std::optional(names->size()) : std::nullopt;
 }
 
+bool may_be_in_session(pid_t pid, pid_t session) {
+  const pid_t its = ::getsid(pid);
+  return its == session || (its < 0 && errno != ESRCH);
+}
+
 Existence existence_of(pid_t pid) {
   return ::kill(pid, 0) == 0 || errno == EPERM ? Existence::exists : Existence::gone;
 }

@@ -61,6 +61,9 @@ std::vector<pid_t> processes();
 /// How many threads a process has.
 std::optional<std::size_t> thread_count(pid_t pid);
 
+/// Whether a process is in this session. If that can't be known, it may be.
+bool may_be_in_session(pid_t pid, pid_t session);
+
 enum class Existence { exists, gone };
 Existence existence_of(pid_t pid);
 
