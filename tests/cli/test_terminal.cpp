@@ -138,6 +138,31 @@ TEST_CASE("a shell that is suspended under the lock gives the terminal back") {
   terminal.expect("status=5");
 }
 
+TEST_CASE("a shell that is suspended under several locks, or in a script, gives the terminal back") {
+  const TempDir dir;
+  const std::string run_inner =
+      grex_lock() + " run " + dir.path() + " -- env PS1='in''ner> ' bash --norc --noprofile -i";
+  write_file(dir / "script", run_inner + "\nexit $?\n");
+  for (const std::string& line :
+       {"bash " + (dir / "script"), grex_lock() + " run -t workspace-sync " + dir.path() + " -- " + run_inner}) {
+    CAPTURE(line);
+    Terminal terminal(shell, prompt);
+    terminal.expect("@> ");
+    terminal.type(line + "\r");
+    terminal.expect("inner> ");
+    terminal.type("suspend\r");
+    terminal.expect("Stopped");
+    terminal.expect("@> ");
+    CHECK(is_locked(dir / ".grex-lock"));
+    terminal.type("fg\r");
+    terminal.expect("inner> ");
+    terminal.type("exit 5\r");
+    terminal.expect("@> ");
+    terminal.type("echo status=$?\r");
+    terminal.expect("status=5");
+  }
+}
+
 TEST_CASE("a command that stops itself in the foreground gives the terminal back to the shell") {
   const TempDir dir;
   Terminal terminal(shell, prompt);

@@ -143,19 +143,21 @@ ChildEnd Child::reap(bool was_killed) const {
 }
 
 // If the command stops in the foreground, the shell that waits for us gets the terminal
-// back only if we stop, too, and it then continues both of us. Any other process would
-// leave us stopped after it has continued the command.
+// back only if we stop, too, and it then continues us.
 void Child::follow_stop(int stop_signal) const {
   if (is_pending(SIGCONT)) return;  // the stop is over: we were stopped with the command
-  if (!is_shell_job()) return;
   const UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!terminal.is_open()) return;
   const pid_t foreground = ::tcgetpgrp(terminal.get());
-  // A shell that suspends itself sends SIGSTOP to its own group. In our group, SIGSTOP to the
-  // command alone comes from a process that will continue it by its number, too.
-  const bool has_terminal = foreground == ::getpgid(pid_) && foreground != ::getpgrp();
-  const bool is_ours = foreground == ::getpgrp() && stop_signal != SIGSTOP;
-  if (has_terminal || is_ours) stop_with_command(pid_);
+  const pid_t group = ::getpgid(pid_);
+  if (foreground == group && group != ::getpgrp()) {
+    // A shell that was suspended: Ctrl-Z would have stopped all of our group.
+    stop_with_command(pid_, StopExtent::group);
+  } else if (foreground == ::getpgrp() && stop_signal != SIGSTOP && is_shell_job()) {
+    // A command that stopped itself. SIGSTOP would come from a process that continues it
+    // later, but not us.
+    stop_with_command(pid_, StopExtent::process);
+  }
 }
 
 void Child::continue_if_stopped() const {

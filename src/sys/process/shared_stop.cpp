@@ -10,15 +10,17 @@
 
 #include "base/unique_fd.hpp"
 #include "sys/process/pidfd.hpp"
+#include "sys/signal/blocked_signals.hpp"
+#include "sys/signal/signals.hpp"
 
 namespace grex::sys {
 namespace {
 
 // Runs in a child of ours until that is killed: a stopped process notices nothing itself.
 // Makes only async-signal-safe calls.
-[[noreturn]] void continue_at_end(int command, pid_t stopped) {
+[[noreturn]] void continue_at_end(int command, pid_t parent, pid_t stopped) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != stopped) ::_exit(0);
+  if (::getppid() != parent) ::_exit(0);
   // Our copies of the lock and of the caller's pipes are no concern of this process.
   if (::dup2(command, STDIN_FILENO) == STDIN_FILENO) ::close_range(STDIN_FILENO + 1, ~0U, 0);
   wait_for_end(STDIN_FILENO);
@@ -30,21 +32,26 @@ namespace {
   }
 }
 
-// -1 if there can be none.
-pid_t start_watcher(pid_t command) {
+// `stopped` is as in kill(2). Returns -1 if there can be no watcher.
+pid_t start_watcher(pid_t command, pid_t stopped) {
   const auto process = open_process(command);
   if (!process) return -1;
   const pid_t self = ::getpid();
   const pid_t watcher = ::fork();
-  if (watcher == 0) continue_at_end(process->get(), self);
+  if (watcher == 0) continue_at_end(process->get(), self, stopped);
   return watcher;
 }
 
 }  // namespace
 
-void stop_with_command(pid_t command) {
-  const pid_t watcher = start_watcher(command);
-  ::kill(::getpid(), SIGTSTP);
+void stop_with_command(pid_t command, StopExtent extent) {
+  const pid_t stopped = extent == StopExtent::group ? -::getpgrp() : ::getpid();
+  pid_t watcher = -1;
+  {
+    const SignalBlock deferred(set_of({SIGTSTP}));  // inherited by the watcher, which must not stop
+    watcher = start_watcher(command, stopped);
+    ::kill(stopped, SIGTSTP);
+  }  // this process is stopped here, until SIGCONT
   if (watcher < 0) return;
   ::kill(watcher, SIGKILL);
   while (::waitpid(watcher, nullptr, 0) < 0 && errno == EINTR) {

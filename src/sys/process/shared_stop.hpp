@@ -4,10 +4,13 @@
 
 namespace grex::sys {
 
-/// Stops this process as Ctrl-Z would, because its command has stopped, and returns when
-/// it has been continued. The end of the command continues it, too: another process may
-/// have continued the command alone. Returns immediately if no process could continue
-/// this one (no job control, an orphaned group): the kernel then discards SIGTSTP.
-void stop_with_command(pid_t command);
+/// What stops with a command: this process, or its whole process group.
+enum class StopExtent { process, group };
+
+/// Stops as Ctrl-Z would, because the command has stopped, and returns when this process
+/// has been continued. The end of the command continues what was stopped, too: another
+/// process may have continued the command alone. Returns immediately if no process could
+/// continue this one (no job control, an orphaned group): the kernel then discards SIGTSTP.
+void stop_with_command(pid_t command, StopExtent extent);
 
 }  // namespace grex::sys
