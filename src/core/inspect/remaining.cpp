@@ -84,10 +84,10 @@ void wait_for_ends(const std::vector<pid_t>& pids, Deadline deadline) {
 }
 
 std::vector<LockProcess> describe(const std::vector<pid_t>& pids, sys::Mode mode) {
-  std::vector<LockProcess> processes;
-  std::vector<LockProcess*> unnamed;
-  for (const pid_t pid : pids) processes.push_back(fd_holder(pid, mode));
-  for (LockProcess& process : processes) unnamed.push_back(&process);
+  std::vector<LockProcess> processes(pids.size());
+  std::transform(pids.begin(), pids.end(), processes.begin(), [mode](pid_t pid) { return fd_holder(pid, mode); });
+  std::vector<LockProcess*> unnamed(pids.size());
+  std::transform(processes.begin(), processes.end(), unnamed.begin(), [](LockProcess& process) { return &process; });
   fill_in_user_names(unnamed);
   return processes;
 }

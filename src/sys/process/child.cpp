@@ -116,7 +116,7 @@ Result<ChildEnd> Child::wait(const UnforwardedSignal& on_unforwarded) {
       follow_stop(child.si_status);
       continue;
     }
-    return reap(child.si_code != CLD_EXITED);
+    return reap(child);
   }
 }
 
@@ -130,15 +130,14 @@ void Child::forward(const ReceivedSignal& signal, const UnforwardedSignal& on_un
   continue_if_stopped();  // a stopped process doesn't respond to the signal
 }
 
-ChildEnd Child::reap(bool was_killed) const {
+ChildEnd Child::reap(const siginfo_t& child) const {
   ChildEnd end;
-  end.killed = was_killed;
+  end.status = child.si_status;
+  end.killed = child.si_code != CLD_EXITED;
+  end.from_terminal = interrupted_ && end.killed && end.status == SIGINT;
   end.asked_to_end = asked_to_end_;
   if (end.killed || end.asked_to_end) end.session = ::getsid(pid_);
-  siginfo_t child{};
-  ::waitid(P_PID, static_cast<id_t>(pid_), &child, WEXITED);
-  end.status = child.si_status;
-  end.from_terminal = interrupted_ && end.killed && end.status == SIGINT;
+  ::waitid(P_PID, static_cast<id_t>(pid_), nullptr, WEXITED);
   return end;
 }
 

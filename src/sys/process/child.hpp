@@ -1,5 +1,6 @@
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -52,7 +53,7 @@ class Child {
  private:
   Child(pid_t pid, const ForwardedSignals& signals) : pid_(pid), signals_(signals) {}
   void forward(const ReceivedSignal& signal, const UnforwardedSignal& on_unforwarded);
-  [[nodiscard]] ChildEnd reap(bool was_killed) const;
+  [[nodiscard]] ChildEnd reap(const siginfo_t& child) const;
   void follow_stop(int stop_signal) const;
   void continue_if_stopped() const;
 
