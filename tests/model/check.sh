@@ -66,6 +66,7 @@ is_needed() {
 held_last=
 deadlock='invalid end state'
 starvation='acceptance cycle'
+beside_work='assertion violated .*alive'
 
 # Requires that the names in the tables of README.md are in the files that these
 # name, outside of comments, and that every safeguard is in a table.
@@ -100,6 +101,7 @@ case "${1:-}" in
     holds slots safety -DJOBS=3 -DKILLS=1 -DSIGNALS=1
     holds slots safety -DJOBS=3 -DKILLS=1 -DUNLINKS=1
     holds slots safety -DJOBS=4
+    holds remains safety -DWORKERS=3 -DFORKS=4 -DKILLS=2 -DSIGNALS=1 -DDAEMON -DOTHER_USERS
     ;;
   deadlock)
     holds locks safety -DTOP=3 -DLOCKS=3
@@ -115,6 +117,7 @@ case "${1:-}" in
     holds slots liveness -DJOBS=2 -DHOLDER -DUNLINKS=1 -DSIGNALS=1
     holds slots safety -DJOBS=3 -DSLOTS=3 -DHOLDER
     holds slots safety -DJOBS=3 -DHOLDER -DKILLS=1
+    holds remains liveness -DDAEMON
     ;;
   safeguards)
     for_small_searches
@@ -130,6 +133,10 @@ case "${1:-}" in
     is_needed -DONE_SLOT "$starvation" slots liveness -DJOBS=2 -DHOLDER
     is_needed -DSEND_ONCE "$starvation" slots liveness -DJOBS=2 -DHOLDER
     is_needed -DKEEP_PLACE "$deadlock" slots safety -DJOBS=3 -DHOLDER -DSTOPS=1
+    is_needed -DNO_SEARCH "$beside_work" remains safety -DDAEMON -DOTHER_USERS
+    is_needed -DNO_SECOND_LIST "$beside_work" remains safety -DDAEMON -DOTHER_USERS
+    is_needed -DNO_UNREADABLE "$beside_work" remains safety -DDAEMON -DOTHER_USERS
+    is_needed -DNO_SESSION "$starvation" remains liveness -DDAEMON
     # This is no safeguard, but a known gap: see README.md.
     is_needed -DSTOP_EARLY "$deadlock" slots safety -DJOBS=3 -DHOLDER -DSTOPS=1
     ;;
