@@ -6,12 +6,13 @@ import shutil
 import signal
 
 from exit_codes import BUSY
+from runs import Runs
 
 FAILED_BEFORE_EXEC = 99
 
 
 class Actors:
-    def __init__(self, options, random, jobs, locks, events):
+    def __init__(self, options, random, jobs, locks, events, disruption):
         self.options = options
         self.tool = os.path.realpath(options.tool)
         self.claimant = os.path.realpath(options.claimant)
@@ -19,8 +20,9 @@ class Actors:
         self.jobs = jobs
         self.locks = locks
         self.events = events
+        self.runs = Runs(self, disruption)
         self.weights = {
-            self.start_run: 50,
+            self.runs.start_one: 60,
             self.start_hold: 15,
             self.start_flock: 12,
             self.start_python: 8,
@@ -39,7 +41,7 @@ class Actors:
         """The command line of a claimant for the locks of this job."""
         job.has_command = True
         job.command_code = self.random.randrange(5, 60)
-        pause = int(self.random.expovariate(1 / 3000))
+        pause = int(self.random.expovariate(1 / (12_000 if job.has_shell else 3000)))
         claims = [lock.claim(shared) for lock in job.locks]
         numbers = [str(job.command_code), str(pause), str(holder)]
         return [self.claimant, str(self.events.writing_end), job.name, *numbers, *claims]
@@ -57,19 +59,6 @@ class Actors:
     def choose_shared(self, job):
         return self.random.random() < 0.2 and self.locks.semaphore not in job.locks
 
-    def start_run(self):
-        job = self.jobs.new("run", self.locks.choose(3))
-        shared = self.choose_shared(job)
-        options = self.waiting_options(job) + (["-s"] if shared else [])
-        choice = self.random.random()
-        if choice < 0.15:
-            job.kind = "run -F"
-            options.append("-F")
-        elif choice < 0.25:
-            options.append("--linger")
-        command = ["--", *self.command(job, shared)]
-        self.jobs.spawn(job, [self.tool, "run", *options, *self.locks.arguments_for(job.locks), *command])
-
     def start_hold(self):
         job = self.jobs.new("hold", self.locks.choose(3))
         endings = ["term", "kill", "watched"]
@@ -83,6 +72,8 @@ class Actors:
             # A process that lives until it is killed.
             job.watched = self.jobs.spawn(job, ["/bin/sleep", "infinity"], "watched process")
             options += ["--while-pid", str(job.watched)]
+        if self.random.random() < 0.5:
+            options.append("--export")
         self.jobs.spawn(job, [self.tool, "hold", "--detach", *options, *self.locks.arguments_for(job.locks)])
 
     def start_proxy(self, hold):

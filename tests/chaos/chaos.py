@@ -1,20 +1,25 @@
 #!/usr/bin/env -S python3 -B
-"""Send SIGKILL, SIGTERM, SIGSTOP and SIGCONT at random to processes that use a few locks.
+"""Send signals at random to processes that use a few locks.
 
-usage: chaos.py GREX-LOCK CLAIMANT [--seconds S] [--seed N] [--unlocked ONE_IN] [--preload LIBRARY] [--overlaps]
+usage: chaos.py GREX-LOCK CLAIMANT [--seconds S] [--seed N] [--unlocked ONE_IN] [--preload LIBRARY] [--overlaps] [--only KINDS]
 
 `grex-lock run`, `hold --detach` and `fd`, flock(1) and Python's fcntl.flock take the
 same locks. Their command (claimant.cpp) counts overlaps by files of its own. At the
 same time, processes that run, wait or hold are killed, terminated, stopped and
-continued. The test checks that
+continued. Some jobs have a stack of another job (GREX_LOCK_STACK), some have a shell
+that dies before its command, some write to a full pipe that no process reads, and some
+get any of five signals right from their beginning (runs.py). The test checks that
 
 - no command is in while another process holds a lock that excludes it;
 - every process ends, with an exit code that fits what was done to it;
+- once a job has written an event, its end has its event, too (phases.py);
 - at the end nothing is locked, and no process is left.
 
 The test never sleeps to let something happen: its loop waits for the ends of
 processes, for lines, and for the next random moment. A seed repeats the plan but not
 the run, since the kernel schedules the processes.
+
+--only shell,stale limits the kinds of run (runs.py) to these two and plain ones.
 
 --unlocked and --preload test the test: one job in ONE_IN takes no lock, or all jobs
 run with LIBRARY as LD_PRELOAD. With --overlaps the test succeeds if it finds an overlap.
@@ -23,6 +28,7 @@ run with LIBRARY as LD_PRELOAD. With --overlaps the test succeeds if it finds an
 import argparse
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -44,6 +50,7 @@ def parse_arguments():
     parser.add_argument("--unlocked", type=int, metavar="ONE_IN")
     parser.add_argument("--preload", metavar="LIBRARY")
     parser.add_argument("--overlaps", action="store_true")
+    parser.add_argument("--only", metavar="KINDS", help="of the kinds of run, only plain ones and these: shell,stale")
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
@@ -51,12 +58,16 @@ def parse_arguments():
 
 
 def summary(count, seconds):
+    variants = ("plain", "in place", "shell", "nested", "stale", "closed", "hurried", "deaf")
+    runs = ", ".join(f"{count[variant]} {variant}" for variant in variants)
     kinds = ("run", "hold", "fd", "flock", "python", "wait", "probe", "status", "release")
     starts = ", ".join(f"{count[kind]} {kind}" for kind in kinds)
-    signals = ", ".join(f"{count[name]} {name}" for name in ("SIGKILL", "SIGTERM", "SIGSTOP"))
-    sent = count["SIGKILL"] + count["SIGTERM"] + count["SIGSTOP"]
+    names = ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1")
+    signals = ", ".join(f"{count[name]} {name}" for name in names)
+    sent = sum(count[name] for name in names)
     return (
         f"chaos: {seconds:.1f} s; started {starts}\n"
+        f"chaos: kinds of run: {runs}\n"
         f"chaos: {sent} blows ({signals}), {sent / seconds * 60:.0f} a minute\n"
         f"chaos: {count['claims']} times in, {count['overlaps']} overlaps"
     )
@@ -90,6 +101,7 @@ def main():
     print(f"chaos: seed {options.seed}", flush=True)
     interruption.raise_on_signals(signal.SIGALRM)
     adopted.adopt()  # so that no process escapes the test
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for SIGQUIT
     signal.alarm(int(options.seconds) + 2 * HANG)  # in case the test itself hangs
     loop = MainLoop(options)
     try:

@@ -33,6 +33,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -98,6 +99,13 @@ bool has_locks(const Identity& process) {
 void report(const Job& job, const char* what, const std::string& more = {}) {
   const std::string line = std::string(what) + " " + job.name + " " + more + "\n";
   if (::write(job.events, line.data(), line.size()) < 0) std::perror("claimant: events");
+}
+
+// Other jobs will use the stack of this one, also when it is no longer true.
+void report_stack(const Job& job) {
+  constexpr std::size_t fits_in_a_line = 3500;  // of PIPE_BUF bytes, as report() needs it
+  const char* const stack = std::getenv("GREX_LOCK_STACK");
+  if (stack != nullptr && std::string_view(stack).size() < fits_in_a_line) report(job, "stack", stack);
 }
 
 [[noreturn]] void fail(const Job& job, const std::string& why) {
@@ -224,8 +232,9 @@ int main(int argc, char** argv) {
     const auto colon = text.rfind(':');
     claims.push_back({text.substr(0, colon), std::atoi(text.c_str() + colon + 1)});
   }
+  report_stack(job);
   for (Claim& claim : claims) make_claim(job, claim);
-  report(job, "in", std::to_string(::getpid()));
+  report(job, "in", std::to_string(::getpid()) + " " + std::to_string(::getppid()));
   stay_in(std::chrono::microseconds(std::atoi(argv[4])));
   for (const Claim& claim : claims) remove_claim(job, claim);
   report(job, "out");

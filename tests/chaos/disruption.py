@@ -1,4 +1,4 @@
-"""What is done to the jobs at random: SIGKILL, SIGTERM, and SIGSTOP with a SIGCONT some time later."""
+"""What is done to the jobs at random: SIGKILL, SIGTERM, SIGSTOP with a SIGCONT some time later, and planned signals."""
 
 import signal
 import time
@@ -11,6 +11,7 @@ class Disruption:
         self.random = random
         self.jobs = jobs
         self.stopped = []  # (when to continue, pid, start time)
+        self.planned = []  # (when to send, job, signal)
 
     def victims(self):
         """All that can be signalled, as (job, role, pid, start time if known)."""
@@ -21,11 +22,17 @@ class Disruption:
         for job in self.jobs.current.values():
             if job.command_pid and job.kind != "proxy" and job.command_pid != job.pid and not job.is_out:
                 victims.append((job, "command", job.command_pid, job.command_start))
+                if job.shell:
+                    victims.append((job, "shell", *job.shell))
         return victims
 
     def signals_for(self, job, role):
         if job.kind == "release":
             return [signal.SIGSTOP]
+        if role == "shell" and job.shell_catches_sigterm:
+            # If it is not grex-lock that has sent it SIGTERM, it ends by itself, and
+            # leaves its command behind on purpose.
+            return [signal.SIGSTOP, signal.SIGKILL]
         if role != "holder":
             return [signal.SIGSTOP, signal.SIGSTOP, signal.SIGKILL, signal.SIGTERM]
         # After SIGTERM a holder releases its locks while its proxy still claims them.
@@ -34,11 +41,15 @@ class Disruption:
 
     def signal_one(self):
         victims = self.victims()
-        if not victims:
-            return
-        job, role, pid, started = self.random.choice(victims)
-        started = started or start_time(pid)  # a child that is not reaped yet
-        number = self.random.choice(self.signals_for(job, role))
+        if self.random.random() < 0.4:
+            # A shell and its wrapper: only these can leave work without its lock.
+            victims = [victim for victim in victims if victim[0].shell and victim[1] != "command"] or victims
+        if victims:
+            job, role, pid, started = self.random.choice(victims)
+            number = self.random.choice(self.signals_for(job, role))
+            self.signal(job, role, pid, started or start_time(pid), number)  # a child is not reaped yet
+
+    def signal(self, job, role, pid, started, number):
         if not send_signal(pid, started, number):
             return
         job.note(f"{number.name} to {role}, pid {pid}")
@@ -46,11 +57,24 @@ class Disruption:
         if number == signal.SIGSTOP:
             self.stopped.append((time.monotonic() + self.random.expovariate(1 / 0.01), pid, started))
         else:
-            (job.command_signals if role == "command" else job.signals).add(number)
+            by_role = {"command": job.command_signals, "shell": job.shell_signals}
+            by_role.get(role, job.signals).add(number)
 
-    def times_to_continue(self):
-        """The times at which stopped processes will be continued."""
-        return [when for when, _, _ in self.stopped]
+    def signal_later(self, job, number, delay):
+        """Plan a signal to the process of the job, which has just been started."""
+        self.planned.append((time.monotonic() + delay, job, number))
+
+    def send_planned(self):
+        now = time.monotonic()
+        due = [plan for plan in self.planned if plan[0] <= now]
+        self.planned = [plan for plan in self.planned if plan not in due]
+        for _, job, number in due:
+            if self.jobs.processes.get(job.pid, (None,))[0] is job:
+                self.signal(job, "job", job.pid, start_time(job.pid), number)
+
+    def times(self):
+        """The times at which stopped processes will be continued, and planned signals sent."""
+        return [entry[0] for entry in self.stopped + self.planned]
 
     def continue_stopped(self, all_of_them=False):
         now = time.monotonic()

@@ -2,8 +2,13 @@
 
 import signal
 
-BUSY = 75
+BUSY, OUT_OF_ORDER = 75, 76
 HOLDER_GONE, OVERLAP_FOUND = 3, 4  # exit codes of the claimant
+
+
+def exit_codes_of(signals):
+    """The exit codes by which a process reports these signals."""
+    return {128 + number for number in signals if number != signal.SIGSTOP}
 
 
 def of_command(job):
@@ -38,18 +43,20 @@ def of_hold(job):
 def of_job(job):
     """Every other kind of job."""
     allowed = {-number for number in job.signals}
-    if signal.SIGTERM in job.signals and job.kind in ("run", "wait") or job.kind == "run -F" and not job.command_pid:
-        # SIGTERM ended its wait, or its command.
-        allowed.add(128 + signal.SIGTERM)
-    if job.kind in ("wait", "status", "probe", "release"):
+    if job.kind in ("run", "wait", "hold --for") or job.kind == "run -F" and not job.command_pid:
+        # A signal ended its wait, or its command.
+        allowed |= exit_codes_of(job.signals - {signal.SIGKILL})
+    if job.kind in ("wait", "status", "probe", "release", "hold --for"):
         allowed.add(0)
+    if job.may_be_refused and not job.command_pid:
+        allowed |= {BUSY, OUT_OF_ORDER}
     if job.may_be_busy and not job.command_pid:
         allowed.add(BUSY)
     if job.command_pid and job.kind in ("run", "flock"):
-        allowed |= {128 + number for number in job.command_signals}
+        allowed |= exit_codes_of(job.command_signals | job.shell_signals)
     if job.command_pid and job.kind == "run":
         # Only SIGKILL ends a wrapper before its command.
-        allowed.discard(-signal.SIGTERM)
+        allowed = {code for code in allowed if code >= 0 or -code == signal.SIGKILL}
     if job.is_out:
         allowed.add(job.command_code)
     if job.kind == "unlocked":

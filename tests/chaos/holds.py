@@ -6,7 +6,9 @@ them, the hold is ended: by SIGTERM, by SIGKILL, by `grex-lock release`, or by t
 of the process that it watches.
 """
 
+import json
 import os
+import shlex
 import signal
 
 from processes import is_child, send_signal, start_time
@@ -21,7 +23,13 @@ class Holds:
         """`hold --detach` has ended with this code."""
         with open(self.jobs.output(job, "out"), encoding="utf-8") as file:
             output = file.read()
-        pid = int(output.split()[1]) if output.endswith("\n") else None
+        pid = None
+        if output.startswith("export ") and output.endswith("\n"):
+            stack = shlex.split(output)[1].partition("=")[2]
+            pid = json.loads(stack)[-1]["pid"]
+            self.jobs.note_stack(job, stack)
+        elif output.endswith("\n"):
+            pid = int(output.split()[1])
         if code != 0:
             # The holder can have survived if SIGKILL hit its parent in the last moment.
             if pid and signal.SIGKILL in job.signals and is_child(pid):

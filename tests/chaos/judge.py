@@ -3,6 +3,10 @@
 import signal
 
 import exit_codes
+import phases
+
+# Of these, processes may die whose job is no longer known.
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
 class Judge:
@@ -15,7 +19,8 @@ class Judge:
         job, role = self.jobs.remove_process(pid)
         if job:
             job.note(f"{role}, pid {pid}, ended with {code}")
-        if code < 0 and -code not in (signal.SIGKILL, signal.SIGTERM):
+        sent = job.signals | job.command_signals if job else set()
+        if code < 0 and -code not in {signal.SIGKILL, *ENDING_SIGNALS} | sent:
             self.jobs.fail(f"{role}, pid {pid}, crashed: signal {-code}", job)
         if role == "orphaned command":
             self.expect(job, code, exit_codes.of_command(job), "an orphaned command")
@@ -36,6 +41,14 @@ class Judge:
             self.holds.detached(job, code)
         else:
             self.expect(job, code, exit_codes.of_job(job), job.kind)
+            self.check_events(job, code)
+
+    def check_events(self, job, code):
+        if not job.has_events or self.any_exit_code:
+            return
+        complaint = phases.complaint(job, code, self.jobs.output(job, "events"))
+        if complaint:
+            self.jobs.fail(complaint, job)
 
     def expect(self, job, code, allowed, what):
         if code not in allowed and not self.any_exit_code:

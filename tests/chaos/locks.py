@@ -55,9 +55,13 @@ class Locks:
     def files(self):
         return [file for lock in [*self.packs, self.semaphore] for file in lock.files]
 
+    def choose_packs(self, most=3):
+        """Up to `most` packs in any order."""
+        return self.random.sample(self.packs, self.random.choice([1, 1, 1, 2, 3]))[:most]
+
     def choose(self, most):
         """Up to `most` packs in any order, or the semaphore, alone or before them."""
-        packs = self.random.sample(self.packs, self.random.choice([1, 1, 1, 2, 3]))[:most]
+        packs = self.choose_packs(most)
         choice = self.random.random()
         if choice < 0.3:
             return [self.semaphore]

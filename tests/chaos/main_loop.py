@@ -32,8 +32,8 @@ class MainLoop:
         self.locks = Locks(self.sandbox, self.random)
         self.events = Events()
         self.jobs = Jobs(self.sandbox, environment)
-        self.actors = Actors(options, self.random, self.jobs, self.locks, self.events)
         self.disruption = Disruption(self.random, self.jobs)
+        self.actors = Actors(options, self.random, self.jobs, self.locks, self.events, self.disruption)
         self.judge = Judge(self.jobs, Holds(self.jobs, self.actors), any_exit_code=options.overlaps)
 
     def run(self):
@@ -44,13 +44,15 @@ class MainLoop:
         while time.monotonic() < end:
             while len(self.jobs.processes) < CONCURRENT:
                 self.actors.start_one()
-            self.wait(min([next_signal, end, *self.disruption.times_to_continue()]))
+            self.wait(min([next_signal, end, *self.disruption.times()]))
             self.disruption.continue_stopped()
+            self.disruption.send_planned()
             if time.monotonic() >= next_signal:
                 self.disruption.signal_one()
                 next_signal = time.monotonic() + self.random.expovariate(1 / 0.003)
         self.await_ends()
         check_nothing_left(self.actors.tool, self.locks, self.events)
+        self.jobs.unread.check_unchanged()
         return time.monotonic() - start
 
     def wait(self, until):

@@ -13,6 +13,14 @@ def start_time(pid):
         return None
 
 
+def is_child_of(pid, parent):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return int(stat.read().rpartition(")")[2].split()[1]) == parent
+    except (OSError, IndexError):
+        return False
+
+
 def send_signal(pid, started, number):
     """Send a signal to this process only, and return whether it was sent."""
     try:
