@@ -76,6 +76,11 @@ def is_in_scope(call, sanitized):
     return call.name not in NEVER_FAIL and not (sanitized and of_sanitizer)
 
 
+def can_last(name, errno):
+    """Whether a call can go on failing so: those that fail in passing are repeated, and memory may end the process."""
+    return errno not in ("EINTR", "EAGAIN") and name not in MEMORY
+
+
 def errnos_for(call):
     if call.name not in ERRNOS:
         raise Wrong(f"the tables in errnos.py lack the call {call.name}")

@@ -4,11 +4,11 @@ import re
 from collections import Counter
 
 import strace
-from errnos import errnos_for, is_in_scope
+from errnos import can_last, errnos_for, is_in_scope
 from scenario_run import run_once
 from wrong import Wrong
 
-ALIKE = 3  # of calls that differ only in numbers, this many are tried
+ALIKE = 3  # of calls that differ only in numbers, so many are tried, and the last one
 FORKS = ("vfork", "fork", "clone")
 # The calls of a child that strace can select by their file (-P).
 CHILD_CALLS = {"openat", "flock", "ftruncate", "pwrite64", "newfstatat", "execve"}
@@ -24,10 +24,12 @@ class Fault:
         self.filters = filters
 
     def strace_options(self):
-        return [*self.filters, *strace.injection(self.call, self.errno, self.number)]
+        when = f"{self.number}+" if self.scenario.is_lasting else self.number
+        return [*self.filters, *strace.injection(self.call, self.errno, when)]
 
     def __str__(self):
-        call = f"{self.call} number {self.number}, {self.call}({self.arguments}"
+        lasting = " and all later ones" if self.scenario.is_lasting else ""
+        call = f"{self.call} number {self.number}{lasting}, {self.call}({self.arguments}"
         return f"{self.scenario.__name__}: {self.errno} from {call}"
 
 
@@ -51,7 +53,7 @@ def faults_of(scenario, sandbox, sanitized):
             faults += [Fault(scenario, *fault, filters) for fault in faults_in(calls)]
     except Wrong as wrong:
         raise Wrong(f"{scenario.__name__}: {wrong}") from None
-    return faults
+    return [fault for fault in faults if not scenario.is_lasting or can_last(fault.call, fault.errno)]
 
 
 def calls_of(scenario, sandbox, filters):
@@ -66,6 +68,7 @@ def faults_in(calls):
     alike = Counter()
     possible = {}  # (call, number): the errnos that are right for this call of every process
     chosen = {}  # (call, number): its arguments
+    last = {}  # kind: the last (call, number) of it, and its arguments
     for call in calls:
         key = (call.name, call.number)
         errnos = errnos_for(call)
@@ -74,8 +77,11 @@ def faults_in(calls):
         # A search for holders reads /proc of every process on the machine.
         kind = (call.name, call.in_main, kind_of(call))
         alike[kind] += 1
+        last[kind] = (key, call.arguments.split(") ")[0])
         if alike[kind] <= ALIKE:
-            chosen.setdefault(key, call.arguments.split(") ")[0])
+            chosen.setdefault(*last[kind])
+    for key, arguments in last.values():
+        chosen.setdefault(key, arguments)
     return [(*key, errno, arguments) for key, arguments in chosen.items() for errno in possible[key]]
 
 

@@ -70,12 +70,15 @@ class RunWaitsForASlot(UnderLock):
         workspace.held.append(kept)
 
 
+def stack_naming(tier, path, status, pid):
+    """The environment of a command under a lock that the process `pid` has taken."""
+    entry = {"tier": tier, "path": path, "dev": status.st_dev, "ino": status.st_ino, "pid": pid}
+    return {"GREX_LOCK_STACK": json.dumps([{**entry, "mode": "exclusive"}], separators=(",", ":"))}
+
+
 def stack_of(workspace, tier, path):
     """The environment of a command that holds this lock, which the test takes."""
-    fd = workspace.take(path)
-    status = os.fstat(fd)
-    entry = {"tier": tier, "path": path, "dev": status.st_dev, "ino": status.st_ino, "pid": os.getpid()}
-    return {"GREX_LOCK_STACK": json.dumps([{**entry, "mode": "exclusive"}], separators=(",", ":"))}
+    return stack_naming(tier, path, os.fstat(workspace.take(path)), os.getpid())
 
 
 class RunBelowWorkspaceLock(UnderLock):

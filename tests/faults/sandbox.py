@@ -5,6 +5,7 @@ import shutil
 import tempfile
 
 import adopted
+from unread import UnreadPipe
 
 
 class Sandbox:
@@ -14,6 +15,7 @@ class Sandbox:
         self.workspace = f"{self.path}/ws"
         self.errors = f"{self.path}/err"
         self.trace = f"{self.path}/trace"
+        self.unread = UnreadPipe()
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("GREX_")}
         # LeakSanitizer needs ptrace(2), and strace already traces the process.
         self.environment["ASAN_OPTIONS"] = "detect_leaks=0:" + self.environment.get("ASAN_OPTIONS", "")

@@ -22,6 +22,8 @@ class Scenario:
     environment = None
     normal = 0
     also = frozenset()  # further statuses that may report a fault here
+    is_deaf = False  # stderr is a full pipe that no process reads, and so is descriptor 9
+    is_lasting = False  # not one call fails, but all calls of this name from that one on
 
     def before(self, workspace):
         pass

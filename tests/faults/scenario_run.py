@@ -20,7 +20,7 @@ def run_once(scenario_class, sandbox, strace_options):
     try:
         scenario.before(workspace)
         argv = [sandbox.tool, *scenario.argv(workspace)]
-        run = TracedRun(sandbox, argv, strace_options, scenario.inputs, scenario.environment)
+        run = TracedRun(sandbox, argv, strace_options, scenario)
         try:
             scenario.during(run, workspace)
             run.wait()

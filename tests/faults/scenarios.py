@@ -1,8 +1,11 @@
 """All scenarios, in the order in which they run without --seconds."""
 
+import deaf_scenarios as deaf
 import hold_scenarios as hold
 import query_scenarios as query
 import run_scenarios as run
+import shell_scenarios as shell
+import stack_scenarios as stack
 
 SCENARIOS = [
     run.RunOnePack,
@@ -17,6 +20,17 @@ SCENARIOS = [
     run.RunBelowWorkspaceLock,
     run.RunOutOfOrder,
     run.RunSelfDeadlock,
+    shell.ShellKilled,
+    shell.ShellKilledAndBlind,
+    shell.ShellEndsAtSignal,
+    stack.UnderAncestor,
+    stack.StackOfStranger,
+    stack.StackOfStrangerAndBlind,
+    stack.StackOfDead,
+    stack.StackOfDeadAndBlind,
+    deaf.DeafRun,
+    deaf.DeafTimeout,
+    deaf.DeafHold,
     query.ProbeFree,
     query.ProbeHeld,
     query.Status,

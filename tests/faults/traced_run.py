@@ -11,7 +11,8 @@ HANG = 20  # seconds
 
 
 class TracedRun:
-    def __init__(self, sandbox, argv, strace_options, inputs, environment):
+    def __init__(self, sandbox, argv, strace_options, scenario):
+        inputs = scenario.inputs
         self.errors_path = sandbox.errors
         self.received = b""
         self.status = None
@@ -29,8 +30,10 @@ class TracedRun:
         ]
         if 9 in inputs:
             actions.append((os.POSIX_SPAWN_DUP2, inputs[9], 9))
+        if scenario.is_deaf:
+            actions += [(os.POSIX_SPAWN_DUP2, sandbox.unread.writing_end, fd) for fd in (2, 9)]
         argv = strace.command(sandbox.trace, strace_options, argv)
-        environment = {**sandbox.environment, **(environment or {})}
+        environment = {**sandbox.environment, **(scenario.environment or {})}
         self.pid = os.posix_spawnp(argv[0], argv, environment, setsid=True, file_actions=actions)
         os.close(out_end)
         os.close(stdin)
