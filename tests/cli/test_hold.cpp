@@ -369,13 +369,19 @@ TEST_CASE("after a signal at any moment, hold --detach has announced its holder 
     whole = undisturbed.time_to_end();
     const Holder holder(undisturbed.line());
   }
-  for (int i = 0; i < steps; ++i) {
+  constexpr int enough = 3;
+  int held = 0;
+  int ended_early = 0;
+  // Until both outcomes have occurred; each sweep goes twice as far as the last.
+  for (int i = 0; i < steps || held < enough || ended_early < enough; ++i) {
+    REQUIRE(i < 12 * steps);
     const TempDir dir;
     Process hold(grex_lock({"hold", "--detach", dir.path()}));
-    hold.run_for(whole * i * 3 / (2 * steps));
+    hold.run_for(whole * (i % steps) * 3 / (2 * steps) * (1 << (i / steps)));
     hold.signal(SIGTERM);
     const Ended ended = hold.wait();
     const std::string announced = hold.rest();
+    ++(ended == exited(0) ? held : ended_early);
     if (ended == exited(0)) {
       Holder holder(announced);
       CHECK(is_locked(dir / ".grex-lock"));
@@ -385,6 +391,7 @@ TEST_CASE("after a signal at any moment, hold --detach has announced its holder 
     }
     until([] { return ::waitpid(-1, nullptr, WNOHANG) < 0; });
   }
+  MESSAGE(held << " held the lock, " << ended_early << " ended early");
 }
 
 // SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use

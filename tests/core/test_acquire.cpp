@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -15,6 +17,7 @@ using core::Tier;
 using sys::Acquire;
 using sys::Mode;
 using test::TempDir;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -65,6 +68,42 @@ core::Record record() {
   record.since = utc_now();
   return record;
 }
+
+// Has two locks. It releases the first when it is waited for, and lets the deadline pass
+// before that wait is over. So there is no time left for the second, which it releases
+// as soon as a process waits for that one in the kernel's queue.
+class HandOver : public core::WaitObserver {
+ public:
+  HandOver(const std::string& first, const std::string& second, Deadline deadline)
+      : first_(test::lock_as_grex(first)),
+        second_(test::lock_as_grex(second)),
+        second_path_(second),
+        deadline_(deadline) {}
+
+  void wait_begins(const core::Target& /*target*/) override {
+    if (++waits_ == 1) return first_.reset();
+    releaser_ = std::jthread([this](const std::stop_token& stop) {
+      test::until([&] { return stop.stop_requested() || test::waiters_on(second_path_) > 0; });
+      second_.reset();
+    });
+  }
+
+  void wait_ends() override {
+    if (releaser_.joinable()) releaser_ = {};  // stops it
+    std::this_thread::sleep_until(deadline_);
+  }
+
+  [[nodiscard]] Deadline deadline() const { return deadline_; }
+  [[nodiscard]] int waits() const { return waits_; }
+
+ private:
+  test::Fd first_;
+  test::Fd second_;
+  std::string second_path_;
+  Deadline deadline_;
+  int waits_ = 0;
+  std::jthread releaser_;
+};
 
 }  // namespace
 
@@ -266,11 +305,21 @@ TEST_CASE("one deadline covers all locks, and a timeout releases those that were
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const test::Fd other = test::lock_as_grex(b + "/.grex-lock");
-  auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
-  const auto attempt = core::acquire(targets, Mode::exclusive, {.deadline = Deadline::clock::now()});
-  CHECK(attempt.end->outcome == Acquire::timed_out);
-  CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
+  for (auto time = 20ms;; time *= 2) {
+    REQUIRE(time < 1min);
+    HandOver hand_over(a + "/.grex-lock", b + "/.grex-lock", Deadline::clock::now() + time);
+    auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
+    const auto attempt =
+        core::acquire(targets, Mode::exclusive, {.deadline = hand_over.deadline(), .observer = &hand_over});
+    // On a slow machine, the first lock may come too late.
+    if (attempt.end->outcome == Acquire::timed_out && attempt.at == 0) continue;
+    CHECK(attempt.end->outcome == Acquire::timed_out);
+    CHECK(attempt.at == 1);
+    CHECK(hand_over.waits() == 2);
+    CHECK(attempt.locks.empty());
+    CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
+    return;
+  }
 }
 
 TEST_CASE("slots are never shared") {

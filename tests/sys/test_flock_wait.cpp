@@ -53,7 +53,8 @@ TEST_CASE("a deadline ends the wait whenever it passes, and never early") {
 TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that could take the lock") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
-  // The parent sends it at any moment between the child's first step and its wait.
+  // The parent sends it at any moment between the child's first step and its wait, or in
+  // the wait.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     for (int i = 0; i < 100; ++i) {
       int ready[2];
@@ -74,6 +75,7 @@ TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that c
       char byte = 0;
       REQUIRE(::read(ready[0], &byte, 1) == 1);
       ::close(ready[0]);
+      if (i % 4 == 0) test::until([&dir] { return test::waiters_on(dir / "lock") == 1; });
       child.signal(signal);
       REQUIRE(child.wait() == test::exited(0));
     }

@@ -170,15 +170,22 @@ TEST_CASE("a signal ends the wait for any lock and leaves nothing that could tak
 }
 
 TEST_CASE("a signal that arrives with the lock leaves it either held or free") {
-  for (int round = 0; round < 100; ++round) {
+  int held = 0;
+  int cancelled = 0;
+  // Until both outcomes have occurred.
+  for (int round = 0; round < 100 || held == 0 || cancelled == 0; ++round) {
+    REQUIRE(round < 10'000);
     Files files;
     const pid_t child = wait_in_child(files);
     test::until([&files] { return files.all_are_waited_for(); });
+    const bool signal_first = round % 2 == 0;
+    if (signal_first) ::kill(child, SIGTERM);
     files.holders[2].reset();
-    ::kill(child, SIGTERM);
+    if (!signal_first) ::kill(child, SIGTERM);
     const int status = status_of(child);
     // After the wait, SIGTERM kills the child, which has no handler of its own.
     CHECK((status == 2 || status == was_cancelled || status == -1));
+    ++(status == was_cancelled ? cancelled : held);
     CHECK_FALSE(test::is_locked(files.path(2)));
   }
 }
