@@ -41,9 +41,10 @@ class Actors:
         """The command line of a claimant for the locks of this job."""
         job.has_command = True
         job.command_code = self.random.randrange(5, 60)
-        pause = int(self.random.expovariate(1 / (12_000 if job.has_shell else 3000)))
+        mean = 40_000 if job.is_chain else 12_000 if job.has_shell else 3000
+        pause = int(self.random.expovariate(1 / mean))
         claims = [lock.claim(shared) for lock in job.locks]
-        numbers = [str(job.command_code), str(pause), str(holder)]
+        numbers = [str(job.command_code), str(pause), "chain" if job.is_chain else str(holder)]
         return [self.claimant, str(self.events.writing_end), job.name, *numbers, *claims]
 
     def waiting_options(self, job):

@@ -58,7 +58,7 @@ def parse_arguments():
 
 
 def summary(count, seconds):
-    variants = ("plain", "in place", "shell", "nested", "stale", "closed", "hurried", "deaf")
+    variants = ("plain", "in place", "shell", "nested", "chain", "stale", "closed", "hurried", "deaf")
     runs = ", ".join(f"{count[variant]} {variant}" for variant in variants)
     kinds = ("run", "hold", "fd", "flock", "python", "wait", "probe", "status", "release")
     starts = ", ".join(f"{count[kind]} {kind}" for kind in kinds)

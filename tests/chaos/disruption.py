@@ -42,8 +42,9 @@ class Disruption:
     def signal_one(self):
         victims = self.victims()
         if self.random.random() < 0.4:
-            # A shell and its wrapper: only these can leave work without its lock.
-            victims = [victim for victim in victims if victim[0].shell and victim[1] != "command"] or victims
+            # Only the end of these can leave work without its lock.
+            frail = [v for v in victims if v[0].is_chain or v[0].shell and v[1] != "command"]
+            victims = frail or victims
         if victims:
             job, role, pid, started = self.random.choice(victims)
             number = self.random.choice(self.signals_for(job, role))

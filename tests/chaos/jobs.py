@@ -39,6 +39,7 @@ class Job:
         self.command_start = None
         self.command_signals = set()
         self.is_out = False  # the command has removed its claims
+        self.is_chain = False  # and its work a chain of processes below it
         # A shell, or another parent of the command, that grex-lock has started.
         self.has_shell = False
         self.shell = None  # (pid, start time), once the command is in

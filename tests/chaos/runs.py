@@ -30,6 +30,7 @@ class Runs:
             self.start_stale: 6,
             self.start_closed: 3,
             self.start_nested: 4,
+            self.start_chain: 3,
             self.start_hurried: 8,
             self.start_deaf: 3,
         }
@@ -80,6 +81,12 @@ class Runs:
         options = self.actors.waiting_options(job)
         inner = [self.actors.tool, "run", "--reentrant", *self.locks.arguments_for(job.locks), "--"]
         self.spawn(job, options, [*inner, *self.actors.command(job)])
+
+    def start_chain(self):
+        """Start a claimant whose work goes on, if it is killed, in processes that are hard to catch."""
+        job = self.new("chain")
+        job.is_chain = True
+        self.spawn(job, self.actors.waiting_options(job), self.actors.command(job))
 
     def start_stale(self):
         """Start a job with the stack of another job, which may hold its locks still, or no longer."""
