@@ -25,6 +25,7 @@ ERRNOS = {
     "preadv2": ["EINTR", "EIO", "EOPNOTSUPP", "EAGAIN"],
     "write": ["EINTR", "EIO", "ENOSPC", "EAGAIN"],
     "pwrite64": ["EINTR", "EIO", "ENOSPC"],
+    "pwritev2": ["EINTR", "EIO", "ENOSPC", "EOPNOTSUPP", "EAGAIN"],
     "ftruncate": ["EINTR", "EIO"],
     "close": ["EINTR", "EIO"],
     "close_range": ["ENOSYS"],  # before Linux 5.9
