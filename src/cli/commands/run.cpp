@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/program.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
@@ -132,41 +132,6 @@ Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) 
   return usage_failure("no command to run", "try: " + corrected_line(line, words.size()) + " CMD");
 }
 
-class Program {
- public:
-  Program(const CommandLine& line, const RunOptions& options, const core::TierStack& stack) {
-    if (options.shell_command) {
-      const char* const shell = ::getenv("SHELL");
-      words_ = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c", *options.shell_command};
-      for (std::string& word : words_) argv_.push_back(word.data());
-    } else {
-      for (char* const* word = line.wrapped; *word != nullptr; ++word) argv_.push_back(*word);
-    }
-    argv_.push_back(nullptr);
-
-    const std::string prefix = std::string(core::stack_variable) + "=";
-    for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
-      if (!std::string_view(*variable).starts_with(prefix)) envp_.push_back(*variable);
-    }
-    if (!options.new_scope && !stack.empty()) {
-      stack_setting_ = prefix + core::to_text(stack);
-      envp_.push_back(stack_setting_.data());
-    }
-    envp_.push_back(nullptr);
-  }
-
-  [[nodiscard]] sys::Command command(std::span<const int> inherit) const {
-    return {argv_.data(), envp_.data(), inherit};
-  }
-  [[nodiscard]] std::vector<std::string> words() const { return {argv_.begin(), argv_.end() - 1}; }
-
- private:
-  std::vector<std::string> words_;
-  std::string stack_setting_;
-  std::vector<char*> argv_;
-  std::vector<char*> envp_;
-};
-
 // How the command ended, in numbers: its exit status, and the signal that killed it.
 struct CommandEnd {
   int exit_code = 0;
@@ -199,22 +164,26 @@ void release_locks(Acquired& acquired, const RunOptions& options, const Events& 
 
 // The processes that a command left running with the locks, although it was killed or
 // asked to end. If it ended by itself, it left them on purpose.
-std::vector<core::LockProcess> find_remaining(const Acquired& acquired, const RunOptions& options,
-                                              const sys::ChildEnd& end) {
+core::Remaining find_remaining(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end) {
   const bool is_unlocked = options.inherit == Inherit::lock && options.at_end == AtEnd::unlock;
   if (!is_unlocked || !(end.killed || end.asked_to_end)) return {};
   return core::remaining_processes(acquired.locks, end.session);
 }
 
 // Leaves the locks to the remaining processes, and reports it: unlocking would let
-// another command in beside them.
-void leave_locks(Acquired& acquired, const std::vector<core::LockProcess>& remaining, const RunOptions& options,
-                 const Events& events, CommandEnd end) {
+// another command in beside them. If there are none, that unlocks, too.
+void leave_locks(Acquired& acquired, const core::Remaining& remaining, const RunOptions& options, const Events& events,
+                 CommandEnd end) {
   const std::string paths = paths_of(acquired.locks);
   abandon_all(acquired.locks);
-  events.inherited(remaining, end.exit_code, end.signal);
+  events.inherited(remaining.processes, end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::quiet) return;
-  note(fmt::format("still locked: {}: the command has ended, but left running: {}", paths, process_list(remaining)));
+  if (remaining.processes.empty()) {
+    note(fmt::format("may still be locked: {}: it is not known what the command has left running", paths));
+  } else {
+    note(fmt::format("still locked: {}: the command has ended, but left running: {}", paths,
+                     process_list(remaining.processes)));
+  }
 }
 
 // A signal that arrived after the last lock was taken, and before the command exists.
@@ -225,19 +194,25 @@ std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& 
   return cancelled_failure(lock, *signal, busy_report_of(options.lock));
 }
 
-// Starts the command and waits until it ends.
-Result<sys::ChildEnd, Failure> run_command(const sys::Command& command, const sys::ForwardedSignals& signals,
-                                           const RunOptions& options, const Events& events) {
-  auto child = sys::Child::start(command, signals);
-  if (!child) return failure_from(child.error());
-  events.started(child->pid());
-  const pid_t pid = child->pid();
-  const auto end = child->wait([&options, pid](int signal, const Error& error) {
+// Waits until the command ends, and releases the locks.
+Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions& options, const Events& events) {
+  events.started(child.pid());
+  const auto end = child.wait([&options, pid = child.pid()](int signal, const Error& error) {
     if (options.lock.verbosity == Verbosity::quiet) return;
     note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid, failure_from(error).why));
   });
-  if (!end) return failure_from(end.error());
-  return *end;
+  if (!end) {
+    Failure failure = failure_from(end.error());
+    leave_locks(acquired, {{}, true}, options, events, {failure.exit_code});  // it may still run
+    return failure;
+  }
+  const core::Remaining remaining = find_remaining(acquired, options, *end);
+  if (remaining.is_none()) {
+    release_locks(acquired, options, events, numbers_of(*end));
+  } else {
+    leave_locks(acquired, remaining, options, events, numbers_of(*end));
+  }
+  return status_of(*end);
 }
 
 Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options,
@@ -256,18 +231,11 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
     signals.restore();
     return failure_from(sys::exec_in_place(command));
   }
-  const auto end = run_command(command, signals, options, events);
-  if (!end) {
-    release_locks(acquired, options, events, {end.error().exit_code});
-    return end.error();
-  }
-  const auto remaining = find_remaining(acquired, options, *end);
-  if (remaining.empty()) {
-    release_locks(acquired, options, events, numbers_of(*end));
-  } else {
-    leave_locks(acquired, remaining, options, events, numbers_of(*end));
-  }
-  return status_of(*end);
+  auto child = sys::Child::start(command, signals);
+  if (child) return wait_for_command(*child, acquired, options, events);
+  Failure failure = failure_from(child.error());
+  release_locks(acquired, options, events, {failure.exit_code});
+  return failure;
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {
@@ -281,7 +249,7 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
   if (!acquired) return acquired.error();
-  const Program program(line, options, acquired->stack);
+  const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack);
   write_records(*acquired, options.lock, "run", program.words());
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));

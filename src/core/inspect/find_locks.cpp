@@ -157,7 +157,7 @@ LocksInUse locks_in_use() {
   std::map<sys::FileId, std::string> names;  // one name per file, even if it has several
   std::set<std::uint64_t> seen_inodes;
   bool saw_every_process = true;
-  for (const pid_t pid : sys::processes()) {
+  for (const pid_t pid : sys::processes().value_or(std::vector<pid_t>())) {
     const auto descriptors = sys::descriptors_of(pid);
     if (!descriptors) {
       saw_every_process = false;

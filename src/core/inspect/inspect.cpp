@@ -138,7 +138,7 @@ void find_holders(const std::vector<InspectedFile*>& held, const KernelView& vie
       inspected->unreadable.clear();
     }
   }
-  inspect_processes(sys::processes(), held, view, search);
+  inspect_processes(sys::processes().value_or(std::vector<pid_t>()), held, view, search);
 }
 
 }  // namespace

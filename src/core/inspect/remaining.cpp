@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/deadline.hpp"
@@ -11,7 +12,6 @@
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
-#include "sys/process/reaper.hpp"
 
 namespace grex::core {
 namespace {
@@ -26,9 +26,8 @@ bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>
   return !info || !parse_lock_table(*info).empty();
 }
 
-constexpr int max_depth = 64;  // of parents: also ends a cycle, if processes come and go
-
 bool is_our_ancestor(pid_t pid) {
+  constexpr int max_depth = 64;  // also ends a cycle, if processes come and go
   std::optional<pid_t> ancestor = sys::parent_pid();
   for (int i = 0; i < max_depth && ancestor.value_or(0) > 0; ++i) {
     if (ancestor == pid) return true;
@@ -37,45 +36,64 @@ bool is_our_ancestor(pid_t pid) {
   return false;
 }
 
-// Whether a process that can't be read may have inherited the locks: a descendant of the
-// command started after us, and so did those above it, up to the process that adopts
-// orphans. What can't be known counts as a yes.
-bool may_descend_from_us(pid_t pid) {
-  if (is_our_ancestor(pid)) return false;  // its start time may equal ours
+// Whether a process may be a descendant of the command, which started after us. Unknown
+// counts as a yes.
+bool may_be_descendant(pid_t pid, const std::string& stat) {
   const auto we_started = sys::parse_start_time(sys::process_file(sys::own_process, "stat").value_or(""));
-  std::optional<pid_t> adopter;
-  for (int i = 0; i < max_depth; ++i) {
-    const std::string stat = sys::process_file(pid, "stat").value_or("");
-    const auto started = sys::parse_start_time(stat);
-    const auto parent = sys::parse_parent(stat);
-    if (!we_started || !started || !parent) return true;
-    if (*started < *we_started) return false;
-    if (!adopter) adopter = sys::adopter_of_orphans();
-    if (!adopter || *parent == *adopter) return true;
-    pid = *parent;
-  }
-  return true;
+  const auto started = sys::parse_start_time(stat);
+  const bool is_older = we_started && started && *started < *we_started;
+  return !is_older && !is_our_ancestor(pid);  // an ancestor may have started at the same time
 }
 
-bool may_have_lock(pid_t pid, const std::vector<HeldLock>& locks) {
-  const bool has_no_main_thread = sys::has_ended(sys::process_file(pid, "stat").value_or(""));
-  if (has_no_main_thread && sys::thread_count(pid).value_or(0) <= 1) return false;
+enum class Fate { has_lock, has_none, has_ended };
+
+Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks) {
+  const std::string stat = sys::process_file(pid, "stat").value_or("");
+  const bool has_no_main_thread = sys::has_ended(stat);
+  if (has_no_main_thread && sys::thread_count(pid).value_or(0) <= 1) return Fate::has_ended;
   const auto descriptors = sys::descriptors_of(pid);
   if (descriptors && !has_no_main_thread) {
-    return std::any_of(descriptors->begin(), descriptors->end(),
-                       [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
+    const bool has_it = std::any_of(descriptors->begin(), descriptors->end(),
+                                    [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
+    return has_it ? Fate::has_lock : Fate::has_none;
   }
-  return sys::existence_of(pid) == sys::Existence::exists && may_descend_from_us(pid);
+  if (sys::existence_of(pid) == sys::Existence::gone) return Fate::has_ended;
+  return may_be_descendant(pid, stat) ? Fate::has_lock : Fate::has_none;
 }
 
-std::vector<pid_t> find_remaining(const std::vector<HeldLock>& locks, pid_t session) {
-  std::vector<pid_t> found = sys::processes();
-  const pid_t self = sys::own_pid();
-  std::erase_if(found, [&](pid_t pid) {
-    return pid == self || !sys::may_be_in_session(pid, session) || !may_have_lock(pid, locks);
-  });
-  return found;
-}
+// Looks at all processes, again and again.
+class Search {
+ public:
+  Search(const std::vector<HeldLock>& locks, pid_t session) : locks_(locks), session_(session) {}
+
+  struct Pass {
+    std::vector<pid_t> found;
+    /// Whether there are surely no others. A process that ended after the list was read
+    /// may have started one that is not in the list.
+    bool is_complete = true;
+  };
+
+  Pass look() {
+    Pass pass;
+    const auto listed = sys::processes();
+    if (!listed) return {{}, false};
+    for (const pid_t pid : *listed) {
+      if (pid == sys::own_pid()) continue;
+      const auto session = sys::session_of(pid);
+      const Fate fate = session.value_or(session_) == session_ ? fate_of(pid, locks_) : Fate::has_none;
+      if (fate == Fate::has_lock) pass.found.push_back(pid);
+      if (fate == Fate::has_ended && !harmless_.contains(pid)) pass.is_complete = false;
+      // A zombie, or a process of another session, starts none that counts.
+      if (fate == Fate::has_ended || session.value_or(session_) != session_) harmless_.insert(pid);
+    }
+    return pass;
+  }
+
+ private:
+  const std::vector<HeldLock>& locks_;
+  pid_t session_;
+  std::set<pid_t> harmless_;
+};
 
 void wait_for_ends(const std::vector<pid_t>& pids, Deadline deadline) {
   for (const pid_t pid : pids) {
@@ -94,13 +112,22 @@ std::vector<LockProcess> describe(const std::vector<pid_t>& pids, sys::Mode mode
 
 }  // namespace
 
-std::vector<LockProcess> remaining_processes(const std::vector<HeldLock>& locks, pid_t session) {
+Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session) {
   if (locks.empty()) return {};
   const Deadline deadline = Deadline::clock::now() + time_to_end;
+  Search search(locks, session);
+  bool was_clean = false;
   for (;;) {
-    const std::vector<pid_t> found = find_remaining(locks, session);
-    if (found.empty() || Deadline::clock::now() >= deadline) return describe(found, locks.front().mode());
-    wait_for_ends(found, deadline);
+    const Search::Pass pass = search.look();
+    // Twice, because a process may start another one and then close the lock itself, before
+    // it is looked at.
+    const bool is_clean = pass.found.empty() && pass.is_complete;
+    if (is_clean && was_clean) return {};
+    was_clean = is_clean;
+    if (!is_clean && Deadline::clock::now() >= deadline) {
+      return {describe(pass.found, locks.front().mode()), pass.found.empty() || !pass.is_complete};
+    }
+    wait_for_ends(pass.found, deadline);
   }
 }
 

@@ -9,10 +9,19 @@
 
 namespace grex::core {
 
-/// The remaining processes: those that work on with one of these locks, which they
-/// inherited from a command that has ended. Only processes of its session count, which a
-/// daemon has left, and all of those that can't be read. Waits for up to 100 ms for them to
-/// end: they may have got the same signal as the command.
-std::vector<LockProcess> remaining_processes(const std::vector<HeldLock>& locks, pid_t session);
+/// The processes that work on with a lock which they inherited from a command that has
+/// ended.
+struct Remaining {
+  std::vector<LockProcess> processes;
+  bool may_be_more = false;  ///< there may be others that could not be found
+
+  [[nodiscard]] bool is_none() const { return processes.empty() && !may_be_more; }
+};
+
+/// The remaining processes that have one of these locks. Only those of the command's
+/// session count, which a daemon has left; so does one that can't be read, unless it is
+/// older than this process. Waits for up to 100 ms for them to end: they may have got the
+/// same signal as the command.
+Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session);
 
 }  // namespace grex::core

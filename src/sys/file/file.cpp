@@ -197,10 +197,14 @@ Result<std::vector<std::string>> names_in(const std::string& directory) {
     const int err = errno;
     return Error{kind_of_lookup(err), "opendir", directory, err};
   }
-  while (const dirent* entry = ::readdir(dir.get())) {
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
+  if (const int err = errno; err != 0) return Error{kind_of_lookup(err), "readdir", directory, err};
   return names;
 }
 

@@ -86,10 +86,10 @@ std::string boot_id() {
   return id;
 }
 
-std::vector<pid_t> processes() {
-  std::vector<pid_t> pids;
+std::optional<std::vector<pid_t>> processes() {
   const auto names = names_in("/proc");
-  if (!names) return pids;
+  if (!names) return std::nullopt;
+  std::vector<pid_t> pids;
   for (const std::string& name : *names) {
     if (const auto pid = parse_number<int>(name)) pids.push_back(*pid);
   }
@@ -102,9 +102,9 @@ std::optional<std::size_t> thread_count(pid_t pid) {
   return names ? std::optional(names->size()) : std::nullopt;
 }
 
-bool may_be_in_session(pid_t pid, pid_t session) {
-  const pid_t its = ::getsid(pid);
-  return its == session || (its < 0 && errno != ESRCH);
+std::optional<pid_t> session_of(pid_t pid) {
+  const pid_t session = ::getsid(pid);
+  return session < 0 ? std::nullopt : std::optional(session);
 }
 
 Existence existence_of(pid_t pid) {
@@ -123,7 +123,10 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
   if (dir == nullptr) return std::nullopt;
   std::vector<OpenDescriptor> found;
-  while (const dirent* entry = ::readdir(dir.get())) {
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
     const auto number = parse_number<int>(entry->d_name);
     if (!number) continue;
     // Cached attributes will do: the descriptor may lead to a server that does not
@@ -133,7 +136,7 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
     const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
     found.push_back({pid, *number, id, S_ISREG(st.stx_mode)});
   }
-  return found;
+  return errno == 0 ? std::optional(std::move(found)) : std::nullopt;
 }
 
 std::string path_of(const OpenDescriptor& descriptor) {

@@ -56,13 +56,14 @@ std::optional<std::string> process_link(pid_t pid, const std::string& name);
 /// /proc/sys/kernel/random/boot_id, without the newline.
 std::string boot_id();
 
-std::vector<pid_t> processes();
+/// The processes that /proc shows, in ascending order.
+std::optional<std::vector<pid_t>> processes();
 
 /// How many threads a process has.
 std::optional<std::size_t> thread_count(pid_t pid);
 
-/// Whether a process is in this session. If that can't be known, it may be.
-bool may_be_in_session(pid_t pid, pid_t session);
+/// The session of a process.
+std::optional<pid_t> session_of(pid_t pid);
 
 enum class Existence { exists, gone };
 Existence existence_of(pid_t pid);

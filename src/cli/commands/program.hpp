@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/args/command_line.hpp"
+#include "core/lock/tier_stack.hpp"
+#include "sys/process/child.hpp"
+
+namespace grex::cli {
+
+/// The command that `run` runs: its words, and the environment with the locks of its
+/// ancestors.
+class Program {
+ public:
+  /// The words after `--`, which are borrowed, or the shell with -c and `shell_command`.
+  Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// Valid while this lives. `inherit` is borrowed.
+  [[nodiscard]] sys::Command command(std::span<const int> inherit) const;
+  [[nodiscard]] std::vector<std::string> words() const { return {argv_.begin(), argv_.end() - 1}; }
+
+ private:
+  std::vector<std::string> words_;
+  std::string stack_setting_;
+  std::vector<char*> argv_;
+  std::vector<char*> envp_;
+};
+
+}  // namespace grex::cli
