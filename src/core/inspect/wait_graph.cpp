@@ -62,7 +62,7 @@ bool is_blocked(const WaitingProcess& process) {
 }
 
 WaitGraph read_wait_graph() {
-  const KernelView view = KernelView::take({});
+  const KernelView view = KernelView::take_stable();
   std::map<pid_t, WaitingProcess> waiting;
   for (const KernelLock& lock : view.all()) {
     if (is_holder(lock) || lock.pid <= 0) continue;
