@@ -42,6 +42,8 @@ TEST_CASE("the command gets the stack with its own lock appended, outermost firs
   CHECK(stack[0]["mode"] == "exclusive");
   CHECK(stack[1]["tier"] == "per-pack");
   CHECK(stack[1]["mode"] == "shared");
+  CHECK(stack[0]["taken"].is_number_unsigned());
+  CHECK(stack[0]["taken"] < stack[1]["taken"]);
   struct stat st {};
   REQUIRE(::stat((dir / ".grex-lock").c_str(), &st) == 0);
   CHECK(stack[1]["dev"] == st.st_dev);
@@ -158,7 +160,8 @@ TEST_CASE("a lock that a daemon outlived is simply busy if another process holds
   const TempDir dir;
   Process first({"true"});
   first.wait();
-  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  Process second({"flock", dir / ".grex-lock", "sh", "-c", "echo; read line"});
+  second.line();
   // Not "already held by ancestor": another process has it now.
   const std::string outlived = entry("per-pack", dir / ".grex-lock", first.pid());
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, with_stack(outlived)).err.find("held by pid") !=
@@ -177,9 +180,11 @@ TEST_CASE("stack shows the inherited locks, verified") {
   CHECK(live["verb"] == "stack");
   CHECK(live["entries"][0]["tier"] == "per-pack");
   CHECK(live["entries"][0]["live"] == true);
+  CHECK(live["entries"][0]["proved"] == true);
 
   const std::string stale = entry("backend", dir / ".grex-lock", 1);
   const json gone = json::parse(run_tool({"stack", "--json"}, with_stack(stale)).out);
   CHECK(gone["entries"][0]["live"] == false);
+  CHECK(gone["entries"][0]["proved"] == false);
   CHECK(run_tool({"stack"}, with_stack(stale)).out.ends_with("(no longer held)\n"));
 }

@@ -322,6 +322,19 @@ TEST_CASE("one deadline covers all locks, and a timeout releases those that were
   }
 }
 
+TEST_CASE("a lock that an ancestor seems to hold is tried once, and never waited for") {
+  const TempDir dir;
+  auto other = try_lock({Tier::manifest, dir.path()});
+  std::vector<core::Target> targets = targets_of({{Tier::per_pack, dir.path()}, {Tier::manifest, dir.path()}});
+  targets[1].request.if_busy = core::IfBusy::give_up;
+  const core::Attempt busy = core::acquire(targets, Mode::exclusive, {});
+  CHECK(busy.end->outcome == Acquire::busy);
+  CHECK(busy.at == 1);
+  CHECK(busy.locks.empty());
+  other.lock.reset();
+  CHECK(core::acquire(targets, Mode::exclusive, {}).locks.size() == 2);
+}
+
 TEST_CASE("slots are never shared") {
   const TempDir dir;
   const LockRequest slot = {Tier::semaphore, dir.path(), 1};

@@ -3,16 +3,22 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <string>
+
+#include "base/boot_clock.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 #include "sys/file/file.hpp"
 
 using namespace grex;
+using core::EntryFacts;
 using core::KernelLock;
 using core::KernelView;
 using core::Liveness;
 using core::StackEntry;
 using test::TempDir;
+using Listed = core::EntryFacts::Listed;
+using Process = core::EntryFacts::Process;
 
 namespace {
 
@@ -24,81 +30,151 @@ pid_t gone_pid() {
 }
 
 StackEntry entry_for(const std::string& path, pid_t pid) {
-  return {core::Tier::per_pack, path, sys::status_of(path)->id, pid, sys::Mode::exclusive};
+  return {core::Tier::per_pack, path, sys::status_of(path)->id, pid, sys::Mode::exclusive, boot_clock_now()};
 }
 
-// Views as other machines would have them.
-KernelView complete(sys::FileId file, std::vector<KernelLock> locks) {
-  return {std::move(locks), {file.dev}, KernelView::Scope::everything};
-}
-KernelView partial(std::vector<KernelLock> locks) { return {std::move(locks), {}, KernelView::Scope::namespaced}; }
+Liveness liveness_of(const StackEntry& entry) { return core::verify({entry}).front().liveness; }
 
-KernelLock held_by(pid_t pid, sys::FileId file) { return {KernelLock::Role::holder, sys::Mode::exclusive, pid, file}; }
+// A process that has taken the lock, and that this process didn't inherit it from.
+test::Process holder_of(const std::string& path, const char* mode = "-x") {
+  test::Process holder({"flock", mode, "-o", path, "sh", "-c", "echo; read line"});
+  holder.line();
+  return holder;
+}
+
+KernelView view_of(std::vector<KernelLock> locks) { return {std::move(locks), {}, KernelView::Scope::everything}; }
+
+KernelLock held_by(pid_t pid, sys::FileId file, sys::Mode mode = sys::Mode::exclusive) {
+  return {KernelLock::Role::holder, mode, pid, file};
+}
 
 }  // namespace
 
-TEST_CASE("an entry is live while its file is locked, and dropped if it isn't") {
+TEST_CASE("a lock that this process has a descriptor for is proved, whatever process took it") {
   const TempDir dir;
   test::Fd lock = test::lock_as_grex(dir / "lock");
-  const StackEntry entry = entry_for(dir / "lock", ::getpid());
-  CHECK(core::verify({entry}).front().liveness == Liveness::live);
+  CHECK(liveness_of(entry_for(dir / "lock", ::getpid())) == Liveness::live_proved);
+  CHECK(liveness_of(entry_for(dir / "lock", gone_pid())) == Liveness::live_proved);
   lock.reset();
-  CHECK(core::verify({entry}).front().liveness == Liveness::dropped);
+  CHECK(liveness_of(entry_for(dir / "lock", ::getpid())) == Liveness::stale);
 }
 
-TEST_CASE("an entry stays live if its process is gone but the lock that it took is still held") {
-  const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, gone_pid(), sys::Mode::exclusive};
-  CHECK(core::liveness_of(entry, complete(entry.file, {held_by(entry.pid, entry.file)})) == Liveness::live);
+TEST_CASE("a descriptor for the file without its lock proves nothing") {
+  const TempDir dir;
+  test::Process holder = holder_of(dir / "lock");
+  const auto file = sys::open_lock_file(dir / "lock", sys::OpenFor::probing);
+  CHECK(liveness_of(entry_for(dir / "lock", holder.pid())) == Liveness::live_unproved);
+}
+
+TEST_CASE("a lock that is shared by now proves no more than that") {
+  const TempDir dir;
+  const auto file = sys::open_lock_file(dir / "lock", sys::OpenFor::locking);
+  REQUIRE(sys::try_lock(file->fd.get(), sys::Mode::shared));
+  const auto verified = core::verify({entry_for(dir / "lock", ::getpid())});
+  CHECK(verified.front().liveness == Liveness::live_proved);
+  CHECK(verified.front().entry.mode == sys::Mode::shared);
+}
+
+TEST_CASE("a holder that is no ancestor is live, but not proved") {
+  const TempDir dir;
+  test::Process holder = holder_of(dir / "lock");
+  CHECK(liveness_of(entry_for(dir / "lock", holder.pid())) == Liveness::live_unproved);
 }
 
 // SECURITY.md: a stack that names locks nobody holds | they are looked up, and dropped
 TEST_CASE("an entry is dropped when its process is gone and another has taken the lock") {
-  const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, gone_pid(), sys::Mode::exclusive};
-  CHECK(core::liveness_of(entry, complete(entry.file, {held_by(::getpid(), entry.file)})) == Liveness::dropped);
-}
-
-TEST_CASE("an entry is live if its process is, even if the kernel lists another PID") {
-  const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, ::getpid(), sys::Mode::exclusive};
-  CHECK(core::liveness_of(entry, complete(entry.file, {held_by(::getppid(), entry.file)})) == Liveness::live);
-}
-
-TEST_CASE("a waiter holds nothing") {
-  const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, ::getpid(), sys::Mode::exclusive};
-  const KernelLock waiter = {KernelLock::Role::waiter, sys::Mode::exclusive, ::getpid(), entry.file};
-  CHECK(core::liveness_of(entry, complete(entry.file, {waiter})) == Liveness::dropped);
-}
-
-TEST_CASE("if the kernel's list may be incomplete, the lock itself is tried") {
   const TempDir dir;
-  test::Fd lock = test::lock_as_grex(dir / "lock");
-  const StackEntry entry = entry_for(dir / "lock", ::getpid());
-  CHECK(core::liveness_of(entry, partial({})) == Liveness::live);
-  lock.reset();
-  CHECK(core::liveness_of(entry, partial({})) == Liveness::dropped);
+  test::Process holder = holder_of(dir / "lock");
+  CHECK(liveness_of(entry_for(dir / "lock", gone_pid())) == Liveness::stale);
 }
 
-TEST_CASE("an inconsistent list alone does not make an entry stale") {
+TEST_CASE("an entry is dropped when another process has taken the lock, even if its own process runs") {
   const TempDir dir;
-  test::Fd lock = test::lock_as_grex(dir / "lock");
-  const StackEntry entry = entry_for(dir / "lock", ::getpid());
-  const KernelView inconsistent_view = {{}, {entry.file.dev}, KernelView::Scope::inconsistent};
-  CHECK(core::liveness_of(entry, inconsistent_view) == Liveness::live);
-  lock.reset();
-  CHECK(core::liveness_of(entry, inconsistent_view) == Liveness::dropped);
+  test::Process holder = holder_of(dir / "lock");
+  CHECK(liveness_of(entry_for(dir / "lock", ::getppid())) == Liveness::stale);
+}
+
+TEST_CASE("an entry of a process that is gone is stale beside other sharers") {
+  const TempDir dir;
+  test::Process holder = holder_of(dir / "lock", "-s");
+  CHECK(liveness_of(entry_for(dir / "lock", gone_pid())) == Liveness::stale);
+  CHECK(liveness_of(entry_for(dir / "lock", ::getppid())) == Liveness::live_unproved);
+}
+
+TEST_CASE("an entry stays live if its process is gone but the lock that it took is still held") {
+  const TempDir dir;
+  test::write_file(dir / "lock", "");
+  // flock ends, and leaves the locked descriptor to a process in the background.
+  test::Process shell({"bash", "-c",
+                       "{ exec 9>lock; flock 9 & echo $!; wait $!; sleep 1000 & echo $!; exec 9>&-; }; read line; "
+                       "kill $!"},
+                      test::in(dir.path()));
+  const auto taker = static_cast<pid_t>(std::stol(shell.line()));
+  shell.line();
+  test::until([&dir] { return test::is_locked(dir / "lock"); });
+  CHECK(liveness_of(entry_for(dir / "lock", taker)) == Liveness::live_unproved);
+  shell.write("\n");
+  shell.wait();
+  test::until([&dir] { return !test::is_locked(dir / "lock"); });
+  CHECK(liveness_of(entry_for(dir / "lock", taker)) == Liveness::stale);
+}
+
+TEST_CASE("an entry with the number of a process that started after the lock was taken is stale") {
+  const TempDir dir;
+  StackEntry entry;
+  test::Process holder = holder_of(dir / "lock");
+  entry = entry_for(dir / "lock", holder.pid());
+  entry.taken = 1;
+  CHECK(liveness_of(entry) == Liveness::stale);
+  entry.taken = std::nullopt;  // as release 0.1 wrote it
+  CHECK(liveness_of(entry) == Liveness::live_unproved);
+}
+
+TEST_CASE("a process that started in the same clock tick is the one that took the lock") {
+  StackEntry entry;
+  entry.taken = 1'009'999'999;
+  CHECK(core::compare_start(entry, 1'000'000'000) == Process::same);
+  CHECK(core::compare_start(entry, 1'010'000'000) == Process::another);
+  CHECK(core::compare_start(entry, -5) == Process::same);  // before this time namespace's zero
+}
+
+TEST_CASE("an entry whose process is a zombie is stale") {
+  const TempDir dir;
+  test::write_file(dir / "lock", "");
+  test::Process other = holder_of(dir / "lock", "-s");
+  test::Process zombie({"true"});
+  test::until([&zombie] { return test::state_of(zombie.pid()) == 'Z'; });
+  CHECK(liveness_of(entry_for(dir / "lock", zombie.pid())) == Liveness::stale);
+}
+
+TEST_CASE("an entry on a device that is not mounted is stale") {
+  const std::vector<core::Mount> local = {{1, 100, "ext4", ""}, {2, 101, "tmpfs", ""}};
+  CHECK(core::find_device(100, local) == EntryFacts::Device::mounted);
+  CHECK(core::find_device(102, local) == EntryFacts::Device::not_mounted);
+  CHECK(core::find_device(102, {}) == EntryFacts::Device::not_known);
+  // A subvolume has a device of its own, which is not that of its mount.
+  for (const char* const type : {"btrfs", "overlay"}) {
+    CHECK(core::find_device(102, {{1, 100, type, ""}}) == EntryFacts::Device::not_known);
+  }
+}
+
+TEST_CASE("of an entry's file, the list shows its number, another, sharers or nothing") {
+  const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, 42, sys::Mode::exclusive};
+  const auto listed = [&entry](const std::vector<KernelLock>& locks) {
+    return core::find_listed(entry, view_of(locks));
+  };
+  CHECK(listed({}) == Listed::nothing);
+  CHECK(listed({held_by(42, {1, 2})}) == Listed::entrys_number);
+  CHECK(listed({held_by(43, {1, 2})}) == Listed::another_number);
+  CHECK(listed({held_by(42, {1, 3})}) == Listed::nothing);
+  CHECK(listed({held_by(42, {1, 2}, sys::Mode::shared)}) == Listed::sharers);
+  CHECK(listed({held_by(0, {1, 2})}) == Listed::not_known);
+  // While it was read, the lock passed on.
+  CHECK(listed({held_by(43, {1, 2}), held_by(42, {1, 2})}) == Listed::entrys_number);
+  CHECK(listed({{KernelLock::Role::waiter, sys::Mode::exclusive, 42, {1, 2}}}) == Listed::nothing);
 }
 
 TEST_CASE("a lock that a changing list shows twice is one lock") {
   const KernelLock lock = held_by(42, {1, 2});
   CHECK(KernelView({lock, lock}, {}, KernelView::Scope::inconsistent).on({1, 2}).size() == 1);
-}
-
-TEST_CASE("an entry that cannot be checked counts as live") {
-  const TempDir dir;
-  const StackEntry missing = {core::Tier::per_pack, dir / "none", {1, 2}, gone_pid(), sys::Mode::exclusive};
-  CHECK(core::liveness_of(missing, partial({})) == Liveness::live);
-  test::write_file(dir / "other", "");
-  const StackEntry replaced = {core::Tier::per_pack, dir / "other", {1, 2}, gone_pid(), sys::Mode::exclusive};
-  CHECK(core::liveness_of(replaced, partial({})) == Liveness::live);
-  // A PID of another PID namespace proves nothing about the entry's.
-  CHECK(core::liveness_of(missing, partial({held_by(::getpid(), missing.file)})) == Liveness::live);
 }

@@ -3,16 +3,22 @@
 #include "core/lock/tier_stack.hpp"
 
 using namespace grex;
+using core::Liveness;
 using core::Reentrant;
 using core::StackEntry;
 using core::Tier;
 using core::Verdict;
+using core::VerifiedEntry;
 using sys::Mode;
 
 namespace {
 
 StackEntry entry(Tier tier, std::uint64_t ino, Mode mode = Mode::exclusive) {
-  return {tier, "/ws/lock-" + std::to_string(ino), {7, ino}, 42, mode};
+  return {tier, "/ws/lock-" + std::to_string(ino), {7, ino}, 42, mode, 1500};
+}
+
+VerifiedEntry verified(Tier tier, std::uint64_t ino, Liveness liveness = Liveness::live_proved) {
+  return {entry(tier, ino), liveness};
 }
 
 }  // namespace
@@ -34,13 +40,15 @@ TEST_CASE("every tier is found by its name and by nothing else") {
 TEST_CASE("a stack is read back unchanged from the environment") {
   const core::TierStack stack = {entry(Tier::workspace_sync, 1), entry(Tier::per_pack, 2, Mode::shared)};
   const std::string text = core::to_text(stack);
-  CHECK(text == R"([{"tier":"workspace-sync","path":"/ws/lock-1","dev":7,"ino":1,"pid":42,"mode":"exclusive"},)"
-                R"({"tier":"per-pack","path":"/ws/lock-2","dev":7,"ino":2,"pid":42,"mode":"shared"}])");
+  CHECK(text ==
+        R"([{"tier":"workspace-sync","path":"/ws/lock-1","dev":7,"ino":1,"pid":42,"mode":"exclusive","taken":1500},)"
+        R"({"tier":"per-pack","path":"/ws/lock-2","dev":7,"ino":2,"pid":42,"mode":"shared","taken":1500}])");
   const auto parsed = core::parse_tier_stack(text);
   REQUIRE(parsed);
   REQUIRE(parsed->size() == 2);
   CHECK((*parsed)[1].file == stack[1].file);
   CHECK((*parsed)[1].mode == Mode::shared);
+  CHECK((*parsed)[1].taken == 1500U);
   CHECK(core::to_text(*parsed) == text);
 }
 
@@ -76,6 +84,10 @@ TEST_CASE("text that grex-lock does not write is refused as a stack") {
                                             with("\"ino\":2", "\"ino\":2.5"),
                                             with("\"ino\":2", "\"ino\":99999999999999999999"),
                                             with("/ws/lock-2", ""),
+                                            with("1500", "\"1500\""),
+                                            with("1500", "null"),
+                                            with("1500", "-1"),
+                                            with("1500", "1.5"),
                                             std::string(core::longest_stack_text + 1, '['),
                                             "[" + std::string(core::longest_stack_text, ' ') + "]",
                                             std::string("\0", 1)};
@@ -92,6 +104,23 @@ TEST_CASE("keys that a later release may add are ignored") {
       R"([{"tier":"backend","path":"/a","dev":1,"ino":2,"pid":3,"mode":"shared","layout":"flat"}])"));
 }
 
+TEST_CASE("an entry of release 0.1, which has no time, is read and written without one") {
+  const std::string text = R"([{"tier":"backend","path":"/a","dev":1,"ino":2,"pid":3,"mode":"shared"}])";
+  const auto parsed = core::parse_tier_stack(text);
+  REQUIRE(parsed);
+  CHECK_FALSE(parsed->front().taken);
+  CHECK(core::to_text(*parsed) == text);
+}
+
+TEST_CASE("a lock that was just taken exclusively replaces the stale entries of its file") {
+  core::TierStack stack = {entry(Tier::per_pack, 1), entry(Tier::backend, 2)};
+  core::add_entry(stack, entry(Tier::per_pack, 1));
+  REQUIRE(stack.size() == 2);
+  CHECK(stack[0].tier == Tier::backend);
+  core::add_entry(stack, entry(Tier::backend, 2, Mode::shared));
+  CHECK(stack.size() == 3);
+}
+
 TEST_CASE("a stack with a path that is not UTF-8 can be read back") {
   StackEntry odd = entry(Tier::per_pack, 2);
   odd.path = "/ws/\xff\xfe";
@@ -101,39 +130,61 @@ TEST_CASE("a stack with a path that is not UTF-8 can be read back") {
 }
 
 TEST_CASE("tiers may be taken in strictly increasing order") {
-  core::TierStack stack;
+  core::VerifiedStack stack;
   std::uint64_t ino = 1;
   for (const Tier tier : core::all_tiers) {
     CHECK(core::judge(stack, tier, {}, Mode::exclusive, Reentrant::no).kind == Verdict::Kind::take);
-    stack.push_back(entry(tier, ino++));
+    stack.push_back(verified(tier, ino++));
   }
 }
 
 TEST_CASE("a reversed order, and the same tier again, are violations that name the highest tier held") {
-  const core::TierStack stack = {entry(Tier::backend, 1), entry(Tier::workspace_sync, 2)};
+  const core::VerifiedStack stack = {verified(Tier::backend, 1), verified(Tier::workspace_sync, 2)};
   for (const Tier tier : {Tier::workspace_sync, Tier::semaphore, Tier::per_pack, Tier::backend}) {
     const Verdict verdict = core::judge(stack, tier, {}, Mode::exclusive, Reentrant::no);
     CHECK(verdict.kind == Verdict::Kind::tier_violation);
-    CHECK(verdict.because == &stack[0]);
+    CHECK(verdict.because == &stack[0].entry);
   }
   CHECK(core::judge(stack, Tier::manifest, {}, Mode::exclusive, Reentrant::no).kind == Verdict::Kind::take);
 }
 
 TEST_CASE("a lock that an ancestor holds is a re-entry, whatever tier it is requested at") {
-  const core::TierStack stack = {entry(Tier::per_pack, 1), entry(Tier::backend, 2)};
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1), verified(Tier::backend, 2)};
   const Verdict verdict = core::judge(stack, Tier::manifest, {{7, 1}}, Mode::shared, Reentrant::no);
   CHECK(verdict.kind == Verdict::Kind::reentry);
-  CHECK(verdict.because == &stack[0]);
+  CHECK(verdict.because == &stack[0].entry);
 }
 
 TEST_CASE("a re-entry goes on only if the held mode is at least the requested one") {
-  const core::TierStack exclusive = {entry(Tier::per_pack, 1)};
-  const core::TierStack shared = {entry(Tier::per_pack, 1, Mode::shared)};
-  const auto kind = [](const core::TierStack& stack, Mode mode) {
+  const core::VerifiedStack exclusive = {verified(Tier::per_pack, 1)};
+  const core::VerifiedStack shared = {{entry(Tier::per_pack, 1, Mode::shared), Liveness::live_proved}};
+  const auto kind = [](const core::VerifiedStack& stack, Mode mode) {
     return core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::yes).kind;
   };
   CHECK(kind(exclusive, Mode::exclusive) == Verdict::Kind::already_ours);
   CHECK(kind(exclusive, Mode::shared) == Verdict::Kind::already_ours);
   CHECK(kind(shared, Mode::shared) == Verdict::Kind::already_ours);
   CHECK(kind(shared, Mode::exclusive) == Verdict::Kind::reentry);
+}
+
+TEST_CASE("--reentrant tries a lock that an ancestor only seems to have, and never goes on without it") {
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1, Liveness::live_unproved)};
+  for (const Mode mode : {Mode::exclusive, Mode::shared}) {
+    CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::yes).kind == Verdict::Kind::seems_ours);
+    CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::no).kind == Verdict::Kind::reentry);
+  }
+  CHECK(core::judge(stack, Tier::per_pack, {{7, 2}}, Mode::shared, Reentrant::yes).kind ==
+        Verdict::Kind::tier_violation);
+}
+
+TEST_CASE("a stale entry forbids nothing, and proves nothing") {
+  const core::VerifiedStack stack = {verified(Tier::manifest, 1, Liveness::stale)};
+  CHECK(core::judge(stack, Tier::workspace_sync, {{7, 1}}, Mode::exclusive, Reentrant::yes).kind ==
+        Verdict::Kind::take);
+}
+
+TEST_CASE("of several entries for one file, a proved one decides") {
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1, Liveness::live_unproved), verified(Tier::per_pack, 1)};
+  CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, Mode::exclusive, Reentrant::yes).kind ==
+        Verdict::Kind::already_ours);
 }

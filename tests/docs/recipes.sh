@@ -179,12 +179,14 @@ cat >~/bin/make <<'ASKS'
 grex-lock run ~/ws/app -- true
 echo "status $?"
 grex-lock run --reentrant ~/ws/app -- echo 'went on'
+echo "reentrant $?"
 ASKS
 start
 ends_with 0
 printed 'status 75'
 printed 'already held by ancestor'
-printed 'went on'
+printed 'reentrant 75' # the hold is no ancestor of make
+printed 'an ancestor seems to hold it'
 becomes_free ~/ws/app
 leaves_nothing
 hold_app

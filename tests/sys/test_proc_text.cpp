@@ -55,6 +55,20 @@ TEST_CASE("the innermost process id is the last of NSpid") {
   CHECK_FALSE(parse_innermost_pid("Name:\tx\nNSpid:\tx\n"));
 }
 
+TEST_CASE("a process has one number for each PID namespace from that of /proc on") {
+  CHECK(count_pids("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == 2);
+  CHECK(count_pids("Name:\tx\nNSpid:\t1234\n") == 1);
+  CHECK(count_pids("Name:\tx\n") == 0);
+}
+
+TEST_CASE("the offset of the boot clock in a time namespace is read to the nanosecond") {
+  CHECK(parse_boot_offset("monotonic           0         0\nboottime            0         0\n") == 0);
+  CHECK(parse_boot_offset("monotonic           7         0\nboottime       -86400        12\n") == -86'399'999'999'988);
+  CHECK_FALSE(parse_boot_offset("boottime 99999999999999999 0\n"));
+  CHECK_FALSE(parse_boot_offset("boottime 1\n"));
+  CHECK_FALSE(parse_boot_offset("monotonic 1 1\n"));
+}
+
 TEST_CASE("a user's name is found by UID") {
   const char* const passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nalice:x:1000:1000::/home/alice:/bin/sh";
   CHECK(parse_user_name(passwd, 0) == "root");

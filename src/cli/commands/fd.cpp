@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -113,8 +115,16 @@ Result<void, Failure> refuse_replaced(const OpenFile& open, int number) {
   return failure;
 }
 
-// Takes the lock, and waits for it as long as the options allow.
-Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& options, const Events& events) {
+// What `fd` takes a lock under.
+struct Ancestors {
+  core::TierStack stack;
+  Reentry reentry = Reentry::none;
+};
+
+// Takes the lock, and waits for it as long as the options allow; `ours` if it turns out
+// that an ancestor has it.
+Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestors, const FdOptions& options,
+                                       const Events& events) {
   const auto start = std::chrono::steady_clock::now();
   const LockOptions& lock = options.lock;
   const BusyReport report = busy_report_of(lock);
@@ -127,7 +137,11 @@ Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& optio
   };
   const auto tried = sys::try_lock(fd, lock.mode);
   if (!tried) return failed(tried.error());
-  if (*tried == sys::Acquire::held) return {};
+  if (*tried == sys::Acquire::held) return Reentry::none;
+  if (ancestors.reentry == Reentry::seems) {
+    const auto again = look_again(open.name, {open.file.id}, ancestors.stack, lock);
+    if (!again || *again == Reentry::ours) return again;
+  }
   if (lock.nonblock) return find_busy(core::never_stop);
 
   const auto progress = announce_wait(lock, options.global, events, {{open.name.path}, {}}, find_busy);
@@ -138,7 +152,7 @@ Result<void, Failure> wait_for_lock(const OpenFile& open, const FdOptions& optio
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
   if (end->outcome == sys::Acquire::timed_out)
     return timeout_failure(find_busy(core::never_stop), elapsed_since(start));
-  return {};
+  return Reentry::none;
 }
 
 // A blocked signal that is readable at `stop`, if that is given, ends a wait for the reader.
@@ -153,35 +167,50 @@ void drop_from(core::TierStack& stack, sys::FileId file) {
   std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
 }
 
+// When the lock was taken that a descriptor has already, if the stack lists it.
+std::optional<std::uint64_t> time_in(const core::TierStack& stack, const OpenFile& open,
+                                     const core::KernelLock& existing) {
+  const auto is_it = [&](const core::StackEntry& entry) {
+    return entry.file == open.file.id && entry.pid == existing.pid;
+  };
+  const auto entry = std::find_if(stack.begin(), stack.end(), is_it);
+  return entry == stack.end() ? std::nullopt : entry->taken;
+}
+
 // A lock that is taken again in the same mode still belongs to the process that took it first.
 Outcome keep_lock(OpenFile open, const core::KernelLock& existing, core::TierStack stack, const FdOptions& options) {
+  const auto taken = time_in(stack, open, existing);
+  drop_from(stack, open.file.id);
   std::vector<core::HeldLock> locks;
   locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, existing.mode);
   core::StackEntry entry = locks.front().stack_entry();
   if (existing.pid > 0) entry.pid = existing.pid;
+  entry.taken = taken;
   stack.push_back(std::move(entry));
   Outcome outcome = print_result(stack, locks, options);
   locks.front().abandon();
   return outcome;
 }
 
-Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options, Events& events) {
+Outcome take_lock(OpenFile open, Ancestors ancestors, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
   // A signal that killed us after the shell got the lock would look like a cancelled
   // wait.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
   events.set_locks({{open.name.tier, open.name.path, options.lock.mode}});
-  if (auto locked = wait_for_lock(open, options, events); !locked) return locked.error();
+  const auto reentry = wait_for_lock(open, ancestors, options, events);
+  if (!reentry) return reentry.error();
+  if (*reentry == Reentry::ours) return print_result(ancestors.stack, {}, options);
   auto same = refuse_replaced(open, *options.number);
   const bool is_grex_lock = open.is_grex_lock;
   Acquired acquired;
-  acquired.stack = std::move(stack);
+  acquired.stack = std::move(ancestors.stack);
   acquired.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
   if (!same) return same.error();
 
   if (options.lock.verbosity == Verbosity::verbose) note_caveats(acquired.locks);
-  acquired.stack.push_back(acquired.locks.front().stack_entry());
+  core::add_entry(acquired.stack, acquired.locks.front().stack_entry());
   // The record shows the shell that has the descriptor as the command.
   if (is_grex_lock) {
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
@@ -198,22 +227,23 @@ Outcome take_lock(OpenFile open, core::TierStack stack, const FdOptions& options
 }
 
 Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
-  auto stack = live_stack(options.lock);
-  if (!stack) return stack.error();
+  const auto live = live_stack(options.lock);
+  if (!live) return live.error();
+  core::TierStack stack = core::live_entries(*live);
   const auto existing = lock_of(*options.number);
   if (!existing) {
-    const auto ours = is_already_ours(open.name, {open.file.id}, *stack, options.lock);
-    if (!ours) return ours.error();
-    if (*ours) return print_result(*stack, {}, options);
-    return take_lock(std::move(open), std::move(*stack), options, events);
+    const auto reentry = reentry_of(open.name, {open.file.id}, *live, options.lock);
+    if (!reentry) return reentry.error();
+    if (*reentry == Reentry::ours) return print_result(stack, {}, options);
+    return take_lock(std::move(open), {std::move(stack), *reentry}, options, events);
   }
   if (auto same = refuse_replaced(open, *options.number); !same) return same.error();
-  drop_from(*stack, open.file.id);
-  if (existing->mode == options.lock.mode) return keep_lock(std::move(open), *existing, std::move(*stack), options);
+  if (existing->mode == options.lock.mode) return keep_lock(std::move(open), *existing, std::move(stack), options);
   if (options.lock.mode == sys::Mode::shared && has_record(open)) {
     (void)sys::replace_content(open.file.fd.get(), {});  // a shared lock has none
   }
-  Outcome outcome = take_lock(std::move(open), std::move(*stack), options, events);
+  drop_from(stack, open.file.id);
+  Outcome outcome = take_lock(std::move(open), {std::move(stack)}, options, events);
   if (!outcome && outcome.error().hint.empty()) {
     outcome.error().hint =
         fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
@@ -224,14 +254,15 @@ Outcome lock(OpenFile open, const FdOptions& options, Events& events) {
 
 Outcome unlock(OpenFile open, const FdOptions& options, Events& events) {
   events.set_locks({{open.name.tier, open.name.path, sys::Mode::exclusive}});
-  auto stack = live_stack(options.lock);
-  if (!stack) return stack.error();
-  drop_from(*stack, open.file.id);
+  const auto live = live_stack(options.lock);
+  if (!live) return live.error();
+  core::TierStack stack = core::live_entries(*live);
+  drop_from(stack, open.file.id);
   const bool had_record = has_record(open);
   core::HeldLock held(std::move(open.file), open.name.tier, open.name.path, sys::Mode::exclusive);
   if (had_record) held.adopt_record();
   if (const auto unlocked = held.unlock(); !unlocked) return failure_from(unlocked.error(), held.tier());
-  return print_result(*stack, {}, options);
+  return print_result(stack, {}, options);
 }
 
 }  // namespace

@@ -65,18 +65,25 @@ Outcome probe(const CommandLine& line, Events& events) {
   if (!path.empty()) lock.paths = {path};
   if (auto applied = apply_env_defaults(global, lock); !applied) return applied.error();
 
-  const auto plan = make_plan(lock, global);
+  auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
   // With two layouts, the lock is free if both files are; the first one is printed.
   std::optional<std::string> free_path;
-  for (const core::Target& target : plan->targets) {
+  for (std::size_t i = 0; i < plan->targets.size();) {
+    const core::Target& target = plan->targets[i];
     const auto result = core::probe(target, lock.mode);
     if (!result) return failure_from(result.error(), target.tier());
-    if (result->outcome == sys::Acquire::busy) {
+    const bool is_busy = result->outcome == sys::Acquire::busy;
+    if (is_busy && target.request.if_busy == core::IfBusy::give_up) {
+      if (auto again = look_again(*plan, i, lock); !again) return std::move(again.error());
+      continue;
+    }
+    if (is_busy) {
       return busy_failure(name_of(target), target.lock_paths(), busy_report_of(lock),
                           audience_of(lock, global, events));
     }
     if (!free_path) free_path = result->path;
+    ++i;
   }
   if (!free_path) {
     const LockName& ours = plan->already_ours.front();

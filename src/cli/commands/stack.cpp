@@ -13,12 +13,23 @@
 namespace grex::cli {
 namespace {
 
-std::string text_of(const std::vector<core::VerifiedEntry>& stack) {
+std::string_view remark_on(core::Liveness liveness) {
+  switch (liveness) {
+    case core::Liveness::live_proved:
+      break;
+    case core::Liveness::live_unproved:
+      return "  (not proved)";
+    case core::Liveness::stale:
+      return "  (no longer held)";
+  }
+  return "";
+}
+
+std::string text_of(const core::VerifiedStack& stack) {
   std::string text;
   for (const auto& [entry, liveness] : stack) {
     text += fmt::format("{:<14}  {:<9}  {:<8}  {}{}\n", core::name_of(entry.tier), sys::name_of(entry.mode),
-                        fmt::format("pid {}", entry.pid), printable(entry.path),
-                        liveness == core::Liveness::live ? "" : "  (no longer held)");
+                        fmt::format("pid {}", entry.pid), printable(entry.path), remark_on(liveness));
   }
   return text;
 }
@@ -32,12 +43,13 @@ void define(Parser& parser, GlobalOptions& options) {
                   "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
 }
 
-std::string document_of_stack(const std::vector<core::VerifiedEntry>& stack) {
+std::string document_of_stack(const core::VerifiedStack& stack) {
   Json document = document_of("stack");
   Json& entries = document["entries"] = Json::array();
   for (const auto& [entry, liveness] : stack) {
     entries.push_back(core::to_json(entry));
-    entries.back()["live"] = liveness == core::Liveness::live;
+    entries.back()["live"] = core::is_live(liveness);
+    entries.back()["proved"] = liveness == core::Liveness::live_proved;
   }
   return to_line(document);
 }

@@ -36,8 +36,9 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
 // No process has to wait for us while we wait: a lock that becomes free is released
 // immediately, and all locks are probed again, until none is busy. Returns how long that
 // took.
-Result<std::chrono::milliseconds, Failure> wait_for(std::vector<core::Target>& targets, const LockOptions& options,
+Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOptions& options,
                                                     const GlobalOptions& global, Events& events) {
+  std::vector<core::Target>& targets = plan.targets;
   const auto start = std::chrono::steady_clock::now();
   WaitAnnouncer announcer(options, global, events);
   const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
@@ -47,6 +48,10 @@ Result<std::chrono::milliseconds, Failure> wait_for(std::vector<core::Target>& t
     const auto busy = first_busy(targets, options);
     if (!busy) return failure_from(busy.error());
     if (*busy == targets.size()) break;
+    if (targets[*busy].request.if_busy == core::IfBusy::give_up) {
+      if (auto again = look_again(plan, *busy, options); !again) return std::move(again.error());
+      continue;
+    }
     std::vector<core::Target> wanted;
     wanted.push_back(std::move(targets[*busy]));
     const core::Attempt attempt = core::acquire(wanted, options.mode, policy);
@@ -95,7 +100,7 @@ Outcome wait(const CommandLine& line, Events& events) {
   events.open(lock.status_fd);
   auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
-  const auto waited = wait_for(plan->targets, lock, global, events);
+  const auto waited = wait_for(*plan, lock, global, events);
   if (!waited) return waited.error();
   return global.json ? print(document_of_wait(*waited)) : ExitStatus{};
 }

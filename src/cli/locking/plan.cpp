@@ -63,6 +63,22 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
   return targets;
 }
 
+std::vector<sys::FileId> existing_ids(const core::Target& target) { return core::ids_of(core::existing_files(target)); }
+
+core::VerifiedStack verify_live(const core::TierStack& stack, const LockOptions& options) {
+  core::VerifiedStack live;
+  for (core::VerifiedEntry& verified : core::verify(stack)) {
+    const core::StackEntry& entry = verified.entry;
+    if (core::is_live(verified.liveness)) {
+      live.push_back(std::move(verified));
+    } else if (options.verbosity == Verbosity::verbose) {
+      note(fmt::format("no longer held by ancestor {}, dropped: {} {}", entry.pid, core::name_of(entry.tier),
+                       entry.path));
+    }
+  }
+  return live;
+}
+
 }  // namespace
 
 Result<core::TierStack, Failure> inherited_stack() {
@@ -72,29 +88,22 @@ Result<core::TierStack, Failure> inherited_stack() {
   return std::move(*stack);
 }
 
-Result<core::TierStack, Failure> live_stack(const LockOptions& options) {
-  auto inherited = inherited_stack();
-  if (!inherited) return inherited;
-  core::TierStack live;
-  for (auto& [entry, liveness] : core::verify(*inherited)) {
-    if (liveness == core::Liveness::live) {
-      live.push_back(std::move(entry));
-    } else if (options.verbosity == Verbosity::verbose) {
-      note(fmt::format("no longer held by ancestor {}, dropped: {} {}", entry.pid, core::name_of(entry.tier),
-                       entry.path));
-    }
-  }
-  return live;
+Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options) {
+  const auto inherited = inherited_stack();
+  if (!inherited) return inherited.error();
+  return verify_live(*inherited, options);
 }
 
-Result<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
-                                      const core::TierStack& stack, const LockOptions& options) {
+Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys::FileId>& files,
+                                    const core::VerifiedStack& stack, const LockOptions& options) {
   const core::Verdict verdict = core::judge(stack, lock.tier, files, options.mode, options.reentrant);
   switch (verdict.kind) {
     case core::Verdict::Kind::take:
       break;
     case core::Verdict::Kind::already_ours:
-      return true;
+      return Reentry::ours;
+    case core::Verdict::Kind::seems_ours:
+      return Reentry::seems;
     case core::Verdict::Kind::reentry:
       return reentry_failure(lock, *verdict.because, options.reentrant, busy_report_of(options));
     case core::Verdict::Kind::tier_violation: {
@@ -105,30 +114,54 @@ Result<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sy
       }
     }
   }
-  return false;
+  return Reentry::none;
+}
+
+Result<Reentry, Failure> look_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
+                                    const LockOptions& options) {
+  const core::VerifiedStack live = verify_live(stack, options);
+  stack = core::live_entries(live);
+  auto reentry = reentry_of(lock, files, live, options);
+  if (!reentry || *reentry != Reentry::seems) return reentry;
+  const core::Verdict verdict = core::judge(live, lock.tier, files, options.mode, options.reentrant);
+  return unproved_failure(lock, *verdict.because, busy_report_of(options));
+}
+
+Result<void, Failure> look_again(Plan& plan, std::size_t target, const LockOptions& options) {
+  core::Target& busy = plan.targets[target];
+  const auto reentry = look_again(name_of(busy), existing_ids(busy), plan.stack, options);
+  if (!reentry) return reentry.error();
+  if (*reentry == Reentry::ours) {
+    plan.already_ours.push_back(name_of(busy));
+    plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(target));
+  } else {
+    busy.request.if_busy = core::IfBusy::wait;
+  }
+  return {};
 }
 
 Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions& global) {
-  auto stack = live_stack(options);
-  if (!stack) return std::move(stack.error());
+  const auto live = live_stack(options);
+  if (!live) return live.error();
   const std::vector<NamedLock> locks = named_locks(options);
   if (locks.empty()) return no_path_failure(options);
   auto targets = find_targets(locks, options, global);
   if (!targets) return std::move(targets.error());
 
-  Plan plan{{}, std::move(*stack), {}};
+  Plan plan{{}, core::live_entries(*live), {}};
   if (plan.stack.empty()) {
     plan.targets = std::move(*targets);
     return plan;
   }
   for (core::Target& target : *targets) {
-    const auto ours = is_already_ours(name_of(target), core::ids_of(core::existing_files(target)), plan.stack, options);
-    if (!ours) return ours.error();
-    if (*ours) {
+    const auto reentry = reentry_of(name_of(target), existing_ids(target), *live, options);
+    if (!reentry) return reentry.error();
+    if (*reentry == Reentry::ours) {
       plan.already_ours.push_back(name_of(target));
-    } else {
-      plan.targets.push_back(std::move(target));
+      continue;
     }
+    if (*reentry == Reentry::seems) target.request.if_busy = core::IfBusy::give_up;
+    plan.targets.push_back(std::move(target));
   }
   return plan;
 }
@@ -141,7 +174,8 @@ Result<void, Failure> refuse_long_stack(const Plan& plan) {
   core::TierStack stack = plan.stack;
   for (const core::Target& target : plan.targets) {
     const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
-    stack.push_back({target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive});
+    stack.push_back(
+        {target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive, longest});
   }
   std::size_t upper_bound = 0;
   for (const core::StackEntry& entry : stack) upper_bound += max_entry_bytes + max_escaped_byte * entry.path.size();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "base/result.hpp"
@@ -13,7 +14,7 @@ namespace grex::cli {
 /// The locks that a command may take: the tier order has been checked.
 struct Plan {
   std::vector<core::Target> targets;   ///< in the order in which they are taken
-  core::TierStack stack;               ///< the ancestors' live locks
+  core::TierStack stack;               ///< the ancestors' locks that are live
   std::vector<LockName> already_ours;  ///< --reentrant: an ancestor holds them
 };
 
@@ -25,12 +26,28 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
 Result<core::TierStack, Failure> inherited_stack();
 
 /// The ancestors' locks that are live; -v reports the others.
-Result<core::TierStack, Failure> live_stack(const LockOptions& options);
+Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options);
 
-/// Whether an ancestor already has the lock, with --reentrant; `files` are its existing
-/// lock files. A Failure means that it must not be taken under the locks of the stack.
-Result<bool, Failure> is_already_ours(const LockName& lock, const std::vector<sys::FileId>& files,
-                                      const core::TierStack& stack, const LockOptions& options);
+/// Whether a lock is to be taken, with --reentrant.
+enum class Reentry {
+  none,   ///< take it
+  ours,   ///< don't: an ancestor has it
+  seems,  ///< try it once, and then look_again: an ancestor seems to have it
+};
+
+/// `files` are the lock's existing files. A Failure means that it must not be taken under
+/// the locks of the stack.
+Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys::FileId>& files,
+                                    const core::VerifiedStack& stack, const LockOptions& options);
+
+/// After trying a lock that an ancestor seemed to have: it is busy, and by now it may be
+/// clear that another process has it. Removes entries that are stale from the stack. Then
+/// it is `none` or `ours`; a Failure if an ancestor still seems to have it.
+Result<Reentry, Failure> look_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
+                                    const LockOptions& options);
+
+/// The same for a target of a plan, which will be waited for, or moves to `already_ours`.
+Result<void, Failure> look_again(Plan& plan, std::size_t target, const LockOptions& options);
 
 /// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
 Result<void, Failure> refuse_long_stack(const Plan& plan);

@@ -33,6 +33,11 @@ class AcquisitionObserver : public WaitAnnouncer {
 
 }  // namespace
 
+bool gave_up(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
+  return attempt.end && attempt.end->outcome == sys::Acquire::busy &&
+         targets[attempt.at].request.if_busy == core::IfBusy::give_up;
+}
+
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
                                 core::WaitObserver& observer) {
   core::WaitPolicy policy;
@@ -58,14 +63,19 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   events.set_locks(plan.targets, options.mode);
   Acquired acquired;
   AcquisitionObserver observer(options, global, events, acquired);
-  core::Attempt attempt = core::acquire(plan.targets, options.mode, wait_policy_of(options, start, observer));
+  const core::WaitPolicy policy = wait_policy_of(options, start, observer);
+  core::Attempt attempt = core::acquire(plan.targets, options.mode, policy);
+  while (gave_up(attempt, plan.targets)) {
+    if (auto again = look_again(plan, attempt.at, options); !again) return std::move(again.error());
+    attempt = core::acquire(plan.targets, options.mode, policy);
+  }
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
     return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
   }
   acquired.waited = elapsed_since(start);
   acquired.stack = std::move(plan.stack);
   acquired.locks = std::move(attempt.locks);
-  for (const core::HeldLock& lock : acquired.locks) acquired.stack.push_back(lock.stack_entry());
+  for (const core::HeldLock& lock : acquired.locks) core::add_entry(acquired.stack, lock.stack_entry());
   events.set_locks(acquired.locks);
   events.acquired(acquired.waited);
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {

@@ -36,6 +36,9 @@ void write_records(Acquired& acquired, const LockOptions& options, const std::st
 core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_clock::time_point start,
                                 core::WaitObserver& observer);
 
+/// Whether an attempt ended at a busy lock that an ancestor seems to have.
+bool gave_up(const core::Attempt& attempt, const std::vector<core::Target>& targets);
+
 /// Why an attempt, begun at `start`, did not get its locks.
 Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,
                             const LockOptions& options, Audience audience, std::chrono::steady_clock::time_point start);

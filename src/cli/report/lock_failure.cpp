@@ -15,6 +15,19 @@ std::string entry_text(const core::StackEntry& entry) {
   return fmt::format("{} {}, which ancestor {} holds", tier_text(entry.tier), entry.path, entry.pid);
 }
 
+// An ancestor holds this very lock, or may hold it.
+Failure ancestor_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy) {
+  Failure failure;
+  failure.kind = ErrorKind::reentry;
+  failure.what = "busy";
+  failure.path = ancestor.path;
+  failure.exit_code = busy.exit_code;
+  failure.tier = lock.tier;
+  failure.ancestor = ancestor;
+  failure.is_printed = busy.is_printed;
+  return failure;
+}
+
 }  // namespace
 
 LockName name_of(const core::HeldLock& lock) { return {lock.tier(), lock.path()}; }
@@ -34,19 +47,19 @@ Failure stack_failure() {
 
 Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
                         const BusyReport& busy) {
-  Failure failure;
-  failure.kind = ErrorKind::reentry;
-  failure.what = "busy";
-  failure.path = ancestor.path;
+  Failure failure = ancestor_failure(lock, ancestor, busy);
   failure.why = fmt::format("already held by ancestor {}", ancestor.pid);
   const bool upgrade = reentrant == core::Reentrant::yes;
   failure.hint = upgrade ? "the ancestor only shares it: take it exclusively there"
                          : "--reentrant goes on under the ancestor's lock";
   if (upgrade) failure.why += ", shared";
-  failure.exit_code = busy.exit_code;
-  failure.tier = lock.tier;
-  failure.ancestor = ancestor;
-  failure.is_printed = busy.is_printed;
+  return failure;
+}
+
+Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy) {
+  Failure failure = ancestor_failure(lock, ancestor, busy);
+  failure.why = "an ancestor seems to hold it";
+  failure.hint = "--reentrant goes on only if a descriptor proves it: one inherited, or open in an ancestor";
   return failure;
 }
 

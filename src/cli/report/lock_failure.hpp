@@ -35,6 +35,9 @@ Failure stack_failure();
 Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
                         const BusyReport& busy);
 
+/// A lock that an ancestor may hold is busy, and --reentrant needs proof.
+Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy);
+
 /// An ancestor holds a lock that must be taken after this one.
 Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
 

@@ -113,6 +113,12 @@ std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts) {
   return devices;
 }
 
+// A subvolume, or a layer, has a device of its own.
+bool has_further_devices(const Mount& mount) {
+  constexpr std::array<std::string_view, 4> types = {"btrfs", "bcachefs", "overlay", "aufs"};
+  return std::find(types.begin(), types.end(), mount.type) != types.end();
+}
+
 std::string_view name_of(LockCaveat caveat) {
   constexpr std::array<std::string_view, 5> names = {"none", "remote", "mandatory", "host-only", "unsure"};
   return names.at(static_cast<std::size_t>(caveat));

@@ -32,6 +32,9 @@ std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 /// their files as stat(2) does. For these, /proc/locks can be trusted to be complete.
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts);
 
+/// Whether files of a mount may have another st_dev than that of the mount.
+bool has_further_devices(const Mount& mount);
+
 /// Why a lock protects less than on a disk of this machine.
 enum class LockCaveat {
   none,       ///< no known reason

@@ -1,63 +1,212 @@
 #include "core/inspect/liveness.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
 
+#include "core/inspect/process_numbers.hpp"
+#include "core/lock/held_lock.hpp"
+#include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::core {
 namespace {
 
-enum class ProbeResult { free, held, unknown };
+using Listed = EntryFacts::Listed;
+using Process = EntryFacts::Process;
+using Recorded = EntryFacts::Recorded;
 
-ProbeResult try_file(const StackEntry& entry) {
-  // The environment alone is no reason to open a file: opening a device may have effects.
+std::optional<KernelLock> lock_of(const sys::OpenDescriptor& open) {
+  const auto locks = parse_lock_table(sys::descriptor_info(open).value_or(""));
+  return locks.empty() ? std::nullopt : std::optional(locks.front());
+}
+
+// The lock that a process has on a file, if its descriptors can be read.
+std::optional<KernelLock> lock_on(sys::FileId file, pid_t pid) {
+  for (const sys::OpenDescriptor& open : sys::descriptors_of(pid).value_or(std::vector<sys::OpenDescriptor>())) {
+    if (open.file != file) continue;
+    if (auto lock = lock_of(open)) return lock;
+  }
+  return std::nullopt;
+}
+
+// The modes of the locks that are proved; nullopt for a file without a proof so far.
+using Proofs = std::map<sys::FileId, std::optional<sys::Mode>>;
+
+bool lacks_proof(const Proofs& proofs) {
+  return std::any_of(proofs.begin(), proofs.end(), [](const auto& proof) { return !proof.second; });
+}
+
+void add_proofs(Proofs& proofs, pid_t pid) {
+  for (const sys::OpenDescriptor& open : sys::descriptors_of(pid).value_or(std::vector<sys::OpenDescriptor>())) {
+    const auto wanted = proofs.find(open.file);
+    if (wanted == proofs.end() || wanted->second) continue;
+    if (const auto lock = lock_of(open)) wanted->second = lock->mode;
+  }
+}
+
+Proofs find_proofs(const TierStack& stack) {
+  Proofs proofs;
+  for (const StackEntry& entry : stack) proofs.try_emplace(entry.file);
+  add_proofs(proofs, sys::own_process);
+  if (!lacks_proof(proofs)) return proofs;
+  const uid_t ours = sys::effective_uid();
+  for (const pid_t pid : ancestors()) {
+    const auto owner = sys::owner_of(pid);
+    if (owner == ours || owner == uid_t{0}) add_proofs(proofs, pid);
+    if (!lacks_proof(proofs)) break;
+  }
+  return proofs;
+}
+
+// Opens the file of an entry. The environment alone is no reason to open a file: opening a
+// device may have effects.
+std::optional<sys::LockFile> open_file(const StackEntry& entry, sys::OpenFor purpose) {
   const auto named = sys::status_of(entry.path);
-  if (!named || named->type != sys::FileType::regular || named->id != entry.file) return ProbeResult::unknown;
-  auto file = sys::open_lock_file(entry.path, sys::OpenFor::probing);
-  if (!file || file->id != entry.file) return ProbeResult::unknown;
-  const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
-  if (!outcome) return ProbeResult::unknown;
-  return *outcome == sys::Acquire::held ? ProbeResult::free : ProbeResult::held;
+  if (!named || named->type != sys::FileType::regular || named->id != entry.file) return std::nullopt;
+  auto file = sys::open_lock_file(entry.path, purpose);
+  if (!file || file->id != entry.file) return std::nullopt;
+  return std::move(*file);
 }
 
-// Whether this very lock is listed. That is reliable without a list of mounts.
-bool lists_lock_of(const StackEntry& entry, const KernelView& view) {
-  const auto locks = view.on(entry.file);
-  const auto is_its = [&entry](const KernelLock& lock) { return is_holder(lock) && lock.pid == entry.pid; };
-  return std::any_of(locks.begin(), locks.end(), is_its);
+enum class Tried { free, busy, not_known };
+
+Tried try_file(const StackEntry& entry) {
+  const auto file = open_file(entry, sys::OpenFor::probing);
+  if (!file) return Tried::not_known;
+  const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
+  if (!outcome) return Tried::not_known;
+  return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
+
+void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& view) {
+  facts.listed = find_listed(entry, view);
+  facts.list_is_complete = view.is_complete_for(entry.file);
+}
+
+// If the list shows no holder, but may be incomplete, tries the lock. If that finds one,
+// it may have come after the list was read, so the list is read again. By then that holder
+// may be gone, and so on.
+void look_at_lock(EntryFacts& facts, const StackEntry& entry, const KernelView& view,
+                  const std::vector<Mount>& mounts) {
+  constexpr int max_tries = 4;
+  look_at_list(facts, entry, view);
+  for (int i = 0; i < max_tries && facts.listed == Listed::nothing && !facts.list_is_complete; ++i) {
+    const Tried tried = try_file(entry);
+    facts.was_free = tried == Tried::free;
+    if (tried != Tried::busy) return;
+    look_at_list(facts, entry, KernelView::take(mounts));
+  }
+}
+
+Process find_process(const StackEntry& entry) {
+  const auto stat = sys::process_file(entry.pid, "stat");
+  if (!stat) return sys::existence_of(entry.pid) == sys::Existence::gone ? Process::gone : Process::not_known;
+  if (sys::has_ended(*stat)) return Process::zombie;
+  const auto started = start_time_ns(entry.pid);
+  if (!started) return Process::not_known;
+  // As the clock of the process shows it, which wrote the time in the entry.
+  return compare_start(entry, *started - boot_offset_from(entry.pid));
+}
+
+// A record is advice. It counts if its writer is seen to hold the lock, and alone.
+Recorded find_recorded(const StackEntry& entry) {
+  const auto file = open_file(entry, sys::OpenFor::reading);
+  const auto record = file ? record_in(*file, entry.path) : std::nullopt;
+  if (!record || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
+  if (record->writer.pid_ns != sys::process_link(sys::own_process, "ns/pid")) return Recorded::not_known;
+  const pid_t writer = record->writer.pid;
+  const auto stat = sys::process_file(writer, "stat").value_or("");
+  const bool is_there = !sys::has_ended(stat) && sys::parse_start_time(stat) == record->writer.start_time;
+  const auto lock = is_there ? lock_on(entry.file, writer) : std::nullopt;
+  if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
+  const bool is_same = writer == entry.pid && find_process(entry) == Process::same;
+  return is_same ? Recorded::entrys_process : Recorded::another_process;
+}
+
+// Whether a process has the lock that the entry's process took before it ended. A process
+// that has its number now may have taken the lock itself; then only processes that are
+// older than it can have inherited the entry's.
+bool is_inherited_by_any(const StackEntry& entry, Process process) {
+  const auto reused = process == Process::another ? start_time_ns(entry.pid) : std::nullopt;
+  const std::vector<pid_t> pids = sys::processes();
+  return std::any_of(pids.begin(), pids.end(), [&](pid_t pid) {
+    const auto lock = lock_on(entry.file, pid);
+    if (!lock || (lock->pid > 0 && lock->pid != entry.pid)) return false;
+    return !reused || start_time_ns(pid).value_or(0) < *reused;
+  });
+}
+
+// What this process looks at, at most once, for entries that no descriptor proves.
+struct Surroundings {
+  std::vector<Mount> mounts = visible_mounts();
+  KernelView view = KernelView::take(mounts);
+  ProcessNumbers numbers = ProcessNumbers::read();
+};
+
+Liveness look_at(const StackEntry& entry, const Surroundings& around) {
+  EntryFacts facts;
+  look_at_lock(facts, entry, around.view, around.mounts);
+  facts.device = find_device(entry.file.dev, around.mounts);
+  const auto named = sys::status_of(entry.path);
+  if (named && named->type != sys::FileType::absent && named->id.dev == entry.file.dev) {
+    facts.device = EntryFacts::Device::mounted;
+  }
+  if (around.numbers.are_comparable(entry)) {
+    facts.numbers = EntryFacts::Numbers::comparable;
+    facts.process = find_process(entry);
+  }
+  // Looking at the record or at all processes takes time, and must change something.
+  facts.is_open_elsewhere = true;
+  if (decide(facts) == Liveness::stale || facts.numbers == EntryFacts::Numbers::not_comparable) return decide(facts);
+  facts.recorded = find_recorded(entry);
+  if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process);
+  return decide(facts);
+}
+
+sys::Mode weaker(sys::Mode a, sys::Mode b) { return a == sys::Mode::shared ? a : b; }
 
 }  // namespace
 
-Liveness liveness_of(const StackEntry& entry, const KernelView& view) {
-  if (lists_lock_of(entry, view)) return Liveness::live;
-  auto locks = view.on(entry.file);
-  std::erase_if(locks, std::not_fn(is_holder));
-  if (locks.empty()) {
-    // Try the lock itself rather than trust the list: if an ancestor's lock is wrongly
-    // taken for gone, we wait for it forever.
-    const ProbeResult tried = try_file(entry);
-    const bool not_listed = tried == ProbeResult::unknown && view.is_complete_for(entry.file);
-    return tried == ProbeResult::free || not_listed ? Liveness::dropped : Liveness::live;
-  }
-  if (!view.sees_every_process()) return Liveness::live;
-  // An exclusive holder is the only one; among sharers, the list may have missed the
-  // entry's process.
-  const bool none_missed = locks.front().mode == sys::Mode::exclusive || view.is_complete_for(entry.file);
-  const bool gone = sys::existence_of(entry.pid) == sys::Existence::gone;
-  return none_missed && gone ? Liveness::dropped : Liveness::live;
+EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& mounts) {
+  const auto is_its = [device](const Mount& mount) { return mount.device == device; };
+  if (std::any_of(mounts.begin(), mounts.end(), is_its)) return EntryFacts::Device::mounted;
+  const bool is_hidden = mounts.empty() || std::any_of(mounts.begin(), mounts.end(), has_further_devices);
+  return is_hidden ? EntryFacts::Device::not_known : EntryFacts::Device::not_mounted;
 }
 
-std::vector<VerifiedEntry> verify(const TierStack& stack) {
-  std::vector<VerifiedEntry> verified;
+Listed find_listed(const StackEntry& entry, const KernelView& view) {
+  auto locks = view.on(entry.file);
+  std::erase_if(locks, [](const KernelLock& lock) { return !is_holder(lock); });
+  if (locks.empty()) return Listed::nothing;
+  const auto is_exclusive = [](const KernelLock& lock) { return lock.mode == sys::Mode::exclusive; };
+  if (std::none_of(locks.begin(), locks.end(), is_exclusive)) return Listed::sharers;
+  const auto is_its = [&entry](const KernelLock& lock) { return lock.pid == entry.pid; };
+  if (std::any_of(locks.begin(), locks.end(), is_its)) return Listed::entrys_number;
+  const auto has_number = [](const KernelLock& lock) { return lock.pid > 0; };
+  return std::all_of(locks.begin(), locks.end(), has_number) ? Listed::another_number : Listed::not_known;
+}
+
+Process compare_start(const StackEntry& entry, std::int64_t started_ns) {
+  return entry.taken && std::cmp_greater(started_ns, *entry.taken) ? Process::another : Process::same;
+}
+
+VerifiedStack verify(const TierStack& stack) {
+  VerifiedStack verified;
   if (stack.empty()) return verified;
-  // Reading the mounts takes longer than reading the locks, and is rarely needed.
-  const KernelView list = KernelView::take({});
-  const auto is_shown = [&list](const StackEntry& entry) { return lists_lock_of(entry, list); };
-  const bool is_enough = std::all_of(stack.begin(), stack.end(), is_shown);
-  const KernelView view = is_enough ? list : KernelView::take(visible_mounts());
-  for (const StackEntry& entry : stack) verified.push_back({entry, liveness_of(entry, view)});
+  const Proofs proofs = find_proofs(stack);
+  std::optional<Surroundings> around;
+  for (const StackEntry& entry : stack) {
+    verified.push_back({entry, Liveness::live_proved});
+    if (const auto proved = proofs.at(entry.file)) {
+      verified.back().entry.mode = weaker(entry.mode, *proved);
+      continue;
+    }
+    if (!around) around.emplace();
+    verified.back().liveness = look_at(entry, *around);
+  }
   return verified;
 }
 

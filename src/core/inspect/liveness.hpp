@@ -1,28 +1,31 @@
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
+#include "core/inspect/file_system.hpp"
 #include "core/inspect/kernel_view.hpp"
+#include "core/inspect/liveness_rule.hpp"
 #include "core/lock/tier_stack.hpp"
 
 namespace grex::core {
 
-/// Whether an ancestor's lock is still held. Its entry is in the environment, so it
-/// outlives the lock in processes that the ancestor's command left behind.
-enum class Liveness {
-  live,     ///< held according to the kernel, or not known to be stale
-  dropped,  ///< known to be stale: no process holds it, or another process does
-};
+/// Finds out which entries are still held, by the rule of liveness_rule.hpp. Looks at the
+/// descriptors of this process first, then at those of its ancestors, and only for entries
+/// that these don't prove at the kernel's list and at other processes. Tries a lock, for
+/// an instant, only if the list shows no holder and may be incomplete. Keeps the order. An
+/// entry's mode is reduced to that of the lock that proves it.
+VerifiedStack verify(const TierStack& stack);
 
-struct VerifiedEntry {
-  StackEntry entry;
-  Liveness liveness = Liveness::live;
-};
+/// Whether a file system with this device is mounted. `not_known` if one of the mounts may
+/// have files with another st_dev than its own.
+EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& mounts);
 
-/// An entry is known to be stale if its file is not locked, or if another process took the
-/// lock and the entry's process is gone. What can't be checked counts as live. Tries the
-/// lock only if the kernel lists no holder. Keeps the order.
-std::vector<VerifiedEntry> verify(const TierStack& stack);
+/// What the kernel's list shows about an entry.
+EntryFacts::Listed find_listed(const StackEntry& entry, const KernelView& view);
 
-/// The same for one entry.
-Liveness liveness_of(const StackEntry& entry, const KernelView& view);
+/// Which process has an entry's number now, if it started this long after boot. An entry
+/// without the time at which its lock was taken says nothing about that.
+EntryFacts::Process compare_start(const StackEntry& entry, std::int64_t started_ns);
 
 }  // namespace grex::core

@@ -35,8 +35,8 @@ struct WaitPolicy {
 
 /// How an attempt ended.
 struct Attempt {
-  /// `held`, or, if no lock is held, `busy` (only without waiting), `timed_out` or
-  /// `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
+  /// `held`, or, if no lock is held, `busy` (only without waiting, or IfBusy::give_up),
+  /// `timed_out` or `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
   Result<sys::WaitEnd> end;
   /// In the order of taking them. Slots without a limit add none.
   std::vector<HeldLock> locks;

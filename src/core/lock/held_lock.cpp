@@ -33,6 +33,7 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   tier_ = other.tier_;
   path_ = std::move(other.path_);
   mode_ = other.mode_;
+  taken_ = other.taken_;
   has_record_ = other.has_record_;
   return *this;
 }
@@ -61,7 +62,7 @@ Result<void> HeldLock::unlock() {
   return {};
 }
 
-StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_}; }
+StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_, taken_}; }
 
 void release_all(std::vector<HeldLock>& locks) {
   while (!locks.empty()) locks.pop_back();

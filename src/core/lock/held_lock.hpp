@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/boot_clock.hpp"
 #include "base/result.hpp"
 #include "core/lock/record.hpp"
 #include "core/lock/tier_stack.hpp"
@@ -18,8 +19,9 @@ std::optional<Record> record_in(const sys::LockFile& file, const std::string& pa
 /// A lock that is held until it is released, abandoned or destroyed (which releases it).
 class HeldLock {
  public:
+  /// The lock has just been taken.
   HeldLock(sys::LockFile file, Tier tier, std::string path, sys::Mode mode)
-      : file_(std::move(file)), tier_(tier), path_(std::move(path)), mode_(mode) {}
+      : file_(std::move(file)), tier_(tier), path_(std::move(path)), mode_(mode), taken_(boot_clock_now()) {}
   HeldLock(HeldLock&&) = default;
   HeldLock& operator=(HeldLock&& other) noexcept;
   HeldLock(const HeldLock&) = delete;
@@ -59,6 +61,7 @@ class HeldLock {
   Tier tier_;
   std::string path_;
   sys::Mode mode_;
+  std::uint64_t taken_;
   bool has_record_ = false;
 };
 

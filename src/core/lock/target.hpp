@@ -13,6 +13,10 @@ namespace grex::core {
 
 enum class CreateTarget { no, yes };
 
+/// What to do if the lock is busy. `give_up`: an ancestor seems to hold it, so a wait might
+/// never end.
+enum class IfBusy { wait, give_up };
+
 /// A lock as the user names it, in one layout.
 struct LockRequest {
   Tier tier = Tier::per_pack;
@@ -20,6 +24,7 @@ struct LockRequest {
   unsigned slots = 1;  ///< at tier semaphore, how many slots there are; 0: no limit
   CreateTarget create = CreateTarget::no;
   Layout layout = Layout::flat;
+  IfBusy if_busy = IfBusy::wait;
 };
 
 /// A lock as the file system has it: the canonical path of what it guards, and the lock

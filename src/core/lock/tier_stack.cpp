@@ -29,7 +29,9 @@ std::optional<StackEntry> parse_entry(const json& entry) {
   const auto pid = number("pid");
   if (!tier || !mode || !path || path->empty() || !dev || !ino || !pid) return std::nullopt;
   if (*pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
-  return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode};
+  const auto taken = number("taken");
+  if (!taken && entry.contains("taken")) return std::nullopt;
+  return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode, taken};
 }
 
 bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
@@ -59,6 +61,7 @@ json to_json(const StackEntry& entry) {
   document["ino"] = entry.file.ino;
   document["pid"] = entry.pid;
   document["mode"] = sys::name_of(entry.mode);
+  if (entry.taken) document["taken"] = *entry.taken;
   return document;
 }
 
@@ -71,20 +74,42 @@ std::string to_text(const TierStack& stack) {
   return document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
 }
 
-Verdict judge(const TierStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
+void add_entry(TierStack& stack, StackEntry entry) {
+  if (entry.mode == sys::Mode::exclusive) {
+    std::erase_if(stack, [&entry](const StackEntry& other) { return other.file == entry.file; });
+  }
+  stack.push_back(std::move(entry));
+}
+
+TierStack live_entries(const VerifiedStack& stack) {
+  TierStack entries;
+  for (const auto& [entry, liveness] : stack) {
+    if (is_live(liveness)) entries.push_back(entry);
+  }
+  return entries;
+}
+
+Verdict judge(const VerifiedStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
               Reentrant reentrant) {
   Verdict verdict;
-  for (const StackEntry& entry : stack) {
+  const StackEntry* highest = nullptr;
+  for (const auto& [entry, liveness] : stack) {
+    if (!is_live(liveness)) continue;
+    if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->tier)) highest = &entry;
     if (std::find(files.begin(), files.end(), entry.file) == files.end()) continue;
-    if (reentrant == Reentrant::yes && is_enough(entry.mode, mode)) return {Verdict::Kind::already_ours, &entry};
-    verdict = {Verdict::Kind::reentry, &entry};
+    const bool is_proved = liveness == Liveness::live_proved;
+    if (reentrant == Reentrant::yes && is_proved && is_enough(entry.mode, mode)) {
+      return {Verdict::Kind::already_ours, &entry};
+    }
+    if (reentrant == Reentrant::no || is_proved) {
+      verdict = {Verdict::Kind::reentry, &entry};
+    } else if (verdict.kind == Verdict::Kind::take) {
+      verdict = {Verdict::Kind::seems_ours, &entry};
+    }
   }
-  if (verdict.kind != Verdict::Kind::take || stack.empty()) return verdict;
-  const auto highest = std::max_element(stack.begin(), stack.end(), [](const StackEntry& a, const StackEntry& b) {
-    return ordinal_of(a.tier) < ordinal_of(b.tier);
-  });
-  if (ordinal_of(tier) > ordinal_of(highest->tier)) return verdict;
-  return {Verdict::Kind::tier_violation, &*highest};
+  const bool is_violation = highest != nullptr && ordinal_of(tier) <= ordinal_of(highest->tier);
+  if (verdict.kind == Verdict::Kind::take && is_violation) return {Verdict::Kind::tier_violation, highest};
+  return verdict;
 }
 
 }  // namespace grex::core

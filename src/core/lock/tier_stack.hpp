@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,16 +25,40 @@ struct StackEntry {
   sys::FileId file;  ///< st_dev and st_ino
   pid_t pid = 0;     ///< the process that took it
   sys::Mode mode = sys::Mode::exclusive;
+  /// When it was taken: CLOCK_BOOTTIME, in nanoseconds. Releases before 0.2 don't write it.
+  std::optional<std::uint64_t> taken = {};
 };
 
 /// Outermost first.
 using TierStack = std::vector<StackEntry>;
+
+/// Whether an ancestor's lock is still held. Its entry is in the environment, so it
+/// outlives the lock in processes that the ancestor's command left behind.
+enum class Liveness {
+  live_proved,    ///< held, and for this process
+  live_unproved,  ///< may be held
+  stale,          ///< known to be released
+};
+inline bool is_live(Liveness liveness) { return liveness != Liveness::stale; }
+
+struct VerifiedEntry {
+  StackEntry entry;
+  Liveness liveness = Liveness::live_unproved;
+};
+using VerifiedStack = std::vector<VerifiedEntry>;
+
+/// The entries that are live, in the same order.
+TierStack live_entries(const VerifiedStack& stack);
 
 /// Empty text is an empty stack. Errors: stack, for anything that to_text could not have
 /// written; a stack that can't be read would protect nothing.
 Result<TierStack> parse_tier_stack(std::string_view text);
 
 std::string to_text(const TierStack& stack);
+
+/// Appends the entry of a lock that this process has just taken. If that is exclusive, no
+/// other entry for the same file can be live, and those are removed.
+void add_entry(TierStack& stack, StackEntry entry);
 
 /// The length of the longest text that fits into one environment variable (execve(2),
 /// MAX_ARG_STRLEN: 128 KiB) with a name of up to 31 characters.
@@ -46,6 +71,7 @@ struct Verdict {
   enum class Kind {
     take,            ///< no entry forbids it
     already_ours,    ///< an ancestor holds this very lock, and that is enough
+    seems_ours,      ///< that may be so, but isn't proved: trying it once shows it
     reentry,         ///< an ancestor holds this very lock: waiting would never end
     tier_violation,  ///< an ancestor holds a lock of this tier or a higher one
   };
@@ -54,8 +80,8 @@ struct Verdict {
 };
 
 /// `files` are the existing lock files of the wanted lock, any one of which is the lock.
-/// Pure; assumes that the entries are live.
-Verdict judge(const TierStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
+/// Only live entries count. Pure.
+Verdict judge(const VerifiedStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
               Reentrant reentrant);
 
 }  // namespace grex::core

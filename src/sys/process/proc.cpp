@@ -163,6 +163,11 @@ std::string host_name() {
   return name.data();
 }
 
+std::int64_t nanoseconds_per_tick() {
+  constexpr std::int64_t second = 1'000'000'000;
+  return second / ::sysconf(_SC_CLK_TCK);
+}
+
 unsigned cpu_count() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;

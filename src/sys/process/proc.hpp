@@ -94,6 +94,9 @@ std::string host_name();
 /// This process's environment, ending with a null pointer. Borrowed.
 char** environment();
 
+/// The unit of the start times in /proc/PID/stat.
+std::int64_t nanoseconds_per_tick();
+
 /// How many CPUs this process may run on; at least 1.
 unsigned cpu_count();
 

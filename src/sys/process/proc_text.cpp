@@ -1,5 +1,9 @@
 #include "sys/process/proc_text.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
 #include "base/text.hpp"
 
 namespace grex::sys {
@@ -10,6 +14,15 @@ namespace {
 std::string_view fields_after_name(std::string_view stat) {
   const auto name_end = stat.rfind(") ");
   return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
+}
+
+// The NSpid line of /proc/PID/status, without its label; empty if there is none.
+std::string_view pids_in(std::string_view status) {
+  constexpr std::string_view label = "\nNSpid:\t";
+  const auto begin = status.find(label);
+  if (begin == std::string_view::npos) return {};
+  status.remove_prefix(begin + label.size());
+  return take_until(status, '\n');
 }
 
 }  // namespace
@@ -45,12 +58,30 @@ std::vector<std::string> parse_command_line(std::string_view cmdline) {
 }
 
 std::optional<pid_t> parse_innermost_pid(std::string_view status) {
-  constexpr std::string_view label = "\nNSpid:\t";
-  const auto begin = status.find(label);
-  if (begin == std::string_view::npos) return std::nullopt;
-  status.remove_prefix(begin + label.size());
-  const std::string_view line = take_until(status, '\n');
+  const std::string_view line = pids_in(status);
   return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
+}
+
+std::size_t count_pids(std::string_view status) {
+  const std::string_view line = pids_in(status);
+  if (line.empty()) return 0;
+  return static_cast<std::size_t>(std::count(line.begin(), line.end(), '\t')) + 1;
+}
+
+std::optional<std::int64_t> parse_boot_offset(std::string_view offsets) {
+  constexpr std::string_view label = "boottime";
+  while (!offsets.empty()) {
+    std::string_view line = take_until(offsets, '\n');
+    if (take_word(line) != label) continue;
+    const auto seconds = parse_number<std::int64_t>(take_word(line));
+    const auto nanoseconds = parse_number<std::int64_t>(take_word(line));
+    constexpr std::int64_t second = 1'000'000'000;
+    constexpr std::int64_t most_seconds = std::numeric_limits<std::int64_t>::max() / second - 1;
+    if (!seconds || !nanoseconds || std::abs(*nanoseconds) >= second) return std::nullopt;
+    if (*seconds > most_seconds || *seconds < -most_seconds) return std::nullopt;
+    return *seconds * second + *nanoseconds;
+  }
+  return std::nullopt;
 }
 
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {

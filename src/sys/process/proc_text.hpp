@@ -31,6 +31,13 @@ std::vector<std::string> parse_command_line(std::string_view cmdline);
 /// line of /proc/PID/status.
 std::optional<pid_t> parse_innermost_pid(std::string_view status);
 
+/// In how many PID namespaces a process has a number, from that of /proc to its own: the
+/// length of the NSpid line of /proc/PID/status. 0 if there is none.
+std::size_t count_pids(std::string_view status);
+
+/// The `boottime` line of /proc/PID/timens_offsets, in nanoseconds (time_namespaces(7)).
+std::optional<std::int64_t> parse_boot_offset(std::string_view offsets);
+
 /// The process of a pidfd, from its /proc/self/fdinfo/N: the number in the PID namespace
 /// of that /proc; -1 if the process has ended.
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);

@@ -1,0 +1,317 @@
+// Entries of the tier stack that outlive their lock, or that can't be proved. Under none of
+// them does a command run without a lock.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+Setup with_stack(const std::string& text) { return {.environment = {{"GREX_LOCK_STACK", text}}}; }
+
+std::uint64_t boot_clock_now() {
+  struct timespec now {};
+  REQUIRE(::clock_gettime(CLOCK_BOOTTIME, &now) == 0);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// An entry for a lock file, as grex-lock writes it.
+json entry(const std::string& path, pid_t pid) {
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  return {{"tier", "per-pack"}, {"path", path},        {"dev", st.st_dev},         {"ino", st.st_ino},
+          {"pid", pid},         {"mode", "exclusive"}, {"taken", boot_clock_now()}};
+}
+
+std::string stack_of(const json& only) { return json::array({only}).dump(); }
+
+// The stack that a script has at its end.
+std::string stack_after(const TempDir& dir, const std::string& script) {
+  return finish(bash(script + "\necho \"$GREX_LOCK_STACK\""), in(dir.path())).out;
+}
+
+// The stack of a hold that has ended, but that is a zombie until it is reaped.
+std::string stack_of_hold(const TempDir& dir, const std::string& options, const std::string& ending) {
+  const std::string stack =
+      stack_after(dir, "s=$(\"$LOCK\" hold --detach --export " + options + " .) || exit\n" + "eval \"$s\"; " + ending);
+  const pid_t hold = json::parse(stack)[0]["pid"];
+  until([hold] { return state_of(hold) == 'Z'; });
+  return stack;
+}
+
+// A stranger that has the lock, with its own record or none.
+Process stranger(const TempDir& dir) {
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo in; read line"}));
+  REQUIRE(run.line() == "in");
+  return run;
+}
+
+// Nothing else than a lock of another process: --reentrant waits for it.
+void check_waits(const TempDir& dir, const std::string& stack, Process& holder) {
+  const Setup setup = with_stack(stack);
+  for (const char* const option : {"--reentrant", "-v"}) {
+    const Finished busy = run_tool({"run", "-n", option, dir.path(), "--", "echo", "ran"}, setup);
+    CHECK(busy.ended == exited(75));
+    CHECK(busy.out.empty());
+    CHECK(busy.err.find("held by ") != std::string::npos);
+    CHECK(busy.err.find("an ancestor seems") == std::string::npos);
+    CHECK(busy.err.find("already held") == std::string::npos);
+  }
+  CHECK(json::parse(run_tool({"stack", "--json"}, setup).out)["entries"][0]["live"] == false);
+  // Not 76: another pack has nothing to do with it.
+  const TempDir other;
+  CHECK(run_tool({"run", other.path(), "--", "true"}, setup).ended == exited(0));
+
+  Process waiter(grex_lock({"run", "--reentrant", dir.path(), "--", "echo", "ran"}), setup);
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  holder.close_input();
+  CHECK(waiter.line() == "ran");
+  CHECK(waiter.wait() == exited(0));
+}
+
+void check_waits_for_stranger(const TempDir& dir, const std::string& stack) {
+  CAPTURE(stack);
+  Process holder = stranger(dir);
+  check_waits(dir, stack, holder);
+}
+
+// Both as long as the hold is a zombie, and then.
+void check_waits_after_hold(const TempDir& dir, const std::string& stack) {
+  check_waits_for_stranger(dir, stack);
+  reap(json::parse(stack)[0]["pid"]);
+  check_waits_for_stranger(dir, stack);
+}
+
+// That --reentrant neither goes on nor waits.
+void check_refused(const Finished& refused, const std::string& path) {
+  CHECK(refused.ended == exited(75));
+  CHECK(refused.out.empty());
+  CHECK(refused.err.starts_with("grex-lock: busy: " + path + ": an ancestor seems to hold it\n"));
+}
+
+}  // namespace
+
+TEST_CASE("after the end of a hold --export, --reentrant waits for the next holder") {
+  const TempDir dir;
+  check_waits_after_hold(dir, stack_of_hold(dir, "--for 10ms", ":"));
+  check_waits_after_hold(dir, stack_of_hold(dir, "--shared --for 10ms", ":"));
+}
+
+TEST_CASE("after release, --reentrant waits for the next holder") {
+  const TempDir dir;
+  check_waits_after_hold(dir, stack_of_hold(dir, "", "env -u GREX_LOCK_STACK \"$LOCK\" release ."));
+}
+
+TEST_CASE("after the descriptor of fd --export is closed, --reentrant waits for the next holder") {
+  const TempDir dir;
+  const std::string lock = "exec 9>>.grex-lock; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\"; ";
+  check_waits_for_stranger(dir, stack_after(dir, lock + "exec 9>&-"));
+  check_waits_for_stranger(dir, stack_after(dir, lock + "flock -u 9"));
+}
+
+TEST_CASE("after a command that exits with 143, --reentrant waits for the next holder") {
+  const TempDir dir;
+  check_waits_for_stranger(dir, stack_after(dir, "\"$LOCK\" run . -- sh -c 'echo \"$GREX_LOCK_STACK\"; exit 143'"));
+}
+
+TEST_CASE("a daemon that was started under a lock waits for the next holder once it is released") {
+  const TempDir dir;
+  Process daemon(bash("\"$LOCK\" run . -- sh -c '{ read line; \"$LOCK\" stack --json\n"
+                      "\"$LOCK\" run -n --reentrant . -- echo ran; echo $?; } <&3 &' 3<&0; echo released; wait"),
+                 in(dir.path()));
+  CHECK(daemon.line() == "released");
+  const Process holder = stranger(dir);
+  daemon.write("\n");
+  CHECK(json::parse(daemon.line())["entries"][0]["live"] == false);
+  CHECK(daemon.line() == "75");
+}
+
+TEST_CASE("an entry whose process is a zombie is stale beside a sharer of the lock") {
+  const TempDir dir;
+  Process zombie({"true"});
+  until([&zombie] { return state_of(zombie.pid()) == 'Z'; });
+  Process sharer({"flock", "-s", dir / ".grex-lock", "sh", "-c", "echo in; read line"});
+  sharer.line();
+  check_waits(dir, stack_of(entry(dir / ".grex-lock", zombie.pid())), sharer);
+}
+
+TEST_CASE("an entry whose number a later process has is stale, even if that has taken the lock") {
+  for (const bool has_record : {true, false}) {
+    const TempDir dir;
+    Process holder(has_record ? grex_lock({"run", dir.path(), "--", "sh", "-c", "echo in; read line"})
+                              : Words{"flock", dir / ".grex-lock", "sh", "-c", "echo in; read line"});
+    holder.line();
+    json reused = entry(dir / ".grex-lock", holder.pid());
+    reused["taken"] = 1;
+    check_waits(dir, stack_of(reused), holder);
+  }
+}
+
+TEST_CASE("an entry on a device that is not mounted here refuses nothing") {
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  json elsewhere = entry(dir / ".grex-lock", ::getpid());
+  elsewhere["dev"] = 0xffffffff;
+  const json shown = json::parse(run_tool({"stack", "--json"}, with_stack(stack_of(elsewhere))).out)["entries"][0];
+  // Not if subvolumes or layers may have devices that are in no list.
+  const std::string mounts = content_of("/proc/self/mountinfo");
+  for (const char* const type : {" btrfs ", " overlay ", " bcachefs ", " aufs "}) {
+    if (mounts.find(type) != std::string::npos) return skip("a file may be on a device that no mount shows");
+  }
+  CHECK(shown["live"] == false);
+}
+
+// A script in a PID namespace in which a hold has ended and a stranger has the lock. Up to
+// a clock tick after the namespace's start, entries might come from outside.
+Process in_namespace(const TempDir& dir, const Words& options, const std::string& script) {
+  const Words shell = bash(
+      "sleep 0.03; s=$(\"$LOCK\" hold --detach --export --for 10ms .) || exit; \"$LOCK\" wait . || exit\n"
+      "mkfifo go; \"$LOCK\" run . -- sh -c 'echo in; read -r line <go' & read -r line; eval \"$s\"\n" +
+      script);
+  Words words = {"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"};
+  words.insert(words.end(), options.begin(), options.end());
+  words.insert(words.end(), shell.begin(), shell.end());
+  Process inside(words, in(dir.path()));
+  CHECK(inside.line() == "in");
+  inside.write("\n");
+  return inside;
+}
+
+TEST_CASE("inside a PID namespace, --reentrant waits for the next holder, too") {
+  const TempDir dir;
+  Process inside = in_namespace(dir, {"--mount-proc"},
+                                "\"$LOCK\" run -n --reentrant . -- echo ran; echo $?\n"
+                                "\"$LOCK\" run --reentrant . -- echo ran & read -r line; echo >go; wait $!; echo $?");
+  CHECK(inside.line() == "75");
+  CHECK(inside.error_line().find(": held by ") != std::string::npos);
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  inside.write("\n");
+  CHECK(inside.line() == "ran");
+  CHECK(inside.line() == "0");
+}
+
+TEST_CASE("inside a PID namespace without its /proc, where a stale entry looks live, --reentrant is refused") {
+  const TempDir dir;
+  Process inside = in_namespace(
+      dir, {}, "\"$LOCK\" run --reentrant . -- echo ran; echo $?; echo >go; wait; \"$LOCK\" run . -- echo free");
+  CHECK(inside.line() == "75");
+  CHECK(inside.error_line() == "grex-lock: busy: " + (dir / ".grex-lock") + ": an ancestor seems to hold it");
+  CHECK(inside.line() == "free");
+}
+
+TEST_CASE("a lock that strangers take for a moment is never taken for that of an ancestor") {
+  const TempDir dir;
+  const std::string stack = stack_of_hold(dir, "--for 10ms", ":");
+  reap(json::parse(stack)[0]["pid"]);
+  Process strangers({"sh", "-c", "echo; while :; do flock \"$0\" true; done", dir / ".grex-lock"});
+  strangers.line();
+  for (int i = 0; i < tries(60); ++i) {
+    const Finished run = run_tool({"run", "-v", "--reentrant", dir.path(), "--", "true"}, with_stack(stack));
+    CHECK(run.ended == exited(0));
+    CHECK(run.err.find("locked " + (dir / ".grex-lock")) != std::string::npos);
+  }
+}
+
+TEST_CASE("after grex-lock was killed, its command goes on, and a process that is not below it does not") {
+  const TempDir dir;
+  Process killed(grex_lock({"run", dir.path(), "--", "sh", "-c",
+                            "echo \"$GREX_LOCK_STACK\"; read line; \"$0\" run --reentrant . -- echo ran", grex_lock()}),
+                 in(dir.path()));
+  const std::string stack = killed.line();
+  killed.signal(SIGKILL);
+  until([&killed] { return state_of(killed.pid()) == 'Z'; });
+  // A zombie first, and then gone.
+  for (int i = 0; i < 2; ++i) {
+    check_refused(run_tool({"run", "--reentrant", dir.path(), "--", "echo", "ran"}, with_stack(stack)),
+                  dir / ".grex-lock");
+    CHECK(run_tool({"stack"}, with_stack(stack)).out.ends_with("  (not proved)\n"));
+    if (i == 0) killed.wait();
+  }
+  killed.write("\n");
+  CHECK(killed.line() == "ran");
+}
+
+TEST_CASE("a hold that is no ancestor is refused at once, and never goes on without its lock") {
+  const TempDir dir;
+  Process script(bash("s=$(\"$LOCK\" hold --detach --export --while-pid $$ .) || exit; eval \"$s\"\n"
+                      "for c in run hold wait probe; do \"$LOCK\" $c --reentrant . $([ $c = run ] && echo -- true)\n"
+                      "echo $?; done; exec 9>>.grex-lock; \"$LOCK\" fd --reentrant 9; echo $?\n"
+                      "\"$LOCK\" run . -- true; echo $?; \"$LOCK\" stack --json; read -r line; exit 0"),
+                 in(dir.path()));
+  for (const char* const command : {"run", "hold", "wait", "probe", "fd"}) {
+    CAPTURE(command);
+    CHECK(script.line() == "75");
+    CHECK(script.error_line() == "grex-lock: busy: " + (dir / ".grex-lock") + ": an ancestor seems to hold it");
+    script.error_line();
+  }
+  CHECK(script.line() == "75");
+  CHECK(script.error_line().find(": already held by ancestor ") != std::string::npos);
+  const json shown = json::parse(script.line())["entries"][0];
+  CHECK(shown["live"] == true);
+  CHECK(shown["proved"] == false);
+  script.close_input();
+  CHECK(script.wait() == exited(0));
+  reap(shown["pid"]);
+}
+
+TEST_CASE("under --close, an ancestor's descriptor proves the lock") {
+  const TempDir dir;
+  const std::string under =
+      "\"$LOCK\" run --close . -- sh -c '\"$LOCK\" run --reentrant . -- echo ran; \"$LOCK\" stack --json'";
+  const Finished nested = finish(bash(under), in(dir.path()));
+  CHECK(nested.out.starts_with("ran\n"));
+  CHECK(json::parse(nested.out.substr(4))["entries"][0]["proved"] == true);
+}
+
+TEST_CASE("what a descriptor proves is known without the kernel's list of locks") {
+  const TempDir dir;
+  // Opening the FIFO to read it would never end.
+  const std::string script =
+      "mkfifo list && mount --bind list /proc/locks || exit 77\n"
+      "\"$LOCK\" run . -- \"$LOCK\" run --reentrant . -- echo inherited\n"
+      "\"$LOCK\" run --close . -- \"$LOCK\" run --reentrant . -- echo open in an ancestor";
+  const Words shell = bash(script);
+  Words words = {"unshare", "--user", "--map-root-user", "--mount"};
+  words.insert(words.end(), shell.begin(), shell.end());
+  const Finished finished = finish(words, in(dir.path()));
+  if (finished.ended == exited(77)) return skip("nothing can be mounted on /proc/locks");
+  CHECK(finished.out == "inherited\nopen in an ancestor\n");
+}
+
+TEST_CASE("if the descriptors of ancestors can't be read, their lock is not proved") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  write_file(dir / ".grex-lock", "");
+  REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
+  REQUIRE(::chmod((dir / ".grex-lock").c_str(), 0666) == 0);
+  const auto as_other = [&dir](const Words& words) {
+    Words all =
+        grex_lock({"run", "--close", dir.path(), "--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+    all.insert(all.end(), words.begin(), words.end());
+    return finish(all);
+  };
+  check_refused(as_other(grex_lock({"run", "--reentrant", dir.path(), "--", "echo", "ran"})), dir / ".grex-lock");
+  const Finished plain = as_other(grex_lock({"run", dir.path(), "--", "echo", "ran"}));
+  CHECK(plain.ended == exited(75));
+  CHECK(plain.err.find(": already held by ancestor ") != std::string::npos);
+}
+
+TEST_CASE("a descriptor's lock that became shared doesn't stand for the exclusive one of its entry") {
+  const TempDir dir;
+  const Finished script =
+      finish(bash("exec 9<>.grex-lock; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\"; \"$LOCK\" fd -s 9\n"
+                  "\"$LOCK\" run --reentrant . -- echo ran; echo $?; \"$LOCK\" run -s --reentrant . -- echo shared"),
+             in(dir.path()));
+  CHECK(script.out == "75\nshared\n");
+  CHECK(script.err.find("already held by ancestor") != std::string::npos);
+}
