@@ -102,6 +102,7 @@ case "${1:-}" in
     holds slots safety -DJOBS=3 -DKILLS=1 -DUNLINKS=1
     holds slots safety -DJOBS=4
     holds remains safety -DWORKERS=3 -DFORKS=4 -DKILLS=2 -DSIGNALS=1 -DDAEMON -DOTHER_USERS
+    holds stack safety -DTIMES=3 -DMISSES=2
     ;;
   deadlock)
     holds locks safety -DTOP=3 -DLOCKS=3
@@ -137,6 +138,12 @@ case "${1:-}" in
     is_needed -DNO_SECOND_LIST "$beside_work" remains safety -DDAEMON -DOTHER_USERS
     is_needed -DNO_UNREADABLE "$beside_work" remains safety -DDAEMON -DOTHER_USERS
     is_needed -DNO_SESSION "$starvation" remains liveness -DDAEMON
+    is_needed -DNO_DESCRIPTOR 'assertion violated .*inside' stack safety -DTIMES=2
+    is_needed -DNO_ANOTHER 'assertion violated .*refused' stack safety -DTIMES=2
+    is_needed -DNO_ENDED 'assertion violated .*refused' stack safety -DTIMES=2
+    is_needed -DNO_SECOND_LOOK 'assertion violated .*refused' stack safety -DTIMES=2
+    is_needed -DNO_LAST_LOOK 'assertion violated .*refused' stack safety -DTIMES=2
+    is_needed -DNO_VISIBLE "$deadlock" stack safety -DTIMES=2
     # This is no safeguard, but a known gap: see README.md.
     is_needed -DSTOP_EARLY "$deadlock" slots safety -DJOBS=3 -DHOLDER -DSTOPS=1
     ;;

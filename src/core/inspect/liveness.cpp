@@ -131,8 +131,9 @@ Recorded find_recorded(const StackEntry& entry) {
 // older than it can have inherited the entry's.
 bool is_inherited_by_any(const StackEntry& entry, Process process) {
   const auto reused = process == Process::another ? start_time_ns(entry.pid) : std::nullopt;
-  const std::vector<pid_t> pids = sys::processes();
-  return std::any_of(pids.begin(), pids.end(), [&](pid_t pid) {
+  const auto pids = sys::processes();
+  if (!pids) return true;  // not known, so the entry stays live
+  return std::any_of(pids->begin(), pids->end(), [&](pid_t pid) {
     const auto lock = lock_on(entry.file, pid);
     if (!lock || (lock->pid > 0 && lock->pid != entry.pid)) return false;
     return !reused || start_time_ns(pid).value_or(0) < *reused;
