@@ -264,6 +264,19 @@ TEST_CASE("a hold that is no ancestor is refused at once, and never goes on with
   reap(shown["pid"]);
 }
 
+TEST_CASE("a process that runs looks like the one that took the lock from any time namespace") {
+  const TempDir dir;
+  const Process holder = stranger(dir);
+  const std::string stack = stack_of(entry(dir / ".grex-lock", holder.pid()));
+  for (const char* const offset : {"1000000", "-1"}) {
+    const Finished shown =
+        finish({"unshare", "--user", "--map-root-user", "--time", "--boottime", offset, "--fork", grex_lock(), "stack"},
+               with_stack(stack));
+    if (shown.ended != exited(0)) return skip("no time namespace can be made");
+    CHECK(shown.out.ends_with("  (not proved)\n"));
+  }
+}
+
 TEST_CASE("under --close, an ancestor's descriptor proves the lock") {
   const TempDir dir;
   const std::string under =
