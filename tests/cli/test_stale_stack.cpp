@@ -187,26 +187,38 @@ Process in_namespace(const TempDir& dir, const Words& options, const std::string
   return inside;
 }
 
-TEST_CASE("inside a PID namespace, --reentrant waits for the next holder, too") {
-  const TempDir dir;
-  Process inside = in_namespace(dir, {"--mount-proc"},
-                                "\"$LOCK\" run -n --reentrant . -- echo ran; echo $?\n"
-                                "\"$LOCK\" run --reentrant . -- echo ran & read -r line; echo >go; wait $!; echo $?");
-  CHECK(inside.line() == "75");
-  CHECK(inside.error_line().find(": held by ") != std::string::npos);
-  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
-  inside.write("\n");
-  CHECK(inside.line() == "ran");
-  CHECK(inside.line() == "0");
+TEST_CASE("inside a PID namespace, with its own /proc or that outside, --reentrant waits for the next holder") {
+  for (const bool has_own_proc : {true, false}) {
+    CAPTURE(has_own_proc);
+    const TempDir dir;
+    dir.make("other");
+    Process inside = in_namespace(dir, has_own_proc ? Words{"--mount-proc"} : Words{},
+                                  "\"$LOCK\" run -n --reentrant . -- echo ran; echo $?\n"
+                                  "\"$LOCK\" run other -- true; echo $?\n"
+                                  "\"$LOCK\" run --reentrant . -- echo ran & read -r line; echo >go; wait $!; echo $?");
+    CHECK(inside.line() == "75");
+    CHECK(inside.error_line().find("an ancestor") == std::string::npos);
+    CHECK(inside.line() == "0");
+    until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+    inside.write("\n");
+    CHECK(inside.line() == "ran");
+    CHECK(inside.line() == "0");
+  }
 }
 
-TEST_CASE("inside a PID namespace without its /proc, where a stale entry looks live, --reentrant is refused") {
+TEST_CASE("a lock taken outside a PID namespace is never proved or stale by a number inside") {
   const TempDir dir;
-  Process inside = in_namespace(
-      dir, {}, "\"$LOCK\" run --reentrant . -- echo ran; echo $?; echo >go; wait; \"$LOCK\" run . -- echo free");
-  CHECK(inside.line() == "75");
-  CHECK(inside.error_line() == "grex-lock: busy: " + (dir / ".grex-lock") + ": an ancestor seems to hold it");
-  CHECK(inside.line() == "free");
+  // The entry's number is free inside, or that of a process that has nothing to do with it.
+  for (const pid_t number : {1, 2, 12345}) {
+    const Process holder = stranger(dir);
+    const std::string stack = stack_of(entry(dir / ".grex-lock", number));
+    for (const char* const proc : {"--mount-proc", "--fork"}) {
+      const Finished inside = finish({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", proc,
+                                      grex_lock(), "run", "--reentrant", dir.path(), "--", "echo", "ran"},
+                                     with_stack(stack));
+      check_refused(inside, dir / ".grex-lock");
+    }
+  }
 }
 
 TEST_CASE("a lock that strangers take for a moment is never taken for that of an ancestor") {

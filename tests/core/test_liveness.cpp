@@ -161,7 +161,7 @@ TEST_CASE("an entry on a device that is not mounted is stale") {
 TEST_CASE("of an entry's file, the list shows its number, another, sharers or nothing") {
   const StackEntry entry = {core::Tier::per_pack, "/none", {1, 2}, 42, sys::Mode::exclusive};
   const auto listed = [&entry](const std::vector<KernelLock>& locks) {
-    return core::find_listed(entry, view_of(locks));
+    return core::find_listed(entry, view_of(locks), core::ProcessNumbers::read());
   };
   CHECK(listed({}) == Listed::nothing);
   CHECK(listed({held_by(42, {1, 2})}) == Listed::entrys_number);

@@ -56,9 +56,10 @@ TEST_CASE("the innermost process id is the last of NSpid") {
 }
 
 TEST_CASE("a process has one number for each PID namespace from that of /proc on") {
-  CHECK(count_pids("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == 2);
-  CHECK(count_pids("Name:\tx\nNSpid:\t1234\n") == 1);
-  CHECK(count_pids("Name:\tx\n") == 0);
+  CHECK(parse_pids("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == std::vector<pid_t>{1234, 7});
+  CHECK(parse_pids("Name:\tx\nNSpid:\t1234\n") == std::vector<pid_t>{1234});
+  CHECK(parse_pids("Name:\tx\n").empty());
+  CHECK(parse_pids("Name:\tx\nNSpid:\t1234\tx\n").empty());
 }
 
 TEST_CASE("the offset of the boot clock in a time namespace is read to the nanosecond") {

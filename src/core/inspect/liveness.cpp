@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "core/inspect/process_numbers.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"
@@ -81,28 +80,34 @@ Tried try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
 
-void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& view) {
-  facts.listed = find_listed(entry, view);
+// What this process looks at, at most once, for entries that no descriptor proves.
+struct Surroundings {
+  std::vector<Mount> mounts = visible_mounts();
+  KernelView view = KernelView::take(mounts);
+  ProcessNumbers numbers = ProcessNumbers::read();
+};
+
+void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers) {
+  facts.listed = find_listed(entry, view, numbers);
   facts.list_is_complete = view.is_complete_for(entry.file);
 }
 
 // If the list shows no holder, but may be incomplete, tries the lock. If that finds one,
 // it may have come after the list was read, so the list is read again. By then that holder
 // may be gone, and so on.
-void look_at_lock(EntryFacts& facts, const StackEntry& entry, const KernelView& view,
-                  const std::vector<Mount>& mounts) {
+void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings& around) {
   constexpr int max_tries = 4;
-  look_at_list(facts, entry, view);
+  look_at_list(facts, entry, around.view, around.numbers);
   for (int i = 0; i < max_tries && facts.listed == Listed::nothing && !facts.list_is_complete; ++i) {
     const Tried tried = try_file(entry);
     facts.was_free = tried == Tried::free;
     if (tried != Tried::busy) return;
-    look_at_list(facts, entry, KernelView::take(mounts));
+    look_at_list(facts, entry, KernelView::take(around.mounts), around.numbers);
   }
 }
 
-Process find_process(const StackEntry& entry) {
-  const auto stat = sys::process_file(entry.pid, "stat");
+Process find_process(const StackEntry& entry, const ProcessNumbers& numbers) {
+  const auto stat = numbers.has_own_proc() ? sys::process_file(entry.pid, "stat") : std::nullopt;
   if (!stat) return sys::existence_of(entry.pid) == sys::Existence::gone ? Process::gone : Process::not_known;
   if (sys::has_ended(*stat)) return Process::zombie;
   const auto started = start_time_ns(entry.pid);
@@ -112,7 +117,8 @@ Process find_process(const StackEntry& entry) {
 }
 
 // A record is advice. It counts if its writer is seen to hold the lock, and alone.
-Recorded find_recorded(const StackEntry& entry) {
+Recorded find_recorded(const StackEntry& entry, const ProcessNumbers& numbers) {
+  if (!numbers.has_own_proc()) return Recorded::not_known;
   const auto file = open_file(entry, sys::OpenFor::reading);
   const auto record = file ? record_in(*file, entry.path) : std::nullopt;
   if (!record || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
@@ -122,34 +128,27 @@ Recorded find_recorded(const StackEntry& entry) {
   const bool is_there = !sys::has_ended(stat) && sys::parse_start_time(stat) == record->writer.start_time;
   const auto lock = is_there ? lock_on(entry.file, writer) : std::nullopt;
   if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
-  const bool is_same = writer == entry.pid && find_process(entry) == Process::same;
+  const bool is_same = writer == entry.pid && find_process(entry, numbers) == Process::same;
   return is_same ? Recorded::entrys_process : Recorded::another_process;
 }
 
 // Whether a process has the lock that the entry's process took before it ended. A process
 // that has its number now may have taken the lock itself; then only processes that are
 // older than it can have inherited the entry's.
-bool is_inherited_by_any(const StackEntry& entry, Process process) {
+bool is_inherited_by_any(const StackEntry& entry, Process process, const ProcessNumbers& numbers) {
   const auto reused = process == Process::another ? start_time_ns(entry.pid) : std::nullopt;
   const auto pids = sys::processes();
   if (!pids) return true;  // not known, so the entry stays live
   return std::any_of(pids->begin(), pids->end(), [&](pid_t pid) {
     const auto lock = lock_on(entry.file, pid);
-    if (!lock || (lock->pid > 0 && lock->pid != entry.pid)) return false;
+    if (!lock || (lock->pid > 0 && numbers.here(lock->pid).value_or(entry.pid) != entry.pid)) return false;
     return !reused || start_time_ns(pid).value_or(0) < *reused;
   });
 }
 
-// What this process looks at, at most once, for entries that no descriptor proves.
-struct Surroundings {
-  std::vector<Mount> mounts = visible_mounts();
-  KernelView view = KernelView::take(mounts);
-  ProcessNumbers numbers = ProcessNumbers::read();
-};
-
 Liveness look_at(const StackEntry& entry, const Surroundings& around) {
   EntryFacts facts;
-  look_at_lock(facts, entry, around.view, around.mounts);
+  look_at_lock(facts, entry, around);
   facts.device = find_device(entry.file.dev, around.mounts);
   const auto named = sys::status_of(entry.path);
   if (named && named->type != sys::FileType::absent && named->id.dev == entry.file.dev) {
@@ -157,13 +156,13 @@ Liveness look_at(const StackEntry& entry, const Surroundings& around) {
   }
   if (around.numbers.are_comparable(entry)) {
     facts.numbers = EntryFacts::Numbers::comparable;
-    facts.process = find_process(entry);
+    facts.process = find_process(entry, around.numbers);
   }
   // Looking at the record or at all processes takes time, and must change something.
   facts.is_open_elsewhere = true;
   if (decide(facts) == Liveness::stale || facts.numbers == EntryFacts::Numbers::not_comparable) return decide(facts);
-  facts.recorded = find_recorded(entry);
-  if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process);
+  facts.recorded = find_recorded(entry, around.numbers);
+  if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process, around.numbers);
   return decide(facts);
 }
 
@@ -178,16 +177,19 @@ EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& m
   return is_hidden ? EntryFacts::Device::not_known : EntryFacts::Device::not_mounted;
 }
 
-Listed find_listed(const StackEntry& entry, const KernelView& view) {
+Listed find_listed(const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers) {
   auto locks = view.on(entry.file);
   std::erase_if(locks, [](const KernelLock& lock) { return !is_holder(lock); });
   if (locks.empty()) return Listed::nothing;
   const auto is_exclusive = [](const KernelLock& lock) { return lock.mode == sys::Mode::exclusive; };
   if (std::none_of(locks.begin(), locks.end(), is_exclusive)) return Listed::sharers;
-  const auto is_its = [&entry](const KernelLock& lock) { return lock.pid == entry.pid; };
-  if (std::any_of(locks.begin(), locks.end(), is_its)) return Listed::entrys_number;
-  const auto has_number = [](const KernelLock& lock) { return lock.pid > 0; };
-  return std::all_of(locks.begin(), locks.end(), has_number) ? Listed::another_number : Listed::not_known;
+  Listed listed = Listed::another_number;
+  for (const KernelLock& lock : locks) {
+    const auto number = lock.pid > 0 ? numbers.here(lock.pid) : std::nullopt;
+    if (number == entry.pid) return Listed::entrys_number;
+    if (!number) listed = Listed::not_known;
+  }
+  return listed;
 }
 
 Process compare_start(const StackEntry& entry, std::int64_t started_ns) {

@@ -6,6 +6,7 @@
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/inspect/liveness_rule.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "core/lock/tier_stack.hpp"
 
 namespace grex::core {
@@ -22,7 +23,7 @@ VerifiedStack verify(const TierStack& stack);
 EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& mounts);
 
 /// What the kernel's list shows about an entry.
-EntryFacts::Listed find_listed(const StackEntry& entry, const KernelView& view);
+EntryFacts::Listed find_listed(const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers);
 
 /// Which process has an entry's number now, if it started this long after boot. An entry
 /// without the time at which its lock was taken says nothing about that.

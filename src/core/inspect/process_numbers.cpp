@@ -12,6 +12,8 @@ std::int64_t boot_offset_of(pid_t pid) {
   return sys::parse_boot_offset(sys::process_file(pid, "timens_offsets").value_or("")).value_or(0);
 }
 
+std::vector<pid_t> pids_of(pid_t pid) { return sys::parse_pids(sys::process_file(pid, "status").value_or("")); }
+
 }  // namespace
 
 std::vector<pid_t> ancestors() {
@@ -35,21 +37,34 @@ std::int64_t boot_offset_from(pid_t pid) { return boot_offset_of(sys::own_proces
 
 ProcessNumbers ProcessNumbers::read() {
   ProcessNumbers numbers;
-  // More than one number: /proc belongs to a PID namespace outside ours.
-  const auto own_numbers = sys::count_pids(sys::process_file(sys::own_process, "status").value_or(""));
-  if (own_numbers != 1U) return numbers;
-  numbers.always_ = sys::in_initial_pid_namespace();
+  numbers.depth_ = pids_of(sys::own_process).size();
+  if (numbers.depth_ == 0) return numbers;
+  numbers.always_ = numbers.depth_ == 1 && sys::in_initial_pid_namespace();
   if (numbers.always_) return numbers;
-  // The topmost process here was started from outside, with the entries that came from
-  // there. Up to a tick later, a lock may have been taken before it started.
-  const std::vector<pid_t> above = ancestors();
-  const auto started = start_time_ns(above.empty() ? sys::own_process : above.back());
-  if (started) numbers.since_ = *started + sys::nanoseconds_per_tick();
+  // The topmost process in our namespace was started from outside, with the entries that
+  // came from there. Up to a tick later, a lock may have been taken before it started.
+  pid_t topmost = sys::own_process;
+  for (const pid_t pid : ancestors()) {
+    if (pids_of(pid).size() < numbers.depth_) break;
+    topmost = pid;
+  }
+  if (const auto started = start_time_ns(topmost)) numbers.since_ = *started + sys::nanoseconds_per_tick();
   return numbers;
 }
 
 bool ProcessNumbers::are_comparable(const StackEntry& entry) const {
   return always_ || (since_ && entry.taken && std::cmp_greater_equal(*entry.taken, *since_));
+}
+
+std::optional<pid_t> ProcessNumbers::here(pid_t in_proc) const {
+  if (has_own_proc()) return in_proc;
+  const std::vector<pid_t> pids = pids_of(in_proc);
+  if (depth_ == 0 || pids.empty()) return std::nullopt;
+  if (pids.size() < depth_) return 0;
+  // As deep as ours, or deeper: it may also be in a namespace beside ours.
+  const auto its = sys::process_link(in_proc, "ns/pid");
+  if (!its || its != sys::process_link(sys::own_process, "ns/pid")) return std::nullopt;
+  return pids.back();
 }
 
 }  // namespace grex::core

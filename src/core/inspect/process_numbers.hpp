@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -20,16 +21,25 @@ std::optional<std::int64_t> start_time_ns(pid_t pid);
 /// How much later CLOCK_BOOTTIME is in our time namespace than in that of a process.
 std::int64_t boot_offset_from(pid_t pid);
 
-/// Whose numbers the stack has: those of this PID namespace, if its locks were taken in it.
-/// An ancestor outside has another number there, which may be that of another process here.
+/// What the numbers of processes mean. Those in the stack belong to this PID namespace, if
+/// its locks were taken in it: an ancestor outside has another number there. Those in /proc,
+/// with the kernel's list of locks, may belong to one outside.
 class ProcessNumbers {
  public:
   static ProcessNumbers read();
 
-  /// Whether the entry's number means the same process in /proc and in the kernel's list.
+  /// Whether the entry's number belongs to this PID namespace.
   [[nodiscard]] bool are_comparable(const StackEntry& entry) const;
 
+  /// Whether those in /proc do.
+  [[nodiscard]] bool has_own_proc() const { return depth_ == 1; }
+
+  /// The number here of a process that has this one in /proc; 0 if it is outside, nullopt
+  /// if that can't be known.
+  [[nodiscard]] std::optional<pid_t> here(pid_t in_proc) const;
+
  private:
+  std::size_t depth_ = 0;  // PID namespaces from that of /proc to ours
   bool always_ = false;
   std::optional<std::int64_t> since_;  // for locks taken from then on
 };

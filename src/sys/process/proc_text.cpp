@@ -1,6 +1,5 @@
 #include "sys/process/proc_text.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
@@ -62,10 +61,14 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status) {
   return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
 }
 
-std::size_t count_pids(std::string_view status) {
-  const std::string_view line = pids_in(status);
-  if (line.empty()) return 0;
-  return static_cast<std::size_t>(std::count(line.begin(), line.end(), '\t')) + 1;
+std::vector<pid_t> parse_pids(std::string_view status) {
+  std::vector<pid_t> pids;
+  for (std::string_view line = pids_in(status); !line.empty();) {
+    const auto pid = parse_number<pid_t>(take_until(line, '\t'));
+    if (!pid) return {};
+    pids.push_back(*pid);
+  }
+  return pids;
 }
 
 std::optional<std::int64_t> parse_boot_offset(std::string_view offsets) {

@@ -31,9 +31,9 @@ std::vector<std::string> parse_command_line(std::string_view cmdline);
 /// line of /proc/PID/status.
 std::optional<pid_t> parse_innermost_pid(std::string_view status);
 
-/// In how many PID namespaces a process has a number, from that of /proc to its own: the
-/// length of the NSpid line of /proc/PID/status. 0 if there is none.
-std::size_t count_pids(std::string_view status);
+/// The numbers of a process in the PID namespaces from that of /proc to its own: the NSpid
+/// line of /proc/PID/status. Empty if there is none.
+std::vector<pid_t> parse_pids(std::string_view status);
 
 /// The `boottime` line of /proc/PID/timens_offsets, in nanoseconds (time_namespaces(7)).
 std::optional<std::int64_t> parse_boot_offset(std::string_view offsets);
