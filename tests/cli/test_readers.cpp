@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/syscall.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -139,6 +140,9 @@ TEST_CASE("an event that can't be kept is cut, and has no locks") {
   for (const char* const word : {"--", "sh", "-c", "echo runs; read line"}) words.emplace_back(word);
   Process run(words, full.as(9));
   CHECK(run.line() == "runs");
+  // The command may run before its event is written.
+  const std::string waits = std::to_string(SYS_rt_sigtimedwait) + " ";
+  until([&] { return content_of("/proc/" + std::to_string(run.pid()) + "/syscall").starts_with(waits); });
   const json acquired = json::parse(full.line());
   CHECK(acquired["event"] == "acquired");
   CHECK(acquired["locks"].size() == 150);

@@ -102,6 +102,7 @@ class Server {
       case FUSE_SETLK:
       case FUSE_SETLKW:
         return fail(lock_error_);
+      case FUSE_READDIR:  // lists nothing: files are found by their names
       case FUSE_RELEASE:
       case FUSE_RELEASEDIR:
       case FUSE_FLUSH:
