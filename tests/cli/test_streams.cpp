@@ -31,6 +31,7 @@ std::string try_with(const std::string& words, const std::string& closing) {
 
 }  // namespace
 
+// SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
 TEST_CASE("without /dev/null and with closed streams, every command works and writes no message into the lock file") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
