@@ -19,7 +19,6 @@ status=0
 # The tests that show the fault are expected to fail.
 cat >"$scratch/not-kept" <<'END'
 the same with `.grex`, of which the lock file is below
-a hard link to a file of the victim's, to have it emptied by the record
 the number of a stranger, to have `release` end it
 END
 

@@ -42,6 +42,14 @@ void check_numbers(std::string_view text) {
     require(sys::parse_opened_pid("pos:\t0\nPid:\t" + std::to_string(*pid) + "\nNSpid:\t1\n") == pid);
     require(("\n" + std::string(text)).find("\nPid:\t") != std::string::npos);
   }
+  if (const auto user = sys::parse_real_user(text)) {
+    require(sys::parse_real_user("Name:\tx\nUid:\t" + std::to_string(*user) + "\t1\t2\t3\n") == user);
+    require(("\n" + std::string(text)).find("\nUid:\t") != std::string::npos);
+  }
+  if (const auto mount = sys::parse_mount_id(text)) {
+    require(sys::parse_mount_id("pos:\t0\nmnt_id:\t" + std::to_string(*mount) + "\nino:\t3\n") == mount);
+    require(("\n" + std::string(text)).find("\nmnt_id:\t") != std::string::npos);
+  }
   if (const auto pid = sys::parse_innermost_pid(text)) {
     require(sys::parse_innermost_pid("Name:\tx\nNSpid:\t1\t" + std::to_string(*pid) + "\nNSpgid:\t2\n") == pid);
     require(text.find("\nNSpid:\t") != std::string_view::npos);

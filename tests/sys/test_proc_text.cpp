@@ -11,6 +11,17 @@ TEST_CASE("the process of a pidfd is the one in its Pid line") {
   CHECK_FALSE(parse_opened_pid(""));
 }
 
+TEST_CASE("the mount of a descriptor is the one in its mnt_id line") {
+  CHECK(parse_mount_id("pos:\t0\nflags:\t0100000\nmnt_id:\t111\nino:\t3\n") == 111);
+  CHECK_FALSE(parse_mount_id("pos:\t0\n"));
+}
+
+TEST_CASE("the real user of a process is the first number of its Uid line") {
+  CHECK(parse_real_user("Name:\tUid:\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n") == 1000);
+  CHECK_FALSE(parse_real_user("Name:\tx\nUid:\tx\t0\n"));
+  CHECK_FALSE(parse_real_user(""));
+}
+
 // SECURITY.md: a name such as `x) S 1 (`, to be taken for another in /proc | the last parenthesis counts
 TEST_CASE("the start time is found after any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";

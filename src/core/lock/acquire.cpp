@@ -32,6 +32,20 @@ bool was_replaced(const sys::Directory& directory) {
   return named && opened && named->id != opened->id;
 }
 
+// Whether the path is the only name of a file that had one name when it was opened. One
+// that comes and goes may be missed by each look at the file, and so may this path, but
+// the time of the last change shows it: in between, there was no change. If there was
+// one, a process that had the lock before may have written its record; none does now.
+bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const std::string& path) {
+  const auto is_unchanged = [&file](const sys::FileStatus& status, std::chrono::nanoseconds before) {
+    return status.id == file.id && status.names == 1 && status.changed == before;
+  };
+  if (is_unchanged(named, file.changed)) return true;
+  const auto opened = sys::status_of(file.fd.get());
+  const auto again = sys::status_of(path);
+  return opened && again && opened->names == 1 && is_unchanged(*again, opened->changed);
+}
+
 // If a lock file is removed or replaced, a second holder can lock the new one; the lock
 // on the old one guards nothing.
 Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index, sys::Mode mode) {
@@ -39,6 +53,7 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
   const auto named = sys::status_of(path);
   if (!named) return named.error();
   if (named->id != file.id) return Step{Step::Kind::replaced};
+  file.must_not_write = file.must_not_write || !has_one_name(file, *named, path);
   return Step{Step::Kind::ours, HeldLock(std::move(file), target.tier(), std::move(path), mode)};
 }
 

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::core {
 namespace {
@@ -163,7 +164,8 @@ std::string queue_path(const Target& target, unsigned slots) {
 }
 
 Result<Slots> existing_slots(const Target& target) {
-  const auto names = sys::names_in(split_path(slot_path(target, 0)).parent);
+  const auto names =
+      sys::names_beside_lock_file(target.directory.fd.get(), lock_name(target.request.layout, Tier::semaphore, {}, 0));
   Slots slots;
   if (!names && names.error().err == ENOENT) return slots;
   if (!names) return names.error();
@@ -189,7 +191,7 @@ std::vector<std::string> files_to_inspect(const Target& target) {
 std::vector<ExistingFile> existing_files(const Target& target) {
   std::vector<ExistingFile> files;
   for (std::string& path : files_to_inspect(target)) {
-    const auto status = sys::status_of(path);
+    const auto status = sys::status_of_lock_file(path);
     if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
   }
   return files;

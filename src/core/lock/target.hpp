@@ -79,8 +79,8 @@ struct Slots {
   std::vector<unsigned> queues;  ///< the numbers N of slots that have a queue file
 };
 
-/// `target` must be one of tier semaphore. Errors: those of sys::names_in, except for a
-/// missing directory.
+/// `target` must be one of tier semaphore. Errors: those of sys::names_beside_lock_file,
+/// except for a missing directory.
 Result<Slots> existing_slots(const Target& target);
 
 /// The paths of a slot's file, and of the queue file for one of `slots` slots.

@@ -22,8 +22,12 @@ FileStatus from_stat(const struct stat& st) {
   FileType type = FileType::other;
   if (S_ISREG(st.st_mode)) type = FileType::regular;
   if (S_ISDIR(st.st_mode)) type = FileType::directory;
-  const auto modified = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
-  return {type, {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size), st.st_nlink, modified};
+  if (S_ISLNK(st.st_mode)) type = FileType::symlink;
+  const auto time_of = [](const timespec& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  return {type,        {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size),
+          st.st_nlink, time_of(st.st_mtim),    time_of(st.st_ctim)};
 }
 
 bool leads_to(const std::string& name, int fd) {
@@ -62,6 +66,22 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
 }
 
+Result<std::vector<std::string>> names_of(UniqueFd directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(directory.get()), ::closedir);
+  if (dir == nullptr) return Error{ErrorKind::system, "fdopendir", {}, errno};
+  (void)directory.release();  // closedir(3) closes it
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (const int err = errno; err != 0) return Error{kind_of_lookup(err), "readdir", {}, err};
+  return names;
+}
+
 }  // namespace
 
 ErrorKind kind_of_lookup(int err) {
@@ -91,12 +111,14 @@ UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode)
   return UniqueFd(fd);
 }
 
-Result<FileStatus> status_of(const std::string& path) {
+Result<FileStatus> status_of(const std::string& path) { return status_at(AT_FDCWD, path); }
+
+Result<FileStatus> status_at(int directory, const std::string& name) {
   struct stat st;
-  if (::lstat(path.c_str(), &st) == 0) return from_stat(st);
+  if (::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return from_stat(st);
   const int err = errno;
   if (err == ENOENT || err == ENOTDIR) return FileStatus{};
-  return Error{kind_of_lookup(err), "stat", path, err};
+  return Error{kind_of_lookup(err), "stat", name, err};
 }
 
 bool exists(const std::string& path) {
@@ -191,21 +213,21 @@ std::string working_directory() {
 }
 
 Result<std::vector<std::string>> names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
-  if (dir == nullptr) {
+  UniqueFd fd = open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  if (!fd.is_open()) {
     const int err = errno;
-    return Error{kind_of_lookup(err), "opendir", directory, err};
+    return Error{kind_of_lookup(err), "open", directory, err};
   }
-  for (;;) {
-    errno = 0;
-    const dirent* const entry = ::readdir(dir.get());
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+  return names_of(std::move(fd));
+}
+
+Result<std::vector<std::string>> names_in(int directory) {
+  UniqueFd fd = open_at(directory, ".", O_RDONLY | O_DIRECTORY);
+  if (!fd.is_open()) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "open", {}, err};
   }
-  if (const int err = errno; err != 0) return Error{kind_of_lookup(err), "readdir", directory, err};
-  return names;
+  return names_of(std::move(fd));
 }
 
 }  // namespace grex::sys

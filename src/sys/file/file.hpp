@@ -22,7 +22,7 @@ struct FileId {
   auto operator<=>(const FileId&) const = default;
 };
 
-enum class FileType { absent, regular, directory, other };
+enum class FileType { absent, regular, directory, symlink, other };
 
 /// If the type is `absent`, the other members mean nothing.
 struct FileStatus {
@@ -31,6 +31,7 @@ struct FileStatus {
   std::uint64_t size = 0;                  ///< bytes
   std::uint64_t names = 0;                 ///< hard links
   std::chrono::nanoseconds modified = {};  ///< since the epoch
+  std::chrono::nanoseconds changed = {};   ///< the same, but also when a name was added or removed
 };
 
 /// The kind of error if a file could not be opened or looked up; `err` is errno.
@@ -40,10 +41,13 @@ ErrorKind kind_of_lookup(int err);
 /// open, errno says why.
 UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode = 0);
 
-/// lstat(2): a symlink is `other`. A missing file, or a missing directory on
-/// the way to it, is `absent`, not an Error. Errors: not-found (a loop of
-/// symlinks, a name that is too long), permission, system, io.
+/// lstat(2). A missing file, or a missing directory on the way to it, is `absent`, not an
+/// Error. Errors: not-found (a loop of symlinks, a name that is too long), permission,
+/// system, io.
 Result<FileStatus> status_of(const std::string& path);
+
+/// The same for a name in an open directory.
+Result<FileStatus> status_at(int directory, const std::string& name);
 
 /// Whether there is something at a path, as lstat(2) sees it; false if it can't be known.
 bool exists(const std::string& path);
@@ -110,5 +114,8 @@ std::string working_directory();
 /// The names in a directory, without "." and "..", in no particular order. Errors:
 /// not-found, permission, system, io.
 Result<std::vector<std::string>> names_in(const std::string& directory);
+
+/// The same for a borrowed descriptor, which may be open for looking up names only.
+Result<std::vector<std::string>> names_in(int directory);
 
 }  // namespace grex::sys

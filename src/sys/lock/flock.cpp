@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/text.hpp"
@@ -48,6 +49,40 @@ UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
   }
   return parent;
 }
+
+std::string_view parents_of(std::string_view name) {
+  const auto slash = name.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
+}
+
+std::string last_name_of(std::string_view name) { return std::string(name.substr(name.rfind('/') + 1)); }
+
+// Where the walk to an absolute path starts, and the names that follow. /proc/PID/root is
+// a link that only the kernel makes.
+struct Start {
+  UniqueFd directory;
+  std::string names;
+};
+
+Start start_of(std::string_view path) {
+  std::string_view rest = path;
+  constexpr std::string_view proc = "/proc/";
+  std::string root = "/";
+  if (rest.starts_with(proc)) {
+    rest.remove_prefix(proc.size());
+    const std::string_view pid = take_until(rest, '/');
+    if (parse_number<pid_t>(pid) && take_until(rest, '/') == "root") {
+      root = path.substr(0, path.size() - rest.size());
+    } else {
+      rest = path;
+    }
+  }
+  rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+  return {open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY), std::string(rest)};
+}
+
+// The Error if what is on the way to a lock file can't be opened.
+Error lookup_error(int err) { return {err == ELOOP ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err}; }
 
 struct Opened {
   UniqueFd fd;
@@ -115,7 +150,7 @@ Result<LockFile> checked(Opened opened) {
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
-  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1};
+  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1, status->changed};
 }
 
 }  // namespace
@@ -129,13 +164,12 @@ std::optional<Mode> mode_named(std::string_view name) {
 }
 
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
-  const auto slash = name.rfind('/');
+  const std::string_view parents = parents_of(name);
   Opened opened;
-  if (slash == std::string::npos) {
+  if (parents.empty()) {
     opened = open_any(directory, name, purpose);
-  } else if (const UniqueFd parent = open_parent(directory, std::string_view(name).substr(0, slash), purpose);
-             parent.is_open()) {
-    opened = open_any(parent.get(), name.substr(slash + 1), purpose);
+  } else if (const UniqueFd parent = open_parent(directory, parents, purpose); parent.is_open()) {
+    opened = open_any(parent.get(), last_name_of(name), purpose);
   } else {
     opened.open_error = errno;
     opened.create_error = errno;
@@ -144,7 +178,33 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
 }
 
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
-  return checked(open_any(AT_FDCWD, path, purpose));
+  const Start start = start_of(path);
+  if (!start.directory.is_open()) return lookup_error(errno);
+  return open_lock_file(start.directory.get(), start.names, purpose);
+}
+
+Result<FileStatus> status_of_lock_file(const std::string& path) {
+  const Start start = start_of(path);
+  if (!start.directory.is_open()) return at_path(lookup_error(errno), path);
+  const std::string_view parents = parents_of(start.names);
+  const UniqueFd parent = open_parent(start.directory.get(), parents, OpenFor::reading);
+  if (!parents.empty() && !parent.is_open()) {
+    const int err = errno;
+    return err == ENOENT || err == ENOTDIR ? Result(FileStatus{}) : at_path(lookup_error(err), path);
+  }
+  const int above = parents.empty() ? start.directory.get() : parent.get();
+  auto status = status_at(above, last_name_of(start.names));
+  if (!status) return at_path(status.error(), path);
+  if (status->type == FileType::symlink) return at_path(lookup_error(ELOOP), path);
+  const bool is_safe = status->type == FileType::regular || status->type == FileType::absent;
+  return is_safe ? status : Error{ErrorKind::unsafe_file, "open", path, 0};
+}
+
+Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name) {
+  const std::string_view parents = parents_of(name);
+  const UniqueFd parent = open_parent(directory, parents, OpenFor::reading);
+  if (!parents.empty() && !parent.is_open()) return lookup_error(errno);
+  return names_in(parents.empty() ? directory : parent.get());
 }
 
 Error flock_error(int err) {

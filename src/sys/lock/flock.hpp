@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
@@ -22,6 +24,7 @@ struct LockFile {
   /// Nothing may be written into it: it is open for reading only, or it has a second
   /// hard link, so it may be another file.
   bool must_not_write = false;
+  std::chrono::nanoseconds changed = {};  ///< as in FileStatus, when it was opened
 };
 
 /// What a lock file is opened for.
@@ -40,8 +43,19 @@ enum class OpenFor {
 /// (missing; with OpenFor::locking, it can't be created), system, io.
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
 
-/// The same for an absolute path, in which only the last name must not be a symlink.
+/// The same for an absolute path, in which no name may be a symlink: callers give the
+/// path that they resolved, and a symlink in it was put there since. Only the root
+/// directory of another process, /proc/PID/root, is followed.
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
+
+/// What is in a lock file's place, found in the same way. `absent` if it is missing, or a
+/// directory on the way to it. Errors: unsafe-file (there is something other than a
+/// regular file, or a symlink on the way to it), permission, system, io.
+Result<FileStatus> status_of_lock_file(const std::string& path);
+
+/// The names in the directory that a lock file is in. `name` is as in open_lock_file.
+/// Errors: not-found, unsafe-file (a symlink on the way to it), permission, system, io.
+Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name);
 
 enum class Acquire { held, busy, timed_out, cancelled, suspended };
 

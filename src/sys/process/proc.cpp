@@ -49,7 +49,7 @@ bool has_no_descriptor(const std::string& directory) {
 
 }  // namespace
 
-LockTableText lock_table_text() {
+LockTableText lock_table_text(const StopToken& should_stop) {
   LockTableText table;
   const UniqueFd fd(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) return table;
@@ -59,7 +59,8 @@ LockTableText lock_table_text() {
   ssize_t size = 0;
   while ((size = ::read(fd.get(), piece.data(), piece.size())) > 0) {
     table.text.append(piece.data(), static_cast<std::size_t>(size));
-    ++pieces;
+    table.is_cut = ++pieces > 1 && should_stop();
+    if (table.is_cut) return table;
   }
   table.single_read = size == 0 && pieces <= 1 && table.text.size() <= half_a_page;
   return table;
@@ -117,7 +118,13 @@ std::optional<uid_t> owner_of(pid_t pid) {
   return st.st_uid;
 }
 
-std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
+std::optional<FileId> program_of(pid_t pid) {
+  struct stat st;
+  if (::stat(process_path(pid, "exe").c_str(), &st) != 0) return std::nullopt;
+  return FileId{st.st_dev, st.st_ino};
+}
+
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop) {
   const std::string directory = process_path(pid, "fd");
   if (has_no_descriptor(directory)) return std::vector<OpenDescriptor>();
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
@@ -129,6 +136,8 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid) {
     if (entry == nullptr) break;
     const auto number = parse_number<int>(entry->d_name);
     if (!number) continue;
+    constexpr std::size_t ask_every = 256;
+    if (found.size() % ask_every == ask_every - 1 && should_stop()) return std::nullopt;
     // Cached attributes will do: the descriptor may lead to a server that does not
     // answer.
     struct statx st;

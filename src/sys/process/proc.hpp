@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stop_token.hpp"
 #include "sys/file/file.hpp"
 
 namespace grex::sys {
@@ -24,8 +25,12 @@ struct LockTableText {
   /// fs/locks.c, locks_show). Half of the page must be left, which is room for another
   /// lock with more than thirty waiters.
   bool single_read = false;
+  bool is_cut = false;  ///< `should_stop` ended the reading
 };
-LockTableText lock_table_text();
+
+/// `should_stop` is called after each page but the first: reading a long list takes
+/// seconds, and any user can make it long. A line at the end of what was read is whole.
+LockTableText lock_table_text(const StopToken& should_stop = never_stop);
 
 /// /proc/self/mountinfo.
 std::string mount_table_text();
@@ -71,6 +76,9 @@ Existence existence_of(pid_t pid);
 /// Effective user of a process.
 std::optional<uid_t> owner_of(pid_t pid);
 
+/// The file of the program that a process runs; nullopt if it may not be read.
+std::optional<FileId> program_of(pid_t pid);
+
 /// A descriptor of a process, and the file behind it.
 struct OpenDescriptor {
   pid_t pid = 0;
@@ -80,8 +88,8 @@ struct OpenDescriptor {
 };
 
 /// The descriptors of a process's main thread; nullopt if they may not be read (another
-/// user's process).
-std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid);
+/// user's process), or if `should_stop` ended the reading of very many.
+std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop = never_stop);
 
 /// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp.
 std::string path_of(const OpenDescriptor& descriptor);

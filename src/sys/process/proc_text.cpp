@@ -15,13 +15,13 @@ std::string_view fields_after_name(std::string_view stat) {
   return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
 }
 
-// The NSpid line of /proc/PID/status, without its label; empty if there is none.
-std::string_view pids_in(std::string_view status) {
-  constexpr std::string_view label = "\nNSpid:\t";
-  const auto begin = status.find(label);
-  if (begin == std::string_view::npos) return {};
-  status.remove_prefix(begin + label.size());
-  return take_until(status, '\n');
+// The rest of the first line that starts with the label; empty if there is none.
+std::string_view value_after(std::string_view label, std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = take_until(text, '\n');
+    if (line.starts_with(label)) return line.substr(label.size());
+  }
+  return {};
 }
 
 }  // namespace
@@ -57,13 +57,13 @@ std::vector<std::string> parse_command_line(std::string_view cmdline) {
 }
 
 std::optional<pid_t> parse_innermost_pid(std::string_view status) {
-  const std::string_view line = pids_in(status);
+  const std::string_view line = value_after("NSpid:\t", status);
   return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
 }
 
 std::vector<pid_t> parse_pids(std::string_view status) {
   std::vector<pid_t> pids;
-  for (std::string_view line = pids_in(status); !line.empty();) {
+  for (std::string_view line = value_after("NSpid:\t", status); !line.empty();) {
     const auto pid = parse_number<pid_t>(take_until(line, '\t'));
     if (!pid) return {};
     pids.push_back(*pid);
@@ -87,13 +87,17 @@ std::optional<std::int64_t> parse_boot_offset(std::string_view offsets) {
   return std::nullopt;
 }
 
+std::optional<uid_t> parse_real_user(std::string_view status) {
+  std::string_view users = value_after("Uid:\t", status);
+  return parse_number<uid_t>(take_until(users, '\t'));
+}
+
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
-  constexpr std::string_view label = "Pid:\t";
-  while (!fdinfo.empty()) {
-    const std::string_view line = take_until(fdinfo, '\n');
-    if (line.starts_with(label)) return parse_number<pid_t>(line.substr(label.size()));
-  }
-  return std::nullopt;
+  return parse_number<pid_t>(value_after("Pid:\t", fdinfo));
+}
+
+std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo) {
+  return parse_number<std::uint64_t>(value_after("mnt_id:\t", fdinfo));
 }
 
 std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name) {

@@ -37,10 +37,16 @@ std::vector<pid_t> parse_pids(std::string_view status);
 
 /// The `boottime` line of /proc/PID/timens_offsets, in nanoseconds (time_namespaces(7)).
 std::optional<std::int64_t> parse_boot_offset(std::string_view offsets);
+/// The real user of a process, from its /proc/PID/status.
+std::optional<uid_t> parse_real_user(std::string_view status);
 
 /// The process of a pidfd, from its /proc/self/fdinfo/N: the number in the PID namespace
 /// of that /proc; -1 if the process has ended.
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
+
+/// The mount of a descriptor's file, from /proc/PID/fdinfo/N: its ID in the mountinfo of
+/// processes of the same mount namespace.
+std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo);
 
 /// The value of a variable in /proc/PID/environ: the one that getenv(3) found when the
 /// process's program began.
