@@ -44,6 +44,29 @@ json lock_at(const std::string& text, const std::string& tier = "per-pack") {
   return {};
 }
 
+json document_in(const std::string& text, std::size_t number) {
+  std::size_t at = text.find('{');
+  for (; number > 0; --number) at = text.find('{', text.find('\n', at));
+  return json::parse(text.substr(at, text.find('\n', at) - at));
+}
+
+// Mounts a read-only overlay at m/ in which m/r1/.grex-lock and m/r2/.grex-lock come from
+// two file systems and differ in st_dev only: the kernel lists locks on them by the same
+// numbers, as those of a btrfs subvolume and its snapshot.
+std::string two_files_with_one_number(const TempDir& dir) {
+  return "cd " + dir.path() +
+         " && mkdir l1 l2 m && mount -t tmpfs none l1 && mount -t tmpfs none l2 && mkdir l1/r1 l2/r2 && "
+         ">l1/r1/.grex-lock && >l2/r2/.grex-lock && mount -t overlay overlay -o lowerdir=l1:l2 m || exit 77\n"
+         "[ $(stat -c %i m/r1/.grex-lock) = $(stat -c %i m/r2/.grex-lock) ] || exit 77\n"
+         "waits_now() { grep -q -e \"-> FLOCK.* $1 \" /proc/locks; }; waits() { until waits_now $1; do :; done; }\n";
+}
+
+std::vector<pid_t> pids_of(const json& processes) {
+  std::vector<pid_t> pids;
+  for (const json& process : processes) pids.push_back(process["pid"]);
+  return pids;
+}
+
 // Whether the script could not mount; skips the test then.
 bool is_refused(const Finished& finished) {
   if (finished.ended != exited(cannot_mount)) return false;
@@ -98,6 +121,96 @@ TEST_CASE("locks through an overlay exclude, also on a file copied up from the l
   CHECK(lock["holders"][0]["pid"].is_number());
   CHECK(lock["file_system"] == "overlay");
   CHECK(lock["weakness"] == "none");
+}
+
+TEST_CASE(
+    "of two files that the kernel lists by one number, each has its own holder and waiter, and release ends that") {
+  const TempDir dir;
+  const Finished finished =
+      finish(with_mounts(two_files_with_one_number(dir) +
+                         "for r in r1 r2; do \"$1\" --json hold --detach --for 1h m/$r; done\n"
+                         "flock m/r2/.grex-lock true & w=$!; waits $w\n"
+                         "for r in r1 r2; do \"$1\" status --json m/$r; done\n"
+                         "\"$1\" probe --json m/r1; \"$1\" probe m/r2\n"
+                         "\"$1\" release m/r1; echo $?; \"$1\" status --json m/r1; \"$1\" probe -q m/r2; echo $?\n"
+                         "\"$1\" release m/r2; echo $?; wait; echo $w\n"));
+  if (is_refused(finished)) return;
+  CAPTURE(finished.out);
+  CAPTURE(finished.err);
+  const auto& out = finished.out;
+  const pid_t first = document_in(out, 0)["locks"][0]["pid"];
+  const pid_t second = document_in(out, 1)["locks"][0]["pid"];
+  const auto lock_in = [&out](std::size_t number) { return lock_at(document_in(out, number).dump()); };
+  CHECK(pids_of(lock_in(2)["holders"]) == std::vector<pid_t>{first});
+  CHECK(lock_in(2)["waiters"].empty());
+  CHECK(lock_in(2)["evidence"] == "kernel");
+  CHECK(pids_of(lock_in(3)["holders"]) == std::vector<pid_t>{second});
+  REQUIRE(lock_in(3)["waiters"].size() == 1);
+  CHECK(out.ends_with("\n0\n" + std::to_string(lock_in(3)["waiters"][0]["pid"].get<pid_t>()) + "\n"));
+  CHECK(pids_of(document_in(out, 4)["error"]["holders"]) == std::vector<pid_t>{first});
+  CHECK(finished.err.find("held by pid " + std::to_string(second) + " ") != std::string::npos);
+  CHECK(finished.err.find("held by pid " + std::to_string(first) + " ") == std::string::npos);
+  CHECK(lock_in(5)["state"] == "free");
+  CHECK(out.find("\n75\n0\n") != std::string::npos);
+  for (const pid_t hold : {first, second}) reap(hold);
+}
+
+TEST_CASE("files that the kernel lists by one number make no false deadlock, and hide no real one") {
+  const TempDir dir;
+  const std::string script =
+      two_files_with_one_number(dir) +
+      ">there; mkfifo p for_a for_b; exec 7<>p\n"
+      // The first holds r1 and waits for `there`, whose holder waits for r2, whose holder runs.
+      "flock -o m/r2/.grex-lock sh -c 'echo >p; exec sleep 3600' & h=$!; read x <&7\n"
+      "flock there sh -c 'echo $$ >p; exec flock m/r2/.grex-lock true' & read x <&7; waits $x\n"
+      "flock m/r1/.grex-lock sh -c 'echo $$ >p; exec flock there true' & read x <&7; waits $x\n"
+      "\"$1\" status --json m/r1; \"$1\" status --graph m/r2 | grep -c red\n"
+      "s=$(cat /proc/$h/task/$h/children); kill $h $s; wait\n"
+      // Now each holds what the other one waits for.
+      "flock m/r1/.grex-lock sh -c 'echo $$ >p; read x <for_a; exec flock m/r2/.grex-lock true' & read a <&7\n"
+      "flock m/r2/.grex-lock sh -c 'echo $$ >p; read x <for_b; exec flock m/r1/.grex-lock true' & read b <&7\n"
+      "echo >for_a; waits $a; echo >for_b; waits $b\n"
+      "\"$1\" status --json m/r1; \"$1\" status m/r2; kill $a; wait; echo $a $b\n";
+  const Finished finished = finish(with_mounts(script));
+  if (is_refused(finished)) return;
+  CAPTURE(finished.out);
+  CAPTURE(finished.err);
+  CHECK_FALSE(document_in(finished.out, 0).contains("deadlocks"));
+  CHECK(finished.out.find("\n0\n") != std::string::npos);
+  const json deadlocked = document_in(finished.out, 1);
+  REQUIRE(deadlocked.contains("deadlocks"));
+  REQUIRE(deadlocked["deadlocks"].size() == 1);
+  const auto pids = deadlocked["deadlocks"][0].get<std::vector<pid_t>>();
+  REQUIRE(pids.size() == 2);
+  CHECK(finished.out.find("waits for " + dir / "m/r1/.grex-lock, which " + std::to_string(pids[0]) + " has") !=
+        std::string::npos);
+  CHECK(finished.out.find("waits for " + dir / "m/r2/.grex-lock, which " + std::to_string(pids[1]) + " has") !=
+        std::string::npos);
+}
+
+TEST_CASE("-r searches the subvolumes of btrfs, and each file there has its own holder") {
+  if (::geteuid() != 0 || finish({"sh", "-c", "command -v mkfs.btrfs && command -v btrfs"}).ended != exited(0)) {
+    return skip("only root can mount btrfs, and only with btrfs-progs");
+  }
+  const TempDir dir;
+  const Finished finished = finish(
+      {"unshare", "--mount", "sh", "-c",
+       "cd " + dir.path() +
+           " && truncate -s 120M disk && mkfs.btrfs -q disk && mkdir m && mount -o loop disk m || exit 77\n"
+           "btrfs -q subvolume create m/r1 && >m/r1/.grex-lock && btrfs -q subvolume snapshot m/r1 m/r2 || exit 77\n"
+           "exec 8<m/r1/.grex-lock 9<m/r2/.grex-lock; flock 8; flock 9\n"
+           "\"$1\" status --json -r m 8>&-; exec 8>&-; \"$1\" status --json -r m; exec 9>&-; umount m\n",
+       "sh", grex_lock()});
+  if (is_refused(finished)) return;
+  CAPTURE(finished.err);
+  const json both = document_in(finished.out, 0);
+  const json one = document_in(finished.out, 1);
+  CHECK(both["complete"] == true);
+  REQUIRE(both["locks"].size() == 2);
+  CHECK(both["locks"][0]["state"] == "held");
+  CHECK(both["locks"][1]["state"] == "held");
+  CHECK(one["locks"][0]["state"] == "free");
+  CHECK(one["locks"][1]["state"] == "held");
 }
 
 TEST_CASE("a directory or a lock file that is also mounted elsewhere has the same lock") {

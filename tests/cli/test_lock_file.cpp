@@ -106,6 +106,7 @@ TEST_CASE("a symlink is refused as a lock file, dangling or not") {
   CHECK(content_of(dir / "target") == "content");
 }
 
+// SECURITY.md: the same with `.grex`, of which the lock file is below | refused, 77; nothing is made
 TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is created behind it") {
   const TempDir dir;
   const std::string elsewhere = dir.make("elsewhere");
@@ -187,15 +188,29 @@ TEST_CASE("a symlink that replaces the lock file or .grex during a wait is refus
   }
 }
 
-TEST_CASE("release ends no hold behind a symlink in place of .grex") {
+TEST_CASE("no command looks behind a symlink in place of .grex, and release ends no hold there") {
   const TempDir dir;
   dir.make("pack");
   dir.make("other");
   Process hold(grex_lock({"hold", "--layout", "nested", dir / "other"}));
   hold.line();
   REQUIRE(::symlink("../other/.grex", (dir / "pack/.grex").c_str()) == 0);
-  CHECK(run_tool({"release", "--layout", "nested", dir / "pack"}).ended != exited(0));
+  for (const char* const command : {"release", "probe"}) {
+    const Finished refused = run_tool({command, "--layout", "nested", dir / "pack"});
+    CHECK(refused.ended == exited(77));
+    CHECK(refused.err.starts_with("grex-lock: unsafe lock file: " + dir / "pack/.grex/.grex-lock: it is a symbolic"));
+  }
   CHECK(is_locked(dir / "other/.grex/.grex-lock"));
+  const json document = json::parse(run_tool({"status", "--json", "--layout", "nested", dir / "pack"}).out);
+  for (const json& lock : document["locks"]) {
+    CAPTURE(lock["path"]);
+    CHECK(lock["state"] == "unknown");
+    CHECK(lock["reason"] == "unsafe");
+    CHECK(lock["holders"].empty());
+  }
+  const std::string text = run_tool({"status", "--layout", "nested", dir / "pack"}).out;
+  CHECK(text.find("/pack/.grex/.grex-lock\n  it is a symbolic link\n") != std::string::npos);
+  CHECK(text.find(std::to_string(hold.pid())) == std::string::npos);
 }
 
 // SECURITY.md: a hard link to a file of the victim's, to have it emptied by the record | it is locked, and nothing is

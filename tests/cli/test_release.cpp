@@ -36,6 +36,16 @@ void check_refused(const Finished& finished, const std::string& why) {
   CHECK(finished.err.find(why) != std::string::npos);
 }
 
+// A Python that runs the script `hold` of the directory, and looks like `grex-lock hold`.
+Words disguised_python(const TempDir& dir) {
+  const std::string program = dir / "grex-lock";
+  const std::string real =
+      finish({"python3", "-c", "import os, sys; print(os.path.realpath(sys.executable), end='')"}).out;
+  REQUIRE(finish({"cp", "--", real, program}).ended == exited(0));
+  const std::string home = finish({"python3", "-c", "import sys; print(sys.base_prefix, end='')"}).out;
+  return {"env", "PYTHONHOME=" + home, program, "hold"};
+}
+
 // Changes the record in a lock file.
 void change_record(const std::string& path, const std::function<void(json&)>& change) {
   json record = json::parse(content_of(path));
@@ -113,7 +123,7 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
   {
     const Fd lock = lock_as_grex(dir / ".grex-lock");
     check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
-    check_refused(run_tool({"release", dir.path()}), "and no record says that it is a 'grex-lock hold'");
+    check_refused(run_tool({"release", dir.path()}), "which is not a 'grex-lock hold'");
   }
   const Finished script =
       finish(bash("exec 9>>.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" release .; echo $?"), in(dir.path()));
@@ -121,6 +131,21 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
   CHECK(script.err.find("by 'grex-lock fd'") != std::string::npos);
 }
 
+TEST_CASE("a shared hold, one without a record, and one with a wrong record are ended, too") {
+  const TempDir dir;
+  for (const char* const option : {"--shared", "--no-record", "--exclusive"}) {
+    CAPTURE(option);
+    Hold hold({option, dir.path()});
+    if (option == std::string("--exclusive")) {
+      change_record(dir / ".grex-lock", [](json& record) { record["start_time"] = 1; });
+    }
+    CHECK(run_tool({"release", dir.path()}).ended == exited(0));
+    CHECK(hold.wait() == exited(0));
+  }
+}
+
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's
+// descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if the record names another") {
   const TempDir dir;
   Process bystander(signal_reporter(0));
@@ -129,33 +154,75 @@ TEST_CASE("release signals no process if the record names another") {
   const std::string other_record = content_of(dir / "other/.grex-lock");
 
   // Another process holds the lock, but the record is that of an existing hold.
-  {
-    const Fd lock = lock_as_grex(dir / ".grex-lock");
-    write_file(dir / ".grex-lock", other_record);
-    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
-    change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });
-    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
-  }
-  // A hold's own record, from another time or boot: its PID may be another process's now.
-  Hold hold({dir.path()});
-  change_record(dir / ".grex-lock", [](json& record) { record["start_time"] = 1; });
-  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
-  const auto rewrite = [&](const char* key, const json& value) {
-    change_record(dir / ".grex-lock", [&](json& record) { record[key] = value; });
-  };
-  rewrite("start_time", json::parse(other_record)["start_time"]);
-  rewrite("boot_id", "00000000-0000-0000-0000-000000000000");
-  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(hold.pid()));
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  write_file(dir / ".grex-lock", other_record);
+  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+  change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });
+  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
 
   bystander.write("still here\n");
   CHECK(bystander.line() == "still here");  // it got no signal before
   CHECK(is_locked(dir / "other/.grex-lock"));
-  hold.signal(SIGTERM);
+  other.signal(SIGTERM);
+  CHECK(other.wait() == exited(0));
+}
+
+TEST_CASE("release signals no process whose number the kernel lists if it doesn't have the lock open") {
+  const TempDir dir;
+  // It took the lock and left it to another: the same as one that got the number later.
+  // Its program and its command say that it is a hold, and so does the record.
+  write_file(dir / "hold",
+             "import fcntl, os, subprocess\n"
+             "f = os.open('.grex-lock', os.O_RDWR | os.O_CREAT)\n"
+             "os.set_inheritable(f, True)\n"
+             "fcntl.flock(f, fcntl.LOCK_EX)\n"
+             "child = subprocess.Popen(['cat'], close_fds=False, stdin=subprocess.PIPE)\n"
+             "os.close(f)\n"
+             "print(flush=True)\n"
+             "input()\n");
+  Process left(disguised_python(dir), in(dir.path()));
+  left.line();
+  Hold real({dir.make("other")});
+  write_file(dir / ".grex-lock", content_of(dir / "other/.grex-lock"));
+  change_record(dir / ".grex-lock", [&left](json& record) {
+    record["pid"] = left.pid();
+    record["start_time"] = start_time_of(left.pid());
+  });
+  check_refused(run_tool({"release", dir.path()}), "whose process could not be verified");
+  left.write("\n");
+  CHECK(left.wait() == exited(0));
+}
+
+TEST_CASE("a hold that does not end when told to is given ten seconds") {
+  const TempDir dir;
+  // Takes those ten seconds: what is tested is that they pass.
+  write_file(dir / "hold",
+             "import fcntl, signal\n"
+             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+             "f = open('.grex-lock', 'w')\n"
+             "fcntl.flock(f, fcntl.LOCK_EX)\n"
+             "print(flush=True)\n"
+             "input()\n");
+  Process hold(disguised_python(dir), in(dir.path()));
+  hold.line();
+  Process interrupted(grex_lock({"release", dir.path()}));
+  const Finished finished = run_tool({"release", "--json", dir.path()});
+  CHECK(finished.ended == exited(75));
+  const json error = json::parse(finished.out)["error"];
+  CHECK(error["kind"] == "timeout");
+  CHECK(error["message"].get<std::string>().find("told to end, but still there") != std::string::npos);
+  CHECK(is_locked(dir / ".grex-lock"));
+  CHECK(interrupted.wait() == exited(75));
+  Process second(grex_lock({"release", dir.path()}));
+  until([&second] { return state_of(second.pid()) == 'S'; });
+  second.signal(SIGINT);
+  CHECK(second.wait() == killed_by(SIGINT));
+  hold.write("\n");
   CHECK(hold.wait() == exited(0));
 }
 
-// Expected to fail: release still believes the record that a process is a hold.
-TEST_CASE("a run whose record calls it a hold is not ended by release" * doctest::should_fail()) {
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's descriptors, program, command line and user have to agree, of one pidfd
+TEST_CASE("a run whose record calls it a hold is not ended by release") {
   const TempDir dir;
   Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
   run.line();
@@ -165,9 +232,8 @@ TEST_CASE("a run whose record calls it a hold is not ended by release" * doctest
   CHECK(run.wait() == exited(0));
 }
 
-// Expected to fail for the same reason.
-TEST_CASE("another program that holds the lock is not ended by release, whatever the record says" *
-          doctest::should_fail()) {
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's descriptors, program, command line and user have to agree, of one pidfd
+TEST_CASE("another program that holds the lock is not ended by release, whatever the record says") {
   const TempDir dir;
   Hold hold({dir.path()});
   const std::string record = content_of(dir / ".grex-lock");
@@ -183,6 +249,38 @@ TEST_CASE("another program that holds the lock is not ended by release, whatever
   CHECK(run_tool({"release", dir.path()}).ended == exited(69));
   other.close_input();
   CHECK(other.wait() == exited(0));
+}
+
+TEST_CASE("a hold whose lock file has a second name is not released: it may be another pack's") {
+  const TempDir dir;
+  const std::string victim = dir.make("victim");
+  Hold hold({victim});
+  REQUIRE(::link((victim + "/.grex-lock").c_str(), (dir.make("pack") + "/.grex-lock").c_str()) == 0);
+  const Finished refused = run_tool({"release", dir / "pack"});
+  CAPTURE(refused.err);
+  CHECK(refused.ended == exited(77));
+  CHECK(refused.err.starts_with("grex-lock: not released: " + dir / "pack/.grex-lock: it has a second name"));
+  CHECK(refused.err.find("'kill " + std::to_string(hold.pid()) + "'\n") != std::string::npos);
+  CHECK(is_locked(victim + "/.grex-lock"));
+  ::unlink((dir / "pack/.grex-lock").c_str());
+  CHECK(run_tool({"release", victim}).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("a hold is found by its command, wherever the global options are, and after its program was replaced") {
+  const TempDir dir;
+  const std::string program = dir / "grex-lock";
+  REQUIRE(finish({"cp", "--", grex_lock(), program}).ended == exited(0));
+  Process hold({program, "--color", "never", "--layout=flat", "hold", dir.path()});
+  hold.line();
+  REQUIRE(::unlink(program.c_str()) == 0);
+  CHECK(run_tool({"release", dir.path()}).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+  // A value of an option is not the command.
+  Process run(
+      {grex_lock(), "--color", "auto", "run", "--note", "hold", dir.path(), "--", "sh", "-c", "echo; read line"});
+  run.line();
+  CHECK(run_tool({"release", dir.path()}).ended == exited(69));
 }
 
 // SECURITY.md: to end a hold of ours by `release` | refused, 69; only root ends another's
@@ -206,6 +304,8 @@ TEST_CASE("another user's hold is not released") {
   CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
 }
 
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's
+// descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if its PID means another one in the mounted /proc") {
   if (::geteuid() != 0) return skip("only root can choose the next process's number");
   const TempDir dir;
@@ -221,7 +321,7 @@ TEST_CASE("release signals no process if its PID means another one in the mounte
              in(dir.path()));
   CAPTURE(finished.err);
   CHECK(finished.out == "69\nalive\n");
-  CHECK(finished.err.find("whose process could not be made sure of") != std::string::npos);
+  CHECK(finished.err.find("whose process could not be verified") != std::string::npos);
   CHECK(is_locked(dir / ".grex-lock"));
 }
 

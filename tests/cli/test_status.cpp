@@ -61,6 +61,7 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
   CHECK(document["version"] == 1);
   CHECK(document["host"].is_string());
   CHECK(document["taken_at"].get<std::string>().size() == 24);
+  CHECK(document["complete"] == true);
   CHECK_FALSE(document.contains("status"));
   const std::vector<std::string> tiers = {"workspace-sync", "semaphore", "per-pack", "backend", "manifest"};
   REQUIRE(document["locks"].size() == tiers.size());
@@ -70,6 +71,7 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
     CHECK(lock["target"] == dir.path());
     CHECK(lock["path"].is_string());
     CHECK(lock["state"] == "absent");
+    CHECK(lock["reason"].is_null());
     CHECK(lock["mode"].is_null());
     CHECK(lock["evidence"] == "none");
     CHECK(lock["holders"].empty());
@@ -236,9 +238,25 @@ TEST_CASE("a PID that another process has now is not taken for the acquirer") {
   const json lock = pack_lock(dir);
   const json acquirer = holder_with(lock, "role", "acquirer");
   CHECK(acquirer["pid"] == other.pid());
-  CHECK(acquirer["alive"].is_null());
+  CHECK(acquirer["alive"] == false);
   CHECK(acquirer["command"].is_null());
   CHECK(holder_with(lock, "role", "fd-holder")["pid"] == inheritor);
+
+  // A record is no reason to name it.
+  json forged = json::parse(run_tool({"run", dir.make("b"), "--", "cat", dir / "b/.grex-lock"}).out);
+  forged["pid"] = other.pid();
+  forged["start_time"] = start_time_of(other.pid());
+  forged["note"] = "forged";
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  const json again = holder_with(pack_lock(dir), "role", "acquirer");
+  CHECK(again["alive"] == false);
+  CHECK(again["command"].is_null());
+  CHECK(again["note"].is_null());
+  CHECK(run_tool({"probe", dir.path()}).err.find("forged") == std::string::npos);
+  // One whose number matches, but not its start time, is another process's.
+  forged["start_time"] = 1;
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  CHECK(pack_lock(dir)["record"] == "stale");
 }
 
 TEST_CASE("a killed grex-lock's record is valid as long as its command holds the lock") {
@@ -415,6 +433,7 @@ TEST_CASE("a directory as a lock is unknown, never free") {
   const TempDir dir;
   dir.make(".grex-lock");
   CHECK(pack_lock(dir)["state"] == "unknown");
+  CHECK(pack_lock(dir)["reason"] == "unsafe");
   CHECK(pack_lock(dir)["evidence"] == "none");
 }
 
@@ -467,6 +486,7 @@ TEST_CASE("slots in a directory that cannot be listed are unknown rather than ab
   nobody.environment = {{"GREX_PARALLEL", "2"}};
   REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
   CHECK(lock_at("semaphore", dir.path(), nobody)["state"] == "unknown");
+  CHECK(status_of(dir.path(), nobody)["complete"] == false);
   const Fd lock = lock_as_grex(dir / ".grex.slot-1.lock");
   const json held = lock_at("semaphore", dir.path(), nobody);
   CHECK(held["state"] == "held");

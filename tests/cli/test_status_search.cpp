@@ -91,6 +91,29 @@ TEST_CASE("-r stays on its file system") {
               "mount -t tmpfs none there && >there/.grex-lock && exec " + grex_lock() + " status --json -r ."},
              in(dir / "ws"));
   CHECK(paths_of(finished) == std::vector<std::string>{dir / "ws/.grex-lock"});
+  CHECK(json::parse(finished.out)["complete"] == false);
+  CHECK(finished.err == "grex-lock: not searched: " + dir / "ws/there: another file system\n");
+}
+
+TEST_CASE(
+    "-r enters other mounts of its file system, but only counts many others, and never says that nothing is held") {
+  const TempDir dir;
+  for (const char* const name : {"elsewhere/pack", "ws/same", "ws/1", "ws/2", "ws/3", "ws/4"}) dir.make(name);
+  write_file(dir / "elsewhere/pack/.grex-lock", "");
+  const std::string tool = grex_lock();
+  const auto with_mounts = [&](const std::string& script) {
+    return finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script}, in(dir / "ws"));
+  };
+  const Finished same = with_mounts("mount --bind ../elsewhere same && exec " + tool + " status --json -r .");
+  CHECK(paths_of(same) == std::vector<std::string>{dir / "ws/same/pack/.grex-lock"});
+  CHECK(json::parse(same.out)["complete"] == true);
+
+  const std::string mount_all = "for i in 1 2 3 4; do mount -t tmpfs none $i || exit; done; ";
+  const Finished held = with_mounts(mount_all + "exec " + tool + " status -r --held .");
+  CHECK(held.ended == exited(0));
+  CHECK(held.out == "no lock that was found is held or waited for\n");
+  CHECK(held.err == "grex-lock: not searched: 4 other file systems below .\n");
+  CHECK(with_mounts(mount_all + "exec " + tool + " status -r .").out == "no lock file was found\n");
 }
 
 TEST_CASE("-r reports a directory that it can't read, and all the rest") {
@@ -103,6 +126,7 @@ TEST_CASE("-r reports a directory that it can't read, and all the rest") {
   const Finished finished = run_tool({"status", "--json", "-r", dir / "ws"}, as_nobody());
   ::chmod((dir / "ws/closed").c_str(), 0755);
   CHECK(finished.ended == exited(77));
+  CHECK(json::parse(finished.out)["complete"] == false);
   CHECK(json::parse(finished.out)["locks"].size() == 1);
   CHECK(finished.err.starts_with("grex-lock: "));
   CHECK(finished.err.find("ws/closed") != std::string::npos);

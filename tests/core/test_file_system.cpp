@@ -116,3 +116,16 @@ TEST_CASE("each caveat has its name in JSON") {
   CHECK(core::name_of(LockCaveat::host_only) == "host-only");
   CHECK(core::name_of(LockCaveat::unsure) == "unsure");
 }
+
+TEST_CASE("a descriptor is of another superblock if its mount is, or if its st_dev is that of another") {
+  const auto mounts = grex::core::parse_mounts(
+      "36 35 0:39 / /mnt rw - btrfs /dev/vda rw\n"
+      "37 35 0:5 / /dev rw - devtmpfs none rw\n");
+  using grex::core::may_be_on;
+  const auto device = [](unsigned minor_number) { return makedev(0, minor_number); };
+  CHECK(may_be_on(device(39), device(41), "mnt_id:\t36\n", mounts));
+  CHECK_FALSE(may_be_on(device(39), device(5), "mnt_id:\t37\n", mounts));
+  CHECK_FALSE(may_be_on(device(39), device(5), "mnt_id:\t99\n", mounts));
+  CHECK(may_be_on(device(39), device(41), "mnt_id:\t99\n", mounts));
+  CHECK(may_be_on(device(39), device(41), "", mounts));
+}

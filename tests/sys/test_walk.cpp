@@ -23,6 +23,7 @@ Seen walk(const std::string& top) {
   Seen seen;
   const auto walked = walk_tree(
       top, {.enters = [](std::string_view name) { return name != "closed"; },
+            .enters_mount = [](const auto&...) { return false; },
             .on_directory = [&](const std::string& directory) { return seen.directories.insert(directory).second; },
             .on_file =
                 [&](const std::string& directory, std::string_view name) {
@@ -54,6 +55,52 @@ TEST_CASE("a directory with many files is read completely") {
   constexpr int many = 3000;  // more than one read returns
   for (int i = 0; i < many; ++i) write_file(dir / ("a-rather-long-name-of-a-file-" + std::to_string(i)), "");
   CHECK(walk(dir.path()).files.size() == many);
+}
+
+TEST_CASE("a walk of a tree that is deeper than descriptors may be open comes to its end and back") {
+  const TempDir dir;
+  std::set<std::string> files;
+  std::string path = dir.path();
+  constexpr int depth = 200;
+  for (int i = 0; i < depth; ++i) {
+    path += "/d";
+    for (const char* const name : {"", "/a", "/z"}) {
+      REQUIRE(::mkdir((path + name).c_str(), 0700) == 0);
+      files.insert(path + name + "/file");
+      write_file(path + name + "/file", "");
+    }
+  }
+  CHECK(walk(dir.path()).files == files);
+}
+
+TEST_CASE("a symlink that replaces a directory during a walk leads nowhere") {
+  for (const int depth : {1, 100}) {  // the second: after its descriptor was closed
+    CAPTURE(depth);
+    const TempDir dir;
+    const TempDir elsewhere;
+    std::string deepest = dir.make("top");
+    for (int i = 0; i < depth; ++i) deepest += "/d";
+    REQUIRE(finish({"mkdir", "-p", deepest}).ended == exited(0));
+    dir.make("top/d/left");
+    write_file(dir / "top/d/left/in", "");
+    elsewhere.make("left");
+    write_file(elsewhere / "left/out", "");
+    std::set<std::string> files;
+    const auto walked =
+        walk_tree(dir / "top", {.enters = [](std::string_view) { return true; },
+                                .enters_mount = [](const auto&...) { return false; },
+                                .on_directory =
+                                    [&](const std::string& directory) {
+                                      if (directory != deepest) return true;
+                                      REQUIRE(::rename((dir / "top/d").c_str(), (dir / "old").c_str()) == 0);
+                                      return ::symlink(elsewhere.path().c_str(), (dir / "top/d").c_str()) == 0;
+                                    },
+                                .on_file = [&](const std::string&, std::string_view name) { files.emplace(name); },
+                                .on_unreadable = [](const grex::Error&) {}});
+    CHECK(walked);
+    CHECK_FALSE(files.contains("out"));
+    CHECK(files.contains("in") == (depth == 1));
+  }
 }
 
 TEST_CASE("a walk of a missing directory is an error") {

@@ -142,7 +142,7 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
     auto again = look_again(open.name, {open.file.id}, ancestors.stack, lock);
     if (!again || *again == Reentry::ours) return again;
   }
-  if (lock.nonblock) return find_busy(core::never_stop);
+  if (lock.nonblock) return find_busy(soon());
 
   const auto progress = announce_wait(lock, options.global, events, {{open.name.path}, {}}, find_busy);
   std::optional<Deadline> deadline;
@@ -150,8 +150,7 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
   const auto end = sys::wait_lock(fd, lock.mode, deadline);
   if (!end) return failed(end.error());
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
-  if (end->outcome == sys::Acquire::timed_out)
-    return timeout_failure(find_busy(core::never_stop), elapsed_since(start));
+  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(find_busy(soon()), elapsed_since(start));
   return Reentry::none;
 }
 

@@ -2,9 +2,13 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
@@ -17,18 +21,62 @@
 #include "cli/report/output.hpp"
 #include "core/inspect/find_holds.hpp"
 #include "core/inspect/inspect.hpp"
+#include "sys/lock/flock.hpp"
 #include "sys/process/pidfd.hpp"
-#include "sys/process/proc.hpp"
 
 namespace grex::cli {
 namespace {
+
+using HoldKind = core::Hold::Kind;
 
 // The processes that hold a lock.
 struct Inspection {
   std::vector<core::Hold> holds;           // one for each process
   std::vector<core::LockProcess> holders;  // all of them
   bool is_held = false;                    // or it may be, because it can't be inspected
+  std::optional<Error> unsafe;             // if there is something else in the place of a file
+  std::string linked;                      // a file of a hold that has a second name
+  bool has_changed = false;                // a file changed while it was inspected
 };
+
+// As main() finds the command.
+bool is_hold_command(const std::vector<std::string>& command) {
+  std::vector<std::string> words = command;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  return split_command_line(static_cast<int>(words.size()), argv.data()).verb == "hold";
+}
+
+enum class Names { one, several, unknown };
+
+// A name that comes and goes may be missed by each look at the file, and so may the one by
+// which we found it. It changes the time of the last change.
+Names count_names(const std::string& path, const sys::FileStatus& before) {
+  const auto now = sys::status_of_lock_file(path);
+  if (before.names > 1 || (now && now->names > 1)) return Names::several;
+  return now && now->id == before.id && now->changed == before.changed ? Names::one : Names::unknown;
+}
+
+void add_file(const std::string& path, core::FileReport report, Inspection& found) {
+  found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
+  if (report.why_unknown && report.why_unknown->kind == ErrorKind::unsafe_file) found.unsafe = report.why_unknown;
+  for (core::Hold& hold : core::find_holds(report, is_hold_command)) {
+    if (hold.kind == HoldKind::ours) {
+      const Names names = count_names(path, *report.file);
+      if (names != Names::one) found.linked = path;
+      found.has_changed = found.has_changed || names == Names::unknown;
+    }
+    const auto is_it = [&hold](const core::Hold& other) { return other.pid == hold.pid; };
+    const auto same = std::find_if(found.holds.begin(), found.holds.end(), is_it);
+    if (same == found.holds.end()) {
+      found.holds.push_back(std::move(hold));
+    } else if (hold.kind == HoldKind::ours) {
+      *same = std::move(hold);
+    }
+  }
+  for (core::LockProcess& holder : report.holders) found.holders.push_back(std::move(holder));
+}
 
 Inspection inspect_holders(const std::vector<core::Target>& targets) {
   std::vector<std::string> files;
@@ -36,14 +84,8 @@ Inspection inspect_holders(const std::vector<core::Target>& targets) {
     for (std::string& file : core::files_to_inspect(target)) files.push_back(std::move(file));
   }
   Inspection found;
-  for (core::FileReport& report : core::inspect(files, core::visible_mounts())) {
-    found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
-    for (core::Hold& hold : core::find_holds(report)) {
-      const auto is_it = [&hold](const core::Hold& other) { return other.pid == hold.pid; };
-      if (std::none_of(found.holds.begin(), found.holds.end(), is_it)) found.holds.push_back(std::move(hold));
-    }
-    for (core::LockProcess& holder : report.holders) found.holders.push_back(std::move(holder));
-  }
+  std::vector<core::FileReport> reports = core::inspect(files, core::visible_mounts());
+  for (std::size_t i = 0; i < files.size(); ++i) add_file(files[i], std::move(reports[i]), found);
   return found;
 }
 
@@ -59,35 +101,53 @@ Failure refusal(const LockName& lock, Inspection& found, std::string why, ErrorK
   return failure;
 }
 
-// Why no hold was found, from the record of the lock.
-std::string why_not_a_hold(const std::vector<core::LockProcess>& holders) {
-  const auto named = std::find_if(holders.begin(), holders.end(), [](const core::LockProcess& process) {
-    return process.verb && !process.verb->empty();
+// By its other name, it may be the lock of another pack, which PATH doesn't name.
+Failure link_refusal(const LockName& lock, Inspection& found) {
+  const char* const why = found.has_changed ? "it changes all the time, so it may be another pack's lock"
+                                            : "it has a second name, so it may be another pack's lock";
+  Failure failure = refusal(lock, found, why, ErrorKind::unsafe_file);
+  failure.path = found.linked;
+  failure.exit_code = exit_code::permission;
+  failure.hint = fmt::format("end the hold by 'kill {}'", found.holds.front().pid);
+  return failure;
+}
+
+std::string several_holds(const std::vector<core::Hold>& holds) {
+  std::string pids;
+  for (const core::Hold& hold : holds) pids += fmt::format("{}{}", pids.empty() ? "" : ", ", hold.pid);
+  return fmt::format("it is held by several holds, the pids {}", pids);
+}
+
+// Why no hold was found. What the record says of its writer is repeated, but never a reason
+// to end it.
+std::string why_not_a_hold(const Inspection& found) {
+  if (!found.holds.empty()) return "whose process could not be verified";
+  const auto named = std::find_if(found.holders.begin(), found.holders.end(), [](const core::LockProcess& process) {
+    return process.verb && !process.verb->empty() && *process.verb != "hold";
   });
-  if (named == holders.end()) return "and no record says that it is a 'grex-lock hold'";
-  if (*named->verb == "hold") return "whose process could not be made sure of";
+  if (named == found.holders.end()) return "which is not a 'grex-lock hold'";
   return fmt::format("by 'grex-lock {}', not by 'grex-lock hold'", *named->verb);
 }
 
 // The only hold, if it may be ended.
 Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) {
-  if (found.holds.size() == 1) {
-    core::Hold& hold = found.holds.front();
-    const auto owner = sys::owner_of(hold.pid);
-    const uid_t user = sys::effective_uid();
-    if (user == 0 || owner == user) return &hold;
-    return refusal(lock, found, fmt::format("the hold of pid {} is another user's", hold.pid), ErrorKind::permission);
-  }
-  if (!found.is_held) return refusal(lock, found, "nobody holds it", ErrorKind::not_found);
-  if (found.holds.size() > 1) {
-    std::string pids;
-    for (const core::Hold& hold : found.holds) pids += fmt::format("{}{}", pids.empty() ? "" : ", ", hold.pid);
-    Failure failure =
-        refusal(lock, found, fmt::format("it is held by several holds, the pids {}", pids), ErrorKind::not_found);
+  const auto is_ours = [](const core::Hold& hold) { return hold.kind == HoldKind::ours; };
+  const auto ours = std::count_if(found.holds.begin(), found.holds.end(), is_ours);
+  if (ours > 0) std::erase_if(found.holds, std::not_fn(is_ours));
+  if (ours == 1 && found.linked.empty()) return &found.holds.front();
+  if (ours == 1) return link_refusal(lock, found);
+  if (ours > 1) {
+    Failure failure = refusal(lock, found, several_holds(found.holds), ErrorKind::not_found);
     failure.hint = "end one of them by 'kill PID'";
     return failure;
   }
-  std::string why = fmt::format("{}, {}", holder_line(found.holders, utc_now()), why_not_a_hold(found.holders));
+  if (found.unsafe) return failure_from(*found.unsafe, lock.tier);
+  if (!found.is_held) return refusal(lock, found, "nobody holds it", ErrorKind::not_found);
+  for (const core::Hold& hold : found.holds) {
+    if (hold.kind != HoldKind::anothers) continue;
+    return refusal(lock, found, fmt::format("the hold of pid {} is another user's", hold.pid), ErrorKind::permission);
+  }
+  std::string why = fmt::format("{}, {}", holder_line(found.holders, utc_now()), why_not_a_hold(found));
   return refusal(lock, found, std::move(why), ErrorKind::not_found);
 }
 
@@ -95,11 +155,22 @@ Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) 
 // releases them before its pidfd becomes readable. SIGTERM comes last, so that nothing
 // disturbs the end: a SIGCONT cancels the SIGSTOP with which a debugger, or
 // LeakSanitizer, attaches to the process, and that process then waits forever.
-Result<void> end(const core::Hold& hold) {
-  if (auto woken = sys::signal_process(hold.process.get(), SIGCONT); !woken) return woken;
-  if (auto ended = sys::signal_process(hold.process.get(), SIGTERM); !ended) return ended;
-  sys::wait_for_end(hold.process.get());
-  return {};
+Result<void, Failure> end(const core::Hold& hold, const LockName& lock) {
+  constexpr auto patience = std::chrono::seconds(10);
+  for (const int signal : {SIGCONT, SIGTERM}) {
+    if (auto sent = sys::signal_process(hold.process.get(), signal); !sent) {
+      return failure_from(at_path(sent.error(), lock.path), lock.tier);
+    }
+  }
+  if (sys::wait_for_end(hold.process.get(), Deadline::clock::now() + patience)) return {};
+  Failure failure;
+  failure.kind = ErrorKind::timeout;
+  failure.what = "not released";
+  failure.path = lock.path;
+  failure.why = fmt::format("told to end, but still there: pid {}", hold.pid);
+  failure.exit_code = exit_code::busy;
+  failure.tier = lock.tier;
+  return failure;
 }
 
 struct ReleaseOptions {
@@ -142,9 +213,12 @@ Outcome release(const CommandLine& line, Events&) {
   core::sort_and_dedupe(*targets);
   const LockName lock = name_of(targets->front());
   Inspection found = inspect_holders(*targets);
+  // A hold that has just begun writes its record.
+  constexpr int max_repeats = 8;
+  for (int i = 0; i < max_repeats && found.has_changed; ++i) found = inspect_holders(*targets);
   const auto hold = find_hold(lock, found);
   if (!hold) return hold.error();
-  if (auto ended = end(**hold); !ended) return failure_from(ended.error(), tier);
+  if (auto ended = end(**hold, lock); !ended) return ended.error();
   return global.json ? print(document_of_release(lock, (*hold)->pid)) : ExitStatus{};
 }
 

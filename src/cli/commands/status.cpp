@@ -11,13 +11,13 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/status_dot.hpp"
+#include "cli/commands/status_find.hpp"
 #include "cli/commands/status_json.hpp"
 #include "cli/commands/status_report.hpp"
 #include "cli/commands/status_text.hpp"
 #include "cli/commands/status_watch.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
-#include "core/lock/target.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -26,98 +26,13 @@ namespace {
 
 struct StatusOptions {
   GlobalOptions global;
-  std::vector<std::string> paths;
-  bool recursive = false;
-  bool all = false;
+  StatusScope scope;
   bool held = false;
   bool graph = false;
   bool verbose = false;
   std::string watch;  // the value of --watch; empty without it
   std::optional<std::chrono::nanoseconds> interval;
-  unsigned slots = 0;
 };
-
-// Shows the progress of a search on a terminal, once it has taken a second.
-class Progress {
- public:
-  explicit Progress(bool is_silent) : is_silent_(is_silent) {}
-  ~Progress() {
-    if (next_ != first_) standard_error().write(erase_line);
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void show(std::size_t directories, std::size_t files) {
-    const auto now = std::chrono::steady_clock::now();
-    if (is_silent_ || now < next_ || !can_redraw_on_stderr()) return;
-    next_ = now + std::chrono::seconds(1);
-    standard_error().write(
-        fmt::format("{}grex-lock: {} directories, {} lock files so far", erase_line, directories, files));
-  }
-
- private:
-  bool is_silent_;
-  const std::chrono::steady_clock::time_point first_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-  std::chrono::steady_clock::time_point next_ = first_;
-};
-
-// What was found, and notes on what could not be read.
-struct Found {
-  std::vector<core::FoundLock> locks;
-  std::vector<std::string> notes;
-  int exit_code = 0;
-  std::optional<Unseen> unseen;  // with --all
-};
-
-// A missing permission takes precedence over other errors.
-int worse_exit_code(const Error& error, int so_far) {
-  if (error.kind == ErrorKind::permission) return exit_code::permission;
-  if (so_far != 0) return so_far;
-  return error.kind == ErrorKind::system ? exit_code::system : exit_code::io;
-}
-
-Result<void, Failure> find_below(const std::vector<std::string>& paths, const ViewContext& context, Found& found) {
-  Progress progress(context.on_screen);
-  const core::SearchObserver observer = {
-      .on_progress =
-          [&](std::size_t directories, std::size_t files) {
-            constexpr std::size_t report_every = 64;
-            if (directories % report_every != 0) return true;
-            progress.show(directories, files);
-            return !context.should_stop();
-          },
-      .on_unreadable =
-          [&](const Error& error) {
-            const Failure failure = failure_from(error);
-            found.notes.push_back(fmt::format("{}: {}: {}", failure.what, failure.path, failure.why));
-            found.exit_code = worse_exit_code(error, found.exit_code);
-          },
-  };
-  for (const std::string& path : paths) {
-    auto locks = core::locks_below(path, observer);
-    if (!locks) return failure_from(locks.error());
-    std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
-  }
-  return {};
-}
-
-Result<void, Failure> find(const StatusOptions& options, const ViewContext& context, Found& found) {
-  if (options.all) {
-    core::LocksInUse in_use = core::locks_in_use();
-    found.locks = std::move(in_use.locks);
-    found.unseen = {in_use.unnamed, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
-    return {};
-  }
-  std::vector<std::string> paths = options.paths;
-  if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
-  if (options.recursive) return find_below(paths, context, found);
-  for (const std::string& path : paths) {
-    auto locks = core::locks_of(path, *options.global.layouts, options.slots);
-    if (!locks) return failure_from(locks.error());
-    std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
-  }
-  return {};
-}
 
 // A lock in an unknown state may be held.
 bool may_be_in_use(const core::LockReport& lock) {
@@ -125,28 +40,33 @@ bool may_be_in_use(const core::LockReport& lock) {
          !lock.file.waiters.empty();
 }
 
-StatusReport report_of(const Found& found, const StatusOptions& options, const ViewContext& context) {
+StatusReport report_of(const FoundLocks& found, const StatusOptions& options, const ViewContext& context) {
   const core::HolderSearch search = {.should_stop = context.should_stop};
   StatusReport report;
   report.host = sys::host_name();
   report.taken_at = utc_now();
-  report.locks = core::report_on(found.locks, options.slots, search);
+  report.locks = core::report_on(found.locks, options.scope.slots, search);
+  report.is_complete = found.is_complete;
   report.unseen = found.unseen;
-  if (options.held || options.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
+  if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> involved;
   for (const core::LockReport& lock : report.locks) {
     for (const auto* processes : {&lock.file.holders, &lock.file.waiters}) {
       for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
   }
-  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved);
+  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved, context.should_stop);
   return report;
 }
 
 std::string empty_text(const StatusOptions& options, const StatusReport& report) {
+  const auto& [paths, recursive, all, slots] = options.scope;
   if (report.unseen && !report.unseen->empty()) return "no lock of grex that can be seen from here is held\n";
-  if (options.held || options.all) return "no lock is held or waited for\n";
-  return options.recursive ? "no lock file there\n" : "no lock file there yet; -v tells where each would be\n";
+  if (options.held || all) {
+    return report.is_complete ? "no lock is held or waited for\n" : "no lock that was found is held or waited for\n";
+  }
+  if (!recursive) return "no lock file there yet; -v tells where each would be\n";
+  return report.is_complete ? "no lock file there\n" : "no lock file was found\n";
 }
 
 // What --all could not see, one line each.
@@ -183,10 +103,10 @@ void print_notes(const std::vector<std::string>& notes, const ViewContext& conte
 }
 
 void define(Parser& parser, StatusOptions& options) {
-  add_paths(parser, options.paths);
+  add_paths(parser, options.scope.paths);
   add_global_options(parser, options.global);
-  auto* const recursive = parser.add_flag("-r,--recursive", options.recursive, "every lock file below each PATH");
-  auto* const all = parser.add_flag("--all", options.all, "every lock that is held on this machine");
+  auto* const recursive = parser.add_flag("-r,--recursive", options.scope.recursive, "every lock file below each PATH");
+  auto* const all = parser.add_flag("--all", options.scope.all, "every lock that is held on this machine");
   recursive->group("Which locks");
   all->group("Which locks");
   Parser::exclude(all, recursive);
@@ -206,12 +126,13 @@ void define(Parser& parser, StatusOptions& options) {
 
 Result<Parsed, Failure> parse_status(const CommandLine& line, StatusOptions& options) {
   if (!line.has_only_paths()) return parse(line, options, define);
-  options.paths = line.arguments;
+  options.scope.paths = line.arguments;
   return Parsed::options;
 }
 
 Result<void, Failure> check_choice(StatusOptions& options) {
-  if (options.all && !options.paths.empty()) return usage_failure("--all takes no PATH", "'-r PATH' looks below one");
+  if (options.scope.all && !options.scope.paths.empty())
+    return usage_failure("--all takes no PATH", "'-r PATH' looks below one");
   if (options.graph && options.global.json) return usage_failure("--graph is not JSON", "leave out one of them");
   if (options.watch.empty()) return {};
   options.interval = interval_syntax.parse(options.watch);
@@ -228,16 +149,16 @@ Outcome status(const CommandLine& line, Events&) {
   if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
   const auto slots = default_slots({});
   if (!slots) return slots.error();
-  options.slots = *slots;
+  options.scope.slots = *slots;
   if (auto checked = check_choice(options); !checked) return checked.error();
 
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
-    Found found;
-    if (auto searched = find(options, context, found); !searched) return searched.error();
-    exit_code = found.exit_code;
-    std::string text = format_report(report_of(found, options, context), options, context);
-    print_notes(found.notes, context, text);
+    const auto found = find_locks(options.scope, *options.global.layouts, context);
+    if (!found) return found.error();
+    exit_code = found->exit_code;
+    std::string text = format_report(report_of(*found, options, context), options, context);
+    print_notes(found->notes, context, text);
     return text;
   };
   if (options.interval) {

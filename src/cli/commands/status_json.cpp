@@ -5,12 +5,19 @@
 namespace grex::cli {
 namespace {
 
+// Why the state is unknown.
+Json reason_of(const core::FileReport& file) {
+  if (file.state != core::LockState::unknown || !file.why_unknown) return nullptr;
+  return file.why_unknown->kind == ErrorKind::unsafe_file ? "unsafe" : name_of(file.why_unknown->kind);
+}
+
 Json to_json(const core::LockReport& lock, UtcTime now) {
   Json document = {
       {"tier", core::name_of(lock.tier)},
       {"target", lock.target},
       {"path", lock.path},
       {"state", core::name_of(lock.file.state)},
+      {"reason", reason_of(lock.file)},
       {"mode", cli::to_json(lock.file.mode)},
       {"evidence", core::name_of(lock.file.evidence)},
       {"holders", cli::to_json(lock.file.holders, now)},
@@ -32,6 +39,7 @@ std::string status_document(const StatusReport& report) {
   Json document = document_of("status");
   document["host"] = or_null(report.host);
   document["taken_at"] = format_utc(report.taken_at);
+  document["complete"] = report.is_complete;
   Json& locks = document["locks"] = Json::array();
   for (const core::LockReport& lock : report.locks) locks.push_back(to_json(lock, report.taken_at));
   for (const core::DeadlockReport& deadlock : report.deadlocks) {
@@ -39,10 +47,7 @@ std::string status_document(const StatusReport& report) {
     for (const core::StuckProcess& stuck : deadlock) pids.push_back(or_null(stuck.process.pid));
     document["deadlocks"].push_back(std::move(pids));
   }
-  if (report.unseen) {
-    document["unnamed"] = report.unseen->files;
-    document["complete"] = report.unseen->empty();
-  }
+  if (report.unseen) document["unnamed"] = report.unseen->files;
   return to_line(document);
 }
 

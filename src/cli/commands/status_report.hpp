@@ -25,7 +25,8 @@ struct StatusReport {
   UtcTime taken_at;
   std::vector<core::LockReport> locks;
   std::vector<core::DeadlockReport> deadlocks;
-  std::optional<Unseen> unseen;
+  bool is_complete = true;       ///< false: something was not searched, or could not be
+  std::optional<Unseen> unseen;  ///< with --all
 };
 
 }  // namespace grex::cli

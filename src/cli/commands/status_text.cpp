@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <set>
 
+#include "cli/commands/status_rows.hpp"
 #include "cli/report/caveats.hpp"
+#include "cli/report/failure.hpp"
 #include "cli/report/printable.hpp"
 
 namespace grex::cli {
 namespace {
 
-using core::LockProcess;
 using core::LockReport;
 using core::LockState;
 using fmt::terminal_color;
@@ -56,99 +57,6 @@ class Line {
   bool is_cut_ = false;
 };
 
-// The texts of one process, which is shown below its lock.
-struct Row {
-  std::string label;
-  std::string pid;
-  std::string user;
-  std::string time;
-  std::string command;  // with its note, and indented as in its tree
-  std::string details;  // with -v
-  bool is_stuck = false;
-};
-
-struct Widths {
-  std::size_t tier = 0;
-  std::size_t state = 0;
-  std::size_t label = 0;
-  std::size_t pid = 0;
-  std::size_t user = 0;
-  std::size_t time = 0;
-
-  void fit(const Row& row) {
-    label = std::max(label, width_of(row.label));
-    pid = std::max(pid, width_of(row.pid));
-    user = std::max(user, width_of(row.user));
-    time = std::max(time, width_of(row.time));
-  }
-};
-
-std::string pid_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
-
-std::string command_of(const LockProcess& process) {
-  std::string text;
-  if (process.alive == false) text += "(gone) ";
-  if (process.note && !process.note->empty()) text += fmt::format("[{}] ", printable(*process.note));
-  text += shell_line(process.command);
-  return text;
-}
-
-std::string details_of(const LockProcess& process) {
-  std::vector<std::string> known;
-  if (!process.cwd.empty()) known.push_back("in " + printable(process.cwd));
-  if (process.since) known.push_back("since " + format_utc(*process.since));
-  if (process.verb && !process.verb->empty())
-    known.push_back(fmt::format("by 'grex-lock {}'", printable(*process.verb)));
-  if (process.mode == sys::Mode::shared) known.emplace_back("shared");
-  return fmt::format("{}", fmt::join(known, ", "));
-}
-
-Row row_of(const LockProcess& process, const StatusReport& report, const std::string& indent) {
-  const UtcTime now = report.taken_at;
-  Row row;
-  row.pid = pid_of(process);
-  // On this host, the same PID is another process.
-  if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);
-  row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
-  if (process.since) row.time = format_duration(now - *process.since);
-  row.command = indent + command_of(process);
-  row.details = details_of(process);
-  return row;
-}
-
-// The holders of one file, each followed by those of its children that hold it, too.
-void add_tree(const std::vector<LockProcess>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
-              std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
-  const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
-  for (const LockProcess& process : holders) {
-    if (process.parent != parent || process.slot != slot) continue;
-    rows.push_back(row_of(process, report, indent));
-    if (process.pid && process.alive == true) add_tree(holders, process.pid, slot, depth + 1, report, rows);
-  }
-}
-
-std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
-  std::vector<Row> rows;
-  std::set<std::optional<unsigned>> slots;
-  for (const LockProcess& process : lock.file.holders) slots.insert(process.slot);
-  for (const auto slot : slots) {
-    const std::size_t first = rows.size();
-    add_tree(lock.file.holders, std::nullopt, slot, 0, report, rows);
-    if (first < rows.size()) rows[first].label = slot ? fmt::format("slot {}", *slot) : "held by";
-  }
-  if (lock.file.state == LockState::held && rows.empty()) {
-    rows.emplace_back();
-    rows.back().label = "held by";
-    rows.back().command = "a process that can't be seen from here";
-  }
-  for (const LockProcess& process : lock.file.waiters) {
-    rows.push_back(row_of(process, report, ""));
-    rows.back().label = "waiting";
-    rows.back().is_stuck = process.pid && stuck.contains(*process.pid);
-  }
-  return rows;
-}
-
 fmt::text_style color_of(LockState state) {
   switch (state) {
     case LockState::held:
@@ -182,7 +90,6 @@ std::string evidence_of(const LockReport& lock) {
   std::string known =
       fmt::format("evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
   if (lock.file_system) known += ", file system: " + printable(lock.file_system->type);
-  if (!lock.file.why_unknown.empty()) known += fmt::format("; {}", lock.file.why_unknown);
   return known;
 }
 
@@ -193,6 +100,11 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.file.state));
   line.add_path(printable(lock.path));
   text += line.with_newline();
+  if (lock.file.state == LockState::unknown && lock.file.why_unknown) {
+    Line reason(style);
+    reason.add("  " + failure_from(*lock.file.why_unknown).why, fmt::fg(terminal_color::red));
+    text += reason.with_newline();
+  }
   if (style.verbosity == Verbosity::verbose && lock.file.state != LockState::absent) {
     Line more(style);
     more.add("  " + evidence_of(lock), fmt::emphasis::faint);

@@ -29,13 +29,16 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   failure.is_printed = busy.is_printed;
   if (audience == Audience::none) return failure;
   bool still_held = false;
+  bool is_list_cut = false;
   using Extent = core::HolderSearch::Extent;
   const auto extent = audience == Audience::people ? Extent::acquirers : Extent::all;
   for (core::FileReport& report : core::inspect(files, core::visible_mounts(), {extent, should_stop})) {
     still_held = still_held || report.state == core::LockState::held;
+    is_list_cut = is_list_cut || report.is_list_cut;
     for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
   }
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
+  if (is_list_cut && failure.holders.empty()) failure.why = "/proc/locks took too long to read";
   if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);
   return failure;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,9 +25,14 @@ Audience audience_of(const LockOptions& options, const GlobalOptions& global, co
 /// How to report a busy lock with these options.
 BusyReport busy_report_of(const LockOptions& options);
 
-/// Another process has the lock; `files` are all files of the lock.
+/// Another process has the lock; `files` are all files of the lock. Once it should stop,
+/// which any user can bring about by many locks, the failure has the holders found so far.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
-                     Audience audience, const core::StopToken& should_stop = core::never_stop);
+                     Audience audience, const core::StopToken& should_stop);
+
+/// For busy_failure when nothing is left to wait for: the user, who limited the wait by -n
+/// or -w, waits for the message.
+inline core::StopToken soon() { return stop_after(std::chrono::milliseconds(100)); }
 
 /// Calls busy_failure. Once it should stop, it reports the holders found so far.
 using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;

@@ -54,8 +54,9 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
   const BusyReport report = busy_report_of(options);
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
-  Failure failure = busy_failure(name_of(target), target.lock_paths(), report, audience);
-  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), elapsed_since(start)) : failure;
+  const auto waited = elapsed_since(start);
+  Failure failure = busy_failure(name_of(target), target.lock_paths(), report, audience, soon());
+  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), waited) : failure;
 }
 
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {

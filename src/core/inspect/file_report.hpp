@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/time_text.hpp"
 #include "core/lock/record.hpp"
+#include "sys/file/file.hpp"
 #include "sys/lock/flock.hpp"
 
 namespace grex::core {
@@ -46,13 +48,14 @@ struct LockProcess {
 /// The report on one lock file.
 struct FileReport {
   LockState state = LockState::unknown;
-  std::string_view why_unknown;  ///< a literal; may be empty
+  std::optional<Error> why_unknown;  ///< if it is unknown, and the reason is known
   std::optional<sys::Mode> mode;
   Evidence evidence = Evidence::none;
   std::vector<LockProcess> holders;  ///< first those that took it, then those that have it open
   std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
-  std::optional<std::uint64_t> device;  ///< st_dev of the file, if there is one
+  std::optional<sys::FileStatus> file;  ///< before it was inspected, if there is one
+  bool is_list_cut = false;             ///< the kernel's list was not read to its end: there may be more holders
 };
 
 }  // namespace grex::core

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::core {
 namespace {
@@ -104,6 +105,16 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
 }
 
 std::vector<Mount> visible_mounts() { return parse_mounts(sys::mount_table_text()); }
+
+bool may_be_on(std::uint64_t superblock, std::uint64_t device, std::string_view fdinfo,
+               const std::vector<Mount>& mounts) {
+  const auto id = sys::parse_mount_id(fdinfo);
+  const auto is_its = [id](const Mount& mount) { return mount.id == id; };
+  const auto mount = std::find_if(mounts.begin(), mounts.end(), is_its);
+  if (mount != mounts.end()) return mount->device == superblock;
+  // If st_dev is the device of another superblock, the file is on that.
+  return std::none_of(mounts.begin(), mounts.end(), [device](const Mount& other) { return other.device == device; });
+}
 
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts) {
   std::vector<std::uint64_t> devices;

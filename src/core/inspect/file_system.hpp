@@ -28,6 +28,12 @@ std::vector<Mount> visible_mounts();
 /// Parses MAJOR:MINOR, in this base.
 std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 
+/// Whether a descriptor, with this fdinfo, may be of a file on the superblock with device
+/// `superblock`, although its st_dev is `device`: files on others have the same inode
+/// numbers. Its mount may be in another mount namespace, and not among these.
+bool may_be_on(std::uint64_t superblock, std::uint64_t device, std::string_view fdinfo,
+               const std::vector<Mount>& mounts);
+
 /// The devices of the file systems that keep all their locks in this kernel, and number
 /// their files as stat(2) does. For these, /proc/locks can be trusted to be complete.
 std::vector<std::uint64_t> local_devices(const std::vector<Mount>& mounts);

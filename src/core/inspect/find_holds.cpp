@@ -1,7 +1,8 @@
 #include "core/inspect/find_holds.hpp"
 
-#include <string>
+#include <algorithm>
 
+#include "core/inspect/proc_locks.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -9,36 +10,67 @@
 namespace grex::core {
 namespace {
 
-bool claims_to_hold(const LockProcess& process) {
-  return process.role == Role::acquirer && process.pid && process.alive == true && process.verb == "hold" &&
-         process.identity;
+// Whether the process took the lock itself, and still has it on a descriptor of the file.
+bool has_lock(pid_t pid, sys::FileId file) {
+  const auto descriptors = sys::descriptors_of(pid);
+  if (!descriptors) return false;
+  return std::any_of(descriptors->begin(), descriptors->end(), [&](const sys::OpenDescriptor& open) {
+    if (open.file != file) return false;
+    const auto locks = parse_lock_table(sys::descriptor_info(open).value_or(""));
+    return std::any_of(locks.begin(), locks.end(), [pid](const KernelLock& lock) { return lock.pid == pid; });
+  });
 }
 
-// Whether the process that was opened is the one that wrote the record. /proc may be that
-// of another PID namespace, in which the number is another process's, so the number must
-// be the same in both. The writer started before its record was read, so no process that
-// got the number later has the same start time.
-bool is_writer(const ProcessIdentity& writer, pid_t pid, int pidfd) {
-  const auto opened =
-      sys::parse_opened_pid(sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));
+// The name is enough: a process that gives itself this name, and takes our lock, gets
+// nothing but its own end, and can't give the name to another process. It stays when the
+// program is replaced by a newer one while it runs. The file is compared, too, for a
+// program that was installed under another name.
+bool runs_grex_lock(pid_t pid) {
+  const auto program = sys::program_of(pid);
+  return (program && program == sys::program_of(sys::own_process)) ||
+         names_grex_lock(sys::process_link(pid, "exe").value_or(""));
+}
+
+// Whether a pidfd is that of the process with this number in /proc, and the process has
+// not ended. /proc may be that of another PID namespace, in which the number is another
+// process's. If this is so after the process was inspected, nothing else was.
+bool is_still(int pidfd, pid_t pid) {
+  const auto info = sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd));
   const auto stat = sys::process_file(pid, "stat");
-  return opened == pid && stat && sys::parse_start_time(*stat) == writer.start_time &&
-         writer.boot_id == sys::boot_id() && !sys::has_ended(*stat);
+  return sys::parse_opened_pid(info.value_or("")) == pid && stat && !sys::has_ended(*stat);
+}
+
+Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {
+  const auto user = sys::parse_real_user(sys::process_file(pid, "status").value_or(""));
+  if (user != sys::own_uid() && sys::effective_uid() != 0) return Hold::Kind::anothers;
+  return has_lock(pid, file) && runs_grex_lock(pid) ? Hold::Kind::ours : Hold::Kind::unverified;
 }
 
 }  // namespace
 
-std::vector<Hold> find_holds(const FileReport& report) {
+std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold) {
   std::vector<Hold> holds;
-  if (report.record != RecordState::valid) return holds;
+  if (!report.file) return holds;
   for (const LockProcess& process : report.holders) {
-    if (!claims_to_hold(process)) continue;
-    auto pidfd = sys::open_process(*process.pid);
-    if (pidfd && is_writer(*process.identity, *process.pid, pidfd->get())) {
-      holds.push_back({*process.pid, std::move(*pidfd)});
+    if (process.role != Role::acquirer || !process.pid) continue;
+    const pid_t pid = *process.pid;
+    auto opened = sys::open_process(pid);
+    if (!is_hold(sys::parse_command_line(sys::process_file(pid, "cmdline").value_or("")))) continue;
+    Hold hold{Hold::Kind::unverified, pid, {}};
+    if (opened) {
+      const Hold::Kind kind = inspect_hold(pid, report.file->id);
+      if (is_still(opened->get(), pid)) hold.kind = kind;
+      hold.process = std::move(*opened);
     }
+    holds.push_back(std::move(hold));
   }
   return holds;
+}
+
+bool names_grex_lock(std::string_view executable) {
+  constexpr std::string_view removed = " (deleted)";  // appended by the kernel (fs/d_path.c)
+  if (executable.ends_with(removed)) executable.remove_suffix(removed.size());
+  return executable.substr(executable.rfind('/') + 1) == "grex-lock";
 }
 
 }  // namespace grex::core

@@ -107,13 +107,32 @@ std::string reachable_name(const sys::OpenDescriptor& open) {
 }
 
 // Counts files that are locked now, and were before, but that no process was seen to have
-// open. Of the kernel's numbers, only the inode always agrees with stat(2).
-std::size_t count_unnamed(const KernelView& before, const KernelView& now, const std::set<std::uint64_t>& seen_inodes) {
+// open.
+std::size_t count_unnamed(const KernelView& before, const KernelView& now, const std::set<sys::FileId>& seen) {
   std::set<sys::FileId> unseen;
   for (const KernelLock& lock : now.all()) {
-    if (!seen_inodes.contains(lock.file.ino) && !before.on(lock.file).empty()) unseen.insert(lock.file);
+    if (!seen.contains(lock.file) && !before.on(lock.file).empty()) unseen.insert(lock.file);
   }
   return unseen.size();
+}
+
+// Adds the number by which the kernel lists a file. If stat(2) shows another one, the
+// descriptor itself shows it.
+void add_number(const sys::OpenDescriptor& open, const std::set<std::uint64_t>& locked_inodes,
+                std::set<sys::FileId>& seen) {
+  seen.insert(open.file);
+  if (!locked_inodes.contains(open.file.ino)) return;
+  for (const KernelLock& lock : parse_lock_table(sys::descriptor_info(open).value_or(""))) seen.insert(lock.file);
+}
+
+// Whether two mounts, by their places, are of one file system.
+bool are_of_one_file_system(const sys::Place& a, const sys::Place& b, const std::vector<Mount>& mounts) {
+  const auto mount_of = [&mounts](const sys::Place& place) {
+    return std::find_if(mounts.begin(), mounts.end(), [&place](const Mount& mount) { return mount.id == place.mount; });
+  };
+  const auto first = mount_of(a);
+  const auto second = mount_of(b);
+  return first != mounts.end() && second != mounts.end() && first->device == second->device;
 }
 
 }  // namespace
@@ -137,8 +156,16 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
   if (!top) return top.error();
   std::vector<PlacedFile> files;
   std::size_t directories = 0;
+  std::optional<std::vector<Mount>> mounts;
   const sys::TreeVisitor visitor = {
       .enters = [](std::string_view name) { return name != ".git"; },
+      .enters_mount =
+          [&](const std::string& mounted, const sys::Place& place, const sys::Place& above) {
+            if (!mounts) mounts = visible_mounts();
+            if (are_of_one_file_system(place, above, *mounts)) return true;
+            observer.on_other_file_system(mounted);
+            return false;
+          },
       .on_directory = [&](const std::string&) { return observer.on_progress(++directories, files.size()); },
       .on_file =
           [&](const std::string& parent, std::string_view name) {
@@ -152,19 +179,22 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
   return grouped(std::move(files));
 }
 
-LocksInUse locks_in_use() {
-  const KernelView before = KernelView::take_stable();
+LocksInUse locks_in_use(const StopToken& should_stop) {
+  const KernelView before = KernelView::take_stable(should_stop);
+  std::set<std::uint64_t> locked_inodes;
+  for (const KernelLock& lock : before.all()) locked_inodes.insert(lock.file.ino);
   std::map<sys::FileId, std::string> names;  // one name per file, even if it has several
-  std::set<std::uint64_t> seen_inodes;
+  std::set<sys::FileId> seen;
   bool saw_every_process = true;
   for (const pid_t pid : sys::processes().value_or(std::vector<pid_t>())) {
-    const auto descriptors = sys::descriptors_of(pid);
+    if (should_stop()) break;
+    const auto descriptors = sys::descriptors_of(pid, should_stop);
     if (!descriptors) {
       saw_every_process = false;
       continue;
     }
     for (const sys::OpenDescriptor& open : *descriptors) {
-      seen_inodes.insert(open.file.ino);
+      add_number(open, locked_inodes, seen);
       if (!open.is_regular || names.contains(open.file)) continue;
       if (std::string name = reachable_name(open); !name.empty()) names.emplace(open.file, std::move(name));
     }
@@ -172,9 +202,9 @@ LocksInUse locks_in_use() {
   std::vector<PlacedFile> files;
   files.reserve(names.size());
   for (const auto& [id, name] : names) files.push_back({*lock_place_of(name), name});
-  const KernelView now = KernelView::take_stable();
+  const KernelView now = KernelView::take_stable(should_stop);
   const bool is_inconsistent = before.is_inconsistent() || now.is_inconsistent();
-  return {grouped(std::move(files)), count_unnamed(before, now, seen_inodes), is_inconsistent && !saw_every_process,
+  return {grouped(std::move(files)), count_unnamed(before, now, seen), is_inconsistent && !saw_every_process,
           !now.sees_every_process()};
 }
 

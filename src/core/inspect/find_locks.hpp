@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/stop_token.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
 
@@ -33,10 +34,13 @@ struct SearchObserver {
   /// Returns whether to continue; if not, the search returns what it has found so far.
   std::function<bool(std::size_t directories, std::size_t files)> on_progress;
   std::function<void(const Error& error)> on_unreadable;
+  /// A directory on which another file system is mounted, and which isn't searched.
+  std::function<void(const std::string& directory)> on_other_file_system;
 };
 
 /// The locks, of any layout, with files in a directory or below it, in the order of their
-/// targets. The search enters no other file systems, symbolic links or `.git`. Errors:
+/// targets. The search enters the subvolumes and other mounts of the same file system,
+/// but no other file systems, symbolic links or `.git`. Errors:
 /// not-found, permission, system, io; for the directory itself.
 Result<std::vector<FoundLock>> locks_below(const std::string& directory, const SearchObserver& observer);
 
@@ -52,6 +56,7 @@ struct LocksInUse {
   /// Whether processes of other PID namespaces may hold more locks.
   bool may_lack_namespaces = false;
 };
-LocksInUse locks_in_use();
+/// If it should stop, more may be missing.
+LocksInUse locks_in_use(const StopToken& should_stop = never_stop);
 
 }  // namespace grex::core

@@ -45,10 +45,6 @@ bool has_lock_open(const InspectedFile& inspected, pid_t pid) {
                      [pid](const sys::OpenDescriptor& open) { return open.pid == pid; });
 }
 
-bool is_unreadable(const InspectedFile& inspected, pid_t pid) {
-  return std::find(inspected.unreadable.begin(), inspected.unreadable.end(), pid) != inspected.unreadable.end();
-}
-
 bool is_gone(pid_t pid) {
   const auto stat = sys::process_file(pid, "stat");
   return stat ? sys::has_ended(*stat) : sys::existence_of(pid) == sys::Existence::gone;
@@ -68,15 +64,14 @@ bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acqui
   // processes that inherited its lock are in that namespace, too.
   if (record.writer.pid_ns != self.pid_ns)
     return match == Match::unknown && has_inheritor_in(inspected, record.writer.pid_ns);
-  if (acquirer != record.writer.pid) return false;
-  if (match == Match::unknown) return true;  // gone: only its number is left
-  // An unrelated process that got the number later visibly has no such lock.
-  return !is_unreadable(inspected, acquirer) && !has_lock_open(inspected, acquirer);
+  // If it is gone, only its number is left.
+  return acquirer == record.writer.pid && match == Match::unknown;
 }
 
 // A record is valid if the lock that its writer took is still held. `writer` becomes the
 // writer's number here, if the kernel shows one.
-RecordState judge_record(const InspectedFile& inspected, const ProcessIdentity& self, std::optional<pid_t>& writer) {
+RecordState judge_record(const InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
+                         std::optional<pid_t>& writer) {
   if (!inspected.record) return inspected.report.record;
   const Record& record = *inspected.record;
   if (inspected.report.mode == sys::Mode::shared) return RecordState::stale;
@@ -95,11 +90,12 @@ RecordState judge_record(const InspectedFile& inspected, const ProcessIdentity& 
   // Held, but by no process with a number here. A writer of our own namespace would have
   // one, so it is gone, and processes that inherited its lock would be visible.
   const bool of_our_namespace = !other_host && record.writer.pid_ns == self.pid_ns;
-  const bool has_inheritors = !inspected.holding.empty() || !inspected.unreadable.empty();
+  const bool has_inheritors = !inspected.holding.empty() || !searched.unreadable.empty();
   return of_our_namespace && !has_inheritors ? RecordState::stale : RecordState::valid;
 }
 
-LockProcess acquirer_from(const InspectedFile& inspected, const KernelLock& lock, std::optional<pid_t> writer) {
+LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesses& searched, const KernelLock& lock,
+                          std::optional<pid_t> writer) {
   LockProcess process;
   process.role = Role::acquirer;
   process.mode = lock.mode;
@@ -109,13 +105,15 @@ LockProcess acquirer_from(const InspectedFile& inspected, const KernelLock& lock
     process.alive = true;
   } else if (is_gone(lock.pid)) {
     process.alive = false;
-  } else if (writer == lock.pid) {
-    const Match match = is_writer(*inspected.record, lock.pid);
-    if (match != Match::unknown) process.alive = match == Match::yes;  // no: another process has its number
+  } else if (searched.readable.contains(lock.pid)) {
+    // It got the number later, or has closed its copy: whatever the record says, it
+    // doesn't hold the lock.
+    process.alive = false;
+    return process;
+  } else if (writer == lock.pid && is_writer(*inspected.record, lock.pid) == Match::yes) {
+    process.alive = true;
   }
-  // If a process that has this number can be read and doesn't have the lock open, it
-  // got the number later, or has closed its copy.
-  if (process.alive.value_or(is_unreadable(inspected, lock.pid))) describe_process(process);
+  if (process.alive.value_or(searched.unreadable.contains(lock.pid))) describe_process(process);
   if (writer == lock.pid) describe_by(process, *inspected.record);
   return process;
 }
@@ -133,9 +131,9 @@ LockProcess acquirer_from(const Record& record, std::optional<sys::Mode> mode, c
   return process;
 }
 
-void add_holders(InspectedFile& inspected, const ProcessIdentity& self) {
+void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self) {
   std::optional<pid_t> writer;
-  inspected.report.record = judge_record(inspected, self, writer);
+  inspected.report.record = judge_record(inspected, searched, self, writer);
   auto& holders = inspected.report.holders;
   const auto is_listed = [&holders](pid_t pid) {
     return std::any_of(holders.begin(), holders.end(),
@@ -143,7 +141,7 @@ void add_holders(InspectedFile& inspected, const ProcessIdentity& self) {
   };
   for (const KernelLock& lock : inspected.locks) {
     if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
-    holders.push_back(acquirer_from(inspected, lock, writer));
+    holders.push_back(acquirer_from(inspected, searched, lock, writer));
   }
   if (holders.empty() && inspected.report.record == RecordState::valid) {
     holders.push_back(acquirer_from(*inspected.record, inspected.report.mode, self));
@@ -169,10 +167,19 @@ void find_parents(std::vector<LockProcess>& holders) {
   }
 }
 
-void add_waiters(InspectedFile& inspected) {
+LockProcess undescribed_waiter(pid_t pid) {
+  LockProcess process;
+  process.role = Role::waiter;
+  if (pid <= 0) return process;
+  process.pid = pid;
+  process.alive = true;  // a waiter that ends leaves the queue
+  return process;
+}
+
+void add_waiters(InspectedFile& inspected, const StopToken& should_stop) {
   for (const KernelLock& lock : inspected.locks) {
     if (is_holder(lock)) continue;
-    LockProcess process = waiting_process(lock.pid);
+    LockProcess process = should_stop() ? undescribed_waiter(lock.pid) : waiting_process(lock.pid);
     process.mode = lock.mode;
     inspected.report.waiters.push_back(std::move(process));
   }
@@ -190,12 +197,8 @@ LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
 }
 
 LockProcess waiting_process(pid_t pid) {
-  LockProcess process;
-  process.role = Role::waiter;
-  if (pid <= 0) return process;
-  process.pid = pid;
-  process.alive = true;  // a waiter that ends leaves the queue
-  describe_process(process);
+  LockProcess process = undescribed_waiter(pid);
+  if (process.pid) describe_process(process);
   return process;
 }
 
@@ -210,10 +213,11 @@ void fill_in_user_names(const std::vector<LockProcess*>& processes) {
   }
 }
 
-void fill_in_processes(InspectedFile& inspected, const ProcessIdentity& self) {
-  add_holders(inspected, self);
+void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
+                       const StopToken& should_stop) {
+  add_holders(inspected, searched, self);
   find_parents(inspected.report.holders);
-  add_waiters(inspected);
+  add_waiters(inspected, should_stop);
 }
 
 }  // namespace grex::core

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "base/stop_token.hpp"
+#include "core/inspect/attribution.hpp"
 #include "core/inspect/file_report.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "core/lock/record.hpp"
@@ -16,14 +19,20 @@ struct InspectedFile {
   std::string path;
   sys::FileId file;
   std::vector<KernelLock> locks;             ///< holders and waiters
+  bool shares_number = false;                ///< `locks` may be on other files, too: see SharedNumber
+  SharedNumber shown;                        ///< what the descriptors show
   std::vector<sys::OpenDescriptor> holding;  ///< descriptors that have the lock
-  std::vector<pid_t> unreadable;             ///< processes that may hold it, but can't be read
   std::optional<Record> record;              ///< if there is a readable one
   FileReport report;
 };
 
 /// Describes a process that has a lock open.
 LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode);
+/// The processes whose descriptors were looked for.
+struct SearchedProcesses {
+  std::set<pid_t> readable;
+  std::set<pid_t> unreadable;  ///< they may hold a lock
+};
 
 /// Describes a process that waits for a lock.
 LockProcess waiting_process(pid_t pid);
@@ -32,7 +41,8 @@ LockProcess waiting_process(pid_t pid);
 void fill_in_user_names(const std::vector<LockProcess*>& processes);
 
 /// For a lock that is held, fills in holders, waiters, and whether the record is that
-/// holder's. `self` is this process.
-void fill_in_processes(InspectedFile& inspected, const ProcessIdentity& self);
+/// holder's. `self` is this process. If it should stop, waiters are not described.
+void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
+                       const StopToken& should_stop);
 
 }  // namespace grex::core

@@ -16,25 +16,31 @@ KernelView::Scope scope_of(bool is_whole_list) {
 
 }  // namespace
 
-KernelView KernelView::take(const std::vector<Mount>& mounts) {
-  const sys::LockTableText table = sys::lock_table_text();
-  return {parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read)};
+KernelView KernelView::take(const std::vector<Mount>& mounts, const StopToken& should_stop) {
+  const sys::LockTableText table = sys::lock_table_text(should_stop);
+  KernelView view(parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read));
+  view.is_cut_ = table.is_cut;
+  return view;
 }
 
-KernelView KernelView::take_stable() {
+KernelView KernelView::take_stable(const StopToken& should_stop) {
   constexpr int max_reads = 8;
   std::vector<KernelLock> locks;
   std::string last;
   bool is_stable = false;
-  for (int i = 0; i < max_reads && !is_stable; ++i) {
-    sys::LockTableText table = sys::lock_table_text();
+  bool is_cut = false;
+  for (int i = 0; i < max_reads && !is_stable && !is_cut; ++i) {
+    sys::LockTableText table = sys::lock_table_text(should_stop);
+    is_cut = table.is_cut;
     // A list hardly ever changes in the same way twice.
-    is_stable = table.single_read || table.text == last;
+    is_stable = table.single_read || (!is_cut && table.text == last);
     const auto listed = parse_lock_table(table.text);
     locks.insert(locks.end(), listed.begin(), listed.end());
     last = std::move(table.text);
   }
-  return {std::move(locks), {}, scope_of(is_stable)};
+  KernelView view(std::move(locks), {}, scope_of(is_stable));
+  view.is_cut_ = is_cut;
+  return view;
 }
 
 KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/stop_token.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/proc_locks.hpp"
 
@@ -12,12 +13,13 @@ namespace grex::core {
 class KernelView {
  public:
   /// Reads /proc; if that can't be read, the view is empty. The view may be complete for
-  /// files on these mounts, and is complete for no others.
-  static KernelView take(const std::vector<Mount>& mounts);
+  /// files on these mounts, and is complete for no others. If `should_stop` ends the
+  /// reading, the view has what was read so far, and is complete for no file.
+  static KernelView take(const std::vector<Mount>& mounts, const StopToken& should_stop = never_stop);
 
   /// Reads the list again, a limited number of times, if it changed while it was read, and
   /// has what any of the reads showed. It is complete for no file.
-  static KernelView take_stable();
+  static KernelView take_stable(const StopToken& should_stop = never_stop);
 
   enum class Scope {
     everything,    ///< no lock of this machine can be missing
@@ -41,6 +43,9 @@ class KernelView {
   /// Whether a lock that was held all the time may be missing.
   [[nodiscard]] bool is_inconsistent() const { return scope_ == Scope::inconsistent; }
 
+  /// Whether the list was not read to its end.
+  [[nodiscard]] bool is_cut() const { return is_cut_; }
+
   /// Whether another read might show a lock on this file that this one missed.
   [[nodiscard]] bool is_inconsistent_for(sys::FileId file) const;
 
@@ -50,6 +55,7 @@ class KernelView {
   std::vector<KernelLock> locks_;  // sorted by file
   std::vector<std::uint64_t> local_devices_;
   Scope scope_;
+  bool is_cut_ = false;
 };
 
 }  // namespace grex::core

@@ -1,6 +1,7 @@
 #include "core/inspect/liveness.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
@@ -80,10 +81,12 @@ Tried try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
 
-// What this process looks at, at most once, for entries that no descriptor proves.
+// What this process looks at, at most once, for entries that no descriptor proves. Any
+// user can make the kernel's list so long that reading it takes too long.
 struct Surroundings {
+  StopToken should_stop = stop_after(std::chrono::seconds(1));
   std::vector<Mount> mounts = visible_mounts();
-  KernelView view = KernelView::take(mounts);
+  KernelView view = KernelView::take(mounts, should_stop);
   ProcessNumbers numbers = ProcessNumbers::read();
 };
 
@@ -102,7 +105,7 @@ void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings
     const Tried tried = try_file(entry);
     facts.was_free = tried == Tried::free;
     if (tried != Tried::busy) return;
-    look_at_list(facts, entry, KernelView::take(around.mounts), around.numbers);
+    look_at_list(facts, entry, KernelView::take(around.mounts, around.should_stop), around.numbers);
   }
 }
 
@@ -180,7 +183,7 @@ EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& m
 Listed find_listed(const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers) {
   auto locks = view.on(entry.file);
   std::erase_if(locks, [](const KernelLock& lock) { return !is_holder(lock); });
-  if (locks.empty()) return Listed::nothing;
+  if (locks.empty()) return view.is_cut() ? Listed::not_known : Listed::nothing;
   const auto is_exclusive = [](const KernelLock& lock) { return lock.mode == sys::Mode::exclusive; };
   if (std::none_of(locks.begin(), locks.end(), is_exclusive)) return Listed::sharers;
   Listed listed = Listed::another_number;

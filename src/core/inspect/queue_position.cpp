@@ -1,17 +1,19 @@
 #include "core/inspect/queue_position.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "core/inspect/kernel_view.hpp"
 #include "sys/file/file.hpp"
+#include "sys/lock/flock.hpp"
 #include "sys/process/proc.hpp"
 
 namespace grex::core {
 namespace {
 
 std::optional<sys::FileStatus> regular_file(const std::string& path) {
-  const auto status = path.empty() ? Result(sys::FileStatus{}) : sys::status_of(path);
+  const auto status = path.empty() ? Result(sys::FileStatus{}) : sys::status_of_lock_file(path);
   return status && status->type == sys::FileType::regular ? std::optional(*status) : std::nullopt;
 }
 
@@ -35,16 +37,26 @@ std::vector<sys::FileId> waits_of(pid_t self, const KernelView& view) {
   return waits;
 }
 
-// The locks on a file. If this process waits for it, the kernel's list may have another
-// number for its device.
-std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId>& waits, const KernelView& view) {
-  const auto is_it = [file](sys::FileId wait) { return wait.ino == file.ino; };
-  const auto wait = std::find_if(waits.begin(), waits.end(), is_it);
-  return view.on(wait == waits.end() ? file : *wait);
+// The lock that `self` waits for, with its waiters, which the kernel lists after it.
+std::vector<KernelLock> lock_of_wait(pid_t self, const std::vector<KernelLock>& locks) {
+  const auto wait = std::find_if(locks.begin(), locks.end(),
+                                 [self](const KernelLock& lock) { return !is_holder(lock) && lock.pid == self; });
+  const auto lock = std::find_if(std::make_reverse_iterator(wait), locks.rend(), is_holder);
+  return {lock == locks.rend() ? locks.begin() : std::prev(lock.base()), std::find_if(wait, locks.end(), is_holder)};
 }
 
-QueuePosition read_once(const Queue& queue) {
-  const KernelView view(parse_lock_table(sys::lock_table_text().text), {}, KernelView::Scope::inconsistent);
+// The locks on a file. If this process waits for it, the kernel's list may have another
+// number for its device, and other files with that number.
+std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId>& waits, pid_t self,
+                                 const KernelView& view) {
+  const auto is_it = [file](sys::FileId wait) { return wait.ino == file.ino; };
+  const auto wait = std::find_if(waits.begin(), waits.end(), is_it);
+  if (wait == waits.end() || *wait == file) return view.on(file);
+  return lock_of_wait(self, view.on(*wait));
+}
+
+QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
+  const KernelView view(parse_lock_table(sys::lock_table_text(should_stop).text), {}, KernelView::Scope::inconsistent);
   const pid_t self = sys::own_pid();
   const auto waits = waits_of(self, view);
   QueuePosition position;
@@ -60,13 +72,13 @@ QueuePosition read_once(const Queue& queue) {
     const auto file = regular_file(path);
     if (!file) continue;
     position.written.push_back(file->modified);
-    const auto locks = locks_at(file->id, waits, view);
+    const auto locks = locks_at(file->id, waits, self, view);
     std::copy_if(locks.begin(), locks.end(), std::back_inserter(position.holders), is_holder);
     count(locks);
   }
   // The holder of the queue file is the first process that waits for a slot.
   const auto queue_file = regular_file(queue.queue_file);
-  if (queue_file && count(locks_at(queue_file->id, waits, view))) ++*position.waiters;
+  if (queue_file && count(locks_at(queue_file->id, waits, self, view))) ++*position.waiters;
   return position;
 }
 
@@ -78,12 +90,12 @@ Queue queue_at(const Target& target) {
   return queue;
 }
 
-QueuePosition read_queue_position(const Queue& queue) {
+QueuePosition read_queue_position(const Queue& queue, const StopToken& should_stop) {
   // A list that changes while it is read may lack a lock with all its waiters: the one
   // that we wait for, if we are not in it.
   constexpr int max_reads = 8;
-  QueuePosition position = read_once(queue);
-  for (int i = 1; i < max_reads && !position.waiters; ++i) position = read_once(queue);
+  QueuePosition position = read_once(queue, should_stop);
+  for (int i = 1; i < max_reads && !position.waiters && !should_stop(); ++i) position = read_once(queue, should_stop);
   return position;
 }
 

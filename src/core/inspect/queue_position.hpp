@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stop_token.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "core/lock/target.hpp"
 
@@ -28,6 +29,8 @@ struct QueuePosition {
   /// How many processes wait before this one; nullopt if this one is not listed.
   std::optional<std::size_t> waiters;
 };
-QueuePosition read_queue_position(const Queue& queue);
+
+/// If it should stop, the position may be unknown although this process is listed.
+QueuePosition read_queue_position(const Queue& queue, const StopToken& should_stop = never_stop);
 
 }  // namespace grex::core

@@ -27,6 +27,7 @@ void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport&
     const FileReport& file = files[i];
     any_file = any_file || file.state != LockState::absent;
     any_unknown = any_unknown || file.state == LockState::unknown;
+    if (file.why_unknown) merged.why_unknown = file.why_unknown;
     if (file.record == RecordState::stale || merged.record == RecordState::none) merged.record = file.record;
     if (report.used == 0) merged.evidence = file.evidence;
     add_waiters(merged.waiters, file, lock.slots[i]);
@@ -48,7 +49,11 @@ void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport&
 
 // A device has one file system, so that is looked up once for consecutive locks on it.
 void find_file_system(LockReport& report, const std::vector<LockReport>& before, const std::vector<Mount>& mounts) {
-  if (!before.empty() && report.file.device && report.file.device == before.back().file.device) {
+  const auto device_of = [](const FileReport& file) {
+    return file.file ? std::optional(file.file->id.dev) : std::nullopt;
+  };
+  const auto device = device_of(report.file);
+  if (!before.empty() && device && device == device_of(before.back().file)) {
     report.file_system = before.back().file_system;
   } else if (const auto place = sys::place_of(report.path)) {
     report.file_system = file_system_at(*place, mounts);

@@ -18,6 +18,9 @@ struct WaitGraph {
   std::map<Link, std::string> names;  // of the files that are waited for
 };
 
+// The kernel lists several files by the same number, if they differ in st_dev only. Where
+// descriptors can be read, a lock is therefore identified by st_dev and inode.
+
 // Adds the locks that a process's ancestors have taken for it, if its environment and
 // the kernel agree. The kernel may have other device numbers.
 void add_inherited(WaitingProcess& process, const KernelView& view) {
@@ -25,31 +28,62 @@ void add_inherited(WaitingProcess& process, const KernelView& view) {
   const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
   if (!stack) return;
   for (const StackEntry& entry : *stack) {
-    for (const KernelLock& lock : view.all()) {
-      const bool is_it = lock.file.ino == entry.file.ino && lock.pid == entry.pid;
-      if (is_it && is_holder(lock)) process.holds.push_back(lock.file);
-    }
+    const auto is_it = [&entry](const KernelLock& lock) {
+      return is_holder(lock) && lock.file.ino == entry.file.ino && lock.pid == entry.pid;
+    };
+    if (std::any_of(view.all().begin(), view.all().end(), is_it)) process.holds.push_back(entry.file);
   }
 }
 
-// Reads, from its descriptors, the locks that a process holds, and the names of those that
-// it waits for. The process that the kernel lists for a lock may have closed it since, or
-// be another one by now, so that counts only if the descriptors may not be read.
-void inspect_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names) {
-  const auto descriptors = sys::descriptors_of(process.pid);
+struct OpenFile {
+  sys::FileId file;
+  bool has_lock = false;
+  std::string info;  // the lines of fdinfo
+};
+
+// The files for which the kernel lists these waits of a process. If none of its files has
+// the very number, it is any with that inode, except one that the process has locked.
+std::vector<sys::FileId> awaited_files(const std::vector<sys::FileId>& listed, const std::vector<OpenFile>& files) {
+  std::vector<sys::FileId> awaited;
+  for (const sys::FileId number : listed) {
+    const auto is_listed = [number](const OpenFile& open) { return open.file == number; };
+    const std::size_t before = awaited.size();
+    if (std::none_of(files.begin(), files.end(), is_listed)) {
+      const auto mounts = visible_mounts();
+      for (const OpenFile& open : files) {
+        if (open.file.ino != number.ino || open.has_lock) continue;
+        if (may_be_on(number.dev, open.file.dev, open.info, mounts)) awaited.push_back(open.file);
+      }
+    }
+    if (awaited.size() == before) awaited.push_back(number);
+  }
+  return awaited;
+}
+
+// Reads, from its descriptors, the locks that a process holds, and which files it waits
+// for. The process that the kernel lists for a lock may have closed it since, or be
+// another one by now, so that counts only if the descriptors may not be read.
+void inspect_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names,
+                         const StopToken& should_stop) {
+  const auto descriptors = sys::descriptors_of(process.pid, should_stop);
   if (!descriptors) {
     for (const KernelLock& lock : view.all()) {
       if (is_holder(lock) && lock.pid == process.pid) process.holds.push_back(lock.file);
     }
     return;
   }
+  std::vector<OpenFile> files;
   for (const sys::OpenDescriptor& open : *descriptors) {
-    for (const KernelLock& lock : parse_lock_table(sys::descriptor_info(open).value_or(""))) {
-      process.holds.push_back(lock.file);
-    }
-    for (const sys::FileId lock : process.waits_for) {
-      if (lock.ino == open.file.ino) names.emplace(Link{process.pid, lock}, sys::path_of(open));
-    }
+    std::string info = sys::descriptor_info(open).value_or("");
+    const bool has_lock = !parse_lock_table(info).empty();
+    if (has_lock) process.holds.push_back(open.file);
+    files.push_back({open.file, has_lock, std::move(info)});
+  }
+  process.waits_for = awaited_files(process.waits_for, files);
+  for (const sys::OpenDescriptor& open : *descriptors) {
+    const auto& awaited = process.waits_for;
+    if (std::find(awaited.begin(), awaited.end(), open.file) == awaited.end()) continue;
+    names.emplace(Link{process.pid, open.file}, sys::path_of(open));
   }
 }
 
@@ -61,8 +95,10 @@ bool is_blocked(const WaitingProcess& process) {
   return sys::parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
 }
 
-WaitGraph read_wait_graph() {
-  const KernelView view = KernelView::take_stable();
+// Empty if it should stop: then nothing is known.
+WaitGraph read_wait_graph(const StopToken& should_stop) {
+  const KernelView view = KernelView::take_stable(should_stop);
+  if (view.is_cut()) return {};
   std::map<pid_t, WaitingProcess> waiting;
   for (const KernelLock& lock : view.all()) {
     if (is_holder(lock) || lock.pid <= 0) continue;
@@ -72,8 +108,9 @@ WaitGraph read_wait_graph() {
   }
   WaitGraph graph;
   for (auto& [pid, process] : waiting) {
+    if (should_stop()) return {};
     if (!is_blocked(process)) continue;
-    inspect_descriptors(process, view, graph.names);
+    inspect_descriptors(process, view, graph.names, should_stop);
     add_inherited(process, view);
     graph.processes.push_back(std::move(process));
   }
@@ -98,9 +135,9 @@ struct Candidate {
   std::vector<std::string> switches;
 };
 
-std::vector<Candidate> find_candidates() {
+std::vector<Candidate> find_candidates(const StopToken& should_stop) {
   std::vector<Candidate> candidates;
-  for (Deadlock& deadlock : find_deadlocks(read_wait_graph().processes)) {
+  for (Deadlock& deadlock : find_deadlocks(read_wait_graph(should_stop).processes)) {
     std::vector<std::string> switches = switch_counts(deadlock.cycle);
     candidates.push_back({std::move(deadlock.cycle), std::move(switches)});
   }
@@ -115,11 +152,11 @@ bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned) {
+std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned, const StopToken& should_stop) {
   std::vector<DeadlockReport> reports;
-  const std::vector<Candidate> candidates = find_candidates();
+  const std::vector<Candidate> candidates = find_candidates(should_stop);
   if (candidates.empty()) return reports;
-  const WaitGraph again = read_wait_graph();
+  const WaitGraph again = read_wait_graph(should_stop);
   for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
     // Reading the graph takes time. If none of the processes has run since the first
     // read, they all waited at one moment.

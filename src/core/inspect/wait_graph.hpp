@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stop_token.hpp"
 #include "core/inspect/file_report.hpp"
 
 namespace grex::core {
@@ -21,6 +22,8 @@ using DeadlockReport = std::vector<StuckProcess>;  ///< in the order of the cycl
 /// that list, their descriptors, and the tier stacks in their environments. What can't be
 /// read is not suspected, and neither is a process that has a running thread. A deadlock
 /// is reported only if two reads show the same, and none of its processes ran in between.
-std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned);
+/// If it should stop, none is known.
+std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned,
+                                         const StopToken& should_stop = never_stop);
 
 }  // namespace grex::core

@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -11,71 +13,138 @@
 
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
-#include "sys/file/file.hpp"
 
 namespace grex::sys {
 namespace {
 
 bool is_directory(int directory, const dirent64& entry) {
   if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
-  struct stat st;
-  return ::fstatat(directory, entry.d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+  const auto status = status_at(directory, entry.d_name);
+  return status && status->type == FileType::directory;
 }
 
+bool is_on(const Place& place, const Place& top) {
+  return place.device == top.device || (place.mount && place.mount == top.mount);
+}
+
+Error failed(std::string_view call, const std::string& path, int err) { return {kind_of_lookup(err), call, path, err}; }
+
+// Each directory is opened from the one above it, so a symlink that replaces one of them
+// leads nowhere.
 class Walk {
  public:
   explicit Walk(const TreeVisitor& visitor) : visitor_(visitor) {}
 
-  // Reads one directory, and leaves its subdirectories for next().
-  Result<void> visit(const std::string& path) {
-    const UniqueFd fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd.is_open()) return failed("open", path, errno);
-    const auto status = status_of(fd.get());
-    if (!status) return at_path(status.error(), path);
-    if (device_ == 0) device_ = status->id.dev;
-    if (status->id.dev != device_) return {};
-    if (!visitor_.on_directory(path)) {
-      left_.clear();
+  Result<void> start(const std::string& top) {
+    path_ = top;
+    UniqueFd fd = open_at(AT_FDCWD, top, open_flags);
+    if (!fd.is_open()) return failed("open", path_, errno);
+    const auto place = place_of(fd.get());
+    if (!place) return at_path(place.error(), path_);
+    top_ = *place;
+    return visit(std::move(fd), top.size());
+  }
+
+  // Visits the next directory; false if none is left.
+  bool step() {
+    if (levels_.empty()) return false;
+    Level& level = levels_.back();
+    path_.resize(level.path_size);
+    if (level.left.empty() || !reopen(level)) {
+      levels_.pop_back();
+      return true;
+    }
+    const std::string name = std::move(level.left.back());
+    level.left.pop_back();
+    path_ = path_in(path_, name);
+    if (const auto entered = enter(level.fd.get(), name); !entered) {
+      // A directory that was removed or replaced in the meantime needs no report.
+      const int err = entered.error().err;
+      if (err != ENOENT && err != ENOTDIR && err != ELOOP) visitor_.on_unreadable(entered.error());
+    }
+    return true;
+  }
+
+ private:
+  static constexpr int open_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  static constexpr std::size_t max_open = 64;
+
+  // A directory with subdirectories that are left to visit.
+  struct Level {
+    std::size_t path_size = 0;  // its path is the beginning of path_
+    UniqueFd fd;                // closed if there are many levels below
+    FileId id;
+    std::vector<std::string> left;
+  };
+
+  Result<void> enter(int above, const std::string& name) {
+    if (path_.size() >= PATH_MAX) return failed("open", path_, ENAMETOOLONG);
+    UniqueFd fd = open_at(above, name, open_flags);
+    if (!fd.is_open()) return failed("open", path_, errno);
+    const auto place = place_of(fd.get());
+    if (!place) return at_path(place.error(), path_);
+    if (!is_on(*place, top_) && !visitor_.enters_mount(path_, *place, top_)) return {};
+    return visit(std::move(fd), path_.size());
+  }
+
+  // Reads the directory at path_, and leaves its subdirectories for step().
+  Result<void> visit(UniqueFd fd, std::size_t path_size) {
+    if (!visitor_.on_directory(path_)) {
+      levels_.clear();
       return {};
     }
+    std::vector<std::string> found;
+    const auto is_read = read(fd.get(), found);
+    if (found.empty()) return is_read;
+    const auto status = status_of(fd.get());
+    if (!status) return at_path(status.error(), path_);
+    levels_.push_back({path_size, std::move(fd), status->id, std::move(found)});
+    if (levels_.size() > max_open) levels_[levels_.size() - max_open].fd.reset();  // never the first
+    return is_read;
+  }
+
+  Result<void> read(int fd, std::vector<std::string>& found) {
     for (;;) {
-      const ssize_t size = ::getdents64(fd.get(), buffer_.data(), buffer_.size());
-      if (size < 0) return failed("getdents64", path, errno);
+      const ssize_t size = ::getdents64(fd, buffer_.data(), buffer_.size());
+      if (size < 0) return failed("getdents64", path_, errno);
       if (size == 0) return {};
       for (ssize_t at = 0; at < size;) {
         const auto* const entry = reinterpret_cast<const dirent64*>(buffer_.data() + at);
-        visit(fd.get(), path, *entry);
+        const std::string_view name = entry->d_name;
         at += entry->d_reclen;
+        if (name == "." || name == "..") continue;
+        if (!is_directory(fd, *entry)) {
+          visitor_.on_file(path_, name);
+        } else if (visitor_.enters(name)) {
+          found.emplace_back(name);
+        }
       }
     }
   }
 
-  // The next directory to read; empty if none is left.
-  std::string next() {
-    if (left_.empty()) return {};
-    std::string path = std::move(left_.back());
-    left_.pop_back();
-    return path;
-  }
-
- private:
-  static Error failed(std::string_view call, const std::string& path, int err) {
-    return {kind_of_lookup(err), call, path, err};
-  }
-
-  void visit(int directory, const std::string& path, const dirent64& entry) {
-    const std::string_view name = entry.d_name;
-    if (name == "." || name == "..") return;
-    if (!is_directory(directory, entry)) {
-      visitor_.on_file(path, name);
-    } else if (visitor_.enters(name)) {
-      left_.push_back(path_in(path, name));
+  // Opens a level's directory again if it was closed; false if it is not in its place any
+  // more.
+  bool reopen(Level& level) {
+    if (level.fd.is_open()) return true;
+    std::string_view names = std::string_view(path_).substr(levels_.front().path_size);
+    UniqueFd fd;
+    while (!names.empty()) {
+      const std::string_view name = take_until(names, '/');
+      if (name.empty()) continue;
+      const int above = fd.is_open() ? fd.get() : levels_.front().fd.get();
+      fd = open_at(above, std::string(name), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      if (!fd.is_open()) return false;
     }
+    const auto status = status_of(fd.get());
+    if (!status || status->id != level.id) return false;
+    level.fd = std::move(fd);
+    return true;
   }
 
   const TreeVisitor& visitor_;
-  std::uint64_t device_ = 0;  // of the first directory; no directory is on device 0
-  std::vector<std::string> left_;
+  Place top_;
+  std::string path_;
+  std::vector<Level> levels_;
   alignas(dirent64) std::array<char, 32768> buffer_;
 };
 
@@ -83,12 +152,8 @@ class Walk {
 
 Result<void> walk_tree(const std::string& directory, const TreeVisitor& visitor) {
   Walk walk(visitor);
-  if (auto first = walk.visit(directory); !first) return first;
-  for (std::string path = walk.next(); !path.empty(); path = walk.next()) {
-    const auto visited = walk.visit(path);
-    // A directory that was removed or replaced in the meantime needs no report.
-    const bool is_gone = !visited && (visited.error().err == ENOENT || visited.error().err == ENOTDIR);
-    if (!visited && !is_gone) visitor.on_unreadable(visited.error());
+  if (auto started = walk.start(directory); !started) return started;
+  while (walk.step()) {
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::sys {
 
@@ -12,6 +13,9 @@ namespace grex::sys {
 struct TreeVisitor {
   /// Whether to enter a directory of this name.
   std::function<bool(std::string_view name)> enters;
+  /// Whether to enter a directory that has another device than the first one, and is in
+  /// another mount: `place` is its own, `top` that of the first one.
+  std::function<bool(const std::string& directory, const Place& place, const Place& top)> enters_mount;
   /// Called for each directory before its entries. False ends the walk.
   std::function<bool(const std::string& directory)> on_directory;
   /// Called for each entry that is not a directory.
@@ -21,8 +25,10 @@ struct TreeVisitor {
 };
 
 /// Visits a directory and everything below it, in no particular order. Symbolic links
-/// count as files. The walk stays on the directory's file system, and may miss what is
-/// created or removed in the meantime. Errors: those of reading the first directory.
+/// count as files, also if one replaces a directory at any moment. The walk enters the
+/// subvolumes of a mount (btrfs gives each its own device), and may miss what is created,
+/// removed or moved in the meantime. `directory` must be canonical. Errors: those of
+/// reading the first directory.
 Result<void> walk_tree(const std::string& directory, const TreeVisitor& visitor);
 
 }  // namespace grex::sys

@@ -28,10 +28,13 @@ Result<void> signal_process(int pidfd, int signal) {
   return Error{err == EPERM ? ErrorKind::permission : ErrorKind::system, "pidfd_send_signal", {}, err};
 }
 
-void wait_for_end(int pidfd, std::optional<Deadline> deadline) {
+bool wait_for_end(int pidfd, std::optional<Deadline> deadline) {
   pollfd ended = {pidfd, POLLIN, 0};
-  while (::poll(&ended, 1, milliseconds_left(deadline)) < 0 && errno == EINTR) {
-  }
+  int count = 0;
+  do {
+    count = ::poll(&ended, 1, milliseconds_left(deadline));
+  } while (count < 0 && errno == EINTR);
+  return count > 0;
 }
 
 Result<void> ExitWatcher::start(int pidfd) {

@@ -20,8 +20,8 @@ Result<UniqueFd> open_process(pid_t pid);
 /// permission, system.
 Result<void> signal_process(int pidfd, int signal);
 
-/// Waits until a process has ended, or the deadline has passed.
-void wait_for_end(int pidfd, std::optional<Deadline> deadline = std::nullopt);
+/// Waits until a process has ended, or until the deadline; returns whether it has ended.
+bool wait_for_end(int pidfd, std::optional<Deadline> deadline = std::nullopt);
 
 /// While this lives, a thread watches another process, and sends this one a SIGTERM when
 /// it ends. For waits that only signals can end; the rest of the program must block

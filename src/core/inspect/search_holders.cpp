@@ -1,0 +1,116 @@
+#include "core/inspect/search_holders.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace grex::core {
+namespace {
+
+class Search {
+ public:
+  Search(const std::vector<InspectedFile*>& held, const KernelView& view, const std::vector<Mount>& mounts,
+         const StopToken& should_stop)
+      : held_(held), view_(view), mounts_(mounts), should_stop_(should_stop) {
+    for (const InspectedFile* inspected : held) inodes_.push_back(inspected->file.ino);
+    std::sort(inodes_.begin(), inodes_.end());
+  }
+
+  // Returns false if it should stop.
+  template <class Pids>
+  bool look_at_all(const Pids& pids) {
+    constexpr std::size_t in_any_case = 4;
+    for (const pid_t pid : pids) {
+      if (searched_.readable.size() + searched_.unreadable.size() >= in_any_case && should_stop_()) return false;
+      look_at(pid);
+    }
+    return true;
+  }
+
+  [[nodiscard]] const SearchedProcesses& searched() const { return searched_; }
+
+ private:
+  void look_at(pid_t pid) {
+    // A copy that this process inherited is of no interest.
+    if (pid == self_ || searched_.readable.contains(pid) || searched_.unreadable.contains(pid)) return;
+    const auto descriptors = sys::descriptors_of(pid, should_stop_);
+    (descriptors ? searched_.readable : searched_.unreadable).insert(pid);
+    if (!descriptors) return;
+    for (const sys::OpenDescriptor& descriptor : *descriptors) {
+      if (std::binary_search(inodes_.begin(), inodes_.end(), descriptor.file.ino)) look_at(descriptor);
+    }
+  }
+
+  // A descriptor counts only if it has the lock: the same file may also be open without it.
+  void look_at(const sys::OpenDescriptor& descriptor) {
+    const std::string info = sys::descriptor_info(descriptor).value_or("");
+    const auto locks = parse_lock_table(info);
+    for (InspectedFile* inspected : held_) {
+      if (inspected->file.ino != descriptor.file.ino) continue;
+      const bool is_its = inspected->file == descriptor.file;
+      const auto& listed = inspected->locks;
+      if (!is_its && !listed.empty() && !may_be_on(listed.front().file.dev, descriptor.file.dev, info, mounts_)) {
+        continue;
+      }
+      DescriptorFacts& facts = is_its ? inspected->shown.ours : inspected->shown.others;
+      facts.openers.insert(descriptor.pid);
+      facts.locks.insert(facts.locks.end(), locks.begin(), locks.end());
+      if (is_its && !locks.empty()) add(*inspected, descriptor, locks);
+    }
+  }
+
+  // If the kernel's list has no lock for the file, or another device number, the
+  // descriptor shows both.
+  void add(InspectedFile& inspected, const sys::OpenDescriptor& descriptor, const std::vector<KernelLock>& locks) {
+    inspected.holding.push_back(descriptor);
+    if (inspected.locks.empty()) inspected.locks = view_.on(locks.front().file);
+    if (locks.front().file != inspected.file) inspected.shares_number = true;
+    if (std::none_of(inspected.locks.begin(), inspected.locks.end(), is_holder)) {
+      inspected.locks.insert(inspected.locks.begin(), locks.begin(), locks.end());
+    }
+  }
+
+  const std::vector<InspectedFile*>& held_;
+  const KernelView& view_;
+  const std::vector<Mount>& mounts_;
+  const StopToken& should_stop_;
+  const pid_t self_ = sys::own_pid();
+  std::vector<std::uint64_t> inodes_;
+  SearchedProcesses searched_;
+};
+
+// The processes that took the locks, and those that wait for a lock that may be on
+// another file.
+std::set<pid_t> listed_processes(const std::vector<InspectedFile*>& held) {
+  std::set<pid_t> pids;
+  for (const InspectedFile* inspected : held) {
+    std::vector<KernelLock> locks = inspected->locks;
+    if (!inspected->shares_number) std::erase_if(locks, std::not_fn(is_holder));
+    pids.merge(processes_in(locks));
+  }
+  return pids;
+}
+
+bool has_holder(const InspectedFile* inspected) { return !inspected->holding.empty(); }
+
+void keep_own_locks(InspectedFile& inspected, const KernelView& view) {
+  if (!inspected.shares_number || inspected.locks.empty()) return;
+  const bool is_complete = view.is_complete_for(inspected.locks.front().file);
+  inspected.locks = attribute(inspected.locks, inspected.shown, is_complete ? Listing::complete : Listing::incomplete);
+  // What a descriptor shows comes from the kernel, too.
+  if (!inspected.holding.empty()) inspected.report.evidence = Evidence::kernel;
+}
+
+}  // namespace
+
+SearchedProcesses search_holders(const std::vector<InspectedFile*>& held, const KernelView& view,
+                                 const std::vector<Mount>& mounts, const HolderSearch& options) {
+  Search search(held, view, mounts, options.should_stop);
+  const bool goes_on = search.look_at_all(listed_processes(held));
+  const bool is_enough =
+      options.extent == HolderSearch::Extent::acquirers && std::all_of(held.begin(), held.end(), has_holder);
+  if (goes_on && !is_enough) search.look_at_all(sys::processes().value_or(std::vector<pid_t>()));
+  for (InspectedFile* inspected : held) keep_own_locks(*inspected, view);
+  return search.searched();
+}
+
+}  // namespace grex::core
