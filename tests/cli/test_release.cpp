@@ -144,8 +144,8 @@ TEST_CASE("a shared hold, one without a record, and one with a wrong record are 
   }
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's
-// descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
+// process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if the record names another") {
   const TempDir dir;
   Process bystander(signal_reporter(0));
@@ -221,7 +221,8 @@ TEST_CASE("a hold that does not end when told to is given ten seconds") {
   CHECK(hold.wait() == exited(0));
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
+// process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("a run whose record calls it a hold is not ended by release") {
   const TempDir dir;
   Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
@@ -232,7 +233,8 @@ TEST_CASE("a run whose record calls it a hold is not ended by release") {
   CHECK(run.wait() == exited(0));
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
+// process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("another program that holds the lock is not ended by release, whatever the record says") {
   const TempDir dir;
   Hold hold({dir.path()});
@@ -304,8 +306,8 @@ TEST_CASE("another user's hold is not released") {
   CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the process's
-// descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
+// process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if its PID means another one in the mounted /proc") {
   if (::geteuid() != 0) return skip("only root can choose the next process's number");
   const TempDir dir;

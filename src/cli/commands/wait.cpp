@@ -36,8 +36,8 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
 // No process has to wait for us while we wait: a lock that becomes free is released
 // immediately, and all locks are probed again, until none is busy. Returns how long that
 // took.
-Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOptions& options,
-                                                    const GlobalOptions& global, Events& events) {
+Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOptions& options, const GlobalOptions& global,
+                                                    Events& events) {
   std::vector<core::Target>& targets = plan.targets;
   const auto start = std::chrono::steady_clock::now();
   WaitAnnouncer announcer(options, global, events);

@@ -51,7 +51,8 @@ std::string to_line(const Event& event, Extent extent) {
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.pid) document["pid"] = *event.pid;
   if (event.held) document["held_ms"] = event.held->count();
-  if (event.processes != nullptr && extent == Extent::all) document["processes"] = to_json(*event.processes, event.time);
+  if (event.processes != nullptr && extent == Extent::all)
+    document["processes"] = to_json(*event.processes, event.time);
   if (event.error != nullptr) document["error"] = to_json(*event.error);
   if (event.error != nullptr) document["exit_code"] = event.error->exit_code;
   if (event.exit_code) {

@@ -42,7 +42,8 @@ std::vector<KernelLock> lock_of_wait(pid_t self, const std::vector<KernelLock>& 
   const auto wait = std::find_if(locks.begin(), locks.end(),
                                  [self](const KernelLock& lock) { return !is_holder(lock) && lock.pid == self; });
   const auto lock = std::find_if(std::make_reverse_iterator(wait), locks.rend(), is_holder);
-  return {lock == locks.rend() ? locks.begin() : std::prev(lock.base()), std::find_if(wait, locks.end(), is_holder)};
+  const auto first = lock == locks.rend() ? locks.begin() : std::prev(lock.base());
+  return std::vector<KernelLock>(first, std::find_if(wait, locks.end(), is_holder));
 }
 
 // The locks on a file. If this process waits for it, the kernel's list may have another

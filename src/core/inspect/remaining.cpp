@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <set>
 #include <string>
 
 #include "base/deadline.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/proc_locks.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -26,23 +26,15 @@ bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>
   return !info || !parse_lock_table(*info).empty();
 }
 
-bool is_our_ancestor(pid_t pid) {
-  constexpr int max_depth = 64;  // also ends a cycle, if processes come and go
-  std::optional<pid_t> ancestor = sys::parent_pid();
-  for (int i = 0; i < max_depth && ancestor.value_or(0) > 0; ++i) {
-    if (ancestor == pid) return true;
-    ancestor = sys::parse_parent(sys::process_file(*ancestor, "stat").value_or(""));
-  }
-  return false;
-}
-
 // Whether a process may be a descendant of the command, which started after us. Unknown
 // counts as a yes.
 bool may_be_descendant(pid_t pid, const std::string& stat) {
   const auto we_started = sys::parse_start_time(sys::process_file(sys::own_process, "stat").value_or(""));
   const auto started = sys::parse_start_time(stat);
   const bool is_older = we_started && started && *started < *we_started;
-  return !is_older && !is_our_ancestor(pid);  // an ancestor may have started at the same time
+  if (is_older) return false;
+  const std::vector<pid_t> above_us = ancestors();  // one of them may have started at the same time
+  return std::find(above_us.begin(), above_us.end(), pid) == above_us.end();
 }
 
 enum class Fate { has_lock, has_none, has_ended };

@@ -39,7 +39,7 @@ class BackgroundWriter {
   const int fd_;
   mutable std::mutex mutex_;  // guards all below
   std::string kept_;
-  bool has_thread_ = false;              // a thread runs that will write what is kept
+  bool has_thread_ = false;             // a thread runs that will write what is kept
   std::optional<WorkerThread> thread_;  // the last member, so that it ends before the others are destroyed
 };
 

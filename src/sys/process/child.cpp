@@ -8,8 +8,8 @@
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
-#include "sys/signal/blocked_signals.hpp"
 #include "sys/process/shared_stop.hpp"
+#include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 namespace {
