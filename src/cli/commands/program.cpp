@@ -19,7 +19,8 @@ Program::Program(const CommandLine& line, const std::optional<std::string>& shel
   }
   argv_.push_back(nullptr);
 
-  const std::string prefix = std::string(core::stack_variable) + "=";
+  std::string prefix = core::stack_variable;
+  prefix += '=';
   for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
     if (!std::string_view(*variable).starts_with(prefix)) envp_.push_back(*variable);
   }
