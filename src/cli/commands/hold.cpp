@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "sys/file/file.hpp"
 #include "sys/process/daemonize.hpp"
 #include "sys/process/hold_wait.hpp"
 #include "sys/process/pidfd.hpp"
@@ -69,6 +71,15 @@ std::string announcement(const Acquired& acquired, const HoldOptions& options) {
   return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(acquired.locks)));
 }
 
+// Prints the announcement. What a caller has closed, or does not read in time, needs no
+// message; but a result that it asked for must reach it.
+Outcome announce(const Acquired& acquired, const HoldOptions& options, const sys::WriteEnds& ends) {
+  const bool is_result = options.print_export || options.global.json;
+  if (!is_result && sys::access_of(STDOUT_FILENO) == sys::Access::closed) return ExitStatus{};
+  const Outcome printed = print(announcement(acquired, options), ends);
+  return !printed && printed.error().err == ECANCELED ? ExitStatus{} : printed;
+}
+
 // Takes the locks, unless the process of --while-pid ends first.
 Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& options, Events& events) {
   sys::ExitWatcher watcher;
@@ -108,8 +119,8 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
   write_records(*acquired, options.lock, line.verb, own_command_line(line));
-  const Outcome announced = print(announcement(*acquired, options), {ends.deadline, {signals->fd(), pidfd}});
-  if (!announced && announced.error().err != ECANCELED) return announced;
+  const Outcome announced = announce(*acquired, options, {ends.deadline, {signals->fd(), pidfd}});
+  if (!announced) return announced;
   if (background != nullptr) {
     if (acquired->locks.empty()) return ExitStatus{};
     const auto detached = detach(*background, *acquired, *signals, options, pidfd, events);
