@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that the recipes of the README work. Runs each block as it stands, in a
-# home directory of its own, and checks the locks while it runs.
+# Checks that the recipes of the README and of docs/recipes.md work. Runs each block as
+# it stands, in a home directory of its own, and checks the locks while it runs.
 # usage: recipes.sh GREX-LOCK SOURCE-DIRECTORY
 #
 # One word of one block is replaced: the 2m of 'Wait at most two minutes'.
@@ -10,7 +10,7 @@
 # seconds hangs.
 set -euo pipefail
 tool=$(realpath -- "$1")
-readme=$(realpath -- "$2")/README.md
+pages=("$(realpath -- "$2")"/{README,docs/recipes}.md)
 time_limit=30
 
 unset "${!GREX_@}"
@@ -64,7 +64,7 @@ extract() {
     here && /^```$/ { inside = 0 }
     inside && count == wanted { print }
     here && /^```sh$/ { inside = 1; count++ }
-  ' "$readme" >"$3"
+  ' "${pages[@]}" >"$3"
   [[ -s $3 ]] || fail "there is no block $2"
   tested[$1]+=" $2"
 }
@@ -360,6 +360,21 @@ expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
+recipe 'Return from a cancelled script only when its work has ended'
+cp ~/bin/make ~/bin/compiler
+printf '#!/bin/sh\ncompiler\ntrue\n' >~/bin/make
+start
+expect_report 'compiler runs'
+kill -TERM "$script"
+until grep -qF 'still locked' ~/output; do kill -0 "$script" || fail 'it did not wait'; done
+is_held ~/ws/app
+go_on
+expect_report 'compiler ends'
+ends_with 1
+cp ~/bin/compiler ~/bin/make
+rm ~/bin/compiler
+leaves_nothing
+
 # Checks that every block of every recipe was tested.
 heading=Recipes
 while read -r title count; do
@@ -370,4 +385,4 @@ done < <(awk '
   in_recipes && /^### / { title = substr($0, 5); gsub(/ /, "_", title); counts[title] = 0 }
   in_recipes && /^```sh$/ { counts[title]++ }
   END { for (title in counts) print title, counts[title] }
-' "$readme")
+' "${pages[@]}")
