@@ -42,6 +42,7 @@ has_exactly "$HOME/.local" <<'END'
 -rw-r--r-- share/doc/grex-lock/docs/pictures/ladder.svg
 -rw-r--r-- share/doc/grex-lock/docs/pictures/life.svg
 -rw-r--r-- share/doc/grex-lock/docs/pictures/pile-up.svg
+-rw-r--r-- share/doc/grex-lock/docs/recipes.md
 -rw-r--r-- share/fish/vendor_completions.d/grex-lock.fish
 -rw-r--r-- share/man/man1/grex-lock.1
 -rw-r--r-- share/zsh/site-functions/_grex-lock
