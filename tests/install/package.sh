@@ -48,6 +48,7 @@ diff -u --label expected - --label installed <(files_in_root) <<'END'
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/ladder.svg
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/life.svg
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/pile-up.svg
+-rw-r--r-- usr/share/doc/grex-lock/docs/recipes.md
 -rw-r--r-- usr/share/fish/vendor_completions.d/grex-lock.fish
 -rw-r--r-- usr/share/lintian/overrides/grex-lock
 -rw-r--r-- usr/share/man/man1/grex-lock.1.gz
