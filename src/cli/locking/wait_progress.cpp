@@ -26,6 +26,11 @@ std::string in_whole_seconds(std::chrono::milliseconds duration) {
   return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : format_duration(duration);
 }
 
+// For searches in the thread; `stop` is its descriptor.
+StopToken stop_token(int stop) {
+  return [stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); };
+}
+
 bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
   return before.holders != now.holders || before.written != now.written;
 }
@@ -52,8 +57,9 @@ WaitProgress::~WaitProgress() {
 }
 
 void WaitProgress::announce(int stop) {
-  position_ = core::read_queue_position(queue_);
-  busy_ = find_busy_([stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); });
+  const StopToken should_stop = stop_token(stop);
+  if (line_ == Line::shown) position_ = core::read_queue_position(queue_, should_stop);
+  busy_ = find_busy_(should_stop);
   std::exchange(announce_, nullptr)(busy_);
 }
 
@@ -70,11 +76,10 @@ void WaitProgress::report(int stop) {
   const bool draws = can_redraw_on_stderr();
   const auto now = steady_clock::now();
   if (!draws && last_line_at_ && now - *last_line_at_ < line_interval) return;
-  core::QueuePosition position = core::read_queue_position(queue_);
-  if (!position_ || has_changed(*position_, position)) {
-    busy_ = find_busy_([stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); });
-    if (sys::stop_requested(stop, std::chrono::milliseconds(0))) return;
-  }
+  const StopToken should_stop = stop_token(stop);
+  core::QueuePosition position = core::read_queue_position(queue_, should_stop);
+  if (!position_ || has_changed(*position_, position)) busy_ = find_busy_(should_stop);
+  if (should_stop()) return;
   position_ = std::move(position);
   std::string line;
   if (draws) {
