@@ -169,4 +169,7 @@ TEST_CASE("with --no-fork the events end with the command's start") {
   const TempDir dir;
   const auto events = events_in(finish(bash("\"$LOCK\" run -F --json-status-fd 3 . -- true 3>&1"), in(dir.path())).out);
   CHECK(names_of(events) == Words{"acquired", "started"});
+  const Finished failed =
+      finish(bash("\"$LOCK\" run -F --json-status-fd 3 . -- ./none 3>&1 2>/dev/null"), in(dir.path()));
+  CHECK(names_of(events_in(failed.out)) == Words{"acquired", "started", "released", "failed"});
 }

@@ -154,3 +154,22 @@ TEST_CASE("an event that can't be kept is cut, and has no locks") {
   run.close_input();
   CHECK(run.wait() == exited(1));
 }
+
+TEST_CASE("a result that is not read is given up at a signal, also while signals are blocked") {
+  const TempDir dir;
+  const FullPipe full;
+  Setup setup = in(dir.path());
+  setup.before_exec = full.as(1).before_exec;
+  const std::string polls = std::to_string(SYS_poll) + " ";
+  const auto end_of = [&](const std::string& words) {
+    Process tool(bash("exec \"$LOCK\" " + words), setup);
+    const std::string syscall = "/proc/" + std::to_string(tool.pid()) + "/syscall";
+    until([&] { return content_of(syscall).starts_with(polls); });
+    tool.signal(SIGTERM);
+    return tool.wait();
+  };
+  CHECK(end_of("fd --json 9 9>>.grex-lock") == exited(128 + SIGTERM));
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(end_of("fd --json -n 9 9>>.grex-lock") == exited(75));
+}

@@ -1,7 +1,9 @@
 // The tier stack in the environment, across processes.
 
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -187,4 +189,19 @@ TEST_CASE("stack shows the inherited locks, verified") {
   CHECK(gone["entries"][0]["live"] == false);
   CHECK(gone["entries"][0]["proved"] == false);
   CHECK(run_tool({"stack"}, with_stack(stale)).out.ends_with("(no longer held)\n"));
+}
+
+TEST_CASE("a signal that arrives before a wait with nothing to wait for ends it") {
+  const TempDir dir;
+  const Fd ours = lock_as_grex(dir / ".grex-lock");
+  const Setup setup = {.environment = {{"GREX_LOCK_STACK", entry("per-pack", dir / ".grex-lock", ::getpid())}},
+                       .before_exec = [&ours] {
+                         ::dup2(ours.get(), 9);
+                         sigset_t set;
+                         sigemptyset(&set);
+                         sigaddset(&set, SIGTERM);
+                         ::sigprocmask(SIG_BLOCK, &set, nullptr);
+                         ::raise(SIGTERM);
+                       }};
+  CHECK(run_tool({"wait", "--reentrant", dir.path()}, setup).ended == exited(128 + SIGTERM));
 }

@@ -154,12 +154,9 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
   return Reentry::none;
 }
 
-// A blocked signal that is readable at `stop`, if that is given, ends a wait for the reader.
-Outcome print_result(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options,
-                     int stop = -1) {
-  const sys::WriteEnds ends = {{}, {stop, -1}};
-  if (options.print_export) return print(export_line(stack), ends);
-  return options.global.json ? print(held_document("fd", held), ends) : ExitStatus{};
+Outcome print_result(const core::TierStack& stack, const std::vector<core::HeldLock>& held, const FdOptions& options) {
+  if (options.print_export) return print(export_line(stack));
+  return options.global.json ? print(held_document("fd", held)) : ExitStatus{};
 }
 
 void drop_from(core::TierStack& stack, sys::FileId file) {
@@ -215,7 +212,7 @@ Outcome take_lock(OpenFile open, Ancestors ancestors, const FdOptions& options, 
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
   }
-  const Outcome outcome = print_result(acquired.stack, acquired.locks, options, signals->fd());
+  const Outcome outcome = print_result(acquired.stack, acquired.locks, options);
   if (const auto signal = signals->next()) {
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
   }

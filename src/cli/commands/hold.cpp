@@ -73,10 +73,10 @@ std::string announcement(const Acquired& acquired, const HoldOptions& options) {
 
 // Prints the announcement. What a caller has closed, or does not read in time, needs no
 // message; but a result that it asked for must reach it.
-Outcome announce(const Acquired& acquired, const HoldOptions& options, const sys::WriteEnds& ends) {
+Outcome announce(const Acquired& acquired, const HoldOptions& options, const sys::HoldEnds& ends) {
   const bool is_result = options.print_export || options.global.json;
   if (!is_result && sys::access_of(STDOUT_FILENO) == sys::Access::closed) return ExitStatus{};
-  const Outcome printed = print(announcement(acquired, options), ends);
+  const Outcome printed = print(announcement(acquired, options), ends.deadline, ends.pidfd);
   return !printed && printed.error().err == ECANCELED ? ExitStatus{} : printed;
 }
 
@@ -119,7 +119,7 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
   write_records(*acquired, options.lock, line.verb, own_command_line(line));
-  const Outcome announced = announce(*acquired, options, {ends.deadline, {signals->fd(), pidfd}});
+  const Outcome announced = announce(*acquired, options, ends);
   if (!announced) return announced;
   if (background != nullptr) {
     if (acquired->locks.empty()) return ExitStatus{};

@@ -188,7 +188,7 @@ void leave_locks(Acquired& acquired, const core::Remaining& remaining, const Run
 
 // A signal that arrived after the last lock was taken, and before the command exists.
 std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& options) {
-  const auto signal = sys::take_termination_signal();
+  const auto signal = sys::ForwardedSignals::next_unignored();
   if (!signal) return std::nullopt;
   const LockName lock = acquired.locks.empty() ? LockName{} : name_of(acquired.locks.front());
   return cancelled_failure(lock, *signal, busy_report_of(options.lock));
@@ -229,7 +229,9 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   if (options.in_place) {
     events.started(sys::own_pid());
     signals.restore();
-    return failure_from(sys::exec_in_place(command));
+    Failure failure = failure_from(sys::exec_in_place(command));
+    release_locks(acquired, options, events, {failure.exit_code});
+    return failure;
   }
   auto child = sys::Child::start(command, signals);
   if (child) return wait_for_command(*child, acquired, options, events);

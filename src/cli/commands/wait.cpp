@@ -1,4 +1,5 @@
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include "base/deadline.hpp"
@@ -44,10 +45,22 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
   const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
   const sys::BlockTerminationSignals between_waits;
   events.set_locks(targets, options.mode);
+  const auto interruption = [&]() -> std::optional<Failure> {
+    const auto signal = sys::take_termination_signal();
+    if (!signal) return std::nullopt;
+    const LockName lock = targets.empty() ? LockName{} : name_of(targets.front());
+    return cancelled_failure(lock, *signal, busy_report_of(options));
+  };
   for (;;) {
+    // Locks that change hands quickly may be free whenever they are waited for.
+    if (auto interrupted = interruption()) return std::move(*interrupted);
     const auto busy = first_busy(targets, options);
     if (!busy) return failure_from(busy.error());
     if (*busy == targets.size()) break;
+    if (policy.deadline && Deadline::clock::now() >= *policy.deadline) {
+      const core::Attempt late{sys::WaitEnd{sys::Acquire::timed_out}, {}, *busy};
+      return acquisition_failure(late, targets, options, audience_of(options, global, events), start);
+    }
     if (targets[*busy].request.if_busy == core::IfBusy::give_up) {
       if (auto again = look_again(plan, *busy, options); !again) return std::move(again.error());
       continue;
@@ -65,9 +78,7 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
       return failure_from(renewed.error(), targets[at].tier());
     }
   }
-  if (const auto signal = sys::take_termination_signal()) {
-    return cancelled_failure(name_of(targets.front()), *signal, busy_report_of(options));
-  }
+  if (auto interrupted = interruption()) return std::move(*interrupted);
   const auto waited = elapsed_since(start);
   events.acquired(waited);
   return waited;

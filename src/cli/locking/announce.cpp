@@ -20,7 +20,7 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
   if (is_verbose || events.is_open()) {
     announce = [is_verbose, &events](const Failure& busy) {
       events.waiting(busy);
-      if (is_verbose) note(fmt::format("waiting for {}: {}", busy.path, busy.why));
+      if (is_verbose) note("waiting for " + busy.path + (busy.why.empty() ? "" : ": " + busy.why));
     };
   }
   if (!announce && !shows_line) return nullptr;

@@ -6,6 +6,7 @@
 
 #include "base/time_text.hpp"
 #include "cli/report/holder_text.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::cli {
 
@@ -27,7 +28,7 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
   failure.exit_code = busy.exit_code;
   failure.tier = lock.tier;
   failure.is_printed = busy.is_printed;
-  if (audience == Audience::none) return failure;
+  if (audience == Audience::none || should_stop()) return failure;
   bool still_held = false;
   bool is_list_cut = false;
   using Extent = core::HolderSearch::Extent;
@@ -37,6 +38,8 @@ Failure busy_failure(const LockName& lock, const std::vector<std::string>& files
     is_list_cut = is_list_cut || report.is_list_cut;
     for (core::LockProcess& holder : report.holders) failure.holders.push_back(std::move(holder));
   }
+  // By now, this process may have the lock.
+  std::erase_if(failure.holders, [](const core::LockProcess& holder) { return holder.pid == sys::own_pid(); });
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
   if (is_list_cut && failure.holders.empty()) failure.why = "/proc/locks took too long to read";
   if (files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", files.size(), failure.why);

@@ -26,7 +26,8 @@ Audience audience_of(const LockOptions& options, const GlobalOptions& global, co
 BusyReport busy_report_of(const LockOptions& options);
 
 /// Another process has the lock; `files` are all files of the lock. Once it should stop,
-/// which any user can bring about by many locks, the failure has the holders found so far.
+/// which any user can bring about by many locks, the failure has the holders found so far;
+/// if it should stop from the beginning, nothing is looked at.
 Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
                      Audience audience, const core::StopToken& should_stop);
 

@@ -3,9 +3,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
+
 #include "cli/report/json.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/file/io.hpp"
+#include "sys/signal/blocked_signals.hpp"
 #include "sys/terminal/terminal.hpp"
 
 namespace grex::cli {
@@ -19,9 +23,15 @@ bool supports_ansi(int terminal) {
 
 }  // namespace
 
-Outcome print(std::string_view text, const sys::WriteEnds& ends) {
-  const auto written = sys::write_all(STDOUT_FILENO, text, ends);
-  if (!written) return failure_from(at_path(written.error(), "standard output"));
+Outcome print(std::string_view text, std::optional<Deadline> deadline, int stop) {
+  const auto failed = [](const Error& error) { return failure_from(at_path(error, "standard output")); };
+  const auto written = sys::write_available(STDOUT_FILENO, text);
+  if (!written) return failed(written.error());
+  text.remove_prefix(*written);
+  if (text.empty()) return ExitStatus{};
+  const auto signals = sys::SignalReader::open(sys::unignored_signals());
+  const auto rest = sys::write_all(STDOUT_FILENO, text, {deadline, {stop, signals ? signals->fd() : -1}});
+  if (!rest) return failed(rest.error());
   return ExitStatus{};
 }
 
@@ -43,8 +53,12 @@ int report_json(const Failure& failure, std::string_view verb, Stream stream) {
     standard_error().write(document);
     return failure.exit_code;
   }
-  const Outcome printed = print(document);
-  return printed ? failure.exit_code : report(printed.error());
+  // The signal that cancelled the command has been received: it can't end this, too.
+  std::optional<Deadline> deadline;
+  if (failure.kind == ErrorKind::cancelled) deadline = Deadline::clock::now() + std::chrono::seconds(1);
+  const Outcome printed = print(document, deadline);
+  const bool is_told = printed || printed.error().err == ECANCELED;
+  return is_told ? failure.exit_code : report(printed.error());
 }
 
 bool can_redraw_on_stderr() { return supports_ansi(STDERR_FILENO) && sys::is_in_foreground_of(STDERR_FILENO); }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
+#include "base/deadline.hpp"
 #include "cli/report/failure.hpp"
 #include "sys/file/io.hpp"
 #include "sys/process/background_writer.hpp"
@@ -15,8 +17,9 @@ enum class Verbosity { quiet, normal, verbose };
 
 /// Writes a result to standard output. If that fails, the command fails (74): a reader
 /// must not mistake a part for the whole. Waits for the reader, but no longer than until
-/// one of `ends`.
-Outcome print(std::string_view text, const sys::WriteEnds& ends = {});
+/// the deadline, until `stop` is readable (borrowed; -1: none), or until a blocked
+/// termination signal arrives; then errno is ECANCELED.
+Outcome print(std::string_view text, std::optional<Deadline> deadline = {}, int stop = -1);
 
 /// Standard error, whose reader is never waited for; see finish_output.
 sys::BackgroundWriter& standard_error();

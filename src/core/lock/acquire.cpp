@@ -163,6 +163,10 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& 
       attempt.end = sys::WaitEnd{Acquire::cancelled, *signal};
       return attempt;
     }
+    if (policy.deadline && Deadline::clock::now() >= *policy.deadline) {
+      attempt.end = sys::WaitEnd{Acquire::timed_out};
+      return attempt;
+    }
     if (auto renewed = re_resolve(targets, attempt.at); !renewed) {
       attempt.end = renewed.error();
       return attempt;

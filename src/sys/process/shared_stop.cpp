@@ -50,7 +50,8 @@ void stop_with_command(pid_t command, StopExtent extent) {
   {
     const SignalBlock deferred(set_of({SIGTSTP}));  // inherited by the watcher, which must not stop
     watcher = start_watcher(command, stopped);
-    ::kill(stopped, SIGTSTP);
+    // The stop may be over by now, and then this process must not stop either.
+    if (!is_pending(SIGCONT)) ::kill(stopped, SIGTSTP);
   }  // this process is stopped here, until SIGCONT
   if (watcher < 0) return;
   ::kill(watcher, SIGKILL);

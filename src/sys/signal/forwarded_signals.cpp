@@ -61,6 +61,12 @@ std::optional<ReceivedSignal> ForwardedSignals::next() {
   return signal > 0 ? std::optional(received_signal(signal, info.si_code)) : std::nullopt;
 }
 
+std::optional<ReceivedSignal> ForwardedSignals::next_unignored() {
+  auto signal = next();
+  while (signal && is_ignored(signal->number)) signal = next();
+  return signal;
+}
+
 ReceivedSignal ForwardedSignals::wait() const {
   const sigset_t awaited = awaited_signals();
   siginfo_t info{};

@@ -32,9 +32,13 @@ class ForwardedSignals {
   /// Waits for the next of them.
   [[nodiscard]] ReceivedSignal wait() const;
 
-  /// The next termination signal that has already arrived, even if it was ignored when
+  /// Receives a termination signal that has already arrived, even if it was ignored when
   /// grex-lock began; nullopt if there is none.
-  [[nodiscard]] static std::optional<ReceivedSignal> next();
+  static std::optional<ReceivedSignal> next();
+
+  /// The same, but discards those that were ignored: there is no command yet that could
+  /// get them.
+  static std::optional<ReceivedSignal> next_unignored();
 
   /// Forwards a signal to a process, unless the kernel has sent it there already: a
   /// signal to our process group reaches every process of the group. Errors: permission
