@@ -239,6 +239,24 @@ TEST_CASE("grex-lock that stopped with its command goes on when the command, con
   terminal.expect("all done\r\n");
 }
 
+TEST_CASE("a signal to grex-lock that stopped with its command ends both") {
+  const TempDir dir;
+  Terminal terminal(shell, prompt);
+  terminal.expect("@> ");
+  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line'"));
+  terminal.expect("pid=");  // the echo
+  terminal.expect("pid=");
+  const std::string pids = terminal.expect(".");
+  const pid_t command = std::stoi(pids);
+  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
+  ::kill(command, SIGTSTP);
+  terminal.expect("Stopped");
+  CHECK(is_locked(dir / ".grex-lock"));
+  ::kill(tool, SIGTERM);
+  until([&] { return !is_locked(dir / ".grex-lock"); });
+  CHECK(state_of(command) != 'T');
+}
+
 TEST_CASE("a terminal that hangs up ends the command, though only grex-lock, the session leader, gets SIGHUP") {
   const TempDir dir;
   Terminal terminal(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; exec sleep 1000"}));

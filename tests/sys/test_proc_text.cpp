@@ -66,6 +66,12 @@ TEST_CASE("the innermost process id is the last of NSpid") {
   CHECK_FALSE(parse_innermost_pid("Name:\tx\nNSpid:\tx\n"));
 }
 
+TEST_CASE("the signals that have arrived are those of the process, not of a thread") {
+  CHECK(parse_pending_signals("SigPnd:\t0000000000000001\nShdPnd:\t0000000000004002\nSigBlk:\tff\n") == 0x4002);
+  CHECK_FALSE(parse_pending_signals("SigPnd:\t0000000000000001\n"));
+  CHECK_FALSE(parse_pending_signals("ShdPnd:\tx\n"));
+}
+
 TEST_CASE("a process has one number for each PID namespace from that of /proc on") {
   CHECK(parse_pids("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == std::vector<pid_t>{1234, 7});
   CHECK(parse_pids("Name:\tx\nNSpid:\t1234\n") == std::vector<pid_t>{1234});

@@ -92,6 +92,10 @@ std::optional<uid_t> parse_real_user(std::string_view status) {
   return parse_number<uid_t>(take_until(users, '\t'));
 }
 
+std::optional<std::uint64_t> parse_pending_signals(std::string_view status) {
+  return parse_number<std::uint64_t>(value_after("ShdPnd:\t", status), 16);
+}
+
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
   return parse_number<pid_t>(value_after("Pid:\t", fdinfo));
 }

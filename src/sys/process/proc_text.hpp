@@ -40,6 +40,10 @@ std::optional<std::int64_t> parse_boot_offset(std::string_view offsets);
 /// The real user of a process, from its /proc/PID/status.
 std::optional<uid_t> parse_real_user(std::string_view status);
 
+/// The signals that have arrived at a process and not been received, from the ShdPnd line
+/// of its /proc/PID/status: signal N is bit N-1. Async-signal-safe.
+std::optional<std::uint64_t> parse_pending_signals(std::string_view status);
+
 /// The process of a pidfd, from its /proc/self/fdinfo/N: the number in the PID namespace
 /// of that /proc; -1 if the process has ended.
 std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);

@@ -1,29 +1,56 @@
 #include "sys/process/shared_stop.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
 
+#include "base/deadline.hpp"
 #include "base/unique_fd.hpp"
+#include "sys/file/file.hpp"
 #include "sys/process/pidfd.hpp"
+#include "sys/process/proc_text.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/signals.hpp"
 
 namespace grex::sys {
 namespace {
 
+// The descriptors of the watcher; it has no others.
+constexpr int command_fd = STDIN_FILENO;  // a pidfd
+constexpr int status_fd = STDOUT_FILENO;  // /proc/PID/status of the stopped process
+
+// Whether a signal by which people and supervisors end a process has arrived at the
+// stopped one. It can't receive it, and the kernel announces it to no other process.
+bool is_asked_to_end() {
+  std::array<char, 8192> text;
+  const ssize_t size = ::pread(status_fd, text.data(), text.size(), 0);
+  const std::string_view status(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  const std::uint64_t pending = parse_pending_signals(status).value_or(0);
+  constexpr std::array<int, 4> asking = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+  return std::any_of(asking.begin(), asking.end(), [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
+}
+
 // Runs in a child of ours until that is killed: a stopped process notices nothing itself.
 // Makes only async-signal-safe calls.
-[[noreturn]] void continue_at_end(int command, pid_t parent, pid_t stopped) {
+[[noreturn]] void watch(int command, int status, pid_t parent, pid_t stopped) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(0);
-  // Our copies of the lock and of the caller's pipes are no concern of this process.
-  if (::dup2(command, STDIN_FILENO) == STDIN_FILENO) ::close_range(STDIN_FILENO + 1, ~0U, 0);
-  wait_for_end(STDIN_FILENO);
+  // This process must not keep the lock or the caller's pipes open.
+  if (::dup2(command, command_fd) < 0 || ::dup2(status, status_fd) < 0) ::_exit(0);
+  ::close_range(status_fd + 1, ~0U, 0);
+  constexpr std::chrono::milliseconds interval(100);
+  while (!wait_for_end(command_fd, Deadline::clock::now() + interval) && !is_asked_to_end()) {
+  }
   for (;;) {
     ::kill(stopped, SIGCONT);
     // It may have come too early: SIGTSTP discards a SIGCONT that is pending.
@@ -35,10 +62,11 @@ namespace {
 // `stopped` is as in kill(2). Returns -1 if there can be no watcher.
 pid_t start_watcher(pid_t command, pid_t stopped) {
   const auto process = open_process(command);
-  if (!process) return -1;
+  const UniqueFd status = open_at(AT_FDCWD, "/proc/self/status", O_RDONLY);
+  if (!process || !status.is_open()) return -1;
   const pid_t self = ::getpid();
   const pid_t watcher = ::fork();
-  if (watcher == 0) continue_at_end(process->get(), self, stopped);
+  if (watcher == 0) watch(process->get(), status.get(), self, stopped);
   return watcher;
 }
 
