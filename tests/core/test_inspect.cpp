@@ -60,7 +60,7 @@ TEST_CASE("a busy lock whose holder could not be found in time says that /proc/l
   std::size_t named = 0;
   for (const std::string& path : many.paths) {
     const cli::Failure failure =
-        cli::busy_failure({core::Tier::per_pack, path}, {path}, {}, cli::Audience::people, stop_at_once);
+        cli::busy_failure({{core::Tier::per_pack, path}, {path}, {}, cli::Audience::people}, stop_at_once);
     CHECK(failure.kind == ErrorKind::busy);
     if (failure.holders.empty()) {
       REQUIRE(failure.why == "/proc/locks took too long to read");
@@ -70,8 +70,8 @@ TEST_CASE("a busy lock whose holder could not be found in time says that /proc/l
     }
   }
   CHECK(named < many.paths.size());
-  const cli::Failure in_time =
-      cli::busy_failure({core::Tier::per_pack, many.paths[0]}, {many.paths[0]}, {}, cli::Audience::people, never_stop);
+  const cli::Failure in_time = cli::busy_failure(
+      {{core::Tier::per_pack, many.paths[0]}, {many.paths[0]}, {}, cli::Audience::people}, never_stop);
   CHECK(in_time.why.starts_with("held by pid "));
 }
 

@@ -132,9 +132,7 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
   const auto failed = [&open](const Error& error) {
     return failure_from(at_path(error, open.name.path), open.name.tier);
   };
-  const auto find_busy = [&](const core::StopToken& should_stop) {
-    return busy_failure(open.name, {open.name.path}, report, audience_of(lock, options.global, events), should_stop);
-  };
+  const BusyLock busy = {open.name, {open.name.path}, report, audience_of(lock, options.global, events)};
   const auto tried = sys::try_lock(fd, lock.mode);
   if (!tried) return failed(tried.error());
   if (*tried == sys::Acquire::held) return Reentry::none;
@@ -142,15 +140,17 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
     auto again = look_again(open.name, {open.file.id}, ancestors.stack, lock);
     if (!again || *again == Reentry::ours) return again;
   }
-  if (lock.nonblock) return find_busy(soon());
+  if (lock.nonblock) return busy_failure_soon(busy);
 
-  const auto progress = announce_wait(lock, options.global, events, {{open.name.path}, {}}, find_busy);
+  const auto progress =
+      announce_wait(lock, options.global, events, {{open.name.path}, {}}, unknown_holder_failure(busy),
+                    [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
   std::optional<Deadline> deadline;
   if (lock.timeout) deadline = start + *lock.timeout;
   const auto end = sys::wait_lock(fd, lock.mode, deadline);
   if (!end) return failed(end.error());
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
-  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(find_busy(soon()), elapsed_since(start));
+  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(busy_failure_soon(busy), elapsed_since(start));
   return Reentry::none;
 }
 

@@ -79,8 +79,8 @@ Outcome probe(const CommandLine& line, Events& events) {
       continue;
     }
     if (is_busy) {
-      return busy_failure(name_of(target), target.lock_paths(), busy_report_of(lock), audience_of(lock, global, events),
-                          soon());
+      return busy_failure_soon(
+          {name_of(target), target.lock_paths(), busy_report_of(lock), audience_of(lock, global, events)});
     }
     if (!free_path) free_path = result->path;
     ++i;

@@ -13,7 +13,8 @@
 namespace grex::cli {
 
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
-                                            const Events& events, core::Queue queue, FindBusy find_busy) {
+                                            const Events& events, core::Queue queue, Failure unknown,
+                                            FindBusy find_busy) {
   const bool is_verbose = options.verbosity == Verbosity::verbose;
   const bool shows_line = options.verbosity != Verbosity::quiet && !global.json;
   WaitProgress::Announce announce;
@@ -24,16 +25,16 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
     };
   }
   if (!announce && !shows_line) return nullptr;
-  return std::make_unique<WaitProgress>(std::move(queue), std::move(find_busy), std::move(announce),
+  return std::make_unique<WaitProgress>(std::move(queue), std::move(unknown), std::move(find_busy), std::move(announce),
                                         shows_line ? WaitProgress::Line::shown : WaitProgress::Line::hidden);
 }
 
 void WaitAnnouncer::wait_begins(const core::Target& target) {
-  const auto find_busy = [this, &target](const core::StopToken& should_stop) {
-    return busy_failure(name_of(target), target.lock_paths(), busy_report_of(options_),
-                        audience_of(options_, global_, events_), should_stop);
-  };
-  progress_ = announce_wait(options_, global_, events_, core::queue_at(target), find_busy);
+  const BusyLock busy = {name_of(target), target.lock_paths(), busy_report_of(options_),
+                         audience_of(options_, global_, events_)};
+  const auto find_busy = [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); };
+  progress_ =
+      announce_wait(options_, global_, events_, core::queue_at(target), unknown_holder_failure(busy), find_busy);
 }
 
 void note_caveats(const std::vector<core::HeldLock>& locks) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,15 +24,25 @@ Audience audience_of(const LockOptions& options, const GlobalOptions& global, co
 /// How to report a busy lock with these options.
 BusyReport busy_report_of(const LockOptions& options);
 
-/// Another process has the lock; `files` are all files of the lock. Once it should stop,
-/// which any user can bring about by many locks, the failure has the holders found so far;
-/// if it should stop from the beginning, nothing is looked at.
-Failure busy_failure(const LockName& lock, const std::vector<std::string>& files, const BusyReport& busy,
-                     Audience audience, const core::StopToken& should_stop);
+/// A busy lock, and how to report it.
+struct BusyLock {
+  LockName name;
+  std::vector<std::string> files;  ///< all files of the lock
+  BusyReport report = {};
+  Audience audience = Audience::none;
+};
 
-/// For busy_failure when nothing is left to wait for: the user, who limited the wait by -n
-/// or -w, waits for the message.
-inline core::StopToken soon() { return stop_after(std::chrono::milliseconds(100)); }
+/// Another process has the lock, and nothing is known of it.
+Failure unknown_holder_failure(const BusyLock& lock);
+
+/// Another process has the lock. Once it should stop,
+/// which any user can bring about by many locks, the failure has the holders found so far.
+Failure busy_failure(const BusyLock& lock, const core::StopToken& should_stop);
+
+/// The same when nothing is left to wait for: the user, who limited the wait by -n or -w,
+/// waits for the message. The search ends after 100 ms; and if it then is blocked in the
+/// kernel, after a second.
+Failure busy_failure_soon(const BusyLock& lock);
 
 /// Calls busy_failure. Once it should stop, it reports the holders found so far.
 using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;

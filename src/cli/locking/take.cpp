@@ -55,7 +55,7 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
   const auto waited = elapsed_since(start);
-  Failure failure = busy_failure(name_of(target), target.lock_paths(), report, audience, soon());
+  Failure failure = busy_failure_soon({name_of(target), target.lock_paths(), report, audience});
   return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), waited) : failure;
 }
 

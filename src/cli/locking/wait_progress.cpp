@@ -4,11 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "cli/report/holder_text.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
 namespace grex::cli {
@@ -31,48 +38,96 @@ StopToken stop_token(int stop) {
   return [stop] { return sys::stop_requested(stop, std::chrono::milliseconds(0)); };
 }
 
+// Whether this process has got the lock while its holder was searched for.
+bool is_ours(const Failure& busy) {
+  return std::any_of(busy.holders.begin(), busy.holders.end(),
+                     [](const core::LockProcess& holder) { return holder.pid == sys::own_pid(); });
+}
+
 bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
   return before.holders != now.holders || before.written != now.written;
 }
 
 }  // namespace
 
-WaitProgress::WaitProgress(core::Queue queue, FindBusy find_busy, Announce announce, Line line)
-    : queue_(std::move(queue)),
-      find_busy_(std::move(find_busy)),
-      announce_(std::move(announce)),
-      line_(line),
-      start_(steady_clock::now()) {
-  // If no thread can be started, no line is shown, and the wait continues.
-  thread_.emplace();
-  (void)thread_->start([this](int stop) {
-    if (announce_) this->announce(stop);
+// What the thread does and knows. It may outlive the wait, if it was abandoned; then it
+// reports nothing more.
+class WaitProgress::Reporter {
+ public:
+  Reporter(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line)
+      : queue_(std::move(queue)),
+        unknown_(std::move(unknown)),
+        find_busy_(std::move(find_busy)),
+        announce_(std::move(announce)),
+        line_(line),
+        start_(steady_clock::now()) {}
+
+  // In the thread; `stop` is its descriptor.
+  void run(int stop) {
+    if (announce_) find_and_announce(stop);
     if (line_ == Line::shown) report_until(stop);
-  });
+  }
+
+  // In the main thread: what has not been announced, is, though the holder is not known.
+  void end() {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+    if (announce_) std::exchange(announce_, nullptr)(unknown_);
+  }
+
+ private:
+  void find_and_announce(int stop);
+  void report_until(int stop);
+  void report(int stop);
+  void write(std::string_view text);
+  [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
+  [[nodiscard]] std::string text_within(std::size_t columns) const;
+
+  const core::Queue queue_;
+  const Failure unknown_;
+  const FindBusy find_busy_;
+  std::mutex mutex_;        // guards the next two, and whatever is reported
+  Announce announce_;       // empty once it has been called
+  bool has_ended_ = false;  // nothing may be reported any more
+  const Line line_;
+  const steady_clock::time_point start_;
+  std::optional<core::QueuePosition> position_;  // as last read
+  Failure busy_;                                 // as of the last change of holders
+  std::optional<steady_clock::time_point> last_line_at_;
+  bool is_drawn_ = false;
+};
+
+WaitProgress::WaitProgress(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line)
+    : reporter_(std::make_shared<Reporter>(std::move(queue), std::move(unknown), std::move(find_busy),
+                                           std::move(announce), line)) {
+  // If no thread can be started, no line is shown, and the wait continues.
+  (void)thread_.start([reporter = reporter_](int stop) { reporter->run(stop); });
 }
 
 WaitProgress::~WaitProgress() {
-  thread_.reset();
-  if (announce_) announce_(find_busy_([] { return true; }));
+  thread_.end_by(Deadline::clock::now() + std::chrono::seconds(1));
+  reporter_->end();
 }
 
-void WaitProgress::announce(int stop) {
+void WaitProgress::Reporter::find_and_announce(int stop) {
   const StopToken should_stop = stop_token(stop);
   if (line_ == Line::shown) position_ = core::read_queue_position(queue_, should_stop);
   busy_ = find_busy_(should_stop);
-  std::exchange(announce_, nullptr)(busy_);
+  if (is_ours(busy_)) return;  // the wait has ended, and end() announces it
+  const std::lock_guard lock(mutex_);
+  if (announce_) std::exchange(announce_, nullptr)(busy_);
 }
 
-void WaitProgress::report_until(int stop) {
+void WaitProgress::Reporter::report_until(int stop) {
   std::chrono::seconds pause = first_delay;
   while (!sys::stop_requested(stop, pause)) {
     report(stop);
     pause = sys::is_terminal(STDERR_FILENO) ? redraw_interval : line_interval;
   }
-  if (is_drawn_) standard_error().write(erase_line);
+  if (is_drawn_) write(erase_line);
 }
 
-void WaitProgress::report(int stop) {
+void WaitProgress::Reporter::report(int stop) {
   const bool draws = can_redraw_on_stderr();
   const auto now = steady_clock::now();
   if (!draws && last_line_at_ && now - *last_line_at_ < line_interval) return;
@@ -90,10 +145,15 @@ void WaitProgress::report(int stop) {
   }
   is_drawn_ = draws;
   // A reader that is slow gets the next line, which is newer.
-  if (standard_error().is_idle()) standard_error().write(line);
+  if (standard_error().is_idle()) write(line);
 }
 
-std::string WaitProgress::text(const std::string& path, Detail detail) const {
+void WaitProgress::Reporter::write(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  if (!has_ended_) standard_error().write(text);
+}
+
+std::string WaitProgress::Reporter::text(const std::string& path, Detail detail) const {
   std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(elapsed_since(start_)), path);
   if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);
   if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
@@ -102,7 +162,7 @@ std::string WaitProgress::text(const std::string& path, Detail detail) const {
 
 // In a narrow terminal, shows less of the holder, and only the end of the path, which
 // says most.
-std::string WaitProgress::text_within(std::size_t columns) const {
+std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
   constexpr std::size_t shortest_path = 20;
   const std::string path = printable(busy_.path);
   std::string whole = text(path, Detail::no_date);

@@ -1,12 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
-#include <optional>
-#include <string>
+#include <memory>
 
 #include "cli/locking/busy.hpp"
-#include "cli/report/holder_text.hpp"
 #include "core/inspect/queue_position.hpp"
 #include "sys/process/worker_thread.hpp"
 
@@ -20,33 +17,24 @@ namespace grex::cli {
 /// many wait ahead of this one, from a second after the wait began. A terminal has one
 /// line, which is kept up to date and removed at the end; anything else gets a line every
 /// 30 seconds.
+///
+/// A search for holders may block in the kernel, so the end of this waits for the thread
+/// for a second at most.
 class WaitProgress {
  public:
   /// Is called once, in the thread or in the destructor; may be empty.
   using Announce = std::function<void(const Failure& busy)>;
   enum class Line { shown, hidden };
 
-  /// `find_busy` is called in the thread.
-  WaitProgress(core::Queue queue, FindBusy find_busy, Announce announce, Line line);
+  /// `find_busy` is called in the thread, and must own all that it uses. `unknown` is what
+  /// it would return if it found nothing.
+  WaitProgress(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line);
   ~WaitProgress();
 
  private:
-  void announce(int stop);
-  void report_until(int stop);
-  void report(int stop);
-  [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
-  [[nodiscard]] std::string text_within(std::size_t columns) const;
-
-  core::Queue queue_;
-  FindBusy find_busy_;
-  Announce announce_;  // empty once it has been called
-  Line line_;
-  std::chrono::steady_clock::time_point start_;
-  std::optional<core::QueuePosition> position_;  // as last read
-  Failure busy_;                                 // as of the last change of holders
-  std::optional<std::chrono::steady_clock::time_point> last_line_at_;
-  bool is_drawn_ = false;
-  std::optional<sys::WorkerThread> thread_;
+  class Reporter;
+  std::shared_ptr<Reporter> reporter_;  // with the thread
+  sys::WorkerThread thread_;
 };
 
 }  // namespace grex::cli

@@ -5,30 +5,55 @@
 #include <sys/eventfd.h>
 
 #include <cerrno>
-#include <utility>
 
-#include "base/deadline.hpp"
+#include "base/unique_fd.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
 
+struct WorkerThread::Shared {
+  std::function<void(int)> work;
+  UniqueFd stop;   // an eventfd: the thread must end
+  UniqueFd ended;  // an eventfd: it has ended
+};
+
 Result<void> WorkerThread::start(std::function<void(int)> work) {
-  work_ = std::move(work);
-  stop_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stop_.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
+  auto shared = std::make_shared<Shared>();
+  shared->work = std::move(work);
+  shared->stop.reset(::eventfd(0, EFD_CLOEXEC));
+  shared->ended.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!shared->stop.is_open() || !shared->ended.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
+  auto of_thread = std::make_unique<std::shared_ptr<Shared>>(shared);
   sigset_t all;
   sigfillset(&all);
   const SignalBlock inherited_by_thread(all);
-  const int err = ::pthread_create(&thread_, nullptr, begin, this);
-  if (err == 0) return {};
-  stop_.reset();
-  return Error{ErrorKind::system, "pthread_create", {}, err};
+  const int err = ::pthread_create(&thread_, nullptr, begin, of_thread.get());
+  if (err != 0) return Error{ErrorKind::system, "pthread_create", {}, err};
+  (void)of_thread.release();  // begin() deletes it
+  shared_ = std::move(shared);
+  return {};
 }
 
-void* WorkerThread::begin(void* self) {
-  const auto& thread = *static_cast<const WorkerThread*>(self);
-  thread.work_(thread.stop_.get());
+void* WorkerThread::begin(void* shared) {
+  const std::unique_ptr<std::shared_ptr<Shared>> ours(static_cast<std::shared_ptr<Shared>*>(shared));
+  (*ours)->work((*ours)->stop.get());
+  ::eventfd_write((*ours)->ended.get(), 1);
   return nullptr;
+}
+
+bool WorkerThread::end_by(std::optional<Deadline> deadline) {
+  if (shared_ == nullptr) return true;
+  ::eventfd_write(shared_->stop.get(), 1);
+  pollfd ended = {shared_->ended.get(), POLLIN, 0};
+  while (::poll(&ended, 1, milliseconds_left(deadline)) < 0 && errno == EINTR) {
+  }
+  shared_.reset();
+  if (ended.revents == 0) {
+    ::pthread_detach(thread_);
+    return false;
+  }
+  ::pthread_join(thread_, nullptr);
+  return true;
 }
 
 bool stop_requested(int stop, std::chrono::milliseconds within) {
@@ -39,10 +64,6 @@ bool stop_requested(int stop, std::chrono::milliseconds within) {
   return news.revents != 0;
 }
 
-WorkerThread::~WorkerThread() {
-  if (!stop_.is_open()) return;
-  ::eventfd_write(stop_.get(), 1);
-  ::pthread_join(thread_, nullptr);
-}
+WorkerThread::~WorkerThread() { end_by(std::nullopt); }
 
 }  // namespace grex::sys
