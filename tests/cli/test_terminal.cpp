@@ -219,7 +219,7 @@ TEST_CASE("a command of an interactive shell that is stopped and continued by it
   terminal.expect("got hello");
 }
 
-TEST_CASE("grex-lock that stopped with its command goes on when the command, continued by its PID, ends") {
+TEST_CASE("grex-lock that stopped with its command goes on when the command is continued by its PID") {
   const TempDir dir;
   finish({"mkfifo", dir / "end"});
   Terminal terminal(shell, prompt);
@@ -229,10 +229,13 @@ TEST_CASE("grex-lock that stopped with its command goes on when the command, con
   terminal.expect("pid=");
   const std::string pids = terminal.expect(".");
   const pid_t command = std::stoi(pids);
+  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
   ::kill(command, SIGTSTP);
   terminal.expect("Stopped");
-  CHECK(state_of(std::stoi(pids.substr(pids.find(' ')))) == 'T');
+  CHECK(state_of(tool) == 'T');
   ::kill(command, SIGCONT);
+  until([tool] { return state_of(tool) != 'T'; });
+  CHECK(is_locked(dir / ".grex-lock"));
   write_file(dir / "end", "\n");
   until([&dir] { return !is_locked(dir / ".grex-lock"); });
   terminal.type("wait; echo all done\r");

@@ -51,6 +51,7 @@ void check_numbers(std::string_view text) {
     require(("\n" + std::string(text)).find("\nmnt_id:\t") != std::string::npos);
   }
   (void)sys::parse_pending_signals(text);
+  (void)sys::is_stopped(text);
   if (const auto pid = sys::parse_innermost_pid(text)) {
     require(sys::parse_innermost_pid("Name:\tx\nNSpid:\t1\t" + std::to_string(*pid) + "\nNSpgid:\t2\n") == pid);
     require(text.find("\nNSpid:\t") != std::string_view::npos);

@@ -66,6 +66,13 @@ TEST_CASE("the innermost process id is the last of NSpid") {
   CHECK_FALSE(parse_innermost_pid("Name:\tx\nNSpid:\tx\n"));
 }
 
+TEST_CASE("a process is stopped by a signal or by a tracer") {
+  CHECK(is_stopped("1 (x) S 1) T 1 1"));
+  CHECK(is_stopped("1 (x) t 1 1"));
+  CHECK_FALSE(is_stopped("1 (x) S 1 1"));
+  CHECK_FALSE(is_stopped(""));
+}
+
 TEST_CASE("the signals that have arrived are those of the process, not of a thread") {
   CHECK(parse_pending_signals("SigPnd:\t0000000000000001\nShdPnd:\t0000000000004002\nSigBlk:\tff\n") == 0x4002);
   CHECK_FALSE(parse_pending_signals("SigPnd:\t0000000000000001\n"));

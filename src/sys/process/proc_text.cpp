@@ -50,6 +50,11 @@ bool has_ended(std::string_view stat) {
   return fields.starts_with('Z') || fields.starts_with('X');
 }
 
+bool is_stopped(std::string_view stat) {
+  const std::string_view fields = fields_after_name(stat);
+  return fields.starts_with('T') || fields.starts_with('t');
+}
+
 std::vector<std::string> parse_command_line(std::string_view cmdline) {
   std::vector<std::string> arguments;
   while (!cmdline.empty()) arguments.emplace_back(take_until(cmdline, '\0'));

@@ -12,12 +12,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/deadline.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/pidfd.hpp"
+#include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/signals.hpp"
@@ -28,28 +30,44 @@ namespace {
 // The descriptors of the watcher; it has no others.
 constexpr int command_fd = STDIN_FILENO;  // a pidfd
 constexpr int status_fd = STDOUT_FILENO;  // /proc/PID/status of the stopped process
+constexpr int stat_fd = STDERR_FILENO;    // /proc/PID/stat of the command
+
+using Text = std::array<char, 8192>;
+
+std::string_view read_into(Text& text, int fd) {
+  const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
+  return {text.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+// Whether the command is stopped no more: another process has continued it alone.
+bool command_runs() {
+  Text text;
+  const std::string_view stat = read_into(text, stat_fd);
+  return !stat.empty() && !is_stopped(stat);
+}
 
 // Whether a signal by which people and supervisors end a process has arrived at the
-// stopped one. It can't receive it, and the kernel announces it to no other process.
+// stopped one. It can't receive it, and the kernel announces neither this nor that the
+// command continues to any process but their parents, so the watcher must look.
 bool is_asked_to_end() {
-  std::array<char, 8192> text;
-  const ssize_t size = ::pread(status_fd, text.data(), text.size(), 0);
-  const std::string_view status(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  const std::uint64_t pending = parse_pending_signals(status).value_or(0);
+  Text text;
+  const std::uint64_t pending = parse_pending_signals(read_into(text, status_fd)).value_or(0);
   constexpr std::array<int, 4> asking = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
   return std::any_of(asking.begin(), asking.end(), [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
 }
 
 // Runs in a child of ours until that is killed: a stopped process notices nothing itself.
 // Makes only async-signal-safe calls.
-[[noreturn]] void watch(int command, int status, pid_t parent, pid_t stopped) {
+[[noreturn]] void watch(const std::array<int, 3>& descriptors, pid_t parent, pid_t stopped) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(0);
   // This process must not keep the lock or the caller's pipes open.
-  if (::dup2(command, command_fd) < 0 || ::dup2(status, status_fd) < 0) ::_exit(0);
-  ::close_range(status_fd + 1, ~0U, 0);
+  for (int fd = 0; fd < static_cast<int>(descriptors.size()); ++fd) {
+    if (::dup2(descriptors[static_cast<std::size_t>(fd)], fd) < 0) ::_exit(0);
+  }
+  ::close_range(stat_fd + 1, ~0U, 0);
   constexpr std::chrono::milliseconds interval(100);
-  while (!wait_for_end(command_fd, Deadline::clock::now() + interval) && !is_asked_to_end()) {
+  while (!wait_for_end(command_fd, Deadline::clock::now() + interval) && !command_runs() && !is_asked_to_end()) {
   }
   for (;;) {
     ::kill(stopped, SIGCONT);
@@ -62,11 +80,16 @@ bool is_asked_to_end() {
 // `stopped` is as in kill(2). Returns -1 if there can be no watcher.
 pid_t start_watcher(pid_t command, pid_t stopped) {
   const auto process = open_process(command);
+  if (!process) return -1;
+  // The command's number in /proc, which may be that of another PID namespace.
+  const auto info = process_file(own_process, "fdinfo/" + std::to_string(process->get()));
+  const pid_t shown = parse_opened_pid(info.value_or("")).value_or(0);
   const UniqueFd status = open_at(AT_FDCWD, "/proc/self/status", O_RDONLY);
-  if (!process || !status.is_open()) return -1;
+  const UniqueFd stat = open_at(AT_FDCWD, "/proc/" + std::to_string(shown) + "/stat", O_RDONLY);
+  if (!status.is_open() || !stat.is_open()) return -1;
   const pid_t self = ::getpid();
   const pid_t watcher = ::fork();
-  if (watcher == 0) watch(process->get(), status.get(), self, stopped);
+  if (watcher == 0) watch({process->get(), status.get(), stat.get()}, self, stopped);
   return watcher;
 }
 

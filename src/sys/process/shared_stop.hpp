@@ -8,9 +8,9 @@ namespace grex::sys {
 enum class StopExtent { process, group };
 
 /// Stops as Ctrl-Z would, because the command has stopped, and returns when this process
-/// has been continued. The end of the command continues what was stopped, too: another
-/// process may have continued the command alone. So does a SIGTERM, SIGINT, SIGHUP or
-/// SIGQUIT that is sent to this process. Returns immediately if no process could
+/// has been continued. What was stopped is continued, too, if another process continues
+/// the command alone, or the command ends, or a SIGTERM, SIGINT, SIGHUP or SIGQUIT is sent
+/// to this process; that may take a tenth of a second. Returns immediately if no process could
 /// continue this one (no job control, an orphaned group): the kernel then discards SIGTSTP.
 void stop_with_command(pid_t command, StopExtent extent);
 
