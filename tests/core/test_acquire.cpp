@@ -326,7 +326,7 @@ TEST_CASE("a lock that an ancestor seems to hold is tried once, and never waited
   const TempDir dir;
   auto other = try_lock({Tier::manifest, dir.path()});
   std::vector<core::Target> targets = targets_of({{Tier::per_pack, dir.path()}, {Tier::manifest, dir.path()}});
-  targets[1].request.if_busy = core::IfBusy::give_up;
+  targets[1].request.if_busy = core::IfBusy::report;
   const core::Attempt busy = core::acquire(targets, Mode::exclusive, {});
   CHECK(busy.end->outcome == Acquire::busy);
   CHECK(busy.at == 1);

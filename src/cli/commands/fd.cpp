@@ -137,7 +137,7 @@ Result<Reentry, Failure> wait_for_lock(const OpenFile& open, Ancestors& ancestor
   if (!tried) return failed(tried.error());
   if (*tried == sys::Acquire::held) return Reentry::none;
   if (ancestors.reentry == Reentry::seems) {
-    auto again = look_again(open.name, {open.file.id}, ancestors.stack, lock);
+    auto again = check_again(open.name, {open.file.id}, ancestors.stack, lock);
     if (!again || *again == Reentry::ours) return again;
   }
   if (lock.nonblock) return busy_failure_soon(busy);

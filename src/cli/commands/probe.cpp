@@ -74,8 +74,8 @@ Outcome probe(const CommandLine& line, Events& events) {
     const auto result = core::probe(target, lock.mode);
     if (!result) return failure_from(result.error(), target.tier());
     const bool is_busy = result->outcome == sys::Acquire::busy;
-    if (is_busy && target.request.if_busy == core::IfBusy::give_up) {
-      if (auto again = look_again(*plan, i, lock); !again) return std::move(again.error());
+    if (is_busy && target.request.if_busy == core::IfBusy::report) {
+      if (auto again = check_again(*plan, i, lock); !again) return std::move(again.error());
       continue;
     }
     if (is_busy) {

@@ -103,7 +103,7 @@ Failure refusal(const LockName& lock, Inspection& found, std::string why, ErrorK
 
 // By its other name, it may be the lock of another pack, which PATH doesn't name.
 Failure link_refusal(const LockName& lock, Inspection& found) {
-  const char* const why = found.has_changed ? "it changes all the time, so it may be another pack's lock"
+  const char* const why = found.has_changed ? "it keeps changing, so it may be another pack's lock"
                                             : "it has a second name, so it may be another pack's lock";
   Failure failure = refusal(lock, found, why, ErrorKind::unsafe_file);
   failure.path = found.linked;
@@ -156,13 +156,13 @@ Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) 
 // disturbs the end: a SIGCONT cancels the SIGSTOP with which a debugger, or
 // LeakSanitizer, attaches to the process, and that process then waits forever.
 Result<void, Failure> end(const core::Hold& hold, const LockName& lock) {
-  constexpr auto patience = std::chrono::seconds(10);
+  constexpr auto time_to_end = std::chrono::seconds(10);
   for (const int signal : {SIGCONT, SIGTERM}) {
     if (auto sent = sys::signal_process(hold.process.get(), signal); !sent) {
       return failure_from(at_path(sent.error(), lock.path), lock.tier);
     }
   }
-  if (sys::wait_for_end(hold.process.get(), Deadline::clock::now() + patience)) return {};
+  if (sys::wait_for_end(hold.process.get(), Deadline::clock::now() + time_to_end)) return {};
   Failure failure;
   failure.kind = ErrorKind::timeout;
   failure.what = "not released";

@@ -61,8 +61,8 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
       const core::Attempt late{sys::WaitEnd{sys::Acquire::timed_out}, {}, *busy};
       return acquisition_failure(late, targets, options, audience_of(options, global, events), start);
     }
-    if (targets[*busy].request.if_busy == core::IfBusy::give_up) {
-      if (auto again = look_again(plan, *busy, options); !again) return std::move(again.error());
+    if (targets[*busy].request.if_busy == core::IfBusy::report) {
+      if (auto again = check_again(plan, *busy, options); !again) return std::move(again.error());
       continue;
     }
     std::vector<core::Target> wanted;

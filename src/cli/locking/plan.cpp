@@ -117,7 +117,7 @@ Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys:
   return Reentry::none;
 }
 
-Result<Reentry, Failure> look_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
+Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
                                     const LockOptions& options) {
   const core::VerifiedStack live = verify_live(stack, options);
   stack = core::live_entries(live);
@@ -127,9 +127,9 @@ Result<Reentry, Failure> look_again(const LockName& lock, const std::vector<sys:
   return unproved_failure(lock, *verdict.because, busy_report_of(options));
 }
 
-Result<void, Failure> look_again(Plan& plan, std::size_t target, const LockOptions& options) {
+Result<void, Failure> check_again(Plan& plan, std::size_t target, const LockOptions& options) {
   core::Target& busy = plan.targets[target];
-  const auto reentry = look_again(name_of(busy), existing_ids(busy), plan.stack, options);
+  const auto reentry = check_again(name_of(busy), existing_ids(busy), plan.stack, options);
   if (!reentry) return reentry.error();
   if (*reentry == Reentry::ours) {
     plan.already_ours.push_back(name_of(busy));
@@ -160,7 +160,7 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
       plan.already_ours.push_back(name_of(target));
       continue;
     }
-    if (*reentry == Reentry::seems) target.request.if_busy = core::IfBusy::give_up;
+    if (*reentry == Reentry::seems) target.request.if_busy = core::IfBusy::report;
     plan.targets.push_back(std::move(target));
   }
   return plan;

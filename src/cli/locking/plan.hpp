@@ -32,7 +32,7 @@ Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options);
 enum class Reentry {
   none,   ///< take it
   ours,   ///< don't: an ancestor has it
-  seems,  ///< try it once, and then look_again: an ancestor seems to have it
+  seems,  ///< try it once, and then check_again: an ancestor seems to have it
 };
 
 /// `files` are the lock's existing files. A Failure means that it must not be taken under
@@ -43,11 +43,11 @@ Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys:
 /// After trying a lock that an ancestor seemed to have: it is busy, and by now it may be
 /// clear that another process has it. Removes entries that are stale from the stack. Then
 /// it is `none` or `ours`; a Failure if an ancestor still seems to have it.
-Result<Reentry, Failure> look_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
+Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
                                     const LockOptions& options);
 
 /// The same for a target of a plan, which will be waited for, or moves to `already_ours`.
-Result<void, Failure> look_again(Plan& plan, std::size_t target, const LockOptions& options);
+Result<void, Failure> check_again(Plan& plan, std::size_t target, const LockOptions& options);
 
 /// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
 Result<void, Failure> refuse_long_stack(const Plan& plan);

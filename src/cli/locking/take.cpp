@@ -33,9 +33,9 @@ class AcquisitionObserver : public WaitAnnouncer {
 
 }  // namespace
 
-bool gave_up(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
+bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
   return attempt.end && attempt.end->outcome == sys::Acquire::busy &&
-         targets[attempt.at].request.if_busy == core::IfBusy::give_up;
+         targets[attempt.at].request.if_busy == core::IfBusy::report;
 }
 
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
@@ -66,8 +66,8 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   AcquisitionObserver observer(options, global, events, acquired);
   const core::WaitPolicy policy = wait_policy_of(options, start, observer);
   core::Attempt attempt = core::acquire(plan.targets, options.mode, policy);
-  while (gave_up(attempt, plan.targets)) {
-    if (auto again = look_again(plan, attempt.at, options); !again) return std::move(again.error());
+  while (must_check_again(attempt, plan.targets)) {
+    if (auto again = check_again(plan, attempt.at, options); !again) return std::move(again.error());
     attempt = core::acquire(plan.targets, options.mode, policy);
   }
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {

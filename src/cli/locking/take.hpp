@@ -37,7 +37,7 @@ core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_
                                 core::WaitObserver& observer);
 
 /// Whether an attempt ended at a busy lock that an ancestor seems to have.
-bool gave_up(const core::Attempt& attempt, const std::vector<core::Target>& targets);
+bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets);
 
 /// Why an attempt, begun at `start`, did not get its locks.
 Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,

@@ -71,7 +71,12 @@ std::string to_line(const Event& event, Extent extent) {
 
 void Events::open(std::optional<int> fd) {
   if (!fd) return;
-  writer_ = std::make_unique<sys::BackgroundWriter>(*fd);
+  if (*fd == STDERR_FILENO) {
+    writer_ = &standard_error();  // two writers would split each other's lines
+    return;
+  }
+  own_writer_ = std::make_unique<sys::BackgroundWriter>(*fd);
+  writer_ = own_writer_.get();
   // Otherwise a daemon that the command leaves behind would keep the reader waiting.
   if (*fd > STDERR_FILENO) sys::close_on_exec(*fd);
 }

@@ -63,7 +63,8 @@ class Events {
   [[nodiscard]] Event event(std::string_view name) const;
   void write(const Event& event) const;
 
-  std::unique_ptr<sys::BackgroundWriter> writer_;
+  std::unique_ptr<sys::BackgroundWriter> own_writer_;
+  sys::BackgroundWriter* writer_ = nullptr;  // that, or the one of standard error
   std::vector<EventLock> locks_;
   std::chrono::steady_clock::time_point acquired_at_;
 };

@@ -137,7 +137,7 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     if (*outcome == Acquire::held) return checked(std::move(*file), target, i, mode);
     busy.push_back(std::move(*file));
   }
-  if (!policy.waits || target.request.if_busy == IfBusy::give_up) return Step{Step::Kind::ended, {}, {Acquire::busy}};
+  if (!policy.waits || target.request.if_busy == IfBusy::report) return Step{Step::Kind::ended, {}, {Acquire::busy}};
   const ObservedWait observed(policy.observer, target);
   return wait_for(target, std::move(busy), mode, policy.deadline);
 }

@@ -35,7 +35,7 @@ struct WaitPolicy {
 
 /// How an attempt ended.
 struct Attempt {
-  /// `held`, or, if no lock is held, `busy` (only without waiting, or IfBusy::give_up),
+  /// `held`, or, if no lock is held, `busy` (only without waiting, or IfBusy::report),
   /// `timed_out` or `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
   Result<sys::WaitEnd> end;
   /// In the order of taking them. Slots without a limit add none.

@@ -13,9 +13,9 @@ namespace grex::core {
 
 enum class CreateTarget { no, yes };
 
-/// What to do if the lock is busy. `give_up`: an ancestor seems to hold it, so a wait might
+/// What to do if the lock is busy. `report`: an ancestor seems to hold it, so a wait might
 /// never end.
-enum class IfBusy { wait, give_up };
+enum class IfBusy { wait, report };
 
 /// A lock as the user names it, in one layout.
 struct LockRequest {
