@@ -243,6 +243,33 @@ TEST_CASE("a remaining process that may not be read counts, but none that is old
   CHECK(session.error_rest().empty());
 }
 
+TEST_CASE("the lock stays if /proc hides the processes of other users, of which one may work on") {
+  if (!can_become_others()) return;
+  const Pack pack;
+  const std::string become_root = pack / "become_root";
+  const std::string copy = "cp $(command -v setpriv) \"$0\" && chmod 4755 \"$0\" && setpriv --reuid=65534 \"$0\" true";
+  if (finish({"sh", "-c", copy, become_root}).ended != exited(0)) return skip("no setuid programs here");
+  const std::string mount = "mount -t proc -o hidepid=invisible proc /proc";
+  if (finish({"unshare", "--mount", "--pid", "--fork", "sh", "-c", mount}).ended != exited(0)) {
+    return skip("no /proc with hidepid here");
+  }
+  write_file(pack / "work.sh", "touch started\nread -r line\nexit 0\n");
+  // Another user's work, and then the command is killed.
+  const std::string command = "exec 3<&0; ./become_root --reuid=0 sh work.sh <&3 & "
+                              "until [ -e started ]; do :; done; kill -KILL $$";
+  const std::string as_nobody = "\"$0\" run . -- sh -c \"$1\"; echo $?; read -r line";
+  const std::string script = mount + " && exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$@\"";
+  Process tool({"unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh", as_nobody,
+                grex_lock(), command},
+               in(pack.path()));
+  CHECK(tool.line() == "137");
+  CHECK(is_locked(pack.lock()));
+  CHECK(tool.error_line() == "grex-lock: may still be locked: " + pack.lock() +
+                                 ": it is not known what the command has left running");
+  tool.close_input();
+  CHECK(tool.wait() == exited(1));
+}
+
 TEST_CASE("-q prints no line, and the event names the remaining processes instead of a release") {
   const Pack pack;
   Process tool = pack.start({"run", "-q", "--json-status-fd", "2", ".", "--", "sh", "-c", "sh work.sh && true"});

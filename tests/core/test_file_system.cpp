@@ -35,6 +35,15 @@ TEST_CASE("the lines of mountinfo are read, whatever optional fields they have, 
   CHECK(mounts[2].type == "fuse.sshfs");
 }
 
+TEST_CASE("a /proc with the option hidepid hides processes") {
+  for (const char* const options : {"rw,hidepid=invisible", "rw,gid=4,hidepid=2", "hidepid=noaccess,subset=pid"}) {
+    CHECK(core::hides_processes({.type = "proc", .options = options}));
+  }
+  for (const char* const options : {"rw", "", "rw,subset=pid", "rw,gid=4"}) {
+    CHECK_FALSE(core::hides_processes({.type = "proc", .options = options}));
+  }
+}
+
 TEST_CASE("only file systems that keep their locks in this kernel count as local") {
   const auto devices =
       core::local_devices(core::parse_mounts("22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n"

@@ -106,12 +106,25 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
 
 std::vector<Mount> visible_mounts() { return parse_mounts(sys::mount_table_text()); }
 
+const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount>& mounts) {
+  const auto is_its = [id](const Mount& mount) { return mount.id == id; };
+  const auto found = std::find_if(mounts.begin(), mounts.end(), is_its);
+  return found == mounts.end() ? nullptr : &*found;
+}
+
+// The kernel shows the option only if it hides something (fs/proc/root.c,
+// proc_show_options).
+bool hides_processes(const Mount& proc) {
+  std::string_view options = proc.options;
+  while (!options.empty()) {
+    if (take_until(options, ',').starts_with("hidepid=")) return true;
+  }
+  return false;
+}
+
 bool may_be_on(std::uint64_t superblock, std::uint64_t device, std::string_view fdinfo,
                const std::vector<Mount>& mounts) {
-  const auto id = sys::parse_mount_id(fdinfo);
-  const auto is_its = [id](const Mount& mount) { return mount.id == id; };
-  const auto mount = std::find_if(mounts.begin(), mounts.end(), is_its);
-  if (mount != mounts.end()) return mount->device == superblock;
+  if (const Mount* const mount = find_mount(sys::parse_mount_id(fdinfo), mounts)) return mount->device == superblock;
   // If st_dev is the device of another superblock, the file is on that.
   return std::none_of(mounts.begin(), mounts.end(), [device](const Mount& other) { return other.device == device; });
 }
@@ -146,12 +159,10 @@ FileSystem file_system_of(const Mount& mount) {
 }
 
 std::optional<FileSystem> file_system_at(const sys::Place& place, const std::vector<Mount>& mounts) {
-  const auto is_mount = [&place](const Mount& mount) { return mount.id == place.mount; };
+  if (const Mount* const mount = find_mount(place.mount, mounts)) return file_system_of(*mount);
   const auto is_device = [&place](const Mount& mount) { return mount.device == place.device; };
-  auto found = std::find_if(mounts.begin(), mounts.end(), is_mount);
-  if (found == mounts.end()) found = std::find_if(mounts.begin(), mounts.end(), is_device);
-  if (found == mounts.end()) return std::nullopt;
-  return file_system_of(*found);
+  const auto found = std::find_if(mounts.begin(), mounts.end(), is_device);
+  return found == mounts.end() ? std::nullopt : std::optional(file_system_of(*found));
 }
 
 }  // namespace grex::core

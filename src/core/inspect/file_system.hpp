@@ -25,6 +25,13 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo);
 /// All mounts that this process can see; none if /proc can't be read.
 std::vector<Mount> visible_mounts();
 
+/// The mount with this ID, if it is among them. Borrowed.
+const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount>& mounts);
+
+/// Whether a mount of /proc hides other users' processes, or what they do (proc(5),
+/// `hidepid`).
+bool hides_processes(const Mount& proc);
+
 /// Parses MAJOR:MINOR, in this base.
 std::optional<std::uint64_t> parse_device(std::string_view text, int base);
 

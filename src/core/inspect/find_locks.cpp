@@ -127,12 +127,9 @@ void add_number(const sys::OpenDescriptor& open, const std::set<std::uint64_t>& 
 
 // Whether two mounts, by their places, are of one file system.
 bool are_of_one_file_system(const sys::Place& a, const sys::Place& b, const std::vector<Mount>& mounts) {
-  const auto mount_of = [&mounts](const sys::Place& place) {
-    return std::find_if(mounts.begin(), mounts.end(), [&place](const Mount& mount) { return mount.id == place.mount; });
-  };
-  const auto first = mount_of(a);
-  const auto second = mount_of(b);
-  return first != mounts.end() && second != mounts.end() && first->device == second->device;
+  const Mount* const first = find_mount(a.mount, mounts);
+  const Mount* const second = find_mount(b.mount, mounts);
+  return first != nullptr && second != nullptr && first->device == second->device;
 }
 
 }  // namespace

@@ -37,9 +37,8 @@ void read_record(InspectedFile& inspected) {
 // superblock that its mount shows.
 sys::FileId listed_number(const sys::LockFile& file, const std::vector<Mount>& mounts) {
   const auto place = sys::place_of(file.fd.get());
-  const auto is_its = [&place](const Mount& mount) { return place && mount.id == place->mount; };
-  const auto mount = std::find_if(mounts.begin(), mounts.end(), is_its);
-  return mount == mounts.end() ? file.id : sys::FileId{mount->device, file.id.ino};
+  const Mount* const mount = place ? find_mount(place->mount, mounts) : nullptr;
+  return mount == nullptr ? file.id : sys::FileId{mount->device, file.id.ino};
 }
 
 bool has_holder(const std::vector<KernelLock>& locks) { return std::any_of(locks.begin(), locks.end(), is_holder); }

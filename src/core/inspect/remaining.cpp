@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/deadline.hpp"
+#include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "core/inspect/process_numbers.hpp"
@@ -51,6 +52,16 @@ Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks) {
   }
   if (sys::existence_of(pid) == sys::Existence::gone) return Fate::has_ended;
   return may_be_descendant(pid, stat) ? Fate::has_lock : Fate::has_none;
+}
+
+// Whether /proc may hide a process that the command has started as another user. Root
+// sees all.
+bool may_be_hidden() {
+  if (sys::effective_uid() == 0) return false;
+  const auto place = sys::place_of("/proc");
+  const std::vector<Mount> mounts = visible_mounts();
+  const Mount* const proc = place ? find_mount(place->mount, mounts) : nullptr;
+  return proc == nullptr || hides_processes(*proc);
 }
 
 // Looks at all processes, again and again.
@@ -114,10 +125,11 @@ Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session)
     // Twice, because a process may start another one and then close the lock itself, before
     // it is looked at.
     const bool is_clean = pass.found.empty() && pass.is_complete;
-    if (is_clean && was_clean) return {};
+    if (is_clean && was_clean) return {{}, may_be_hidden()};
     was_clean = is_clean;
     if (!is_clean && Deadline::clock::now() >= deadline) {
-      return {describe(pass.found, locks.front().mode()), pass.found.empty() || !pass.is_complete};
+      const bool may_be_more = pass.found.empty() || !pass.is_complete || may_be_hidden();
+      return {describe(pass.found, locks.front().mode()), may_be_more};
     }
     wait_for_ends(pass.found, deadline);
   }

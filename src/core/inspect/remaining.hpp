@@ -20,7 +20,7 @@ struct Remaining {
 
 /// The remaining processes that have one of these locks. Only those of the command's
 /// session count, which a daemon has left; so does one that can't be read, unless it is
-/// older than this process. Waits for up to 100 ms for them to end: they may have got the
+/// older than this process. If /proc hides those of other users, there may be more. Waits for up to 100 ms for them to end: they may have got the
 /// same signal as the command.
 Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session);
 
