@@ -157,6 +157,15 @@ TEST_CASE("a record has the right start time even with the /proc of another name
   CHECK(lock["holders"][0]["note"] == "nightly");
 }
 
+TEST_CASE("status doesn't list itself as a holder, even with the /proc of another namespace") {
+  const TempDir dir;
+  const Finished inside = finish({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child",
+                                  grex_lock(), "run", dir.path(), "--", grex_lock(), "status", "--json", dir.path()});
+  const json lock = pack_lock(inside.out);
+  REQUIRE(lock["holders"].size() == 1);
+  CHECK(lock["holders"][0]["role"] == "acquirer");
+}
+
 // SECURITY.md: to mount something upon the directory | 66, and no wait without end
 TEST_CASE("a working directory that is mounted over is not found, and causes no endless wait") {
   const TempDir dir;

@@ -255,8 +255,9 @@ TEST_CASE("the lock stays if /proc hides the processes of other users, of which 
   }
   write_file(pack / "work.sh", "touch started\nread -r line\nexit 0\n");
   // Another user's work, and then the command is killed.
-  const std::string command = "exec 3<&0; ./become_root --reuid=0 sh work.sh <&3 & "
-                              "until [ -e started ]; do :; done; kill -KILL $$";
+  const std::string command =
+      "exec 3<&0; ./become_root --reuid=0 sh work.sh <&3 & "
+      "until [ -e started ]; do :; done; kill -KILL $$";
   const std::string as_nobody = "\"$0\" run . -- sh -c \"$1\"; echo $?; read -r line";
   const std::string script = mount + " && exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$@\"";
   Process tool({"unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh", as_nobody,
@@ -264,10 +265,50 @@ TEST_CASE("the lock stays if /proc hides the processes of other users, of which 
                in(pack.path()));
   CHECK(tool.line() == "137");
   CHECK(is_locked(pack.lock()));
-  CHECK(tool.error_line() == "grex-lock: may still be locked: " + pack.lock() +
-                                 ": it is not known what the command has left running");
+  CHECK(tool.error_line() ==
+        "grex-lock: may still be locked: " + pack.lock() + ": it is not known what the command has left running");
   tool.close_input();
   CHECK(tool.wait() == exited(1));
+}
+
+TEST_CASE("in a PID namespace with the /proc of another, the remaining processes are the same") {
+  const std::string until_started = "until [ -e started ]; do :; done; ";
+  for (const std::string session : {"", "setsid "}) {
+    CAPTURE(session);
+    const Pack pack;
+    write_file(pack / "work.sh", "touch started\nread -r line\nexit 0\n");
+    // Prints the exit code of a command that kills itself.
+    const auto start = [&](const std::string& work) {
+      ::unlink((pack / "started").c_str());
+      const std::string script = "\"$0\" run . -- " + session + "sh -c \"$1\"; echo $?; read -r line";
+      return Process({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "sh", "-c", script,
+                      grex_lock(), "exec 3<&0; " + work + "kill -KILL $$"},
+                     in(pack.path()));
+    };
+    Process alone = start("");
+    CHECK(alone.line() == "137");
+    CHECK_FALSE(is_locked(pack.lock()));
+    alone.close_input();
+    alone.wait();
+    CHECK(alone.error_rest().empty());
+
+    Process daemon = start("setsid sh work.sh <&3 & " + until_started);
+    CHECK(daemon.line() == "137");
+    CHECK_FALSE(is_locked(pack.lock()));
+    daemon.close_input();
+    daemon.wait();
+    CHECK(daemon.error_rest().empty());
+
+    Process work = start("sh work.sh <&3 & " + until_started);
+    CHECK(work.line() == "137");
+    CHECK(is_locked(pack.lock()));
+    work.close_input();
+    work.wait();
+    const std::string line = work.error_rest();
+    CHECK(line.starts_with("grex-lock: still locked: "));
+    CHECK(line.ends_with(" (sh work.sh)\n"));
+    CHECK(line.find(" pid ") == line.rfind(" pid "));
+  }
 }
 
 TEST_CASE("-q prints no line, and the event names the remaining processes instead of a release") {

@@ -58,10 +58,15 @@ void check_numbers(std::string_view text) {
     const auto pids = sys::parse_pids(text);
     require(pids.empty() || pids.back() == pid);
   }
+  const auto sessions = sys::parse_sessions(text);
+  std::string line = "NSsid:";
+  for (const pid_t session : sessions) line += "\t" + std::to_string(session);
+  require(sys::parse_sessions("NSpid:\t1\n" + line + "\nVmPeak:\t1 kB\n") == sessions);
+  require(sessions.empty() || ("\n" + std::string(text)).find("\nNSsid:\t") != std::string::npos);
   constexpr std::int64_t second = 1'000'000'000;
   if (const auto offset = sys::parse_boot_offset(text)) {
-    const std::string line = "boottime " + std::to_string(*offset / second) + " " + std::to_string(*offset % second);
-    require(sys::parse_boot_offset("monotonic 1 1\n" + line + "\n") == offset);
+    const std::string shown = "boottime " + std::to_string(*offset / second) + " " + std::to_string(*offset % second);
+    require(sys::parse_boot_offset("monotonic 1 1\n" + shown + "\n") == offset);
   }
 }
 

@@ -86,6 +86,14 @@ TEST_CASE("a process has one number for each PID namespace from that of /proc on
   CHECK(parse_pids("Name:\tx\nNSpid:\t1234\tx\n").empty());
 }
 
+TEST_CASE("a session has one number for each PID namespace, too") {
+  const char* const status = "Name:\tNSsid:\t1\nNSpid:\t1234\t7\nNSpgid:\t1233\t0\nNSsid:\t1200\t0\nVmPeak:\t1 kB\n";
+  CHECK(parse_sessions(status) == std::vector<pid_t>{1200, 0});
+  CHECK(parse_sessions("NSsid:\t1200\n") == std::vector<pid_t>{1200});
+  CHECK(parse_sessions("NSpid:\t1234\t7\n").empty());
+  CHECK(parse_sessions("NSsid:\t1200\t\tx\n").empty());
+}
+
 TEST_CASE("the offset of the boot clock in a time namespace is read to the nanosecond") {
   CHECK(parse_boot_offset("monotonic           0         0\nboottime            0         0\n") == 0);
   CHECK(parse_boot_offset("monotonic           7         0\nboottime       -86400        12\n") == -86'399'999'999'988);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/inspect/process_numbers.hpp"
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -46,8 +47,8 @@ bool has_lock_open(const InspectedFile& inspected, pid_t pid) {
 }
 
 bool is_gone(pid_t pid) {
-  const auto stat = sys::process_file(pid, "stat");
-  return stat ? sys::has_ended(*stat) : sys::existence_of(pid) == sys::Existence::gone;
+  const Presence presence = presence_of(pid, Numbering::in_proc);
+  return presence == Presence::gone || presence == Presence::zombie;
 }
 
 bool has_inheritor_in(const InspectedFile& inspected, const std::string& pid_ns) {

@@ -109,11 +109,11 @@ void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings
   }
 }
 
-Process find_process(const StackEntry& entry, const ProcessNumbers& numbers) {
-  const auto stat = numbers.has_own_proc() ? sys::process_file(entry.pid, "stat") : std::nullopt;
-  if (!stat) return sys::existence_of(entry.pid) == sys::Existence::gone ? Process::gone : Process::not_known;
-  if (sys::has_ended(*stat)) return Process::zombie;
-  const auto started = start_time_ns(entry.pid);
+Process find_process(const StackEntry& entry) {
+  const Presence presence = presence_of(entry.pid, Numbering::here);
+  if (presence == Presence::gone) return Process::gone;
+  if (presence == Presence::zombie) return Process::zombie;
+  const auto started = presence == Presence::running ? start_time_ns(entry.pid) : std::nullopt;
   if (!started) return Process::not_known;
   // As the clock of the process shows it, which wrote the time in the entry.
   return compare_start(entry, *started - boot_offset_from(entry.pid));
@@ -131,7 +131,7 @@ Recorded find_recorded(const StackEntry& entry, const ProcessNumbers& numbers) {
   const bool is_there = !sys::has_ended(stat) && sys::parse_start_time(stat) == record->writer.start_time;
   const auto lock = is_there ? lock_on(entry.file, writer) : std::nullopt;
   if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
-  const bool is_same = writer == entry.pid && find_process(entry, numbers) == Process::same;
+  const bool is_same = writer == entry.pid && find_process(entry) == Process::same;
   return is_same ? Recorded::entrys_process : Recorded::another_process;
 }
 
@@ -159,7 +159,7 @@ Liveness look_at(const StackEntry& entry, const Surroundings& around) {
   }
   if (around.numbers.are_comparable(entry)) {
     facts.numbers = EntryFacts::Numbers::comparable;
-    facts.process = find_process(entry, around.numbers);
+    facts.process = find_process(entry);
   }
   // Looking at the record or at all processes takes time, and must change something.
   facts.is_open_elsewhere = true;

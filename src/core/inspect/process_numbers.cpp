@@ -16,6 +16,19 @@ std::vector<pid_t> pids_of(pid_t pid) { return sys::parse_pids(sys::process_file
 
 }  // namespace
 
+Presence presence_of(pid_t pid, Numbering numbering) {
+  // If /proc is ours, both numbers are the same.
+  const auto is_one = [numbering](Numbering wanted) {
+    return numbering == wanted || pids_of(sys::own_process).size() == 1;
+  };
+  if (is_one(Numbering::in_proc)) {
+    const auto stat = sys::process_file(pid, "stat");
+    if (stat) return sys::has_ended(*stat) ? Presence::zombie : Presence::running;
+  }
+  const bool is_gone = is_one(Numbering::here) && sys::existence_of(pid) == sys::Existence::gone;
+  return is_gone ? Presence::gone : Presence::not_known;
+}
+
 std::vector<pid_t> ancestors() {
   constexpr std::size_t max_depth = 256;  // also ends a cycle, if processes come and go
   std::vector<pid_t> found;
@@ -54,6 +67,17 @@ ProcessNumbers ProcessNumbers::read() {
 
 bool ProcessNumbers::are_comparable(const StackEntry& entry) const {
   return always_ || (since_ && entry.taken && std::cmp_greater_equal(*entry.taken, *since_));
+}
+
+ProcessNumbers::Membership ProcessNumbers::find_membership(pid_t in_proc, pid_t session) const {
+  const auto compare = [session](pid_t its) { return its == session ? Membership::yes : Membership::no; };
+  if (has_own_proc()) {  // even if hidepid hides the text
+    const auto its = sys::session_of(in_proc);
+    return its ? compare(*its) : Membership::not_known;
+  }
+  const auto sessions = sys::parse_sessions(sys::process_file(in_proc, "status").value_or(""));
+  if (depth_ == 0 || sessions.empty()) return Membership::not_known;
+  return sessions.size() < depth_ ? Membership::no : compare(sessions[depth_ - 1]);
 }
 
 std::optional<pid_t> ProcessNumbers::here(pid_t in_proc) const {

@@ -11,6 +11,13 @@
 
 namespace grex::core {
 
+/// Which numbers: those of this PID namespace, or those in /proc.
+enum class Numbering { here, in_proc };
+
+/// Whether a process is still there.
+enum class Presence { running, zombie, gone, not_known };
+Presence presence_of(pid_t pid, Numbering numbering);
+
 /// The parent of this process, its parent, and so on, as far as /proc shows them.
 std::vector<pid_t> ancestors();
 
@@ -33,6 +40,12 @@ class ProcessNumbers {
 
   /// Whether those in /proc do.
   [[nodiscard]] bool has_own_proc() const { return depth_ == 1; }
+
+  /// Whether a process that has this number in /proc is in our PID namespace, or in one
+  /// below, and in the session that has this number here; `not_known` if that can't be
+  /// read. What is outside was not started from here.
+  enum class Membership { no, yes, not_known };
+  [[nodiscard]] Membership find_membership(pid_t in_proc, pid_t session) const;
 
   /// The number here of a process that has this one in /proc; 0 if it is outside, nullopt
   /// if that can't be known.

@@ -58,7 +58,7 @@ std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId
 
 QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
   const KernelView view(parse_lock_table(sys::lock_table_text(should_stop).text), {}, KernelView::Scope::inconsistent);
-  const pid_t self = sys::own_pid();
+  const pid_t self = sys::own_pid_in_proc().value_or(sys::own_pid());
   const auto waits = waits_of(self, view);
   QueuePosition position;
   std::set<pid_t> waiters;

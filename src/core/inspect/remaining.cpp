@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <set>
-#include <string>
 
 #include "base/deadline.hpp"
 #include "core/inspect/file_system.hpp"
@@ -12,7 +12,6 @@
 #include "core/inspect/process_numbers.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
-#include "sys/process/proc_text.hpp"
 
 namespace grex::core {
 namespace {
@@ -29,9 +28,9 @@ bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>
 
 // Whether a process may be a descendant of the command, which started after us. Unknown
 // counts as a yes.
-bool may_be_descendant(pid_t pid, const std::string& stat) {
-  const auto we_started = sys::parse_start_time(sys::process_file(sys::own_process, "stat").value_or(""));
-  const auto started = sys::parse_start_time(stat);
+bool may_be_descendant(pid_t pid) {
+  const auto we_started = start_time_ns(sys::own_process);
+  const auto started = start_time_ns(pid);
   const bool is_older = we_started && started && *started < *we_started;
   if (is_older) return false;
   const std::vector<pid_t> above_us = ancestors();  // one of them may have started at the same time
@@ -41,8 +40,9 @@ bool may_be_descendant(pid_t pid, const std::string& stat) {
 enum class Fate { has_lock, has_none, has_ended };
 
 Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks) {
-  const std::string stat = sys::process_file(pid, "stat").value_or("");
-  const bool has_no_main_thread = sys::has_ended(stat);
+  const Presence presence = presence_of(pid, Numbering::in_proc);
+  const bool has_no_main_thread = presence == Presence::zombie;
+  if (presence == Presence::gone) return Fate::has_ended;
   if (has_no_main_thread && sys::thread_count(pid).value_or(0) <= 1) return Fate::has_ended;
   const auto descriptors = sys::descriptors_of(pid);
   if (descriptors && !has_no_main_thread) {
@@ -50,8 +50,8 @@ Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks) {
                                     [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
     return has_it ? Fate::has_lock : Fate::has_none;
   }
-  if (sys::existence_of(pid) == sys::Existence::gone) return Fate::has_ended;
-  return may_be_descendant(pid, stat) ? Fate::has_lock : Fate::has_none;
+  if (presence_of(pid, Numbering::in_proc) == Presence::gone) return Fate::has_ended;
+  return may_be_descendant(pid) ? Fate::has_lock : Fate::has_none;
 }
 
 // Whether /proc may hide a process that the command has started as another user. Root
@@ -79,30 +79,40 @@ class Search {
   Pass look() {
     Pass pass;
     const auto listed = sys::processes();
-    if (!listed) return {{}, false};
+    if (!listed || !self_) return {{}, false};  // /proc may show others' processes, but not ours
     for (const pid_t pid : *listed) {
-      if (pid == sys::own_pid()) continue;
-      const auto session = sys::session_of(pid);
-      const Fate fate = session.value_or(session_) == session_ ? fate_of(pid, locks_) : Fate::has_none;
+      if (pid == self_) continue;
+      const bool is_in_session = may_be_in_session(pid);
+      const Fate fate = is_in_session ? fate_of(pid, locks_) : Fate::has_none;
       if (fate == Fate::has_lock) pass.found.push_back(pid);
       if (fate == Fate::has_ended && !harmless_.contains(pid)) pass.is_complete = false;
       // A zombie, or a process of another session, starts none that counts.
-      if (fate == Fate::has_ended || session.value_or(session_) != session_) harmless_.insert(pid);
+      if (fate == Fate::has_ended || !is_in_session) harmless_.insert(pid);
     }
     return pass;
   }
 
+  // Waits until those that were found have ended.
+  void wait_for_ends(const std::vector<pid_t>& pids, Deadline deadline) const {
+    for (const pid_t pid : pids) {
+      const pid_t here = numbers_.here(pid).value_or(0);
+      if (here <= 0) continue;
+      if (const auto process = sys::open_process(here)) sys::wait_for_end(process->get(), deadline);
+    }
+  }
+
  private:
+  [[nodiscard]] bool may_be_in_session(pid_t pid) const {
+    if (session_ < 0) return true;
+    return numbers_.find_membership(pid, session_) != ProcessNumbers::Membership::no;
+  }
+
   const std::vector<HeldLock>& locks_;
   pid_t session_;
+  ProcessNumbers numbers_ = ProcessNumbers::read();
+  std::optional<pid_t> self_ = sys::own_pid_in_proc();
   std::set<pid_t> harmless_;
 };
-
-void wait_for_ends(const std::vector<pid_t>& pids, Deadline deadline) {
-  for (const pid_t pid : pids) {
-    if (const auto process = sys::open_process(pid)) sys::wait_for_end(process->get(), deadline);
-  }
-}
 
 std::vector<LockProcess> describe(const std::vector<pid_t>& pids, sys::Mode mode) {
   std::vector<LockProcess> processes(pids.size());
@@ -131,7 +141,7 @@ Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session)
       const bool may_be_more = pass.found.empty() || !pass.is_complete || may_be_hidden();
       return {describe(pass.found, locks.front().mode()), may_be_more};
     }
-    wait_for_ends(pass.found, deadline);
+    search.wait_for_ends(pass.found, deadline);
   }
 }
 

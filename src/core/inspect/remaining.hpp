@@ -18,7 +18,8 @@ struct Remaining {
   [[nodiscard]] bool is_none() const { return processes.empty() && !may_be_more; }
 };
 
-/// The remaining processes that have one of these locks. Only those of the command's
+/// The remaining processes that have one of these locks. `session` is the command's, by
+/// its number in this PID namespace; -1 if it is not known. Only those of the command's
 /// session count, which a daemon has left; so does one that can't be read, unless it is
 /// older than this process. If /proc hides those of other users, there may be more. Waits for up to 100 ms for them to end: they may have got the
 /// same signal as the command.

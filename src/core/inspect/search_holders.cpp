@@ -73,7 +73,7 @@ class Search {
   const KernelView& view_;
   const std::vector<Mount>& mounts_;
   const StopToken& should_stop_;
-  const pid_t self_ = sys::own_pid();
+  const std::optional<pid_t> self_ = sys::own_pid_in_proc();
   std::vector<std::uint64_t> inodes_;
   SearchedProcesses searched_;
 };

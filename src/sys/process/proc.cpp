@@ -34,6 +34,13 @@ std::optional<std::string> text_of(const std::string& path, std::size_t limit) {
   return std::move(*text);
 }
 
+std::optional<std::string> target_of(const std::string& link) {
+  std::array<char, PATH_MAX> buffer;
+  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  if (n < 0) return std::nullopt;
+  return std::string(buffer.data(), static_cast<std::size_t>(n));
+}
+
 // Since Linux 6.2, the size of /proc/PID/fd is the number of descriptors (fs/proc/fd.c,
 // proc_readfd_count); before, it is always 0, even for this process. Reading the size is
 // faster than listing them, and most processes of a machine may be kernel threads, which
@@ -75,10 +82,7 @@ std::optional<std::string> process_file(pid_t pid, const std::string& name) {
 std::optional<std::string> process_environment(pid_t pid) { return text_of(process_path(pid, "environ"), big_table); }
 
 std::optional<std::string> process_link(pid_t pid, const std::string& name) {
-  std::array<char, PATH_MAX> buffer;
-  const ssize_t n = ::readlink(process_path(pid, name).c_str(), buffer.data(), buffer.size());
-  if (n < 0) return std::nullopt;
-  return std::string(buffer.data(), static_cast<std::size_t>(n));
+  return target_of(process_path(pid, name));
 }
 
 std::string boot_id() {
@@ -160,6 +164,11 @@ std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {
 }
 
 pid_t own_pid() { return ::getpid(); }
+
+std::optional<pid_t> own_pid_in_proc() {
+  const auto name = target_of("/proc/self");
+  return name ? parse_number<pid_t>(*name) : std::nullopt;
+}
 
 uid_t own_uid() { return ::getuid(); }
 

@@ -49,6 +49,10 @@ inline constexpr pid_t own_process = 0;
 pid_t own_pid();
 uid_t own_uid();
 
+/// This process's number in /proc, which may show an outer PID namespace; nullopt if it is
+/// not in there.
+std::optional<pid_t> own_pid_in_proc();
+
 /// Its effective user.
 uid_t effective_uid();
 
@@ -67,9 +71,11 @@ std::optional<std::vector<pid_t>> processes();
 /// How many threads a process has.
 std::optional<std::size_t> thread_count(pid_t pid);
 
-/// The session of a process.
+/// The session of a process, by its number in this PID namespace; 0 if the session began
+/// outside.
 std::optional<pid_t> session_of(pid_t pid);
 
+/// Whether there is a process with this number in this PID namespace.
 enum class Existence { exists, gone };
 Existence existence_of(pid_t pid);
 

@@ -24,6 +24,17 @@ std::string_view value_after(std::string_view label, std::string_view text) {
   return {};
 }
 
+// Numbers separated by tabs; empty if one of the words is none.
+std::vector<pid_t> numbers_in(std::string_view line) {
+  std::vector<pid_t> numbers;
+  while (!line.empty()) {
+    const auto number = parse_number<pid_t>(take_until(line, '\t'));
+    if (!number) return {};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_start_time(std::string_view stat) {
@@ -66,15 +77,9 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status) {
   return parse_number<pid_t>(line.substr(line.rfind('\t') + 1));
 }
 
-std::vector<pid_t> parse_pids(std::string_view status) {
-  std::vector<pid_t> pids;
-  for (std::string_view line = value_after("NSpid:\t", status); !line.empty();) {
-    const auto pid = parse_number<pid_t>(take_until(line, '\t'));
-    if (!pid) return {};
-    pids.push_back(*pid);
-  }
-  return pids;
-}
+std::vector<pid_t> parse_pids(std::string_view status) { return numbers_in(value_after("NSpid:\t", status)); }
+
+std::vector<pid_t> parse_sessions(std::string_view status) { return numbers_in(value_after("NSsid:\t", status)); }
 
 std::optional<std::int64_t> parse_boot_offset(std::string_view offsets) {
   constexpr std::string_view label = "boottime";

@@ -38,8 +38,13 @@ std::optional<pid_t> parse_innermost_pid(std::string_view status);
 /// line of /proc/PID/status. Empty if there is none.
 std::vector<pid_t> parse_pids(std::string_view status);
 
+/// The numbers of a process's session in the same namespaces: the NSsid line of
+/// /proc/PID/status. 0 in those that the session is not in; empty if there is no line.
+std::vector<pid_t> parse_sessions(std::string_view status);
+
 /// The `boottime` line of /proc/PID/timens_offsets, in nanoseconds (time_namespaces(7)).
 std::optional<std::int64_t> parse_boot_offset(std::string_view offsets);
+
 /// The real user of a process, from its /proc/PID/status.
 std::optional<uid_t> parse_real_user(std::string_view status);
 
