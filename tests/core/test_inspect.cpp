@@ -86,6 +86,26 @@ TEST_CASE("the process that took a lock is named even if there is no time left")
   });
 }
 
+TEST_CASE("if there is no time left, many holders are listed, but only the first few are described") {
+  const test::TempDir dir;
+  constexpr std::size_t sharers = 12;
+  std::vector<test::Process> processes;
+  for (std::size_t i = 0; i < sharers; ++i) {
+    processes.emplace_back(test::Words{"flock", "-s", dir / "lock", "sh", "-c", "echo; read line"});
+    processes.back().line();
+  }
+  test::until([&] {  // other tests may make the list long for a moment
+    const auto reports = core::inspect({dir / "lock"}, core::visible_mounts(), {.should_stop = stop_at_once});
+    const auto& holders = reports[0].holders;
+    const auto is_described = [](const core::LockProcess& process) { return !process.command.empty(); };
+    const auto described = std::count_if(holders.begin(), holders.end(), is_described);
+    return holders.size() >= sharers && described == 4;
+  });
+  const auto in_time = core::inspect({dir / "lock"}, core::visible_mounts());
+  CHECK(in_time[0].holders.size() == 2 * sharers);
+  for (const core::LockProcess& holder : in_time[0].holders) CHECK_FALSE(holder.command.empty());
+}
+
 TEST_CASE("a symlink on the way to a lock file makes its state unknown") {
   const test::TempDir dir;
   dir.make("real");

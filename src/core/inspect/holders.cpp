@@ -29,6 +29,18 @@ void describe_by(LockProcess& process, const Record& record) {
   process.verb = record.verb;
 }
 
+// The first few processes are described even if there is no time left.
+class Patience {
+ public:
+  explicit Patience(const StopToken& should_stop) : should_stop_(should_stop) {}
+  bool ends() { return ++asked_ > in_any_case && should_stop_(); }
+
+ private:
+  static constexpr int in_any_case = 4;
+  const StopToken& should_stop_;
+  int asked_ = 0;
+};
+
 enum class Match { yes, no, unknown };
 
 // Whether the process that has this number now is the one that wrote the record.
@@ -51,20 +63,22 @@ bool is_gone(pid_t pid) {
   return presence == Presence::gone || presence == Presence::zombie;
 }
 
-bool has_inheritor_in(const InspectedFile& inspected, const std::string& pid_ns) {
-  return std::any_of(inspected.holding.begin(), inspected.holding.end(), [&pid_ns](const sys::OpenDescriptor& open) {
-    return sys::process_link(open.pid, "ns/pid") == pid_ns;
+bool has_inheritor_in(const InspectedFile& inspected, const std::string& pid_ns, const StopToken& should_stop) {
+  Patience patience(should_stop);
+  return std::any_of(inspected.holding.begin(), inspected.holding.end(), [&](const sys::OpenDescriptor& open) {
+    return !patience.ends() && sys::process_link(open.pid, "ns/pid") == pid_ns;
   });
 }
 
 // Whether the record's writer took the lock that the kernel lists for this acquirer.
-bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acquirer, const ProcessIdentity& self) {
+bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acquirer, const ProcessIdentity& self,
+               const StopToken& should_stop) {
   const Match match = is_writer(record, acquirer);
   if (match == Match::yes) return true;
   // A writer of another namespace that is gone, and its number there with it: the
   // processes that inherited its lock are in that namespace, too.
   if (record.writer.pid_ns != self.pid_ns)
-    return match == Match::unknown && has_inheritor_in(inspected, record.writer.pid_ns);
+    return match == Match::unknown && has_inheritor_in(inspected, record.writer.pid_ns, should_stop);
   // If it is gone, only its number is left.
   return acquirer == record.writer.pid && match == Match::unknown;
 }
@@ -72,7 +86,7 @@ bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acqui
 // A record is valid if the lock that its writer took is still held. `writer` becomes the
 // writer's number here, if the kernel shows one.
 RecordState judge_record(const InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
-                         std::optional<pid_t>& writer) {
+                         const StopToken& should_stop, std::optional<pid_t>& writer) {
   if (!inspected.record) return inspected.report.record;
   const Record& record = *inspected.record;
   if (inspected.report.mode == sys::Mode::shared) return RecordState::stale;
@@ -83,7 +97,7 @@ RecordState judge_record(const InspectedFile& inspected, const SearchedProcesses
   for (const KernelLock& lock : inspected.locks) {
     if (!is_holder(lock) || lock.pid <= 0) continue;
     acquirer_is_known = true;
-    if (!took_lock(inspected, record, lock.pid, self)) continue;
+    if (!took_lock(inspected, record, lock.pid, self, should_stop)) continue;
     writer = lock.pid;
     return RecordState::valid;
   }
@@ -95,13 +109,27 @@ RecordState judge_record(const InspectedFile& inspected, const SearchedProcesses
   return of_our_namespace && !has_inheritors ? RecordState::stale : RecordState::valid;
 }
 
-LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesses& searched, const KernelLock& lock,
-                          std::optional<pid_t> writer) {
+// What is known without a look at the process.
+LockProcess undescribed_acquirer(const KernelLock& lock) {
   LockProcess process;
   process.role = Role::acquirer;
   process.mode = lock.mode;
-  if (lock.pid <= 0) return process;
-  process.pid = lock.pid;
+  if (lock.pid > 0) process.pid = lock.pid;
+  return process;
+}
+
+LockProcess undescribed_fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
+  LockProcess process;
+  process.pid = pid;
+  process.alive = true;
+  process.mode = mode;
+  return process;
+}
+
+LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesses& searched, const KernelLock& lock,
+                          std::optional<pid_t> writer) {
+  LockProcess process = undescribed_acquirer(lock);
+  if (!process.pid) return process;
   if (has_lock_open(inspected, lock.pid)) {
     process.alive = true;
   } else if (is_gone(lock.pid)) {
@@ -132,9 +160,13 @@ LockProcess acquirer_from(const Record& record, std::optional<sys::Mode> mode, c
   return process;
 }
 
-void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self) {
+void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
+                 const StopToken& should_stop) {
   std::optional<pid_t> writer;
-  inspected.report.record = judge_record(inspected, searched, self, writer);
+  inspected.report.record = judge_record(inspected, searched, self, should_stop, writer);
+  // The search had time for a few of them, which need not come first in the list.
+  Patience for_seen(should_stop);
+  Patience for_others(should_stop);
   auto& holders = inspected.report.holders;
   const auto is_listed = [&holders](pid_t pid) {
     return std::any_of(holders.begin(), holders.end(),
@@ -142,29 +174,33 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
   };
   for (const KernelLock& lock : inspected.locks) {
     if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
-    holders.push_back(acquirer_from(inspected, searched, lock, writer));
+    Patience& patience = has_lock_open(inspected, lock.pid) ? for_seen : for_others;
+    holders.push_back(patience.ends() ? undescribed_acquirer(lock) : acquirer_from(inspected, searched, lock, writer));
   }
   if (holders.empty() && inspected.report.record == RecordState::valid) {
     holders.push_back(acquirer_from(*inspected.record, inspected.report.mode, self));
   }
   for (const sys::OpenDescriptor& open : inspected.holding) {
     if (is_listed(open.pid)) continue;
-    holders.push_back(fd_holder(open.pid, inspected.report.mode));
+    const auto mode = inspected.report.mode;
+    holders.push_back(for_seen.ends() ? undescribed_fd_holder(open.pid, mode) : fd_holder(open.pid, mode));
   }
 }
 
 // A process that inherited the lock is shown below the holder that it descends from.
-void find_parents(std::vector<LockProcess>& holders) {
-  constexpr int max_depth = 64;  // also ends a cycle, if processes come and go
+void find_parents(std::vector<LockProcess>& holders, const StopToken& should_stop) {
+  std::set<pid_t> alive;
+  for (const LockProcess& holder : holders) {
+    if (holder.pid && holder.alive == true) alive.insert(*holder.pid);
+  }
+  Patience patience(should_stop);
   for (LockProcess& holder : holders) {
     if (!holder.pid || holder.alive != true) continue;
-    std::optional<pid_t> ancestor = *holder.pid;
-    for (int i = 0; i < max_depth && !holder.parent; ++i) {
-      ancestor = sys::parse_parent(sys::process_file(*ancestor, "stat").value_or(""));
-      if (ancestor.value_or(0) <= 0) break;
-      const auto is_it = [&](const LockProcess& other) { return other.pid == ancestor && other.alive == true; };
-      if (std::any_of(holders.begin(), holders.end(), is_it)) holder.parent = ancestor;
-    }
+    if (patience.ends()) return;
+    const std::vector<pid_t> above = ancestors(*holder.pid);
+    const auto is_alive = [&alive](pid_t pid) { return alive.contains(pid); };
+    const auto found = std::find_if(above.begin(), above.end(), is_alive);
+    if (found != above.end()) holder.parent = *found;
   }
 }
 
@@ -189,10 +225,7 @@ void add_waiters(InspectedFile& inspected, const StopToken& should_stop) {
 }  // namespace
 
 LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
-  LockProcess process;
-  process.pid = pid;
-  process.alive = true;
-  process.mode = mode;
+  LockProcess process = undescribed_fd_holder(pid, mode);
   describe_process(process);
   return process;
 }
@@ -216,8 +249,8 @@ void fill_in_user_names(const std::vector<LockProcess*>& processes) {
 
 void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
                        const StopToken& should_stop) {
-  add_holders(inspected, searched, self);
-  find_parents(inspected.report.holders);
+  add_holders(inspected, searched, self, should_stop);
+  find_parents(inspected.report.holders, should_stop);
   add_waiters(inspected, should_stop);
 }
 

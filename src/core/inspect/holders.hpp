@@ -28,6 +28,7 @@ struct InspectedFile {
 
 /// Describes a process that has a lock open.
 LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode);
+
 /// The processes whose descriptors were looked for.
 struct SearchedProcesses {
   std::set<pid_t> readable;
@@ -41,7 +42,8 @@ LockProcess waiting_process(pid_t pid);
 void fill_in_user_names(const std::vector<LockProcess*>& processes);
 
 /// For a lock that is held, fills in holders, waiters, and whether the record is that
-/// holder's. `self` is this process. If it should stop, waiters are not described.
+/// holder's. `self` is this process. If it should stop, the first few holders are
+/// described, but no further ones, and no waiters.
 void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
                        const StopToken& should_stop);
 

@@ -53,7 +53,7 @@ Proofs find_proofs(const TierStack& stack) {
   add_proofs(proofs, sys::own_process);
   if (!lacks_proof(proofs)) return proofs;
   const uid_t ours = sys::effective_uid();
-  for (const pid_t pid : ancestors()) {
+  for (const pid_t pid : ancestors(sys::own_process)) {
     const auto owner = sys::owner_of(pid);
     if (owner == ours || owner == uid_t{0}) add_proofs(proofs, pid);
     if (!lacks_proof(proofs)) break;

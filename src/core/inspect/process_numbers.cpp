@@ -29,10 +29,9 @@ Presence presence_of(pid_t pid, Numbering numbering) {
   return is_gone ? Presence::gone : Presence::not_known;
 }
 
-std::vector<pid_t> ancestors() {
+std::vector<pid_t> ancestors(pid_t pid) {
   constexpr std::size_t max_depth = 256;  // also ends a cycle, if processes come and go
   std::vector<pid_t> found;
-  pid_t pid = sys::own_process;
   while (found.size() < max_depth) {
     pid = sys::parse_parent(sys::process_file(pid, "stat").value_or("")).value_or(0);
     if (pid <= 0) break;
@@ -57,7 +56,7 @@ ProcessNumbers ProcessNumbers::read() {
   // The topmost process in our namespace was started from outside, with the entries that
   // came from there. Up to a tick later, a lock may have been taken before it started.
   pid_t topmost = sys::own_process;
-  for (const pid_t pid : ancestors()) {
+  for (const pid_t pid : ancestors(sys::own_process)) {
     if (pids_of(pid).size() < numbers.depth_) break;
     topmost = pid;
   }

@@ -18,8 +18,9 @@ enum class Numbering { here, in_proc };
 enum class Presence { running, zombie, gone, not_known };
 Presence presence_of(pid_t pid, Numbering numbering);
 
-/// The parent of this process, its parent, and so on, as far as /proc shows them.
-std::vector<pid_t> ancestors();
+/// The parent of a process, its parent, and so on, as far as /proc shows them, by their
+/// numbers there.
+std::vector<pid_t> ancestors(pid_t pid);
 
 /// When a process started, in nanoseconds after boot, rounded down to a clock tick; as
 /// CLOCK_BOOTTIME in our time namespace. nullopt if it can't be seen.

@@ -33,7 +33,7 @@ bool may_be_descendant(pid_t pid) {
   const auto started = start_time_ns(pid);
   const bool is_older = we_started && started && *started < *we_started;
   if (is_older) return false;
-  const std::vector<pid_t> above_us = ancestors();  // one of them may have started at the same time
+  const std::vector<pid_t> above_us = ancestors(sys::own_process);  // one of them may have started at the same time
   return std::find(above_us.begin(), above_us.end(), pid) == above_us.end();
 }
 
