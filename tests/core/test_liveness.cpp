@@ -88,6 +88,26 @@ TEST_CASE("an entry is dropped when its process is gone and another has taken th
   CHECK(liveness_of(entry_for(dir / "lock", gone_pid())) == Liveness::stale);
 }
 
+TEST_CASE("an entry stays live if there is no time to look at the processes that may have its lock") {
+  const TempDir dir;
+  test::Process holder = holder_of(dir / "lock", "-s");
+  const StackEntry entry = entry_for(dir / "lock", gone_pid());
+  CHECK(liveness_of(entry) == Liveness::stale);
+  const auto in_no_time = core::verify({entry}, [] { return true; });
+  CHECK(in_no_time.front().liveness == Liveness::live_unproved);
+}
+
+TEST_CASE("what very many descriptors would prove is not proved if there is no time to read them") {
+  const TempDir dir;
+  const test::Fd lock = test::lock_as_grex(dir / "lock");
+  std::vector<test::Fd> others;
+  for (int i = 0; i < 300; ++i) others.emplace_back(::dup(0));
+  const StackEntry entry = entry_for(dir / "lock", ::getpid());
+  CHECK(liveness_of(entry) == Liveness::live_proved);
+  const auto in_no_time = core::verify({entry}, [] { return true; });
+  CHECK(in_no_time.front().liveness == Liveness::live_unproved);
+}
+
 TEST_CASE("an entry is dropped when another process has taken the lock, even if its own process runs") {
   const TempDir dir;
   test::Process holder = holder_of(dir / "lock");

@@ -52,7 +52,6 @@ TEST_CASE("an entry of which nothing is known is live, but not proved") {
 
 TEST_CASE("the entry's number in the kernel's list proves nothing") {
   CHECK(decide(listed_facts()) == Liveness::live_unproved);
-  CHECK(decide(with(listed_facts(), &EntryFacts::recorded, Recorded::entrys_process)) == Liveness::live_unproved);
 }
 
 TEST_CASE("an entry is stale if its file is not locked") {

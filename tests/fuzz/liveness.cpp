@@ -25,7 +25,7 @@ EntryFacts facts_from(const std::uint8_t* data, std::size_t size) {
   choose(facts.list_is_complete, 2, data, end);
   choose(facts.was_free, 2, data, end);
   choose(facts.device, 3, data, end);
-  choose(facts.recorded, 3, data, end);
+  choose(facts.recorded, 2, data, end);
   choose(facts.process, 5, data, end);
   choose(facts.numbers, 2, data, end);
   choose(facts.is_open_elsewhere, 2, data, end);

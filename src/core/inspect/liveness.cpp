@@ -1,7 +1,6 @@
 #include "core/inspect/liveness.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
@@ -24,8 +23,9 @@ std::optional<KernelLock> lock_of(const sys::OpenDescriptor& open) {
 }
 
 // The lock that a process has on a file, if its descriptors can be read.
-std::optional<KernelLock> lock_on(sys::FileId file, pid_t pid) {
-  for (const sys::OpenDescriptor& open : sys::descriptors_of(pid).value_or(std::vector<sys::OpenDescriptor>())) {
+std::optional<KernelLock> lock_on(sys::FileId file, pid_t pid, const StopToken& should_stop) {
+  for (const sys::OpenDescriptor& open :
+       sys::descriptors_of(pid, should_stop).value_or(std::vector<sys::OpenDescriptor>())) {
     if (open.file != file) continue;
     if (auto lock = lock_of(open)) return lock;
   }
@@ -39,24 +39,25 @@ bool lacks_proof(const Proofs& proofs) {
   return std::any_of(proofs.begin(), proofs.end(), [](const auto& proof) { return !proof.second; });
 }
 
-void add_proofs(Proofs& proofs, pid_t pid) {
-  for (const sys::OpenDescriptor& open : sys::descriptors_of(pid).value_or(std::vector<sys::OpenDescriptor>())) {
+void add_proofs(Proofs& proofs, pid_t pid, const StopToken& should_stop) {
+  for (const sys::OpenDescriptor& open :
+       sys::descriptors_of(pid, should_stop).value_or(std::vector<sys::OpenDescriptor>())) {
     const auto wanted = proofs.find(open.file);
     if (wanted == proofs.end() || wanted->second) continue;
     if (const auto lock = lock_of(open)) wanted->second = lock->mode;
   }
 }
 
-Proofs find_proofs(const TierStack& stack) {
+Proofs find_proofs(const TierStack& stack, const StopToken& should_stop) {
   Proofs proofs;
   for (const StackEntry& entry : stack) proofs.try_emplace(entry.file);
-  add_proofs(proofs, sys::own_process);
+  add_proofs(proofs, sys::own_process, should_stop);
   if (!lacks_proof(proofs)) return proofs;
   const uid_t ours = sys::effective_uid();
   for (const pid_t pid : ancestors(sys::own_process)) {
     const auto owner = sys::owner_of(pid);
-    if (owner == ours || owner == uid_t{0}) add_proofs(proofs, pid);
-    if (!lacks_proof(proofs)) break;
+    if (owner == ours || owner == uid_t{0}) add_proofs(proofs, pid, should_stop);
+    if (!lacks_proof(proofs) || should_stop()) break;
   }
   return proofs;
 }
@@ -81,10 +82,10 @@ Tried try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
 
-// What this process looks at, at most once, for entries that no descriptor proves. Any
-// user can make the kernel's list so long that reading it takes too long.
+// What this process looks at, at most once, for entries that no descriptor proves.
 struct Surroundings {
-  StopToken should_stop = stop_after(std::chrono::seconds(1));
+  explicit Surroundings(const StopToken& stop) : should_stop(stop) {}
+  const StopToken& should_stop;
   std::vector<Mount> mounts = visible_mounts();
   KernelView view = KernelView::take(mounts, should_stop);
   ProcessNumbers numbers = ProcessNumbers::read();
@@ -120,8 +121,8 @@ Process find_process(const StackEntry& entry) {
 }
 
 // A record is advice. It counts if its writer is seen to hold the lock, and alone.
-Recorded find_recorded(const StackEntry& entry, const ProcessNumbers& numbers) {
-  if (!numbers.has_own_proc()) return Recorded::not_known;
+Recorded find_recorded(const StackEntry& entry, const Surroundings& around) {
+  if (!around.numbers.has_own_proc()) return Recorded::not_known;
   const auto file = open_file(entry, sys::OpenFor::reading);
   const auto record = file ? record_in(*file, entry.path) : std::nullopt;
   if (!record || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
@@ -129,27 +130,29 @@ Recorded find_recorded(const StackEntry& entry, const ProcessNumbers& numbers) {
   const pid_t writer = record->writer.pid;
   const auto stat = sys::process_file(writer, "stat").value_or("");
   const bool is_there = !sys::has_ended(stat) && sys::parse_start_time(stat) == record->writer.start_time;
-  const auto lock = is_there ? lock_on(entry.file, writer) : std::nullopt;
+  const auto lock = is_there ? lock_on(entry.file, writer, around.should_stop) : std::nullopt;
   if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
   const bool is_same = writer == entry.pid && find_process(entry) == Process::same;
-  return is_same ? Recorded::entrys_process : Recorded::another_process;
+  return is_same ? Recorded::not_known : Recorded::another_process;
 }
 
 // Whether a process has the lock that the entry's process took before it ended. A process
 // that has its number now may have taken the lock itself; then only processes that are
 // older than it can have inherited the entry's.
-bool is_inherited_by_any(const StackEntry& entry, Process process, const ProcessNumbers& numbers) {
+bool is_inherited_by_any(const StackEntry& entry, Process process, const Surroundings& around) {
   const auto reused = process == Process::another ? start_time_ns(entry.pid) : std::nullopt;
   const auto pids = sys::processes();
   if (!pids) return true;  // not known, so the entry stays live
   return std::any_of(pids->begin(), pids->end(), [&](pid_t pid) {
-    const auto lock = lock_on(entry.file, pid);
-    if (!lock || (lock->pid > 0 && numbers.here(lock->pid).value_or(entry.pid) != entry.pid)) return false;
+    const auto lock = lock_on(entry.file, pid, around.should_stop);
+    if (around.should_stop()) return true;  // the same
+    if (!lock || (lock->pid > 0 && around.numbers.here(lock->pid).value_or(entry.pid) != entry.pid)) return false;
     return !reused || start_time_ns(pid).value_or(0) < *reused;
   });
 }
 
-Liveness look_at(const StackEntry& entry, const Surroundings& around) {
+// Finds out about an entry that no descriptor proves.
+EntryFacts find_facts(const StackEntry& entry, const Surroundings& around) {
   EntryFacts facts;
   look_at_lock(facts, entry, around);
   facts.device = find_device(entry.file.dev, around.mounts);
@@ -163,10 +166,10 @@ Liveness look_at(const StackEntry& entry, const Surroundings& around) {
   }
   // Looking at the record or at all processes takes time, and must change something.
   facts.is_open_elsewhere = true;
-  if (decide(facts) == Liveness::stale || facts.numbers == EntryFacts::Numbers::not_comparable) return decide(facts);
-  facts.recorded = find_recorded(entry, around.numbers);
-  if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process, around.numbers);
-  return decide(facts);
+  if (decide(facts) == Liveness::stale || facts.numbers == EntryFacts::Numbers::not_comparable) return facts;
+  facts.recorded = find_recorded(entry, around);
+  if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process, around);
+  return facts;
 }
 
 sys::Mode weaker(sys::Mode a, sys::Mode b) { return a == sys::Mode::shared ? a : b; }
@@ -199,19 +202,22 @@ Process compare_start(const StackEntry& entry, std::int64_t started_ns) {
   return entry.taken && std::cmp_greater(started_ns, *entry.taken) ? Process::another : Process::same;
 }
 
-VerifiedStack verify(const TierStack& stack) {
+VerifiedStack verify(const TierStack& stack, const StopToken& should_stop) {
   VerifiedStack verified;
   if (stack.empty()) return verified;
-  const Proofs proofs = find_proofs(stack);
+  const Proofs proofs = find_proofs(stack, should_stop);
   std::optional<Surroundings> around;
   for (const StackEntry& entry : stack) {
-    verified.push_back({entry, Liveness::live_proved});
-    if (const auto proved = proofs.at(entry.file)) {
-      verified.back().entry.mode = weaker(entry.mode, *proved);
-      continue;
+    EntryFacts facts;
+    const auto proved = proofs.at(entry.file);
+    if (proved) {
+      facts.descriptor = EntryFacts::Descriptor::holds_lock;
+    } else {
+      if (!around) around.emplace(should_stop);
+      facts = find_facts(entry, *around);
     }
-    if (!around) around.emplace();
-    verified.back().liveness = look_at(entry, *around);
+    verified.push_back({entry, decide(facts)});
+    if (proved) verified.back().entry.mode = weaker(entry.mode, *proved);
   }
   return verified;
 }

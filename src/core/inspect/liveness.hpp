@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
+#include "base/stop_token.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/inspect/liveness_rule.hpp"
@@ -15,8 +17,10 @@ namespace grex::core {
 /// descriptors of this process first, then at those of its ancestors, and only for entries
 /// that these don't prove at the kernel's list and at other processes. Tries a lock, for
 /// an instant, only if the list shows no holder and may be incomplete. Keeps the order. An
-/// entry's mode is reduced to that of the lock that proves it.
-VerifiedStack verify(const TierStack& stack);
+/// entry's mode is reduced to that of the lock that proves it. Any user can make the
+/// kernel's list, or the descriptors of a process, so many that reading them takes too
+/// long: if it should stop, what was not read is not known.
+VerifiedStack verify(const TierStack& stack, const StopToken& should_stop = stop_after(std::chrono::seconds(1)));
 
 /// Whether a file system with this device is mounted. `not_known` if one of the mounts may
 /// have files with another st_dev than its own.

@@ -14,8 +14,8 @@ struct EntryFacts {
   enum class Listed { not_known, nothing, entrys_number, another_number, sharers };
   /// Whether a file system with the file's device is mounted here.
   enum class Device { not_known, mounted, not_mounted };
-  /// The process that a valid record in the file names.
-  enum class Recorded { not_known, entrys_process, another_process };
+  /// Whether a valid record in the file names another process.
+  enum class Recorded { not_known, another_process };
   /// The process that has the entry's number; `another` started after the lock was taken.
   enum class Process { not_known, same, zombie, gone, another };
   /// Whether numbers of processes mean the same in the entry, in the kernel's list and in
