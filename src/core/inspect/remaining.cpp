@@ -4,8 +4,11 @@
 #include <chrono>
 #include <optional>
 #include <set>
+#include <thread>
+#include <utility>
 
 #include "base/deadline.hpp"
+#include "base/stop_token.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/proc_locks.hpp"
@@ -17,6 +20,9 @@ namespace grex::core {
 namespace {
 
 constexpr std::chrono::milliseconds time_to_end(100);
+
+// For reading /proc, where any user can make processes and descriptors many.
+constexpr std::chrono::seconds time_to_read(1);
 
 bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>& locks) {
   const bool is_ours = std::any_of(locks.begin(), locks.end(),
@@ -39,12 +45,12 @@ bool may_be_descendant(pid_t pid) {
 
 enum class Fate { has_lock, has_none, has_ended };
 
-Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks) {
+Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks, const StopToken& should_stop) {
   const Presence presence = presence_of(pid, Numbering::in_proc);
   const bool has_no_main_thread = presence == Presence::zombie;
   if (presence == Presence::gone) return Fate::has_ended;
   if (has_no_main_thread && sys::thread_count(pid).value_or(0) <= 1) return Fate::has_ended;
-  const auto descriptors = sys::descriptors_of(pid);
+  const auto descriptors = sys::descriptors_of(pid, should_stop);
   if (descriptors && !has_no_main_thread) {
     const bool has_it = std::any_of(descriptors->begin(), descriptors->end(),
                                     [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
@@ -67,23 +73,26 @@ bool may_be_hidden() {
 // Looks at all processes, again and again.
 class Search {
  public:
-  Search(const std::vector<HeldLock>& locks, pid_t session) : locks_(locks), session_(session) {}
+  Search(const std::vector<HeldLock>& locks, pid_t session, StopToken should_stop)
+      : locks_(locks), session_(session), should_stop_(std::move(should_stop)) {}
 
   struct Pass {
     std::vector<pid_t> found;
     /// Whether there are surely no others. A process that ended after the list was read
     /// may have started one that is not in the list.
     bool is_complete = true;
+    bool was_stopped = false;
   };
 
   Pass look() {
     Pass pass;
     const auto listed = sys::processes();
-    if (!listed || !self_) return {{}, false};  // /proc may show others' processes, but not ours
+    if (!listed || !self_) return {{}, false, false};  // /proc may show others' processes, but not ours
     for (const pid_t pid : *listed) {
       if (pid == self_) continue;
       const bool is_in_session = may_be_in_session(pid);
-      const Fate fate = is_in_session ? fate_of(pid, locks_) : Fate::has_none;
+      const Fate fate = is_in_session ? fate_of(pid, locks_, should_stop_) : Fate::has_none;
+      if (should_stop_()) return {std::move(pass.found), false, true};
       if (fate == Fate::has_lock) pass.found.push_back(pid);
       if (fate == Fate::has_ended && !harmless_.contains(pid)) pass.is_complete = false;
       // A zombie, or a process of another session, starts none that counts.
@@ -92,12 +101,19 @@ class Search {
     return pass;
   }
 
-  // Waits until those that were found have ended.
+  // Waits until those that were found have ended; a moment if the kernel can't report the
+  // end of one.
   void wait_for_ends(const std::vector<pid_t>& pids, Deadline deadline) const {
+    constexpr std::chrono::milliseconds moment(5);
     for (const pid_t pid : pids) {
       const pid_t here = numbers_.here(pid).value_or(0);
-      if (here <= 0) continue;
-      if (const auto process = sys::open_process(here)) sys::wait_for_end(process->get(), deadline);
+      const auto process = sys::open_process(here);
+      if (process) {
+        sys::wait_for_end(process->get(), deadline);
+      } else if (here <= 0 || process.error().kind != ErrorKind::not_found) {
+        std::this_thread::sleep_until(std::min(deadline, Deadline::clock::now() + moment));
+        return;
+      }
     }
   }
 
@@ -109,6 +125,7 @@ class Search {
 
   const std::vector<HeldLock>& locks_;
   pid_t session_;
+  StopToken should_stop_;
   ProcessNumbers numbers_ = ProcessNumbers::read();
   std::optional<pid_t> self_ = sys::own_pid_in_proc();
   std::set<pid_t> harmless_;
@@ -128,7 +145,7 @@ std::vector<LockProcess> describe(const std::vector<pid_t>& pids, sys::Mode mode
 Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session) {
   if (locks.empty()) return {};
   const Deadline deadline = Deadline::clock::now() + time_to_end;
-  Search search(locks, session);
+  Search search(locks, session, stop_after(time_to_read));
   bool was_clean = false;
   for (;;) {
     const Search::Pass pass = search.look();
@@ -137,7 +154,7 @@ Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session)
     const bool is_clean = pass.found.empty() && pass.is_complete;
     if (is_clean && was_clean) return {{}, may_be_hidden()};
     was_clean = is_clean;
-    if (!is_clean && Deadline::clock::now() >= deadline) {
+    if (pass.was_stopped || (!is_clean && Deadline::clock::now() >= deadline)) {
       const bool may_be_more = pass.found.empty() || !pass.is_complete || may_be_hidden();
       return {describe(pass.found, locks.front().mode()), may_be_more};
     }
