@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/inspect/proc_locks.hpp"
+#include "core/inspect/descriptor_locks.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -12,13 +12,8 @@ namespace {
 
 // Whether the process took the lock itself, and still has it on a descriptor of the file.
 bool has_lock(pid_t pid, sys::FileId file) {
-  const auto descriptors = sys::descriptors_of(pid);
-  if (!descriptors) return false;
-  return std::any_of(descriptors->begin(), descriptors->end(), [&](const sys::OpenDescriptor& open) {
-    if (open.file != file) return false;
-    const auto locks = parse_lock_table(sys::descriptor_info(open).value_or(""));
-    return std::any_of(locks.begin(), locks.end(), [pid](const KernelLock& lock) { return lock.pid == pid; });
-  });
+  const auto locks = locks_on(file, pid);
+  return std::any_of(locks.begin(), locks.end(), [pid](const KernelLock& lock) { return lock.pid == pid; });
 }
 
 // The name is enough: a process that gives itself this name, and takes our lock, gets

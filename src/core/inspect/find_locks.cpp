@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "core/inspect/descriptor_locks.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/lock/target.hpp"
 #include "sys/file/walk.hpp"
@@ -122,7 +123,7 @@ void add_number(const sys::OpenDescriptor& open, const std::set<std::uint64_t>& 
                 std::set<sys::FileId>& seen) {
   seen.insert(open.file);
   if (!locked_inodes.contains(open.file.ino)) return;
-  for (const KernelLock& lock : parse_lock_table(sys::descriptor_info(open).value_or(""))) seen.insert(lock.file);
+  for (const KernelLock& lock : locks_on(open).value_or(std::vector<KernelLock>())) seen.insert(lock.file);
 }
 
 // Whether two mounts, by their places, are of one file system.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/inspect/descriptor_locks.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"
@@ -17,19 +18,10 @@ using Listed = EntryFacts::Listed;
 using Process = EntryFacts::Process;
 using Recorded = EntryFacts::Recorded;
 
-std::optional<KernelLock> lock_of(const sys::OpenDescriptor& open) {
-  const auto locks = parse_lock_table(sys::descriptor_info(open).value_or(""));
-  return locks.empty() ? std::nullopt : std::optional(locks.front());
-}
-
 // The lock that a process has on a file, if its descriptors can be read.
 std::optional<KernelLock> lock_on(sys::FileId file, pid_t pid, const StopToken& should_stop) {
-  for (const sys::OpenDescriptor& open :
-       sys::descriptors_of(pid, should_stop).value_or(std::vector<sys::OpenDescriptor>())) {
-    if (open.file != file) continue;
-    if (auto lock = lock_of(open)) return lock;
-  }
-  return std::nullopt;
+  const auto locks = locks_on(file, pid, should_stop);
+  return locks.empty() ? std::nullopt : std::optional(locks.front());
 }
 
 // The modes of the locks that are proved; nullopt for a file without a proof so far.
@@ -44,7 +36,8 @@ void add_proofs(Proofs& proofs, pid_t pid, const StopToken& should_stop) {
        sys::descriptors_of(pid, should_stop).value_or(std::vector<sys::OpenDescriptor>())) {
     const auto wanted = proofs.find(open.file);
     if (wanted == proofs.end() || wanted->second) continue;
-    if (const auto lock = lock_of(open)) wanted->second = lock->mode;
+    const auto locks = locks_on(open);
+    if (locks && !locks->empty()) wanted->second = locks->front().mode;
   }
 }
 

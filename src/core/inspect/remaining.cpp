@@ -9,9 +9,9 @@
 
 #include "base/deadline.hpp"
 #include "base/stop_token.hpp"
+#include "core/inspect/descriptor_locks.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
-#include "core/inspect/proc_locks.hpp"
 #include "core/inspect/process_numbers.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
@@ -28,8 +28,8 @@ bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>
   const bool is_ours = std::any_of(locks.begin(), locks.end(),
                                    [&descriptor](const HeldLock& lock) { return lock.file() == descriptor.file; });
   if (!is_ours) return false;
-  const auto info = sys::descriptor_info(descriptor);
-  return !info || !parse_lock_table(*info).empty();
+  const auto found = locks_on(descriptor);
+  return !found || !found->empty();
 }
 
 // Whether a process may be a descendant of the command, which started after us. Unknown

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "core/inspect/deadlock.hpp"
+#include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/lock/tier_stack.hpp"
@@ -35,6 +37,18 @@ void add_inherited(WaitingProcess& process, const KernelView& view) {
   }
 }
 
+// Read only if it is needed, and then once.
+class MountTable {
+ public:
+  const std::vector<Mount>& get() {
+    if (!mounts_) mounts_ = visible_mounts();
+    return *mounts_;
+  }
+
+ private:
+  std::optional<std::vector<Mount>> mounts_;
+};
+
 struct OpenFile {
   sys::FileId file;
   bool has_lock = false;
@@ -43,16 +57,16 @@ struct OpenFile {
 
 // The files for which the kernel lists these waits of a process. If none of its files has
 // the very number, it is any with that inode, except one that the process has locked.
-std::vector<sys::FileId> awaited_files(const std::vector<sys::FileId>& listed, const std::vector<OpenFile>& files) {
+std::vector<sys::FileId> awaited_files(const std::vector<sys::FileId>& listed, const std::vector<OpenFile>& files,
+                                       MountTable& mounts) {
   std::vector<sys::FileId> awaited;
   for (const sys::FileId number : listed) {
     const auto is_listed = [number](const OpenFile& open) { return open.file == number; };
     const std::size_t before = awaited.size();
     if (std::none_of(files.begin(), files.end(), is_listed)) {
-      const auto mounts = visible_mounts();
       for (const OpenFile& open : files) {
         if (open.file.ino != number.ino || open.has_lock) continue;
-        if (may_be_on(number.dev, open.file.dev, open.info, mounts)) awaited.push_back(open.file);
+        if (may_be_on(number.dev, open.file.dev, open.info, mounts.get())) awaited.push_back(open.file);
       }
     }
     if (awaited.size() == before) awaited.push_back(number);
@@ -63,8 +77,8 @@ std::vector<sys::FileId> awaited_files(const std::vector<sys::FileId>& listed, c
 // Reads, from its descriptors, the locks that a process holds, and which files it waits
 // for. The process that the kernel lists for a lock may have closed it since, or be
 // another one by now, so that counts only if the descriptors may not be read.
-void inspect_descriptors(WaitingProcess& process, const KernelView& view, std::map<Link, std::string>& names,
-                         const StopToken& should_stop) {
+void inspect_descriptors(WaitingProcess& process, const KernelView& view, MountTable& mounts,
+                         std::map<Link, std::string>& names, const StopToken& should_stop) {
   const auto descriptors = sys::descriptors_of(process.pid, should_stop);
   if (!descriptors) {
     for (const KernelLock& lock : view.all()) {
@@ -79,7 +93,7 @@ void inspect_descriptors(WaitingProcess& process, const KernelView& view, std::m
     if (has_lock) process.holds.push_back(open.file);
     files.push_back({open.file, has_lock, std::move(info)});
   }
-  process.waits_for = awaited_files(process.waits_for, files);
+  process.waits_for = awaited_files(process.waits_for, files, mounts);
   for (const sys::OpenDescriptor& open : *descriptors) {
     const auto& awaited = process.waits_for;
     if (std::find(awaited.begin(), awaited.end(), open.file) == awaited.end()) continue;
@@ -107,10 +121,11 @@ WaitGraph read_wait_graph(const StopToken& should_stop) {
     process.waits_for.push_back(lock.file);
   }
   WaitGraph graph;
+  MountTable mounts;
   for (auto& [pid, process] : waiting) {
     if (should_stop()) return {};
     if (!is_blocked(process)) continue;
-    inspect_descriptors(process, view, graph.names, should_stop);
+    inspect_descriptors(process, view, mounts, graph.names, should_stop);
     add_inherited(process, view);
     graph.processes.push_back(std::move(process));
   }
