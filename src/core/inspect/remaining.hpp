@@ -21,8 +21,9 @@ struct Remaining {
 /// The remaining processes that have one of these locks. `session` is the command's, by
 /// its number in this PID namespace; -1 if it is not known. Only those of the command's
 /// session count, which a daemon has left; so does one that can't be read, unless it is
-/// older than this process. If /proc hides those of other users, there may be more. Waits for up to 100 ms for them to end: they may have got the
-/// same signal as the command.
+/// older than this process. If /proc hides those of other users, there may be more. Waits
+/// for up to 100 ms for them to end: they may have got the same signal as the command.
+/// Stops after a second if there is too much to read.
 Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session);
 
 }  // namespace grex::core
