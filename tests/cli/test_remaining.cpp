@@ -156,6 +156,20 @@ TEST_CASE("processes that the same signal ends a little later than the command d
   });
 }
 
+TEST_CASE("others that share the lock, but did not inherit it, do not keep it") {
+  const Pack pack;
+  Process sharer = pack.start({"run", "-s", ".", "--", "sh", "work.sh"});
+  sharer.line();
+  Process tool = pack.start({"run", "-s", ".", "--", "sh", "-c", "setsid sh work.sh <&0 & kill -9 $$"});
+  const pid_t daemon = std::stoi(tool.line());
+  CHECK(tool.wait() == exited(128 + SIGKILL));
+  CHECK(tool.error_rest().empty());
+  sharer.close_input();
+  CHECK(sharer.wait() == exited(0));
+  CHECK_FALSE(is_locked(pack.lock()));  // the daemon does not pin it
+  end_work(tool, daemon);
+}
+
 TEST_CASE("a daemon in a session of its own does not keep the lock of a killed command") {
   const Pack pack;
   const std::string script = "exec 3<&0; setsid sh work.sh <&3 2>/dev/null & wait";
@@ -222,7 +236,8 @@ TEST_CASE("a remaining process that may not be read counts, but none that is old
   const std::string work = tool.line();
   tool.signal(SIGTERM);
   CHECK(tool.wait() == exited(128 + SIGTERM));
-  CHECK(tool.error_line() == line_about(pack.lock(), "pid " + work + " (sh work.sh)"));
+  CHECK(tool.error_line() == "grex-lock: may still be locked: " + pack.lock() +
+                                 ": the command has ended, but may have left running: pid " + work + " (sh work.sh)");
   CHECK(is_locked(pack.lock()));
   end_work(tool, std::stoi(work));
 

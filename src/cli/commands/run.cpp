@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "sys/file/file.hpp"
 #include "sys/process/child.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/worker_thread.hpp"
 #include "sys/signal/forwarded_signals.hpp"
 #include "sys/signal/signals.hpp"
 
@@ -170,19 +173,37 @@ core::Remaining find_remaining(const Acquired& acquired, const RunOptions& optio
   return core::remaining_processes(acquired.locks, end.session);
 }
 
+// Names them. One of them may be stuck in the kernel, and then reading its arguments blocks,
+// too.
+std::vector<core::LockProcess> describe(const core::Remaining& remaining, sys::Mode mode) {
+  if (remaining.pids.empty()) return {};
+  auto described = sys::result_within<std::vector<core::LockProcess>>(
+      std::chrono::seconds(1), [pids = remaining.pids, mode] { return core::describe_holders(pids, mode); });
+  if (described) return std::move(*described);
+  std::vector<core::LockProcess> numbers(remaining.pids.size());
+  std::transform(remaining.pids.begin(), remaining.pids.end(), numbers.begin(), [](pid_t pid) {
+    core::LockProcess process;
+    process.pid = pid;
+    return process;
+  });
+  return numbers;
+}
+
 // Leaves the locks to the remaining processes, and reports it: unlocking would let
 // another command in beside them. If there are none, that unlocks, too.
 void leave_locks(Acquired& acquired, const core::Remaining& remaining, const RunOptions& options, const Events& events,
                  CommandEnd end) {
   const std::string paths = paths_of(acquired.locks);
   abandon_all(acquired.locks);
-  events.inherited(remaining.processes, end.exit_code, end.signal);
+  const std::vector<core::LockProcess> processes = describe(remaining, options.lock.mode);
+  events.inherited(processes, end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::quiet) return;
-  if (remaining.processes.empty()) {
+  if (processes.empty()) {
     note(fmt::format("may still be locked: {}: it is not known what the command has left running", paths));
   } else {
-    note(fmt::format("still locked: {}: the command has ended, but left running: {}", paths,
-                     process_list(remaining.processes)));
+    note(fmt::format("{}: {}: the command has ended, but {}: {}",
+                     remaining.has_seen_lock ? "still locked" : "may still be locked", paths,
+                     remaining.has_seen_lock ? "left running" : "may have left running", process_list(processes)));
   }
 }
 
@@ -203,7 +224,7 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
   });
   if (!end) {
     Failure failure = failure_from(end.error());
-    leave_locks(acquired, {{}, true}, options, events, {failure.exit_code});  // it may still run
+    leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code});  // it may still run
     return failure;
   }
   const core::Remaining remaining = find_remaining(acquired, options, *end);

@@ -117,8 +117,8 @@ Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys:
   return Reentry::none;
 }
 
-Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
-                                    const LockOptions& options) {
+Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files,
+                                     core::TierStack& stack, const LockOptions& options) {
   const core::VerifiedStack live = verify_live(stack, options);
   stack = core::live_entries(live);
   auto reentry = reentry_of(lock, files, live, options);

@@ -43,8 +43,8 @@ Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys:
 /// After trying a lock that an ancestor seemed to have: it is busy, and by now it may be
 /// clear that another process has it. Removes entries that are stale from the stack. Then
 /// it is `none` or `ours`; a Failure if an ancestor still seems to have it.
-Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files, core::TierStack& stack,
-                                    const LockOptions& options);
+Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files,
+                                     core::TierStack& stack, const LockOptions& options);
 
 /// The same for a target of a plan, which will be waited for, or moves to `already_ours`.
 Result<void, Failure> check_again(Plan& plan, std::size_t target, const LockOptions& options);

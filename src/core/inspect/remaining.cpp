@@ -24,12 +24,36 @@ constexpr std::chrono::milliseconds time_to_end(100);
 // For reading /proc, where any user can make processes and descriptors many.
 constexpr std::chrono::seconds time_to_read(1);
 
-bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<HeldLock>& locks) {
-  const bool is_ours = std::any_of(locks.begin(), locks.end(),
-                                   [&descriptor](const HeldLock& lock) { return lock.file() == descriptor.file; });
-  if (!is_ours) return false;
-  const auto found = locks_on(descriptor);
-  return !found || !found->empty();
+// One of our locks, as descriptors show it.
+struct OurLock {
+  sys::FileId file;
+  /// Its acquirer, which distinguishes it from other shared locks on the file; none if
+  /// even our own descriptor doesn't show it.
+  std::optional<pid_t> acquirer;
+};
+
+std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks) {
+  std::vector<OurLock> ours;
+  for (const HeldLock& lock : locks) {
+    const auto shown = locks_on({sys::own_process, lock.fd(), lock.file()});
+    const bool is_shown = shown && !shown->empty();
+    ours.push_back({lock.file(), is_shown ? std::optional(shown->front().pid) : std::nullopt});
+  }
+  return ours;
+}
+
+bool has_lock(const sys::OpenDescriptor& descriptor, const OurLock& ours) {
+  if (descriptor.file != ours.file && descriptor.file != sys::FileId{}) return false;
+  const auto shown = locks_on(descriptor);
+  if (!shown) return true;
+  return std::any_of(shown->begin(), shown->end(), [&ours](const KernelLock& lock) {
+    return lock.file.ino == ours.file.ino && (!ours.acquirer || lock.pid == *ours.acquirer);
+  });
+}
+
+bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<OurLock>& locks) {
+  return std::any_of(locks.begin(), locks.end(),
+                     [&descriptor](const OurLock& ours) { return has_lock(descriptor, ours); });
 }
 
 // Whether a process may be a descendant of the command, which started after us. Unknown
@@ -43,9 +67,9 @@ bool may_be_descendant(pid_t pid) {
   return std::find(above_us.begin(), above_us.end(), pid) == above_us.end();
 }
 
-enum class Fate { has_lock, has_none, has_ended };
+enum class Fate { has_lock, may_have_lock, has_none, has_ended };
 
-Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks, const StopToken& should_stop) {
+Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& should_stop) {
   const Presence presence = presence_of(pid, Numbering::in_proc);
   const bool has_no_main_thread = presence == Presence::zombie;
   if (presence == Presence::gone) return Fate::has_ended;
@@ -57,7 +81,7 @@ Fate fate_of(pid_t pid, const std::vector<HeldLock>& locks, const StopToken& sho
     return has_it ? Fate::has_lock : Fate::has_none;
   }
   if (presence_of(pid, Numbering::in_proc) == Presence::gone) return Fate::has_ended;
-  return may_be_descendant(pid) ? Fate::has_lock : Fate::has_none;
+  return may_be_descendant(pid) ? Fate::may_have_lock : Fate::has_none;
 }
 
 // Whether /proc may hide a process that the command has started as another user. Root
@@ -74,10 +98,11 @@ bool may_be_hidden() {
 class Search {
  public:
   Search(const std::vector<HeldLock>& locks, pid_t session, StopToken should_stop)
-      : locks_(locks), session_(session), should_stop_(std::move(should_stop)) {}
+      : locks_(find_ours(locks)), session_(session), should_stop_(std::move(should_stop)) {}
 
   struct Pass {
     std::vector<pid_t> found;
+    bool has_seen_lock = false;  ///< that one of them has
     /// Whether there are surely no others. A process that ended after the list was read
     /// may have started one that is not in the list.
     bool is_complete = true;
@@ -87,13 +112,18 @@ class Search {
   Pass look() {
     Pass pass;
     const auto listed = sys::processes();
-    if (!listed || !self_) return {{}, false, false};  // /proc may show others' processes, but not ours
+    if (!listed || !self_) return {{}, false, false, false};  // /proc may show others' processes, but not ours
     for (const pid_t pid : *listed) {
       if (pid == self_) continue;
       const bool is_in_session = may_be_in_session(pid);
       const Fate fate = is_in_session ? fate_of(pid, locks_, should_stop_) : Fate::has_none;
-      if (should_stop_()) return {std::move(pass.found), false, true};
-      if (fate == Fate::has_lock) pass.found.push_back(pid);
+      if (should_stop_()) {
+        pass.is_complete = false;
+        pass.was_stopped = true;
+        return pass;
+      }
+      if (fate == Fate::has_lock || fate == Fate::may_have_lock) pass.found.push_back(pid);
+      if (fate == Fate::has_lock) pass.has_seen_lock = true;
       if (fate == Fate::has_ended && !harmless_.contains(pid)) pass.is_complete = false;
       // A zombie, or a process of another session, starts none that counts.
       if (fate == Fate::has_ended || !is_in_session) harmless_.insert(pid);
@@ -123,22 +153,13 @@ class Search {
     return numbers_.find_membership(pid, session_) != ProcessNumbers::Membership::no;
   }
 
-  const std::vector<HeldLock>& locks_;
+  std::vector<OurLock> locks_;
   pid_t session_;
   StopToken should_stop_;
   ProcessNumbers numbers_ = ProcessNumbers::read();
   std::optional<pid_t> self_ = sys::own_pid_in_proc();
   std::set<pid_t> harmless_;
 };
-
-std::vector<LockProcess> describe(const std::vector<pid_t>& pids, sys::Mode mode) {
-  std::vector<LockProcess> processes(pids.size());
-  std::transform(pids.begin(), pids.end(), processes.begin(), [mode](pid_t pid) { return fd_holder(pid, mode); });
-  std::vector<LockProcess*> unnamed(pids.size());
-  std::transform(processes.begin(), processes.end(), unnamed.begin(), [](LockProcess& process) { return &process; });
-  fill_in_user_names(unnamed);
-  return processes;
-}
 
 }  // namespace
 
@@ -152,14 +173,23 @@ Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session)
     // Twice, because a process may start another one and then close the lock itself, before
     // it is looked at.
     const bool is_clean = pass.found.empty() && pass.is_complete;
-    if (is_clean && was_clean) return {{}, may_be_hidden()};
+    if (is_clean && was_clean) return {{}, false, may_be_hidden()};
     was_clean = is_clean;
     if (pass.was_stopped || (!is_clean && Deadline::clock::now() >= deadline)) {
       const bool may_be_more = pass.found.empty() || !pass.is_complete || may_be_hidden();
-      return {describe(pass.found, locks.front().mode()), may_be_more};
+      return {pass.found, pass.has_seen_lock, may_be_more};
     }
     search.wait_for_ends(pass.found, deadline);
   }
+}
+
+std::vector<LockProcess> describe_holders(const std::vector<pid_t>& pids, sys::Mode mode) {
+  std::vector<LockProcess> processes(pids.size());
+  std::transform(pids.begin(), pids.end(), processes.begin(), [mode](pid_t pid) { return fd_holder(pid, mode); });
+  std::vector<LockProcess*> unnamed(pids.size());
+  std::transform(processes.begin(), processes.end(), unnamed.begin(), [](LockProcess& process) { return &process; });
+  fill_in_user_names(unnamed);
+  return processes;
 }
 
 }  // namespace grex::core

@@ -12,10 +12,11 @@ namespace grex::core {
 /// The processes that work on with a lock which they inherited from a command that has
 /// ended.
 struct Remaining {
-  std::vector<LockProcess> processes;
-  bool may_be_more = false;  ///< there may be others that could not be found
+  std::vector<pid_t> pids;
+  bool has_seen_lock = false;  ///< that one of them has, so that the lock is still held
+  bool may_be_more = false;    ///< there may be others that could not be found
 
-  [[nodiscard]] bool is_none() const { return processes.empty() && !may_be_more; }
+  [[nodiscard]] bool is_none() const { return pids.empty() && !may_be_more; }
 };
 
 /// The remaining processes that have one of these locks. `session` is the command's, by
@@ -25,5 +26,9 @@ struct Remaining {
 /// for up to 100 ms for them to end: they may have got the same signal as the command.
 /// Stops after a second if there is too much to read.
 Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session);
+
+/// Describes processes that have a lock open. May block in the kernel for as long as one of
+/// them does.
+std::vector<LockProcess> describe_holders(const std::vector<pid_t>& pids, sys::Mode mode);
 
 }  // namespace grex::core

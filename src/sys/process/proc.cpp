@@ -146,8 +146,8 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopT
     // answer.
     struct statx st;
     if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) {
-      if (errno == ENOMEM) return std::nullopt;
-      continue;  // it was closed, or its file system may not be accessed
+      if (errno != ENOENT) found.push_back({pid, *number, {}, false});  // else it was closed
+      continue;
     }
     const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
     found.push_back({pid, *number, id, S_ISREG(st.stx_mode)});

@@ -89,7 +89,7 @@ std::optional<FileId> program_of(pid_t pid);
 struct OpenDescriptor {
   pid_t pid = 0;
   int number = -1;
-  FileId file;
+  FileId file;  ///< FileId{} if its file system may not be accessed
   bool is_regular = false;
 };
 

@@ -53,7 +53,8 @@ bool is_asked_to_end() {
   Text text;
   const std::uint64_t pending = parse_pending_signals(read_into(text, status_fd)).value_or(0);
   constexpr std::array<int, 4> asking = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-  return std::any_of(asking.begin(), asking.end(), [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
+  return std::any_of(asking.begin(), asking.end(),
+                     [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
 }
 
 // Runs in a child of ours until that is killed: a stopped process notices nothing itself.
