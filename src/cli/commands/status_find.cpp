@@ -88,7 +88,7 @@ Result<void, Failure> find_below(const std::vector<std::string>& paths, const Vi
   return {};
 }
 
-FoundLocks find_in_use(const core::StopToken& should_stop) {
+FoundLocks find_in_use(const StopToken& should_stop) {
   core::LocksInUse in_use = core::locks_in_use(should_stop);
   FoundLocks found;
   found.locks = std::move(in_use.locks);

@@ -15,7 +15,7 @@ namespace grex::cli {
 struct ViewContext {
   std::optional<std::size_t> columns = {};  ///< of the terminal
   bool on_screen = false;                   ///< live: nothing else may be written there
-  core::StopToken should_stop = core::never_stop;
+  StopToken should_stop = never_stop;
 };
 
 /// Creates one report, as text.

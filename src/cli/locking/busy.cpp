@@ -31,7 +31,7 @@ Failure unknown_holder_failure(const BusyLock& lock) {
   return failure;
 }
 
-Failure busy_failure(const BusyLock& lock, const core::StopToken& should_stop) {
+Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
   Failure failure = unknown_holder_failure(lock);
   if (lock.audience == Audience::none) return failure;
   bool still_held = false;

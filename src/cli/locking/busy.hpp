@@ -37,7 +37,7 @@ Failure unknown_holder_failure(const BusyLock& lock);
 
 /// Another process has the lock. Once it should stop,
 /// which any user can bring about by many locks, the failure has the holders found so far.
-Failure busy_failure(const BusyLock& lock, const core::StopToken& should_stop);
+Failure busy_failure(const BusyLock& lock, const StopToken& should_stop);
 
 /// The same when nothing is left to wait for: the user, who limited the wait by -n or -w,
 /// waits for the message. The search ends after 100 ms; and if it then is blocked in the
@@ -45,6 +45,6 @@ Failure busy_failure(const BusyLock& lock, const core::StopToken& should_stop);
 Failure busy_failure_soon(const BusyLock& lock);
 
 /// Calls busy_failure. Once it should stop, it reports the holders found so far.
-using FindBusy = std::function<Failure(const core::StopToken& should_stop)>;
+using FindBusy = std::function<Failure(const StopToken& should_stop)>;
 
 }  // namespace grex::cli

@@ -9,9 +9,6 @@
 
 namespace grex::core {
 
-using grex::never_stop;
-using grex::StopToken;
-
 /// How far to search for holders.
 struct HolderSearch {
   enum class Extent {
