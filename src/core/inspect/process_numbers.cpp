@@ -1,5 +1,6 @@
 #include "core/inspect/process_numbers.hpp"
 
+#include <string>
 #include <utility>
 
 #include "sys/process/proc.hpp"
@@ -49,7 +50,9 @@ std::int64_t boot_offset_from(pid_t pid) { return boot_offset_of(sys::own_proces
 
 ProcessNumbers ProcessNumbers::read() {
   ProcessNumbers numbers;
-  numbers.depth_ = pids_of(sys::own_process).size();
+  const std::string status = sys::process_file(sys::own_process, "status").value_or("");
+  numbers.depth_ = sys::parse_pids(status).size();
+  numbers.sessions_ = sys::parse_sessions(status);
   if (numbers.depth_ == 0) return numbers;
   numbers.always_ = numbers.depth_ == 1 && sys::in_initial_pid_namespace();
   if (numbers.always_) return numbers;
@@ -76,7 +79,12 @@ ProcessNumbers::Membership ProcessNumbers::find_membership(pid_t in_proc, pid_t 
   }
   const auto sessions = sys::parse_sessions(sys::process_file(in_proc, "status").value_or(""));
   if (depth_ == 0 || sessions.empty()) return Membership::not_known;
-  return sessions.size() < depth_ ? Membership::no : compare(sessions[depth_ - 1]);
+  if (sessions.size() < depth_) return Membership::no;
+  // In a namespace beside ours, another session may have the same number. Ours is known by
+  // that of /proc, too.
+  const bool is_ours = sessions_.size() == depth_ && sessions_.back() == session;
+  if (is_ours) return sessions.front() == sessions_.front() ? Membership::yes : Membership::no;
+  return compare(sessions[depth_ - 1]);
 }
 
 std::optional<pid_t> ProcessNumbers::here(pid_t in_proc) const {

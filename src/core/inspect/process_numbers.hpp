@@ -53,7 +53,8 @@ class ProcessNumbers {
   [[nodiscard]] std::optional<pid_t> here(pid_t in_proc) const;
 
  private:
-  std::size_t depth_ = 0;  // PID namespaces from that of /proc to ours
+  std::size_t depth_ = 0;        // PID namespaces from that of /proc to ours
+  std::vector<pid_t> sessions_;  // our session's numbers in them
   bool always_ = false;
   std::optional<std::int64_t> since_;  // for locks taken from then on
 };

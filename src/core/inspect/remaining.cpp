@@ -67,6 +67,15 @@ bool may_be_descendant(pid_t pid) {
   return std::find(above_us.begin(), above_us.end(), pid) == above_us.end();
 }
 
+// Whether a process that /proc has listed is gone. If its number here is not known, only
+// another list shows that.
+bool is_no_longer_there(pid_t pid) {
+  const Presence presence = presence_of(pid, Numbering::in_proc);
+  if (presence != Presence::not_known) return presence == Presence::gone;
+  const auto listed = sys::processes();
+  return listed && !std::binary_search(listed->begin(), listed->end(), pid);
+}
+
 enum class Fate { has_lock, may_have_lock, has_none, has_ended };
 
 Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& should_stop) {
@@ -80,7 +89,7 @@ Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& shou
                                     [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
     return has_it ? Fate::has_lock : Fate::has_none;
   }
-  if (presence_of(pid, Numbering::in_proc) == Presence::gone) return Fate::has_ended;
+  if (is_no_longer_there(pid)) return Fate::has_ended;
   return may_be_descendant(pid) ? Fate::may_have_lock : Fate::has_none;
 }
 
