@@ -129,6 +129,8 @@ TEST_CASE("locks that a command did not inherit are known from its tier stack") 
 
 TEST_CASE("threads of one process that wait for each other's lock are no deadlock while one of them works") {
   const TempDir dir;
+  // A long list of locks is read more than once.
+  const Process many = churning_locks(dir.make("many"), 100, 1);
   Process threads({"python3", "-c",
                    "import fcntl, sys, threading\n"
                    "def wait():\n"

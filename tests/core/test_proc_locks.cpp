@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+
 #include "core/inspect/proc_locks.hpp"
 
 using namespace grex;
@@ -44,4 +46,15 @@ TEST_CASE("malformed lines are skipped") {
     CAPTURE(line);
     CHECK(core::parse_lock_table(line).empty());
   }
+}
+
+TEST_CASE("two reads of the list together have each line as often as one of them") {
+  const KernelLock held = {KernelLock::Role::holder, sys::Mode::exclusive, 1, {2, 3}};
+  const KernelLock waits = {KernelLock::Role::waiter, sys::Mode::exclusive, 1, {2, 3}};
+  const KernelLock other = {KernelLock::Role::waiter, sys::Mode::shared, 4, {2, 3}};
+  const auto merged = core::merge_reads({held, waits, waits}, {waits, other, held});
+  CHECK(merged.size() == 4);
+  CHECK(std::count(merged.begin(), merged.end(), waits) == 2);
+  CHECK(std::count(merged.begin(), merged.end(), held) == 1);
+  CHECK(std::count(merged.begin(), merged.end(), other) == 1);
 }

@@ -34,8 +34,8 @@ KernelView KernelView::take_stable(const StopToken& should_stop) {
     is_cut = table.is_cut;
     // A list hardly ever changes in the same way twice.
     is_stable = table.single_read || (!is_cut && table.text == last);
-    const auto listed = parse_lock_table(table.text);
-    locks.insert(locks.end(), listed.begin(), listed.end());
+    auto listed = parse_lock_table(table.text);
+    locks = i == 0 ? std::move(listed) : merge_reads(std::move(locks), std::move(listed));
     last = std::move(table.text);
   }
   KernelView view(std::move(locks), {}, scope_of(is_stable));

@@ -1,6 +1,9 @@
 #include "core/inspect/proc_locks.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
+#include <tuple>
 
 #include "base/text.hpp"
 #include "core/inspect/file_system.hpp"
@@ -52,6 +55,17 @@ std::vector<KernelLock> parse_lock_table(std::string_view text) {
     if (const auto lock = parse_lock(take_until(text, '\n'))) locks.push_back(*lock);
   }
   return locks;
+}
+
+std::vector<KernelLock> merge_reads(std::vector<KernelLock> a, std::vector<KernelLock> b) {
+  const auto comes_before = [](const KernelLock& x, const KernelLock& y) {
+    return std::tie(x.file, x.role, x.mode, x.pid) < std::tie(y.file, y.role, y.mode, y.pid);
+  };
+  std::sort(a.begin(), a.end(), comes_before);
+  std::sort(b.begin(), b.end(), comes_before);
+  std::vector<KernelLock> merged;
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(merged), comes_before);
+  return merged;
 }
 
 }  // namespace grex::core

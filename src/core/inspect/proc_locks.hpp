@@ -30,4 +30,9 @@ inline bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::
 /// understand.
 std::vector<KernelLock> parse_lock_table(std::string_view text);
 
+/// All that two reads of the list show: a lock or wait is in the result as often as in the
+/// read that shows it more often, since threads of one process wait by the same line. In no
+/// particular order.
+std::vector<KernelLock> merge_reads(std::vector<KernelLock> a, std::vector<KernelLock> b);
+
 }  // namespace grex::core
