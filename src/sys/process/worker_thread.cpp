@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include <cerrno>
 
@@ -13,16 +14,14 @@ namespace grex::sys {
 
 struct WorkerThread::Shared {
   std::function<void(int)> work;
-  UniqueFd stop;   // an eventfd: the thread must end
-  UniqueFd ended;  // an eventfd: it has ended
+  UniqueFd stop;  // an eventfd: the thread must end
 };
 
 Result<void> WorkerThread::start(std::function<void(int)> work) {
   auto shared = std::make_shared<Shared>();
   shared->work = std::move(work);
   shared->stop.reset(::eventfd(0, EFD_CLOEXEC));
-  shared->ended.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!shared->stop.is_open() || !shared->ended.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
+  if (!shared->stop.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
   auto of_thread = std::make_unique<std::shared_ptr<Shared>>(shared);
   sigset_t all;
   sigfillset(&all);
@@ -37,23 +36,21 @@ Result<void> WorkerThread::start(std::function<void(int)> work) {
 void* WorkerThread::begin(void* shared) {
   const std::unique_ptr<std::shared_ptr<Shared>> ours(static_cast<std::shared_ptr<Shared>*>(shared));
   (*ours)->work((*ours)->stop.get());
-  ::eventfd_write((*ours)->ended.get(), 1);
   return nullptr;
 }
 
 bool WorkerThread::end_by(std::optional<Deadline> deadline) {
   if (shared_ == nullptr) return true;
   ::eventfd_write(shared_->stop.get(), 1);
-  pollfd ended = {shared_->ended.get(), POLLIN, 0};
-  while (::poll(&ended, 1, milliseconds_left(deadline)) < 0 && errno == EINTR) {
-  }
   shared_.reset();
-  if (ended.revents == 0) {
-    ::pthread_detach(thread_);
-    return false;
-  }
-  ::pthread_join(thread_, nullptr);
-  return true;
+  if (!deadline) return ::pthread_join(thread_, nullptr) == 0;
+  const auto at = deadline->time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(at);
+  const timespec until = {static_cast<time_t>(seconds.count()),
+                          static_cast<long>(std::chrono::nanoseconds(at - seconds).count())};
+  if (::pthread_clockjoin_np(thread_, nullptr, CLOCK_MONOTONIC, &until) == 0) return true;
+  ::pthread_detach(thread_);
+  return false;
 }
 
 bool stop_requested(int stop, std::chrono::milliseconds within) {
