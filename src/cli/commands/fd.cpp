@@ -18,7 +18,7 @@
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
-#include "core/inspect/proc_locks.hpp"
+#include "core/inspect/descriptor_locks.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
@@ -92,9 +92,8 @@ Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
 // The lock that the caller's descriptor already has. It may be taken again, also in the
 // other mode, whatever the stack says.
 std::optional<core::KernelLock> lock_of(int number) {
-  const auto info = sys::descriptor_info({sys::own_process, number, {}});
-  const auto locks = core::parse_lock_table(info.value_or(""));
-  return locks.empty() ? std::nullopt : std::optional(locks.front());
+  const auto locks = core::locks_on({sys::own_process, number, {}});
+  return !locks || locks->empty() ? std::nullopt : std::optional(locks->front());
 }
 
 // Whether the file has a record that `fd` wrote: only `fd` empties it.
