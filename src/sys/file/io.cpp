@@ -27,7 +27,7 @@ void avoid_flush_on_close(int truncated) {
 
 // Pipes and sockets can be written without waiting (RWF_NOWAIT). Others, such as
 // terminals, take this much if poll(2) reports room (drivers/tty/n_tty.c, WAKEUP_CHARS).
-constexpr std::size_t piece = 256;
+constexpr std::size_t room_of_others = 256;
 
 // -1 with EAGAIN if there is no room.
 ssize_t write_without_waiting(int fd, std::string_view bytes) {
@@ -43,7 +43,7 @@ ssize_t write_without_waiting(int fd, std::string_view bytes) {
   errno = EAGAIN;
   pollfd room = {fd, POLLOUT, 0};
   if (no_wait_is_final || ::poll(&room, 1, 0) == 0) return -1;
-  return ::write(fd, bytes.data(), std::min(piece, bytes.size()));
+  return ::write(fd, bytes.data(), std::min(room_of_others, bytes.size()));
 }
 
 }  // namespace
