@@ -58,13 +58,14 @@ class WaitProgress::Reporter {
       : queue_(std::move(queue)),
         unknown_(std::move(unknown)),
         find_busy_(std::move(find_busy)),
+        announces_(static_cast<bool>(announce)),
         announce_(std::move(announce)),
         line_(line),
         start_(steady_clock::now()) {}
 
   // In the thread; `stop` is its descriptor.
   void run(int stop) {
-    if (announce_) find_and_announce(stop);
+    if (announces_) find_and_announce(stop);
     if (line_ == Line::shown) report_until(stop);
   }
 
@@ -86,6 +87,7 @@ class WaitProgress::Reporter {
   const core::Queue queue_;
   const Failure unknown_;
   const FindBusy find_busy_;
+  const bool announces_;
   std::mutex mutex_;        // guards the next two, and whatever is reported
   Announce announce_;       // empty once it has been called
   bool has_ended_ = false;  // nothing may be reported any more
