@@ -32,18 +32,12 @@ bool was_replaced(const sys::Directory& directory) {
   return named && opened && named->id != opened->id;
 }
 
-// Whether the path is the only name of a file that had one name when it was opened. One
-// that comes and goes may be missed by each look at the file, and so may this path, but
-// the time of the last change shows it: in between, there was no change. If there was
-// one, a process that had the lock before may have written its record; none does now.
+// Whether the path is the only name of a file that had one name when it was opened. If it
+// has changed since, a process that had the lock before may have written its record; none
+// does now.
 bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const std::string& path) {
-  const auto is_unchanged = [&file](const sys::FileStatus& status, std::chrono::nanoseconds before) {
-    return status.id == file.id && status.names == 1 && status.changed == before;
-  };
-  if (is_unchanged(named, file.changed)) return true;
-  const auto opened = sys::status_of(file.fd.get());
-  const auto again = sys::status_of(path);
-  return opened && again && opened->names == 1 && is_unchanged(*again, opened->changed);
+  const bool is_unchanged = named.names == 1 && named.changed == file.changed;
+  return is_unchanged || sys::status_if_only_name(file, path);
 }
 
 // If a lock file is removed or replaced, a second holder can lock the new one; the lock

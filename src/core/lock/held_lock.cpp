@@ -9,12 +9,9 @@ namespace {
 // Whether replacing the content loses nothing: there is none, or a record. Any other
 // content may be that of a file to which the lock file's name is a hard link.
 bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
-  const auto status = sys::status_of(file.fd.get());
   // A second name may come and go at any moment, so this is checked again at the last one.
-  const auto named = sys::status_of(path);
-  const bool has_one_name = status && named && named->id == status->id && status->names == 1 && named->names == 1 &&
-                            named->changed == status->changed;
-  return has_one_name && (status->size == 0 || record_in(file, path));
+  const auto status = sys::status_if_only_name(file, path);
+  return status && (status->size == 0 || record_in(file, path));
 }
 
 }  // namespace

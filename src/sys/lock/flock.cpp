@@ -200,6 +200,14 @@ Result<FileStatus> status_of_lock_file(const std::string& path) {
   return is_safe ? status : Error{ErrorKind::unsafe_file, "open", path, 0};
 }
 
+std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::string& path) {
+  const auto opened = status_of(file.fd.get());
+  const auto named = status_of(path);
+  const bool is_only_name = opened && named && named->id == opened->id && opened->names == 1 && named->names == 1 &&
+                            named->changed == opened->changed;
+  return is_only_name ? std::optional(*opened) : std::nullopt;
+}
+
 Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name) {
   const std::string_view parents = parents_of(name);
   const UniqueFd parent = open_parent(directory, parents, OpenFor::reading);

@@ -53,6 +53,12 @@ Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
 /// regular file, or a symlink on the way to it), permission, system, io.
 Result<FileStatus> status_of_lock_file(const std::string& path);
 
+/// The file's status if `path` is its only name, so writing into it changes no other file;
+/// nullopt if that is not certain. A second name that comes and goes may be missed by each
+/// look at the file, and so may `path`, but the time of the last change shows it: in
+/// between, there was no change.
+std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::string& path);
+
 /// The names in the directory that a lock file is in. `name` is as in open_lock_file.
 /// Errors: not-found, unsafe-file (a symlink on the way to it), permission, system, io.
 Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name);
