@@ -30,9 +30,9 @@ bool runs_grex_lock(pid_t pid) {
 // not ended. /proc may be that of another PID namespace, in which the number is another
 // process's. If this is so after the process was inspected, nothing else was.
 bool is_still(int pidfd, pid_t pid) {
-  const auto info = sys::process_file(sys::own_process, "fdinfo/" + std::to_string(pidfd));
+  const auto opened = sys::pid_in_proc(pidfd);
   const auto stat = sys::process_file(pid, "stat");
-  return sys::parse_opened_pid(info.value_or("")) == pid && stat && !sys::has_ended(*stat);
+  return opened == pid && stat && !sys::has_ended(*stat);
 }
 
 Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {

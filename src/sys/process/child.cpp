@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
@@ -45,7 +46,8 @@ Error exec_error(const Command& command, int err) {
 // Starts the command by vfork(2), which copies no page tables. The child runs in our
 // memory until it execs, so it can report why exec failed. Its only signal handler is
 // that of restore_in_child (this process has none installed at this point), and it makes
-// only async-signal-safe calls. Returns the process id, or -1 with errno; `exec_failure` is exec's errno.
+// only async-signal-safe calls. Returns the process id, or -1 with errno; `exec_failure`
+// is exec's errno.
 [[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
   // allows only exec here; Linux allows whatever leaves the parent's memory intact.
@@ -56,8 +58,6 @@ Error exec_error(const Command& command, int err) {
   ::_exit(127);
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork)
 }
-
-bool asks_to_end(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT; }
 
 // Whether a shell with job control started us: such a shell puts us into a group of our
 // own, and learns that we have stopped.
@@ -125,7 +125,8 @@ void Child::forward(const ReceivedSignal& signal, const UnforwardedSignal& on_un
   if (const auto forwarded = ForwardedSignals::forward(signal, pid_); !forwarded) {
     on_unforwarded(signal.number, forwarded.error());
   }
-  if (!asks_to_end(signal.number)) return;
+  const bool asks_to_end = std::find(end_requests.begin(), end_requests.end(), signal.number) != end_requests.end();
+  if (!asks_to_end) return;
   asked_to_end_ = true;
   continue_if_stopped();  // a stopped process doesn't respond to the signal
 }

@@ -8,6 +8,9 @@
 #include <array>
 #include <cerrno>
 
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
+
 namespace grex::sys {
 
 // glibc has wrappers only since 2.36, and their header clashes with C++ in some
@@ -19,6 +22,10 @@ Result<UniqueFd> open_process(pid_t pid) {
   // EINVAL: the number is not that of a process, but 0, for example, or that of a thread.
   const bool is_none = err == ESRCH || err == EINVAL;
   return Error{is_none ? ErrorKind::not_found : ErrorKind::system, "pidfd_open", {}, err};
+}
+
+std::optional<pid_t> pid_in_proc(int pidfd) {
+  return parse_opened_pid(process_file(own_process, "fdinfo/" + std::to_string(pidfd)).value_or(""));
 }
 
 Result<void> signal_process(int pidfd, int signal) {

@@ -16,6 +16,10 @@ namespace grex::sys {
 /// not-found (ESRCH: there is none), system.
 Result<UniqueFd> open_process(pid_t pid);
 
+/// The number of a process in /proc, which may be that of another PID namespace; -1 if it
+/// has ended, 0 if it has none there; nullopt if that can't be read.
+std::optional<pid_t> pid_in_proc(int pidfd);
+
 /// Sends a signal to a process. If that has ended already, it is not an Error. Errors:
 /// permission, system.
 Result<void> signal_process(int pidfd, int signal);

@@ -19,7 +19,6 @@
 #include "base/unique_fd.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/pidfd.hpp"
-#include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/signals.hpp"
@@ -46,14 +45,12 @@ bool command_runs() {
   return !stat.empty() && !is_stopped(stat);
 }
 
-// Whether a signal by which people and supervisors end a process has arrived at the
-// stopped one. It can't receive it, and the kernel announces neither this nor that the
+// Whether the stopped process was asked to end. It can't receive it, and the kernel announces neither this nor that the
 // command continues to any process but their parents, so the watcher must look.
 bool is_asked_to_end() {
   Text text;
   const std::uint64_t pending = parse_pending_signals(read_into(text, status_fd)).value_or(0);
-  constexpr std::array<int, 4> asking = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-  return std::any_of(asking.begin(), asking.end(),
+  return std::any_of(end_requests.begin(), end_requests.end(),
                      [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
 }
 
@@ -82,9 +79,7 @@ bool is_asked_to_end() {
 pid_t start_watcher(pid_t command, pid_t stopped) {
   const auto process = open_process(command);
   if (!process) return -1;
-  // The command's number in /proc, which may be that of another PID namespace.
-  const auto info = process_file(own_process, "fdinfo/" + std::to_string(process->get()));
-  const pid_t shown = parse_opened_pid(info.value_or("")).value_or(0);
+  const pid_t shown = pid_in_proc(process->get()).value_or(0);
   const UniqueFd status = open_at(AT_FDCWD, "/proc/self/status", O_RDONLY);
   const UniqueFd stat = open_at(AT_FDCWD, "/proc/" + std::to_string(shown) + "/stat", O_RDONLY);
   if (!status.is_open() || !stat.is_open()) return -1;

@@ -56,8 +56,7 @@ SignalSuppressor::SignalSuppressor(int signal)
     : only_it_(set_of({signal})), was_pending_(is_pending(signal)), block_(only_it_) {}
 
 SignalSuppressor::~SignalSuppressor() {
-  constexpr timespec now = {0, 0};
-  if (!was_pending_) ::sigtimedwait(&only_it_, nullptr, &now);
+  if (!was_pending_) (void)take_signal(only_it_);
 }
 
 }  // namespace grex::sys

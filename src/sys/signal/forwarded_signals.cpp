@@ -7,15 +7,8 @@
 namespace grex::sys {
 namespace {
 
-sigset_t forwarded_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : termination_signals) sigaddset(&set, signal);
-  return set;
-}
-
 sigset_t awaited_signals() {
-  sigset_t set = forwarded_signals();
+  sigset_t set = set_of(termination_signals);
   sigaddset(&set, SIGCHLD);
   sigaddset(&set, SIGCONT);
   return set;
@@ -53,13 +46,7 @@ void ForwardedSignals::restore_in_child() const {
 
 bool ForwardedSignals::missed_stop() { return stops_missed != 0; }
 
-std::optional<ReceivedSignal> ForwardedSignals::next() {
-  const sigset_t forwarded = forwarded_signals();
-  siginfo_t info{};
-  constexpr timespec now = {0, 0};
-  const int signal = ::sigtimedwait(&forwarded, &info, &now);
-  return signal > 0 ? std::optional(received_signal(signal, info.si_code)) : std::nullopt;
-}
+std::optional<ReceivedSignal> ForwardedSignals::next() { return take_signal(set_of(termination_signals)); }
 
 std::optional<ReceivedSignal> ForwardedSignals::next_unignored() {
   auto signal = next();

@@ -107,9 +107,7 @@ std::optional<ReceivedSignal> Interruptions::received() {
 }
 
 void Interruptions::stop_listening() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : termination_signals) sigaddset(&signals, signal);
+  const sigset_t signals = set_of(termination_signals);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 }
 

@@ -16,7 +16,9 @@ struct sigaction set_default_action(int signal) {
 
 }  // namespace
 
-sigset_t set_of(std::initializer_list<int> signals) {
+sigset_t set_of(std::initializer_list<int> signals) { return set_of(std::span(signals.begin(), signals.size())); }
+
+sigset_t set_of(std::span<const int> signals) {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : signals) sigaddset(&set, signal);
@@ -56,15 +58,18 @@ ReceivedSignal received_signal(int number, int code) {
   return {number, from_terminal, from_terminal && !to_leader_alone};
 }
 
-std::optional<ReceivedSignal> take_termination_signal() {
-  sigset_t pending;
-  ::sigpending(&pending);
-  if (sigisemptyset(&pending) == 1) return std::nullopt;
-  const sigset_t signals = unignored_signals();
+std::optional<ReceivedSignal> take_signal(const sigset_t& signals) {
   siginfo_t info{};
   constexpr timespec now = {0, 0};
   const int signal = ::sigtimedwait(&signals, &info, &now);
   return signal > 0 ? std::optional(received_signal(signal, info.si_code)) : std::nullopt;
+}
+
+std::optional<ReceivedSignal> take_termination_signal() {
+  sigset_t pending;
+  ::sigpending(&pending);
+  if (sigisemptyset(&pending) == 1) return std::nullopt;
+  return take_signal(unignored_signals());
 }
 
 bool is_ctrl_c(const ReceivedSignal& signal) { return signal.number == SIGINT && signal.from_terminal; }

@@ -5,6 +5,7 @@
 #include <array>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace grex::sys {
@@ -13,6 +14,10 @@ namespace grex::sys {
 /// people and supervisors send, and whose default action ends a process.
 inline constexpr std::array<int, 6> termination_signals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
+/// Those of them by which people and supervisors ask a process to end.
+inline constexpr std::array<int, 4> end_requests = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+sigset_t set_of(std::span<const int> signals);
 sigset_t set_of(std::initializer_list<int> signals);
 
 /// Its name, such as "SIGTERM".
@@ -40,8 +45,10 @@ struct ReceivedSignal {
 /// tty_signal_session_leader).
 ReceivedSignal received_signal(int number, int code);
 
-/// Receives a termination signal that has arrived, is blocked and not ignored; nullopt if
-/// there is none.
+/// Receives one of these signals that has arrived and is blocked; nullopt if there is none.
+std::optional<ReceivedSignal> take_signal(const sigset_t& signals);
+
+/// The same for the termination signals that are not ignored.
 std::optional<ReceivedSignal> take_termination_signal();
 
 /// Whether it is the user's Ctrl-C.
