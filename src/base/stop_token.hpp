@@ -17,4 +17,11 @@ inline StopToken stop_after(std::chrono::nanoseconds limit) {
   return [deadline = Deadline::clock::now() + limit] { return Deadline::clock::now() >= deadline; };
 }
 
+/// Stops as another one does, but not in the first few calls: for steps of which a few are
+/// taken even if there is no time left. `should_stop` is borrowed.
+inline StopToken after_first_few(const StopToken& should_stop) {
+  constexpr int few = 4;
+  return [&should_stop, calls = 0]() mutable { return ++calls > few && should_stop(); };
+}
+
 }  // namespace grex

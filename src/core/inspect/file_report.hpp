@@ -10,7 +10,6 @@
 
 #include "base/error.hpp"
 #include "base/time_text.hpp"
-#include "core/lock/record.hpp"
 #include "sys/file/file.hpp"
 #include "sys/lock/flock.hpp"
 
@@ -41,8 +40,7 @@ struct LockProcess {
   std::optional<std::string> note;
   std::optional<std::string> verb;
   std::optional<sys::Mode> mode;
-  std::optional<unsigned> slot;             ///< at tier semaphore
-  std::optional<ProcessIdentity> identity;  ///< from a valid record
+  std::optional<unsigned> slot;  ///< at tier semaphore
 };
 
 /// The report on one lock file.

@@ -24,22 +24,9 @@ void describe_by(LockProcess& process, const Record& record) {
   process.cwd = record.cwd;
   process.since = record.since;
   process.host = record.writer.host;
-  process.identity = record.writer;
   process.note = record.note;
   process.verb = record.verb;
 }
-
-// The first few processes are described even if there is no time left.
-class Patience {
- public:
-  explicit Patience(const StopToken& should_stop) : should_stop_(should_stop) {}
-  bool ends() { return ++asked_ > in_any_case && should_stop_(); }
-
- private:
-  static constexpr int in_any_case = 4;
-  const StopToken& should_stop_;
-  int asked_ = 0;
-};
 
 enum class Match { yes, no, unknown };
 
@@ -64,9 +51,9 @@ bool is_gone(pid_t pid) {
 }
 
 bool has_inheritor_in(const InspectedFile& inspected, const std::string& pid_ns, const StopToken& should_stop) {
-  Patience patience(should_stop);
+  const StopToken is_enough = after_first_few(should_stop);
   return std::any_of(inspected.holding.begin(), inspected.holding.end(), [&](const sys::OpenDescriptor& open) {
-    return !patience.ends() && sys::process_link(open.pid, "ns/pid") == pid_ns;
+    return !is_enough() && sys::process_link(open.pid, "ns/pid") == pid_ns;
   });
 }
 
@@ -165,8 +152,8 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
   std::optional<pid_t> writer;
   inspected.report.record = judge_record(inspected, searched, self, should_stop, writer);
   // The search had time for a few of them, which need not come first in the list.
-  Patience for_seen(should_stop);
-  Patience for_others(should_stop);
+  const StopToken enough_seen = after_first_few(should_stop);
+  const StopToken enough_others = after_first_few(should_stop);
   auto& holders = inspected.report.holders;
   const auto is_listed = [&holders](pid_t pid) {
     return std::any_of(holders.begin(), holders.end(),
@@ -174,8 +161,8 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
   };
   for (const KernelLock& lock : inspected.locks) {
     if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
-    Patience& patience = has_lock_open(inspected, lock.pid) ? for_seen : for_others;
-    holders.push_back(patience.ends() ? undescribed_acquirer(lock) : acquirer_from(inspected, searched, lock, writer));
+    const StopToken& is_enough = has_lock_open(inspected, lock.pid) ? enough_seen : enough_others;
+    holders.push_back(is_enough() ? undescribed_acquirer(lock) : acquirer_from(inspected, searched, lock, writer));
   }
   if (holders.empty() && inspected.report.record == RecordState::valid) {
     holders.push_back(acquirer_from(*inspected.record, inspected.report.mode, self));
@@ -183,7 +170,7 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
   for (const sys::OpenDescriptor& open : inspected.holding) {
     if (is_listed(open.pid)) continue;
     const auto mode = inspected.report.mode;
-    holders.push_back(for_seen.ends() ? undescribed_fd_holder(open.pid, mode) : fd_holder(open.pid, mode));
+    holders.push_back(enough_seen() ? undescribed_fd_holder(open.pid, mode) : fd_holder(open.pid, mode));
   }
 }
 
@@ -193,10 +180,10 @@ void find_parents(std::vector<LockProcess>& holders, const StopToken& should_sto
   for (const LockProcess& holder : holders) {
     if (holder.pid && holder.alive == true) alive.insert(*holder.pid);
   }
-  Patience patience(should_stop);
+  const StopToken is_enough = after_first_few(should_stop);
   for (LockProcess& holder : holders) {
     if (!holder.pid || holder.alive != true) continue;
-    if (patience.ends()) return;
+    if (is_enough()) return;
     const std::vector<pid_t> above = ancestors(*holder.pid);
     const auto is_alive = [&alive](pid_t pid) { return alive.contains(pid); };
     const auto found = std::find_if(above.begin(), above.end(), is_alive);

@@ -18,9 +18,10 @@ class Search {
   // Returns false if it should stop.
   template <class Pids>
   bool look_at_all(const Pids& pids) {
-    constexpr std::size_t in_any_case = 4;
     for (const pid_t pid : pids) {
-      if (searched_.readable.size() + searched_.unreadable.size() >= in_any_case && should_stop_()) return false;
+      // A copy that this process inherited is of no interest.
+      if (pid == self_ || searched_.readable.contains(pid) || searched_.unreadable.contains(pid)) continue;
+      if (is_enough_()) return false;
       look_at(pid);
     }
     return true;
@@ -30,8 +31,6 @@ class Search {
 
  private:
   void look_at(pid_t pid) {
-    // A copy that this process inherited is of no interest.
-    if (pid == self_ || searched_.readable.contains(pid) || searched_.unreadable.contains(pid)) return;
     const auto descriptors = sys::descriptors_of(pid, should_stop_);
     (descriptors ? searched_.readable : searched_.unreadable).insert(pid);
     if (!descriptors) return;
@@ -73,6 +72,7 @@ class Search {
   const KernelView& view_;
   const std::vector<Mount>& mounts_;
   const StopToken& should_stop_;
+  const StopToken is_enough_ = after_first_few(should_stop_);
   const std::optional<pid_t> self_ = sys::own_pid_in_proc();
   std::vector<std::uint64_t> inodes_;
   SearchedProcesses searched_;
