@@ -1,5 +1,7 @@
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -16,6 +18,13 @@ inline int milliseconds_left(std::optional<Deadline> deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Deadline::clock::now()).count();
   constexpr std::chrono::milliseconds::rep longest = std::chrono::milliseconds(std::chrono::hours(24)).count();
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
+}
+
+/// For calls that take a time of CLOCK_MONOTONIC.
+inline timespec to_timespec(Deadline deadline) {
+  const std::chrono::nanoseconds time = deadline.time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((time - seconds).count())};
 }
 
 /// The time that has passed since an instant.

@@ -66,7 +66,12 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
 }
 
-Result<std::vector<std::string>> names_of(UniqueFd directory) {
+// `directory` may have failed to open: then errno says why. `path` is for that Error.
+Result<std::vector<std::string>> names_of(UniqueFd directory, const std::string& path) {
+  if (!directory.is_open()) {
+    const int err = errno;
+    return Error{kind_of_lookup(err), "open", path, err};
+  }
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(directory.get()), ::closedir);
   if (dir == nullptr) return Error{ErrorKind::system, "fdopendir", {}, errno};
   (void)directory.release();  // closedir(3) closes it
@@ -213,21 +218,11 @@ std::string working_directory() {
 }
 
 Result<std::vector<std::string>> names_in(const std::string& directory) {
-  UniqueFd fd = open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  if (!fd.is_open()) {
-    const int err = errno;
-    return Error{kind_of_lookup(err), "open", directory, err};
-  }
-  return names_of(std::move(fd));
+  return names_of(open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY), directory);
 }
 
 Result<std::vector<std::string>> names_in(int directory) {
-  UniqueFd fd = open_at(directory, ".", O_RDONLY | O_DIRECTORY);
-  if (!fd.is_open()) {
-    const int err = errno;
-    return Error{kind_of_lookup(err), "open", {}, err};
-  }
-  return names_of(std::move(fd));
+  return names_of(open_at(directory, ".", O_RDONLY | O_DIRECTORY), {});
 }
 
 }  // namespace grex::sys

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -92,13 +91,8 @@ class Waiters {
 
  private:
   static bool has_joined(pthread_t thread) {
-    constexpr long interval_ns = 1'000'000;
-    constexpr long second_ns = 1'000'000'000;
-    timespec until{};
-    ::clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += interval_ns;
-    until.tv_sec += until.tv_nsec / second_ns;
-    until.tv_nsec %= second_ns;
+    constexpr std::chrono::milliseconds interval(1);
+    const timespec until = to_timespec(Deadline::clock::now() + interval);
     return ::pthread_clockjoin_np(thread, nullptr, CLOCK_MONOTONIC, &until) == 0;
   }
 

@@ -195,10 +195,6 @@ unsigned cpu_count() {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 }
 
-bool in_initial_pid_namespace() {
-  std::array<char, 64> buffer;
-  const ssize_t n = ::readlink("/proc/self/ns/pid", buffer.data(), buffer.size());
-  return n > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(n)) == "pid:[4026531836]";
-}
+bool in_initial_pid_namespace() { return process_link(own_process, "ns/pid") == "pid:[4026531836]"; }
 
 }  // namespace grex::sys

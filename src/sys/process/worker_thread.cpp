@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include <cerrno>
 
@@ -44,10 +43,7 @@ bool WorkerThread::end_by(std::optional<Deadline> deadline) {
   ::eventfd_write(shared_->stop.get(), 1);
   shared_.reset();
   if (!deadline) return ::pthread_join(thread_, nullptr) == 0;
-  const auto at = deadline->time_since_epoch();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(at);
-  const timespec until = {static_cast<time_t>(seconds.count()),
-                          static_cast<long>(std::chrono::nanoseconds(at - seconds).count())};
+  const timespec until = to_timespec(*deadline);
   if (::pthread_clockjoin_np(thread_, nullptr, CLOCK_MONOTONIC, &until) == 0) return true;
   ::pthread_detach(thread_);
   return false;

@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 
 namespace grex::sys {
@@ -24,11 +23,6 @@ int timer_signal() { return SIGRTMIN; }
 // Not a realtime signal: only a limited number of those can be pending, and then
 // sending fails (signal(7)).
 constexpr int thread_signal = SIGURG;
-
-timespec to_timespec(std::chrono::nanoseconds time) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-  return {static_cast<time_t>(seconds.count()), static_cast<long>((time - seconds).count())};
-}
 
 extern "C" void on_termination_signal(int signal, siginfo_t* info, void*) {
   const int saved = errno;
@@ -63,7 +57,7 @@ Result<void> Interruptions::arm(std::optional<Deadline> deadline) {
   is_armed_ = true;
   install_handlers();
   if (!deadline) return {};
-  const itimerspec at = {{0, repeat_ns}, to_timespec(deadline->time_since_epoch())};
+  const itimerspec at = {{0, repeat_ns}, to_timespec(*deadline)};
   if (::timer_settime(interrupting_timer, TIMER_ABSTIME, &at, nullptr) != 0) {
     return Error{ErrorKind::system, "timer_settime", {}, errno};
   }
