@@ -89,14 +89,19 @@ Inspection inspect_holders(const std::vector<core::Target>& targets) {
   return found;
 }
 
-Failure refusal(const LockName& lock, Inspection& found, std::string why, ErrorKind kind) {
+Failure not_released(const LockName& lock, std::string why, ErrorKind kind, int exit_code) {
   Failure failure;
   failure.kind = kind;
   failure.what = "not released";
   failure.path = lock.path;
   failure.why = std::move(why);
-  failure.exit_code = exit_code::no_hold;
+  failure.exit_code = exit_code;
   failure.tier = lock.tier;
+  return failure;
+}
+
+Failure refusal(const LockName& lock, Inspection& found, std::string why, ErrorKind kind) {
+  Failure failure = not_released(lock, std::move(why), kind, exit_code::no_hold);
   failure.holders = std::move(found.holders);
   return failure;
 }
@@ -163,14 +168,8 @@ Result<void, Failure> end(const core::Hold& hold, const LockName& lock) {
     }
   }
   if (sys::wait_for_end(hold.process.get(), Deadline::clock::now() + time_to_end)) return {};
-  Failure failure;
-  failure.kind = ErrorKind::timeout;
-  failure.what = "not released";
-  failure.path = lock.path;
-  failure.why = fmt::format("told to end, but still there: pid {}", hold.pid);
-  failure.exit_code = exit_code::busy;
-  failure.tier = lock.tier;
-  return failure;
+  return not_released(lock, fmt::format("told to end, but still there: pid {}", hold.pid), ErrorKind::timeout,
+                      exit_code::busy);
 }
 
 struct ReleaseOptions {

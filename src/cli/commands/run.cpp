@@ -165,6 +165,12 @@ void release_locks(Acquired& acquired, const RunOptions& options, const Events& 
   }
 }
 
+// The command does not run.
+Failure give_up(Acquired& acquired, const RunOptions& options, const Events& events, Failure failure) {
+  release_locks(acquired, options, events, {failure.exit_code});
+  return failure;
+}
+
 // The processes that a command left running with the locks, although it was killed or
 // asked to end. If it ended by itself, it left them on purpose.
 core::Remaining find_remaining(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end) {
@@ -244,21 +250,16 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   }
   const sys::Command command = program.command(fds);
   if (auto interrupted = interruption(acquired, options)) {
-    release_locks(acquired, options, events, {interrupted->exit_code});
-    return std::move(*interrupted);
+    return give_up(acquired, options, events, std::move(*interrupted));
   }
   if (options.in_place) {
     events.started(sys::own_pid());
     signals.restore();
-    Failure failure = failure_from(sys::exec_in_place(command));
-    release_locks(acquired, options, events, {failure.exit_code});
-    return failure;
+    return give_up(acquired, options, events, failure_from(sys::exec_in_place(command)));
   }
   auto child = sys::Child::start(command, signals);
-  if (child) return wait_for_command(*child, acquired, options, events);
-  Failure failure = failure_from(child.error());
-  release_locks(acquired, options, events, {failure.exit_code});
-  return failure;
+  if (!child) return give_up(acquired, options, events, failure_from(child.error()));
+  return wait_for_command(*child, acquired, options, events);
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {

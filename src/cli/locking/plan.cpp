@@ -79,24 +79,7 @@ core::VerifiedStack verify_live(const core::TierStack& stack, const LockOptions&
   return live;
 }
 
-}  // namespace
-
-Result<core::TierStack, Failure> inherited_stack() {
-  const char* const text = ::getenv(core::stack_variable);
-  auto stack = core::parse_tier_stack(text != nullptr ? text : "");
-  if (!stack) return stack_failure();
-  return std::move(*stack);
-}
-
-Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options) {
-  const auto inherited = inherited_stack();
-  if (!inherited) return inherited.error();
-  return verify_live(*inherited, options);
-}
-
-Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys::FileId>& files,
-                                    const core::VerifiedStack& stack, const LockOptions& options) {
-  const core::Verdict verdict = core::judge(stack, lock.tier, files, options.mode, options.reentrant);
+Result<Reentry, Failure> reentry_by(const core::Verdict& verdict, const LockName& lock, const LockOptions& options) {
   switch (verdict.kind) {
     case core::Verdict::Kind::take:
       break;
@@ -117,13 +100,32 @@ Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys:
   return Reentry::none;
 }
 
+}  // namespace
+
+Result<core::TierStack, Failure> inherited_stack() {
+  const char* const text = ::getenv(core::stack_variable);
+  auto stack = core::parse_tier_stack(text != nullptr ? text : "");
+  if (!stack) return stack_failure();
+  return std::move(*stack);
+}
+
+Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options) {
+  const auto inherited = inherited_stack();
+  if (!inherited) return inherited.error();
+  return verify_live(*inherited, options);
+}
+
+Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys::FileId>& files,
+                                    const core::VerifiedStack& stack, const LockOptions& options) {
+  return reentry_by(core::judge(stack, lock.tier, files, options.mode, options.reentrant), lock, options);
+}
+
 Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files,
                                      core::TierStack& stack, const LockOptions& options) {
   const core::VerifiedStack live = verify_live(stack, options);
   stack = core::live_entries(live);
-  auto reentry = reentry_of(lock, files, live, options);
-  if (!reentry || *reentry != Reentry::seems) return reentry;
   const core::Verdict verdict = core::judge(live, lock.tier, files, options.mode, options.reentrant);
+  if (verdict.kind != core::Verdict::Kind::seems_ours) return reentry_by(verdict, lock, options);
   return unproved_failure(lock, *verdict.because, busy_report_of(options));
 }
 
