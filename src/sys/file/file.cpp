@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -186,6 +187,14 @@ Result<void> reserve_standard_streams() {
     (void)placeholder->release();  // for the life of the process
   }
   return {};
+}
+
+void close_descriptors(unsigned first, unsigned last) {
+  if (first > last || ::close_range(first, last, 0) == 0) return;
+  // Before Linux 5.9, or if it is forbidden: one by one, up to the limit.
+  const long limit = ::sysconf(_SC_OPEN_MAX);
+  last = std::min(last, static_cast<unsigned>(limit > 0 ? limit : 1024));
+  for (unsigned fd = first; fd <= last; ++fd) ::close(static_cast<int>(fd));
 }
 
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }

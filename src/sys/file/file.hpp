@@ -91,6 +91,10 @@ Result<UniqueFd> open_unusable();
 /// Errors: system.
 Result<void> reserve_standard_streams();
 
+/// Closes the descriptors from `first` to `last`, as far as they are open.
+/// Async-signal-safe.
+void close_descriptors(unsigned first, unsigned last);
+
 /// Keeps programs that this process runs from inheriting a descriptor.
 void close_on_exec(int fd);
 

@@ -42,14 +42,6 @@ bool send(int fd, char message) { return static_cast<bool>(write_all(fd, std::st
 
 Error gone() { return {ErrorKind::system, "write", {}, EPIPE}; }
 
-void close_from_to(unsigned first, unsigned last) {
-  if (first > last || ::close_range(first, last, 0) == 0) return;
-  // Before Linux 5.9, or if it is forbidden: one by one, up to the limit.
-  const long limit = ::sysconf(_SC_OPEN_MAX);
-  last = std::min(last, static_cast<unsigned>(limit > 0 ? limit : 1024));
-  for (unsigned fd = first; fd <= last; ++fd) ::close(static_cast<int>(fd));
-}
-
 // Closes every descriptor above the standard streams except those in `keep`.
 void close_all_but(std::vector<int> keep) {
   std::sort(keep.begin(), keep.end());
@@ -57,10 +49,10 @@ void close_all_but(std::vector<int> keep) {
   for (const int fd : keep) {
     assert(fd > STDERR_FILENO);
     const auto kept = static_cast<unsigned>(fd);
-    close_from_to(first, kept - 1);
+    close_descriptors(first, kept - 1);
     first = kept + 1;
   }
-  close_from_to(first, ~0U);
+  close_descriptors(first, ~0U);
 }
 
 // Called first in the new half: makes it die with the other half.

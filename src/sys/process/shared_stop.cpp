@@ -63,7 +63,7 @@ bool is_asked_to_end() {
   for (int fd = 0; fd < static_cast<int>(descriptors.size()); ++fd) {
     if (::dup2(descriptors[static_cast<std::size_t>(fd)], fd) < 0) ::_exit(0);
   }
-  ::close_range(stat_fd + 1, ~0U, 0);
+  close_descriptors(stat_fd + 1, ~0U);
   constexpr std::chrono::milliseconds interval(100);
   while (!wait_for_end(command_fd, Deadline::clock::now() + interval) && !command_runs() && !is_asked_to_end()) {
   }
