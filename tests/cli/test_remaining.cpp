@@ -292,34 +292,22 @@ TEST_CASE("in a PID namespace with the /proc of another, the remaining processes
     CAPTURE(session);
     const Pack pack;
     write_file(pack / "work.sh", "touch started\nread -r line\nexit 0\n");
-    // Prints the exit code of a command that kills itself.
-    const auto start = [&](const std::string& work) {
+    // The error output, with a command that starts `work` and kills itself.
+    const auto error_of = [&](const std::string& work, bool stays_locked) {
       ::unlink((pack / "started").c_str());
       const std::string script = "\"$0\" run . -- " + session + "sh -c \"$1\"; echo $?; read -r line";
-      return Process({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "sh", "-c", script,
-                      grex_lock(), "exec 3<&0; " + work + "kill -KILL $$"},
-                     in(pack.path()));
+      Process process({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "sh", "-c", script,
+                       grex_lock(), "exec 3<&0; " + work + "kill -KILL $$"},
+                      in(pack.path()));
+      CHECK(process.line() == "137");  // the exit code
+      CHECK(is_locked(pack.lock()) == stays_locked);
+      process.close_input();
+      process.wait();
+      return process.error_rest();
     };
-    Process alone = start("");
-    CHECK(alone.line() == "137");
-    CHECK_FALSE(is_locked(pack.lock()));
-    alone.close_input();
-    alone.wait();
-    CHECK(alone.error_rest().empty());
-
-    Process daemon = start("setsid sh work.sh <&3 & " + until_started);
-    CHECK(daemon.line() == "137");
-    CHECK_FALSE(is_locked(pack.lock()));
-    daemon.close_input();
-    daemon.wait();
-    CHECK(daemon.error_rest().empty());
-
-    Process work = start("sh work.sh <&3 & " + until_started);
-    CHECK(work.line() == "137");
-    CHECK(is_locked(pack.lock()));
-    work.close_input();
-    work.wait();
-    const std::string line = work.error_rest();
+    CHECK(error_of("", false).empty());
+    CHECK(error_of("setsid sh work.sh <&3 & " + until_started, false).empty());
+    const std::string line = error_of("sh work.sh <&3 & " + until_started, true);
     CHECK(line.starts_with("grex-lock: still locked: "));
     CHECK(line.ends_with(" (sh work.sh)\n"));
     CHECK(line.find(" pid ") == line.rfind(" pid "));

@@ -13,12 +13,65 @@ using namespace grex::test;
 
 namespace {
 
-// An interactive shell with job control and a prompt that is easy to wait for.
-const Words shell = {"bash", "--norc", "--noprofile", "-i"};
-const Setup prompt = {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}}};
-
 std::string run_line(const TempDir& dir, const std::string& command) {
-  return grex_lock() + " run " + dir.path() + " -- " + command + "\r";
+  return grex_lock() + " run " + dir.path() + " -- " + command;
+}
+
+struct Pids {
+  pid_t command;
+  pid_t tool;
+};
+
+// A script for `sh -c`, as a word of a shell. It reports its process and that of grex-lock.
+std::string reporting(const std::string& script) { return "sh -c 'echo pid=$$ $PPID.; " + script + "'"; }
+
+Pids expect_pids(Terminal& terminal) {
+  terminal.expect("pid=");
+  const std::string pids = terminal.expect(".");
+  return {std::stoi(pids), std::stoi(pids.substr(pids.find(' ')))};
+}
+
+// An interactive shell with job control and a prompt that is easy to wait for.
+class Shell : public Terminal {
+ public:
+  Shell() : Terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}}}) {
+    expect_prompt();
+  }
+
+  void expect_prompt() { expect("@> "); }
+
+  void type_line(const std::string& line) const { type(line + "\r"); }
+
+  void expect_stop() {
+    expect("Stopped");
+    expect_prompt();
+  }
+
+  // Runs a script under the lock.
+  Pids run(const TempDir& dir, const std::string& script) {
+    type_line(run_line(dir, reporting(script)));
+    expect("pid=");  // the echo
+    return expect_pids(*this);
+  }
+};
+
+// The prompt of a shell under the lock. The echo of the line that starts it must not match.
+const std::string inner_shell = "env PS1='in''ner> ' bash --norc --noprofile -i";
+
+// Types a line that starts `inner_shell`, which is suspended and continued, and then exits.
+void check_suspend(Shell& terminal, const TempDir& dir, const std::string& line) {
+  CAPTURE(line);
+  terminal.type_line(line);
+  terminal.expect("inner> ");
+  terminal.type_line("suspend");
+  terminal.expect_stop();
+  CHECK(is_locked(dir / ".grex-lock"));
+  terminal.type_line("fg");
+  terminal.expect("inner> ");
+  terminal.type_line("exit 5");
+  terminal.expect_prompt();
+  terminal.type_line("echo status=$?");
+  terminal.expect("status=5");
 }
 
 // How often a process has waited so far: more, once it has responded to something.
@@ -26,6 +79,14 @@ std::string switches_of(pid_t pid) {
   const std::string status = content_of("/proc/" + std::to_string(pid) + "/status");
   const auto at = status.find("\nvoluntary_ctxt_switches");
   return at == std::string::npos ? "" : status.substr(at, status.find('\n', at + 1) - at);
+}
+
+// Stops the command, and waits until grex-lock has noticed that and waits again.
+void stop_alone(const Pids& pids, int stop) {
+  const std::string before = switches_of(pids.tool);
+  ::kill(pids.command, stop);
+  until(
+      [&] { return state_of(pids.command) == 'T' && switches_of(pids.tool) != before && state_of(pids.tool) != 'R'; });
 }
 
 }  // namespace
@@ -70,38 +131,32 @@ TEST_CASE("a Ctrl-C that kills the command kills grex-lock too, so that a loop i
 TEST_CASE("a Ctrl-C ends the wait, and the shell sees 130") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "true"));
+  Shell terminal;
+  terminal.type_line(run_line(dir, "true"));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
   terminal.type(ctrl_c);
-  terminal.expect("@> ");
-  terminal.type("echo status=$?\r");
+  terminal.expect_prompt();
+  terminal.type_line("echo status=$?");
   terminal.expect("status=130");
   CHECK(waiters_on(dir / ".grex-lock") == 0);
 }
 
 TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
   const TempDir dir;
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
+  Shell terminal;
   for (int i = 0; i < 3; ++i) {
-    terminal.type(run_line(dir, "sh -c 'echo pid=$$.; read line; echo got $line'"));
-    terminal.expect("pid=");  // the echo
-    terminal.expect("pid=");
-    const pid_t command = std::stoi(terminal.expect("."));
+    const Pids pids = terminal.run(dir, "read line; echo got $line");
     terminal.type(ctrl_z);
-    terminal.expect("Stopped");
-    terminal.expect("@> ");
+    terminal.expect_stop();
     // The shell may learn of the stop before the command has left its read(),
     // which would then take the next line.
-    until([command] { return state_of(command) == 'T'; });
+    until([&pids] { return state_of(pids.command) == 'T'; });
     CHECK(is_locked(dir / ".grex-lock"));
-    terminal.type("fg\r");
+    terminal.type_line("fg");
     terminal.expect("run");
-    terminal.type("hello\r");
+    terminal.type_line("hello");
     terminal.expect("got hello");
-    terminal.expect("@> ");
+    terminal.expect_prompt();
     CHECK_FALSE(is_locked(dir / ".grex-lock"));
   }
 }
@@ -109,155 +164,99 @@ TEST_CASE("Ctrl-Z stops grex-lock with its command, and fg continues both") {
 TEST_CASE("Ctrl-Z stops a wait, and fg continues it") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "echo lo''cked"));
+  Shell terminal;
+  terminal.type_line(run_line(dir, "echo lo''cked"));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
   terminal.type(ctrl_z);
   terminal.expect("Stopped");
   lock.reset();
-  terminal.type("fg\r");
+  terminal.type_line("fg");
   terminal.expect("locked");
 }
 
 TEST_CASE("a shell that is suspended under the lock gives the terminal back") {
   const TempDir dir;
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "env PS1='inner> ' bash --norc --noprofile -i"));
-  terminal.expect("inner> ");
-  terminal.type("suspend\r");
-  terminal.expect("Stopped");
-  terminal.expect("@> ");
-  CHECK(is_locked(dir / ".grex-lock"));
-  terminal.type("fg\r");
-  terminal.expect("inner> ");
-  terminal.type("exit 5\r");
-  terminal.expect("@> ");
-  terminal.type("echo status=$?\r");
-  terminal.expect("status=5");
+  Shell terminal;
+  check_suspend(terminal, dir, run_line(dir, inner_shell));
 }
 
 TEST_CASE("a shell that is suspended under several locks, or in a script, gives the terminal back") {
   const TempDir dir;
-  const std::string run_inner =
-      grex_lock() + " run " + dir.path() + " -- env PS1='in''ner> ' bash --norc --noprofile -i";
+  const std::string run_inner = run_line(dir, inner_shell);
   write_file(dir / "script", run_inner + "\nexit $?\n");
   for (const std::string& line :
        {"bash " + (dir / "script"), grex_lock() + " run -t workspace-sync " + dir.path() + " -- " + run_inner}) {
-    CAPTURE(line);
-    Terminal terminal(shell, prompt);
-    terminal.expect("@> ");
-    terminal.type(line + "\r");
-    terminal.expect("inner> ");
-    terminal.type("suspend\r");
-    terminal.expect("Stopped");
-    terminal.expect("@> ");
-    CHECK(is_locked(dir / ".grex-lock"));
-    terminal.type("fg\r");
-    terminal.expect("inner> ");
-    terminal.type("exit 5\r");
-    terminal.expect("@> ");
-    terminal.type("echo status=$?\r");
-    terminal.expect("status=5");
+    Shell terminal;
+    check_suspend(terminal, dir, line);
   }
 }
 
 TEST_CASE("a command that stops itself in the foreground gives the terminal back to the shell") {
   const TempDir dir;
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "sh -c 'kill -TSTP $$; echo went o''n'"));
-  terminal.expect("Stopped");
-  terminal.expect("@> ");
+  Shell terminal;
+  terminal.type_line(run_line(dir, "sh -c 'kill -TSTP $$; echo went o''n'"));
+  terminal.expect_stop();
   CHECK(is_locked(dir / ".grex-lock"));
-  terminal.type("fg\r");
+  terminal.type_line("fg");
   terminal.expect("went on");
-  terminal.expect("@> ");
+  terminal.expect_prompt();
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
 TEST_CASE("a command of a script that is stopped and continued by its PID does not leave grex-lock stopped") {
   const TempDir dir;
+  write_file(dir / "script", run_line(dir, reporting("read line; echo got $line")) + "\n");
   for (const int stop : {SIGSTOP, SIGTSTP}) {
     CAPTURE(stop);
-    Terminal terminal(shell, prompt);
-    terminal.expect("@> ");
-    write_file(dir / "script",
-               grex_lock() + " run " + dir.path() + " -- sh -c 'echo pid=$$ $PPID.; read line; echo got $line'\n");
-    terminal.type("bash " + (dir / "script") + "\r");
-    terminal.expect("pid=");
-    const std::string pids = terminal.expect(".");
-    const pid_t command = std::stoi(pids);
-    const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
-    const std::string before = switches_of(tool);
-    ::kill(command, stop);
-    until([&] { return state_of(command) == 'T' && switches_of(tool) != before && state_of(tool) != 'R'; });
-    ::kill(command, SIGCONT);
-    terminal.type("hello\r");
+    Shell terminal;
+    terminal.type_line("bash " + (dir / "script"));
+    const Pids pids = expect_pids(terminal);
+    stop_alone(pids, stop);
+    ::kill(pids.command, SIGCONT);
+    terminal.type_line("hello");
     terminal.expect("got hello");
-    terminal.expect("@> ");
+    terminal.expect_prompt();
     CHECK_FALSE(is_locked(dir / ".grex-lock"));
   }
 }
 
 TEST_CASE("a command of an interactive shell that is stopped and continued by its PID goes on") {
   const TempDir dir;
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line; echo got $line'"));
-  terminal.expect("pid=");  // the echo
-  terminal.expect("pid=");
-  const std::string pids = terminal.expect(".");
-  const pid_t command = std::stoi(pids);
-  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
-  const std::string before = switches_of(tool);
-  ::kill(command, SIGSTOP);
-  until([&] { return state_of(command) == 'T' && switches_of(tool) != before && state_of(tool) != 'R'; });
-  ::kill(command, SIGCONT);
-  terminal.type("hello\r");
+  Shell terminal;
+  const Pids pids = terminal.run(dir, "read line; echo got $line");
+  stop_alone(pids, SIGSTOP);
+  ::kill(pids.command, SIGCONT);
+  terminal.type_line("hello");
   terminal.expect("got hello");
 }
 
 TEST_CASE("grex-lock that stopped with its command goes on when the command is continued by its PID") {
   const TempDir dir;
   finish({"mkfifo", dir / "end"});
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line <" + (dir / "end") + "'"));
-  terminal.expect("pid=");  // the echo
-  terminal.expect("pid=");
-  const std::string pids = terminal.expect(".");
-  const pid_t command = std::stoi(pids);
-  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
-  ::kill(command, SIGTSTP);
+  Shell terminal;
+  const Pids pids = terminal.run(dir, "read line <" + (dir / "end"));
+  ::kill(pids.command, SIGTSTP);
   terminal.expect("Stopped");
-  CHECK(state_of(tool) == 'T');
-  ::kill(command, SIGCONT);
-  until([tool] { return state_of(tool) != 'T'; });
+  CHECK(state_of(pids.tool) == 'T');
+  ::kill(pids.command, SIGCONT);
+  until([&pids] { return state_of(pids.tool) != 'T'; });
   CHECK(is_locked(dir / ".grex-lock"));
   write_file(dir / "end", "\n");
   until([&dir] { return !is_locked(dir / ".grex-lock"); });
-  terminal.type("wait; echo all done\r");
+  terminal.type_line("wait; echo all done");
   terminal.expect("all done\r\n");
 }
 
 TEST_CASE("a signal to grex-lock that stopped with its command ends both") {
   const TempDir dir;
-  Terminal terminal(shell, prompt);
-  terminal.expect("@> ");
-  terminal.type(run_line(dir, "sh -c 'echo pid=$$ $PPID.; read line'"));
-  terminal.expect("pid=");  // the echo
-  terminal.expect("pid=");
-  const std::string pids = terminal.expect(".");
-  const pid_t command = std::stoi(pids);
-  const pid_t tool = std::stoi(pids.substr(pids.find(' ')));
-  ::kill(command, SIGTSTP);
+  Shell terminal;
+  const Pids pids = terminal.run(dir, "read line");
+  ::kill(pids.command, SIGTSTP);
   terminal.expect("Stopped");
   CHECK(is_locked(dir / ".grex-lock"));
-  ::kill(tool, SIGTERM);
+  ::kill(pids.tool, SIGTERM);
   until([&] { return !is_locked(dir / ".grex-lock"); });
-  CHECK(state_of(command) != 'T');
+  CHECK(state_of(pids.command) != 'T');
 }
 
 TEST_CASE("a terminal that hangs up ends the command, though only grex-lock, the session leader, gets SIGHUP") {
