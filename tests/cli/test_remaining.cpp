@@ -258,6 +258,28 @@ TEST_CASE("a remaining process that may not be read counts, but none that is old
   CHECK(session.error_rest().empty());
 }
 
+TEST_CASE("an older process whose descriptors are listed, but can't be read, does not count") {
+  if (!can_become_others()) return;
+  const Pack pack;
+  // Without this capability, root may list them, but not read them.
+  const std::string script =
+      "sleep 1000 & echo $!; read -r line; setpriv --bounding-set=-sys_ptrace \"$0\" run . -- sh -c 'kill -TERM $$'; "
+      "echo $?";
+  Process session({"setsid", "--wait", "sh", "-c", script, grex_lock()}, in(pack.path()));
+  const pid_t older = std::stoi(session.line());
+  until([older] {  // start times are counted in hundredths of a second
+    const Process later({"cat"});
+    return start_time_of(later.pid()) > start_time_of(older);
+  });
+  session.write("\n");
+  CHECK(session.line() == "143");
+  CHECK_FALSE(is_locked(pack.lock()));
+  CHECK(content_of(pack.lock()).empty());
+  CHECK(session.wait() == exited(0));
+  reap(older, SIGKILL);
+  CHECK(session.error_rest().empty());
+}
+
 TEST_CASE("the lock stays if /proc hides the processes of other users, of which one may work on") {
   if (!can_become_others()) return;
   const Pack pack;

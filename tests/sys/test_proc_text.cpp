@@ -43,6 +43,13 @@ TEST_CASE("a zombie has ended") {
   CHECK_FALSE(has_ended(""));
 }
 
+TEST_CASE("a thread of the kernel is known by its flags") {
+  CHECK(is_kernel_thread("20 (cpuhp/1) S 2 0 0 0 -1 69238848 0 0"));
+  CHECK_FALSE(is_kernel_thread("42 (sh) S 1 42 42 34816 42 4194304 0 0"));
+  CHECK_FALSE(is_kernel_thread("42 (sh) S 1 42 42 34816 42"));
+  CHECK_FALSE(is_kernel_thread(""));
+}
+
 TEST_CASE("a command line is split at its NULs and keeps empty arguments") {
   using std::string_literals::operator""s;
   CHECK(parse_command_line("sh\0-c\0\0x y\0"s) == std::vector<std::string>{"sh", "-c", "", "x y"});

@@ -192,6 +192,7 @@ LocksInUse locks_in_use(const StopToken& should_stop) {
       continue;
     }
     for (const sys::OpenDescriptor& open : *descriptors) {
+      if (open.file == sys::FileId{}) saw_every_process = false;
       add_number(open, locked_inodes, seen);
       if (!open.is_regular || names.contains(open.file)) continue;
       if (std::string name = reachable_name(open); !name.empty()) names.emplace(open.file, std::move(name));

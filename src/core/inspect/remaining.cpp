@@ -15,6 +15,7 @@
 #include "core/inspect/process_numbers.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::core {
 namespace {
@@ -42,23 +43,33 @@ std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks) {
   return ours;
 }
 
-bool has_lock(const sys::OpenDescriptor& descriptor, const OurLock& ours) {
-  if (descriptor.file != ours.file && descriptor.file != sys::FileId{}) return false;
+// What is known of a process that was listed. Of several descriptors, the greatest counts.
+enum class Fate { has_ended, has_none, may_have_lock, has_lock };
+
+// What one descriptor shows. A process may be listed with its descriptors, and yet they
+// can't be read: that needs more (proc(5), ptrace(2)).
+Fate fate_by(const sys::OpenDescriptor& descriptor, const OurLock& ours) {
+  if (descriptor.file != ours.file && descriptor.file != sys::FileId{}) return Fate::has_none;
   const auto shown = locks_on(descriptor);
-  if (!shown) return true;
-  return std::any_of(shown->begin(), shown->end(), [&ours](const KernelLock& lock) {
+  if (!shown) return Fate::may_have_lock;
+  const bool has_it = std::any_of(shown->begin(), shown->end(), [&ours](const KernelLock& lock) {
     return lock.file.ino == ours.file.ino && (!ours.acquirer || lock.pid == *ours.acquirer);
   });
+  return has_it ? Fate::has_lock : Fate::has_none;
 }
 
-bool has_lock(const sys::OpenDescriptor& descriptor, const std::vector<OurLock>& locks) {
-  return std::any_of(locks.begin(), locks.end(),
-                     [&descriptor](const OurLock& ours) { return has_lock(descriptor, ours); });
+Fate fate_by(const std::vector<sys::OpenDescriptor>& descriptors, const std::vector<OurLock>& locks) {
+  Fate fate = Fate::has_none;
+  for (const sys::OpenDescriptor& descriptor : descriptors) {
+    for (const OurLock& ours : locks) fate = std::max(fate, fate_by(descriptor, ours));
+  }
+  return fate;
 }
 
 // Whether a process may be a descendant of the command, which started after us. Unknown
 // counts as a yes.
 bool may_be_descendant(pid_t pid) {
+  if (sys::is_kernel_thread(sys::process_file(pid, "stat").value_or(""))) return false;
   const auto we_started = start_time_ns(sys::own_process);
   const auto started = start_time_ns(pid);
   const bool is_older = we_started && started && *started < *we_started;
@@ -76,19 +87,15 @@ bool is_no_longer_there(pid_t pid) {
   return listed && !std::binary_search(listed->begin(), listed->end(), pid);
 }
 
-enum class Fate { has_lock, may_have_lock, has_none, has_ended };
-
 Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& should_stop) {
   const Presence presence = presence_of(pid, Numbering::in_proc);
   const bool has_no_main_thread = presence == Presence::zombie;
   if (presence == Presence::gone) return Fate::has_ended;
   if (has_no_main_thread && sys::thread_count(pid).value_or(0) <= 1) return Fate::has_ended;
   const auto descriptors = sys::descriptors_of(pid, should_stop);
-  if (descriptors && !has_no_main_thread) {
-    const bool has_it = std::any_of(descriptors->begin(), descriptors->end(),
-                                    [&locks](const sys::OpenDescriptor& open) { return has_lock(open, locks); });
-    return has_it ? Fate::has_lock : Fate::has_none;
-  }
+  const bool is_listed = descriptors && !has_no_main_thread;
+  const Fate fate = is_listed ? fate_by(*descriptors, locks) : Fate::may_have_lock;
+  if (fate != Fate::may_have_lock) return fate;
   if (is_no_longer_there(pid)) return Fate::has_ended;
   return may_be_descendant(pid) ? Fate::may_have_lock : Fate::has_none;
 }

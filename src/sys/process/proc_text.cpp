@@ -61,6 +61,14 @@ bool has_ended(std::string_view stat) {
   return fields.starts_with('Z') || fields.starts_with('X');
 }
 
+bool is_kernel_thread(std::string_view stat) {
+  constexpr int fields_from_state_to_flags = 6;
+  constexpr std::uint64_t kernel_thread = 0x00200000;
+  std::string_view fields = fields_after_name(stat);
+  for (int i = 0; i < fields_from_state_to_flags; ++i) take_until(fields, ' ');
+  return (parse_number<std::uint64_t>(take_until(fields, ' ')).value_or(0) & kernel_thread) != 0;
+}
+
 bool is_stopped(std::string_view stat) {
   const std::string_view fields = fields_after_name(stat);
   return fields.starts_with('T') || fields.starts_with('t');

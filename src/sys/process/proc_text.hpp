@@ -24,6 +24,9 @@ std::optional<pid_t> parse_parent(std::string_view stat);
 /// has not reaped yet.
 bool has_ended(std::string_view stat);
 
+/// Whether field 9 shows a thread of the kernel (PF_KTHREAD, include/linux/sched.h).
+bool is_kernel_thread(std::string_view stat);
+
 /// Whether field 3 of /proc/PID/stat shows a process that is stopped. Async-signal-safe.
 bool is_stopped(std::string_view stat);
 
