@@ -1,6 +1,7 @@
 // The layout of grex 1.3.2 and later, and both layouts together.
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
@@ -24,6 +25,7 @@ TEST_CASE("each layout excludes its releases of grex, and both exclude all of th
   const TempDir dir;
   const std::string app = dir.make("app");
   dir.make(".grex/locks");
+  write_file(dir / ".grex/pack.yaml", "");
   dir.make("app/.grex");
   struct Row {
     const char* tier;
@@ -84,6 +86,7 @@ TEST_CASE("GREX_LOCK_LAYOUT sets the default, and --layout overrides it") {
 TEST_CASE("missing directories of the nested layout are created, also for a deep clone") {
   const TempDir dir;
   dir.make("ws/.grex");
+  write_file(dir / "ws/.grex/pack.yaml", "");
   dir.make("ws/lib/deep");
   CHECK(run_tool({"run", "--layout", "nested", "-t", "backend", dir / "ws/lib/deep/new", "--", "true"}).ended ==
         exited(0));
@@ -94,11 +97,44 @@ TEST_CASE("missing directories of the nested layout are created, also for a deep
   CHECK(exists(dir / "ws/lib/.grex/.grex.slot-0.lock"));
 }
 
-TEST_CASE("a nested lock of a clone without a meta directory above is an error") {
+TEST_CASE("locking a directory does not move the nested locks of the clones in it") {
   const TempDir dir;
-  const Finished finished = run_tool({"run", "--layout", "nested", "-t", "backend", dir / "new", "--", "true"});
+  dir.make("ws/.grex");
+  write_file(dir / "ws/.grex/pack.yaml", "");
+  const std::string foo = dir.make("ws/tools/foo");
+  CHECK(run_tool({"run", "--layout", "nested", dir / "ws/tools", "--", "true"}).ended == exited(0));
+  REQUIRE(exists(dir / "ws/tools/.grex"));
+  CHECK(run_tool({"run", "--layout", "nested", "-t", "backend", foo, "--", "flock", "-n",
+                  dir / "ws/.grex/locks/tools/foo.backend.lock", "true"})
+            .ended == exited(1));
+  CHECK_FALSE(exists(dir / "ws/tools/.grex/locks"));
+}
+
+TEST_CASE("a nested lock of a clone without .grex/pack.yaml above is an error") {
+  const Finished finished = run_tool({"run", "--layout", "nested", "-t", "backend", "/none", "--", "true"});
   CHECK(finished.ended == exited(66));
-  CHECK(finished.err.find("no directory above it has .grex/") != std::string::npos);
+  CHECK(finished.err ==
+        "grex-lock: not found: /none: no .grex/pack.yaml in any directory above\n"
+        "grex-lock: use --layout flat, or a destination in a workspace\n");
+  CHECK(run_tool({"tiers", "--layout", "nested", "/none"}).ended == exited(66));
+  const Finished tiers = run_tool({"tiers", "--layout", "nested", "/usr"});
+  CHECK(tiers.out.find("none: no .grex/pack.yaml above\n") != std::string::npos);
+}
+
+TEST_CASE("a pack.yaml planted above a clone never attracts its nested lock") {
+  const TempDir dir;
+  dir.make("shared/.grex");
+  write_file(dir / "shared/.grex/pack.yaml", "");
+  const std::string mine = dir.make("shared/mine");
+  REQUIRE(::chmod((dir / "shared").c_str(), 01777) == 0);
+  const Finished finished = run_tool({"run", "--layout", "nested", "-t", "backend", mine + "/new", "--", "true"});
+  CHECK(finished.ended == exited(66));
+  CHECK(finished.err == "grex-lock: not found: " + dir / "shared" +
+                            ": the search for .grex/pack.yaml stops at this directory, which other users can write to\n"
+                            "grex-lock: use --layout flat, or a destination in a workspace\n");
+  CHECK_FALSE(exists(dir / "shared/.grex/locks"));
+  CHECK(run_tool({"run", "-t", "backend", mine + "/new", "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"status", "--layout", "nested", mine}).ended == exited(0));
 }
 
 TEST_CASE("status and tiers show the files of one layout or of both") {

@@ -101,28 +101,44 @@ TEST_CASE("at tier semaphore there is a file for each slot, and none for unbound
   CHECK(unbounded->names.empty());
 }
 
-TEST_CASE("a clone's lock in the nested layout is in the nearest meta directory above it") {
+TEST_CASE("a clone's lock in the nested layout is in the nearest directory above it that has .grex/pack.yaml") {
   const TempDir dir;
   const auto nested = [](const std::string& path) {
     return core::resolve({Tier::backend, path, 1, CreateTarget::no, core::Layout::nested});
   };
-  const std::string app = dir.make("ws/lib/app");
-  const auto without_meta = nested(app);
+  const auto make_pack = [&dir](const std::string& name) {
+    dir.make(name + "/.grex");
+    test::write_file(dir / (name + "/.grex/pack.yaml"), "");
+  };
+  const auto without_meta = nested("/usr");
   REQUIRE_FALSE(without_meta);
   CHECK(without_meta.error().kind == ErrorKind::not_found);
   CHECK(without_meta.error().op == core::find_meta);
+  CHECK(without_meta.error().path == "/usr");
+  CHECK(without_meta.error().err == ENOENT);
 
-  dir.make("ws/.grex");
+  const std::string app = dir.make("ws/lib/app");
+  make_pack("ws");
   CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
   CHECK(nested(app)->path == app);
   CHECK(nested(dir / "ws/lib/new")->lock_path(0) == dir / "ws/.grex/locks/lib/new.backend.lock");
-  dir.make("ws/lib/app/.grex");  // its own does not count
+  make_pack("ws/lib/app");  // its own does not count
   CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
-  dir.make("ws/lib/.grex");
+  dir.make("ws/lib/.grex");  // grex-lock makes it, too
+  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  make_pack("ws/lib");
   CHECK(nested(app)->lock_path(0) == dir / "ws/lib/.grex/locks/app.backend.lock");
-  std::filesystem::remove(dir / "ws/lib/.grex");
-  test::write_file(dir / "ws/lib/.grex", "no directory");
-  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+}
+
+TEST_CASE("the search for the directory of a clone's lock stops at one that other users can write to, and names it") {
+  const TempDir dir;
+  const std::string mine = dir.make("shared/mine");
+  std::filesystem::permissions(dir / "shared", std::filesystem::perms(01777));
+  const auto target = core::resolve({Tier::backend, mine + "/new", 1, CreateTarget::no, core::Layout::nested});
+  REQUIRE_FALSE(target);
+  CHECK(target.error().op == core::find_meta);
+  CHECK(target.error().path == dir / "shared");
+  CHECK(target.error().err == EPERM);
 }
 
 TEST_CASE("all existing files of a workspace's slots are found, however many slots are requested") {

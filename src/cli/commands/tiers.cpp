@@ -71,7 +71,7 @@ Result<Files, Failure> find_files(core::Tier tier, core::Layout layout, const st
 
 std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
   if (files.empty()) {
-    return tier == core::Tier::semaphore ? "none: permits are unbounded" : "none: no .grex/ above it";
+    return tier == core::Tier::semaphore ? "none: permits are unbounded" : "none: no .grex/pack.yaml above";
   }
   std::string text = printable(files.front());
   if (files.size() > 1) text += fmt::format(" to {}", files.size() - 1);

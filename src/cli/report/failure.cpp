@@ -33,6 +33,13 @@ std::string_view what_of(const Error& error) {
   }
 }
 
+// See core::find_meta.
+std::string why_no_meta(int err) {
+  if (err == ENOENT) return "no .grex/pack.yaml in any directory above";
+  return fmt::format("the search for .grex/pack.yaml stops at this directory, {}",
+                     err == EPERM ? "which other users can write to" : "which cannot be read");
+}
+
 std::string why_of(const Error& error) {
   if (error.kind == ErrorKind::unsafe_file) {
     return error.err == ELOOP ? "it is a symbolic link" : "it is not a regular file";
@@ -40,7 +47,7 @@ std::string why_of(const Error& error) {
   if (error.kind == ErrorKind::permission && error.op == "flock") {
     return "an exclusive lock needs permission to write here";
   }
-  if (error.op == core::find_meta) return "no directory above it has .grex/, which keeps its lock in layout nested";
+  if (error.op == core::find_meta) return why_no_meta(error.err);
   const char* const description = ::strerrordesc_np(error.err);
   std::string why = description != nullptr ? description : "unknown error";
   if (error.kind == ErrorKind::io || error.kind == ErrorKind::system) why += fmt::format(" ({})", error.op);
@@ -53,7 +60,7 @@ std::string hint_of(const Error& error) {
   if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {
     return "its file system has no locks, or cannot reach whoever keeps them: see how it is mounted";
   }
-  if (error.op == core::find_meta) return "give a destination below a meta directory, or --layout flat";
+  if (error.op == core::find_meta) return "use --layout flat, or a destination in a workspace";
   return {};
 }
 

@@ -51,7 +51,7 @@ Result<std::vector<Target>> find_targets(const std::string& path, const Layouts&
       auto target = resolve({tier, path, 1, CreateTarget::no, layout});
       if (target) {
         targets.push_back(std::move(*target));
-      } else if (target.error().err != ENOENT) {
+      } else if (target.error().err != ENOENT && target.error().op != find_meta) {
         return target.error();
       }
     }

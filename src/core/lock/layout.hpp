@@ -25,8 +25,8 @@ bool is_sibling_lock(Tier tier);
 
 /// The lock file's name, relative to the target. At tier backend, it is relative to the
 /// directory that the clone's destination lies in (flat), or to the nearest one above it
-/// that has `.grex/` (nested), and `child` is the destination's path relative to the same
-/// directory. `slot` is the slot's number at tier semaphore.
+/// that has `.grex/pack.yaml` (nested), and `child` is the destination's path relative to
+/// the same directory. `slot` is the slot's number at tier semaphore.
 std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot);
 
 /// The name, relative to the workspace, of the queue file for processes that want one of

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "core/lock/search_upwards.hpp"
 #include "sys/lock/flock.hpp"
 
 namespace grex::core {
@@ -51,13 +52,18 @@ Result<Destination> find_destination(const LockRequest& request) {
   return Destination{std::move(*directory), std::move(leaf)};
 }
 
-// The nearest directory, from this one upwards, that has `.grex/`.
-Result<sys::Directory> find_meta_directory(const std::string& from) {
-  for (std::string directory = from;; directory = split_path(directory).parent) {
-    const auto mark = sys::status_of(path_in(directory, ".grex"));
-    if (mark && mark->type == sys::FileType::directory) return sys::open_directory(directory);
-    if (directory == "/") return Error{ErrorKind::not_found, find_meta, from, ENOENT};
+// The directory that keeps the lock of the clone `path` in the nested layout. The directory
+// `parent` is that in which the clone lies.
+Result<sys::Directory> find_meta_of(const std::string& path, const std::string& parent) {
+  SearchResult search = find_meta_directory(parent);
+  if (search.stop) {
+    const bool is_unsafe = search.stop->reason == SearchStop::Reason::unsafe;
+    return Error{ErrorKind::not_found, find_meta, search.stop->directory, is_unsafe ? EPERM : EACCES};
   }
+  // It is not above `path` if it was moved in the meantime.
+  const bool is_found = !search.found.empty() && path.starts_with(path_in(search.found.front().path, ""));
+  if (!is_found) return Error{ErrorKind::not_found, find_meta, path, ENOENT};
+  return std::move(search.found.front());
 }
 
 Result<Target> resolve_sibling(const LockRequest& request) {
@@ -68,8 +74,8 @@ Result<Target> resolve_sibling(const LockRequest& request) {
     return Target{
         request, path, std::move(destination->parent), {lock_name(request.layout, request.tier, destination->leaf, 0)}};
   }
-  auto meta = find_meta_directory(destination->parent.path);
-  if (!meta) return at_path(meta.error(), path);
+  auto meta = find_meta_of(path, destination->parent.path);
+  if (!meta) return meta.error();
   const std::string child = path.substr(path_in(meta->path, "").size());
   return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
 }

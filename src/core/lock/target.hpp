@@ -55,9 +55,10 @@ Result<Target> resolve(const LockRequest& request);
 /// those of resolve.
 Result<std::vector<Target>> resolve_each(LockRequest request, const Layouts& layouts);
 
-/// The `op` of the not-found Error if no directory above a clone's destination has the
-/// `.grex/` that keeps its lock in the nested layout.
-inline constexpr std::string_view find_meta = "find .grex/ above";
+/// The `op` of the not-found Error if no directory above a clone's destination is found that
+/// keeps its lock in the nested layout. With ENOENT, there is none. With EPERM or EACCES, the
+/// search stopped at the directory that is the Error's path; see SearchStop.
+inline constexpr std::string_view find_meta = "find .grex/pack.yaml above";
 
 /// Sorts locks by tier, path and layout, and removes duplicates. All processes take locks
 /// in this order, so that no two wait for each other.
