@@ -54,30 +54,6 @@ TEST_CASE("a command not found is 127, and one that cannot be executed 126") {
   CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\n");
 }
 
-TEST_CASE("without PATH the enclosing pack is locked") {
-  const TempDir dir;
-  const std::string deep = dir.make("ws/app/src/deep");
-  dir.make("ws/app/.grex");
-  const Words locks_app = {"flock", "-n", dir / "ws/app/.grex-lock", "true"};
-  Words words = grex_lock({"run", "--"});
-  words.insert(words.end(), locks_app.begin(), locks_app.end());
-  CHECK(finish(words, {.directory = deep}).ended == exited(1));
-  CHECK_FALSE(exists(deep + "/.grex-lock"));
-}
-
-TEST_CASE("PATH is required outside a pack, or if the tier means another directory") {
-  const TempDir dir;
-  const Finished nowhere = run_tool({"run", "--", "true"}, {.directory = dir.path()});
-  CHECK(nowhere.ended == exited(64));
-  CHECK(nowhere.err.starts_with("grex-lock: usage: PATH is missing, and no pack encloses the working directory\n"));
-  dir.make(".grex");
-  CHECK(run_tool({"run", "--", "true"}, {.directory = dir.path()}).ended == exited(0));
-  for (const char* const tier : {"workspace-sync", "semaphore", "backend"}) {
-    CHECK(run_tool({"run", "-t", tier, "--", "true"}, {.directory = dir.path()}).ended == exited(64));
-    CHECK(run_tool({"probe", "-t", tier}, {.directory = dir.path()}).ended == exited(64));
-  }
-}
-
 TEST_CASE("every tier locks the file that grex locks") {
   const TempDir dir;
   const std::string pack = dir.make("app");

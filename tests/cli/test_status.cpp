@@ -450,7 +450,7 @@ TEST_CASE("a backend lock is shown even if its destination is gone, and other mi
 TEST_CASE("several paths are shown in their order, and none means the enclosing pack") {
   const TempDir dir;
   const std::string a = dir.make("a");
-  const std::string b = dir.make("b/.grex");
+  dir.make("b/.git");
   const json both = json::parse(run_tool({"status", "--json", a, dir / "b"}).out);
   REQUIRE(both["locks"].size() == 10);
   CHECK(both["locks"][0]["target"] == a);

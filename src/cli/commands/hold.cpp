@@ -51,7 +51,8 @@ void define(Parser& parser, HoldOptions& options) {
   Parser::exclude(until_input_ends, detach);
   parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
   parser.set_help("Take the locks and keep them, without a command, until told to stop.",
-                  "grex-lock hold [OPTIONS] [PATH...]",
+                  "grex-lock hold [OPTIONS] [PATH...]\n"
+                  "       (default PATH: the pack around the current directory)",
                   "Examples:\n"
                   "  grex-lock hold --detach --while-pid $$ ~/ws/app   # the rest of a script\n"
                   "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");

@@ -23,7 +23,8 @@ void define(Parser& parser, ProbeOptions& options) {
   add_choice_options(parser, options.lock);
   add_slots_option(parser, options.lock);
   parser.set_help("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.",
-                  "grex-lock probe [OPTIONS] [PATH]",
+                  "grex-lock probe [OPTIONS] [PATH]\n"
+                  "       (default PATH: the pack around the current directory)",
                   "Examples:\n"
                   "  grex-lock probe -q ~/ws/app && echo free\n"
                   "  grex-lock probe --json -t backend ~/ws/app");

@@ -61,7 +61,8 @@ void define(Parser& parser, RunOptions& options) {
   parser.add_flag("--new-scope", options.new_scope, "CMD starts with an empty tier stack")->group("Command");
   parser.set_help(
       "Take the locks, run CMD, release the locks, and exit as CMD did.",
-      "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING",
+      "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING\n"
+      "       (default PATH: the pack around the current directory)",
       "Examples:\n"
       "  grex-lock run ~/ws/app -- git pull\n"
       "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");

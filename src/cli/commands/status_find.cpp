@@ -8,7 +8,7 @@
 
 #include "base/exit_code.hpp"
 #include "cli/report/output.hpp"
-#include "core/lock/target.hpp"
+#include "core/lock/search_upwards.hpp"
 
 namespace grex::cli {
 namespace {
@@ -104,7 +104,10 @@ Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Lay
   if (scope.all) return find_in_use(context.should_stop);
   FoundLocks found;
   std::vector<std::string> paths = scope.paths;
-  if (paths.empty()) paths = {core::enclosing_path().value_or(".")};
+  if (paths.empty()) {
+    const core::SearchResult enclosing = core::find_enclosing_pack();
+    paths = {enclosing.found.empty() ? "." : enclosing.found.front().path};
+  }
   if (scope.recursive) {
     if (auto searched = find_below(paths, context, found); !searched) return searched.error();
     return found;

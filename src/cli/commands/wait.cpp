@@ -95,7 +95,9 @@ void define(Parser& parser, WaitOptions& options) {
   add_choice_options(parser, options.lock);
   add_slots_option(parser, options.lock);
   add_waiting_options(parser, options.lock);
-  parser.set_help("Wait until the locks are free, and keep nothing.", "grex-lock wait [OPTIONS] [PATH...]",
+  parser.set_help("Wait until the locks are free, and keep nothing.",
+                  "grex-lock wait [OPTIONS] [PATH...]\n"
+                  "       (default PATH: the pack around the current directory)",
                   "Examples:\n"
                   "  grex-lock wait ~/ws/app ~/ws/lib && echo both are free\n"
                   "  grex-lock wait -w 2m -s ~/ws/app || grex-lock status ~/ws/app");

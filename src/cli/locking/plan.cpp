@@ -11,32 +11,23 @@
 
 #include "cli/args/env_defaults.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/omitted_path.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/liveness.hpp"
 
 namespace grex::cli {
 namespace {
 
-// PATH defaults to the enclosing pack. A workspace, or the destination of a clone, lies
-// elsewhere, and a wrong lock would exclude no process.
-bool may_be_omitted(core::Tier tier) { return tier == core::Tier::per_pack || tier == core::Tier::manifest; }
-
-// The locks that the user has named, or else that of the enclosing pack; empty if no
-// pack encloses the working directory.
-std::vector<NamedLock> named_locks(const LockOptions& options) {
+// The locks that the user has named, or else that of the enclosing pack.
+Result<std::vector<NamedLock>, Failure> named_locks(const LockOptions& options) {
   std::vector<NamedLock> locks;
   for (const std::string& path : options.paths) locks.push_back({options.tier, path});
   locks.insert(locks.end(), options.locks.begin(), options.locks.end());
-  if (!locks.empty() || !may_be_omitted(options.tier)) return locks;
-  if (auto path = core::enclosing_path()) locks.push_back({options.tier, std::move(*path)});
+  if (!locks.empty()) return locks;
+  auto path = omitted_path(options.tier, options.verbosity);
+  if (!path) return std::move(path.error());
+  locks.push_back({options.tier, std::move(*path)});
   return locks;
-}
-
-Failure no_path_failure(const LockOptions& options) {
-  return usage_failure(may_be_omitted(options.tier)
-                           ? "PATH is missing, and no pack encloses the working directory"
-                           : fmt::format("PATH is missing at tier {}", core::name_of(options.tier)),
-                       "'.' is the working directory itself");
 }
 
 Failure not_found(const Error& error, const NamedLock& lock) {
@@ -145,9 +136,9 @@ Result<void, Failure> check_again(Plan& plan, std::size_t target, const LockOpti
 Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions& global) {
   const auto live = live_stack(options);
   if (!live) return live.error();
-  const std::vector<NamedLock> locks = named_locks(options);
-  if (locks.empty()) return no_path_failure(options);
-  auto targets = find_targets(locks, options, global);
+  const auto locks = named_locks(options);
+  if (!locks) return locks.error();
+  auto targets = find_targets(*locks, options, global);
   if (!targets) return std::move(targets.error());
 
   Plan plan{{}, core::live_entries(*live), {}};

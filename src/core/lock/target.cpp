@@ -92,14 +92,6 @@ Result<Target> resolve_contained(const LockRequest& request) {
   return target;
 }
 
-bool is_mark_of_grex(const std::string& directory, const std::string& name) {
-  const bool is_lock = name == lock_name(Layout::flat, Tier::workspace_sync, {}, 0) ||
-                       name == lock_name(Layout::flat, Tier::per_pack, {}, 0) || slot_number(name).has_value();
-  if (!is_lock && name != ".grex") return false;
-  const auto status = sys::status_of(path_in(directory, name));
-  return status && status->type == (is_lock ? sys::FileType::regular : sys::FileType::directory);
-}
-
 }  // namespace
 
 std::string Target::lock_path(std::size_t index) const { return path_in(directory.path, names.at(index)); }
@@ -149,16 +141,6 @@ Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
   sort_and_dedupe(renewed);
   targets = std::move(renewed);
   return {};
-}
-
-std::optional<std::string> enclosing_path() {
-  for (std::string directory = sys::working_directory(); !directory.empty(); directory = split_path(directory).parent) {
-    const auto names = sys::names_in(directory);
-    const auto is_mark = [&directory](const std::string& name) { return is_mark_of_grex(directory, name); };
-    if (names && std::any_of(names->begin(), names->end(), is_mark)) return directory;
-    if (directory == "/") break;
-  }
-  return std::nullopt;
 }
 
 std::string slot_path(const Target& target, unsigned slot) {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -68,10 +68,6 @@ void sort_and_dedupe(std::vector<Target>& targets);
 /// those of resolve; then `at` is the index of the target that could not be resolved, and
 /// `targets` has not changed.
 Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at);
-
-/// The path to use if the user gives none: the nearest directory, from the working
-/// directory upwards, with a lock file of grex or `.grex/`.
-std::optional<std::string> enclosing_path();
 
 /// The slots of a workspace that have a file, whatever number of slots the processes that
 /// created them used; in ascending order.
