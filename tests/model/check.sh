@@ -67,6 +67,7 @@ held_last=
 deadlock='invalid end state'
 starvation='acceptance cycle'
 beside_work='assertion violated .*alive'
+overlap='assertion violated .*relies_on'
 
 # Requires that the names in the tables of README.md are in the files that these
 # name, outside of comments, and that every safeguard is in a table.
@@ -98,6 +99,8 @@ case "${1:-}" in
     holds locks safety -DTOP=3 -DLOCKS=1 -DKILLS=1 -DUNLINKS=1
     holds locks safety -DTOP=2 -DLOCKS=1 -DKILLS=2 -DUNLINKS=2 -DDAEMONS
     holds locks safety -DTOP=2 -DLOCKS=2 -DKILLS=1 -DUNLINKS=1 -DSIGNALS=1
+    holds files safety -DTOP=3 -DPACKS=1 -DSYNCS -DSHARERS -DKILLS=1
+    holds files safety -DTOP=2 -DDEPTH=2 -DPACKS=1 -DSYNCS -DSHARERS -DKILLS=1
     holds slots safety -DJOBS=3 -DKILLS=1 -DSIGNALS=1
     holds slots safety -DJOBS=3 -DKILLS=1 -DUNLINKS=1
     holds slots safety -DJOBS=4
@@ -109,10 +112,17 @@ case "${1:-}" in
     holds locks safety -DTOP=2 -DDEPTH=2 -DLOCKS=3 -DFOREGROUND
     holds locks safety -DTOP=2 -DDEPTH=2 -DLOCKS=2 -DFOREGROUND -DKILLS=1
     holds locks safety -DTOP=2 -DDEPTH=3 -DLOCKS=2 -DFOREGROUND
+    holds files safety -DTOP=3 -DSYNCS
+    holds files safety -DTOP=3 -DRENEWAL
+    holds files safety -DTOP=2 -DDEPTH=2 -DSYNCS -DKILLS=1
+    holds files safety -DTOP=2 -DDEPTH=2 -DWORKSPACES=2 -DPACKS=1
+    holds files safety -DTOP=2 -DDEPTH=3 -DPACKS=1
+    holds files safety -DTOP=3 -DDEPTH=2 -DPACKS=1
     ;;
   waiting)
     holds locks liveness -DTOP=2 -DLOCKS=2 -DKILLS=1 -DUNLINKS=1
     holds locks liveness -DTOP=2 -DDEPTH=2 -DLOCKS=2 -DFOREGROUND
+    holds files liveness -DTOP=2 -DDEPTH=2 -DPACKS=1 -DSYNCS -DKILLS=1
     holds slots liveness -DJOBS=3 -DHOLDER
     holds slots liveness -DJOBS=2 -DHOLDER -DUNLINKS=1 -DKILLS=1
     holds slots liveness -DJOBS=2 -DHOLDER -DUNLINKS=1 -DSIGNALS=1
@@ -129,6 +139,20 @@ case "${1:-}" in
     is_needed -DNO_INHERIT 'assertion violated .*held' locks safety -DTOP=2 -DLOCKS=1 -DKILLS=1
     is_needed -DNO_UNLOCK "$starvation" locks liveness -DTOP=2 -DLOCKS=1 -DDAEMONS -DDAEMON_STAYS
     is_needed -DNO_VERIFY 'assertion violated .*gone' locks safety -DTOP=2 -DDEPTH=2 -DLOCKS=1
+    is_needed -DNO_FILE_ORDER "$deadlock" files safety -DTOP=2
+    is_needed -DNO_INODE "$deadlock" files safety -DTOP=2
+    is_needed -DNO_STRONGER "$overlap" files safety -DTOP=2
+    is_needed -DNO_SECOND_FILE "$overlap" files safety -DTOP=2
+    is_needed -DNO_GUARD "$overlap" files safety -DTOP=2 -DSYNCS
+    is_needed -DNO_COPIES "$overlap" files safety -DTOP=2 -DKILLS=1
+    is_needed -DNO_DIRECTORY "$deadlock" files safety -DTOP=2 -DRENEWAL
+    is_needed -DNO_GUARD_FIRST "$deadlock" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1
+    is_needed -DNO_GUARD_TIER "$deadlock" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1
+    is_needed -DNO_OTHER_LOCKS "$deadlock" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1
+    is_needed -DNO_FLAT_FIRST "$deadlock" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1
+    is_needed -DNO_REST "$overlap" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1
+    is_needed -DNO_MODE "$overlap" files safety -DTOP=2 -DDEPTH=2 -DPACKS=1 -DSHARERS
+    is_needed -DNO_EQUAL_TIER "$deadlock" files safety -DTOP=2 -DDEPTH=2 -DWORKSPACES=2 -DPACKS=1
     is_needed -DNO_QUEUE 'assertion violated .*at_slots' slots safety -DJOBS=3 -DHOLDER
     is_needed -DKEEP_BOTH 'assertion violated .*winner' slots safety -DJOBS=3 -DHOLDER
     is_needed -DONE_SLOT "$starvation" slots liveness -DJOBS=2 -DHOLDER
@@ -144,8 +168,9 @@ case "${1:-}" in
     is_needed -DNO_SECOND_LOOK 'assertion violated .*refused' stack safety -DTIMES=2
     is_needed -DNO_LAST_LOOK 'assertion violated .*refused' stack safety -DTIMES=2
     is_needed -DNO_VISIBLE "$deadlock" stack safety -DTIMES=2
-    # This is no safeguard, but a known gap: see README.md.
+    # These are no safeguards, but known gaps: see README.md.
     is_needed -DSTOP_EARLY "$deadlock" slots safety -DJOBS=3 -DHOLDER -DSTOPS=1
+    is_needed -DINSIDE_NESTED "$deadlock" files safety -DTOP=2
     ;;
   page) check_page ;;
   *)
