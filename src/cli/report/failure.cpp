@@ -8,6 +8,7 @@
 #include "base/exit_code.hpp"
 #include "cli/report/printable.hpp"
 #include "core/lock/target.hpp"
+#include "sys/file/safe_walk.hpp"
 
 namespace grex::cli {
 namespace {
@@ -19,7 +20,7 @@ std::string_view what_of(const Error& error) {
     case ErrorKind::permission:
       return "no permission";
     case ErrorKind::unsafe_file:
-      return "unsafe lock file";
+      return error.op == sys::unsafe_step ? "unsafe path" : "unsafe lock file";
     case ErrorKind::create:
       return "cannot create";
     case ErrorKind::io:
@@ -41,6 +42,7 @@ std::string why_no_meta(int err) {
 }
 
 std::string why_of(const Error& error) {
+  if (error.op == sys::unsafe_step) return "it leads from one user's directory or link to another user's";
   if (error.kind == ErrorKind::unsafe_file) {
     return error.err == ELOOP ? "it is a symbolic link" : "it is not a regular file";
   }
@@ -55,6 +57,7 @@ std::string why_of(const Error& error) {
 }
 
 std::string hint_of(const Error& error) {
+  if (error.op == sys::unsafe_step) return "if you trust that user, change to the directory, and use '.' as PATH";
   if (error.kind == ErrorKind::unsafe_file)
     return "remove it if it does not belong there: grex-lock makes the file itself";
   if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {

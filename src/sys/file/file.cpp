@@ -16,6 +16,9 @@
 #include <string_view>
 #include <system_error>
 
+#include "sys/file/owner.hpp"
+#include "sys/file/safe_walk.hpp"
+
 namespace grex::sys {
 namespace {
 
@@ -65,6 +68,13 @@ Result<std::string> canonical_path(int fd, const std::string& path) {
   // A directory that is hidden by a mount has no name any more: by its old name, no
   // other process would find its lock file.
   return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
+}
+
+Result<UniqueFd> walk(const std::string& path) {
+  UniqueFd fd = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+  if (fd.is_open()) return fd;
+  const int err = errno;
+  return Error{kind_of_lookup(err), "open", path, err};
 }
 
 // `directory` may have failed to open: then errno says why. `path` is for that Error.
@@ -200,14 +210,11 @@ void close_descriptors(unsigned first, unsigned last) {
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 Result<Directory> open_directory(const std::string& path) {
-  UniqueFd fd = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY);
-  if (!fd.is_open()) {
-    const int err = errno;
-    return Error{kind_of_lookup(err), "open", path, err};
-  }
-  auto canonical = canonical_path(fd.get(), path);
+  auto fd = is_root() ? walk_safely(path) : walk(path);
+  if (!fd) return fd.error();
+  auto canonical = canonical_path(fd->get(), path);
   if (!canonical) return canonical.error();
-  return Directory{std::move(fd), std::move(*canonical)};
+  return Directory{std::move(*fd), std::move(*canonical)};
 }
 
 Result<void> create_directories(const std::string& path) {

@@ -105,7 +105,8 @@ struct Directory {
   std::string path;
 };
 
-/// Errors: not-found (missing, or not a directory), permission, system, io.
+/// As root, opened by walk_safely. Errors: not-found (missing, or not a directory),
+/// permission, system, io; as root, also unsafe-file.
 Result<Directory> open_directory(const std::string& path);
 
 /// mkdir -p with the caller's umask. Errors: create, system, not-found (a file is in

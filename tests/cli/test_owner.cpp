@@ -1,0 +1,230 @@
+// Which steps of PATH root refuses.
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+constexpr unsigned nobody = 65534;
+constexpr unsigned other = 65533;
+
+std::string give(const std::string& path, unsigned user) {
+  REQUIRE(::lchown(path.c_str(), user, user) == 0);
+  return path;
+}
+
+// A directory of root that others may search.
+struct Place : TempDir {
+  Place() { REQUIRE(::chmod(path().c_str(), 0755) == 0); }
+
+  std::string directory_of(unsigned user, const std::string& name) const { return give(make(name), user); }
+
+  std::string link_of(unsigned user, const std::string& name, const std::string& target) const {
+    std::filesystem::create_symlink(target, *this / name);
+    return give(*this / name, user);
+  }
+};
+
+std::string listing(const std::string& directory) { return finish({"find", directory, "-mindepth", "1"}).out; }
+
+void check_refused(const Finished& finished, const std::string& step) {
+  CHECK(finished.ended == exited(77));
+  CHECK(finished.out.empty());
+  CHECK(finished.err == "grex-lock: unsafe path: " + step +
+                            ": it leads from one user's directory or link to another user's\n"
+                            "grex-lock: if you trust that user, change to the directory, and use '.' as PATH\n");
+}
+
+void check_runs(const std::string& path, const Setup& setup = {}) {
+  CAPTURE(path);
+  const Finished finished = run_tool({"run", path, "--", "echo", "ran"}, setup);
+  CHECK(finished.err.empty());
+  CHECK(finished.out == "ran\n");
+}
+
+// Keeps exchanging two names.
+std::jthread exchanging(const std::string& one, const std::string& two) {
+  return std::jthread([one, two](const std::stop_token& stop) {
+    while (!stop.stop_requested()) ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, two.c_str(), RENAME_EXCHANGE);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("in a user namespace, an owner that is not mapped counts as root") {
+  const Place place;
+  const std::string pack = place.make("pack");
+  if (::geteuid() == 0) give(pack, nobody);
+  const auto inside = [&](const std::string& path, const Setup& setup) {
+    Words words = {"unshare", "--user", "--map-root-user"};
+    const Words run = grex_lock({"run", path, "--", "echo", "ran"});
+    words.insert(words.end(), run.begin(), run.end());
+    return finish(words, setup);
+  };
+  // The directories above belong to root, who is not mapped.
+  CHECK(inside(pack, as_nobody()).out == "ran\n");
+  if (!can_become_others()) return;
+  // Only root is mapped; so the owner of the pack isn't.
+  const std::string theirs = place.directory_of(nobody, "theirs");
+  REQUIRE(::chmod(theirs.c_str(), 0777) == 0);
+  CHECK(inside(theirs, {}).out == "ran\n");
+}
+
+// SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
+// from one user's directory or link to another user's
+TEST_CASE("a user's link to root's directory is refused by every command, and nothing is made there") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string home = place.directory_of(nobody, "home");
+  const std::string victim = place.make("victim");
+  place.make("victim/below");
+  const std::string link = place.link_of(nobody, "home/link", victim);
+  const std::string before = listing(victim);
+  for (const Words& words : {
+           grex_lock({"run", link, "--", "echo", "ran"}),
+           grex_lock({"run", link + "/below", "--", "echo", "ran"}),
+           grex_lock({"run", "--create", link + "/new/pack", "--", "echo", "ran"}),
+           grex_lock({"run", "-t", "backend", link + "/below", "--", "echo", "ran"}),
+           grex_lock({"run", "-t", "backend", link + "/new", "--", "echo", "ran"}),
+           grex_lock({"hold", "--for", "0", link}),
+           grex_lock({"wait", "-n", link}),
+           grex_lock({"probe", link}),
+           grex_lock({"release", link}),
+           grex_lock({"status", link}),
+           grex_lock({"status", "-r", link}),
+           grex_lock({"tiers", link}),
+       }) {
+    CAPTURE(words[1]);
+    check_refused(finish(words), link);
+  }
+  const Finished relative = run_tool({"run", "home/link/below", "--", "true"}, in(place.path()));
+  check_refused(relative, "home/link");
+  const json error = json::parse(run_tool({"probe", "--json", link}).out)["error"];
+  CHECK(error["kind"] == "unsafe-file");
+  CHECK(error["path"] == link);
+  CHECK(listing(victim) == before);
+  // The user itself may.
+  CHECK(run_tool({"status", link}, as_nobody()).ended == exited(0));
+}
+
+// SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
+// from one user's directory or link to another user's
+TEST_CASE("a step from one user's directory or link to another's is refused for root") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string home = place.directory_of(nobody, "home");
+  const auto refused = [](const std::string& path, const std::string& step) {
+    CAPTURE(path);
+    check_refused(run_tool({"run", path, "--", "echo", "ran"}), step);
+  };
+  for (const unsigned owner : {0U, other}) {
+    const std::string name = "of" + std::to_string(owner);
+    const std::string below = place.directory_of(owner, "home/" + name);
+    place.directory_of(nobody, "home/" + name + "/again");
+    refused(below, below);
+    refused(below + "/again", below);
+    const std::string beside = place.directory_of(owner, name);
+    const std::string link = place.link_of(nobody, "link-" + name, name);
+    refused(link, link);
+    refused(link + "/", link);
+    refused(place.link_of(0, "link-to-link-" + name, "link-" + name), link);
+    refused(place.link_of(owner, "home/link-" + name, home), place / "home/link-" + name);
+  }
+  refused(home + "/..", home + "/..");
+  refused(home + "/../home", home + "/..");
+  refused(place.link_of(nobody, "home/up", "../home"), home + "/..");
+  refused(place.link_of(nobody, "home/root", "/"), place / "home/root");
+}
+
+TEST_CASE("a path within what one user owns, and root's own links, are as ever") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string home = place.directory_of(nobody, "home");
+  place.directory_of(nobody, "home/a");
+  const std::string pack = place.directory_of(nobody, "home/a/pack");
+  check_runs(home + "/a/../a/./pack//");
+  check_runs(place.link_of(nobody, "home/relative", "a/pack"));
+  check_runs(place.link_of(nobody, "home/absolute", pack));
+  check_runs(place.link_of(nobody, "home/a/up", "../relative"));
+  check_runs(place.link_of(0, "roots", "home/absolute"));
+  check_runs("pack", in(home + "/a"));
+  check_runs("../a/pack", in(home + "/a"));
+  place.make("sticky");
+  REQUIRE(::chmod((place / "sticky").c_str(), 01777) == 0);
+  check_runs(place.link_of(nobody, "sticky/link", pack));
+  // The working directory is root's choice, whatever is above it.
+  place.directory_of(0, "home/mounted");
+  check_runs(".", in(home + "/mounted"));
+  CHECK(exists(home + "/mounted/.grex-lock"));
+}
+
+TEST_CASE("links that lead in a circle are not found, and neither is a path through a file") {
+  const Place place;
+  std::filesystem::create_symlink("two", place / "one");
+  std::filesystem::create_symlink("one", place / "two");
+  const Finished loop = run_tool({"run", place / "one/pack", "--", "true"});
+  CHECK(loop.ended == exited(66));
+  CHECK(
+      loop.err.starts_with("grex-lock: not found: " + (place / "one/pack") + ": Too many levels of symbolic links\n"));
+  write_file(place / "file", "");
+  for (const char* const path : {"file", "file/", "file/.", "file/pack", "file/.."}) {
+    CAPTURE(path);
+    const Finished finished = run_tool({"run", path, "--", "true"}, in(place.path()));
+    CHECK(finished.ended == exited(66));
+    CHECK(finished.err.starts_with(std::string("grex-lock: not found: ") + path + ": Not a directory\n"));
+  }
+}
+
+TEST_CASE("a link in /proc leads where the kernel says, and no further than its owner may lead") {
+  if (!can_become_others()) return;
+  const Place place;
+  place.make("roots");
+  check_runs("/proc/self/cwd", in(place / "roots"));
+  CHECK(exists(place / "roots/.grex-lock"));
+  const std::string pack = place.directory_of(nobody, "pack");
+  for (const std::string& directory : {pack, place.path()}) {
+    Setup setup = as_nobody();
+    setup.directory = directory;
+    Process process({"sh", "-c", "echo; read -r line"}, setup);
+    process.line();
+    const std::string link = "/proc/" + std::to_string(process.pid()) + "/cwd";
+    if (directory == pack) {
+      check_runs(link);
+    } else {
+      check_refused(run_tool({"run", link, "--", "echo", "ran"}), link);
+    }
+  }
+}
+
+// SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
+// from one user's directory or link to another user's
+TEST_CASE("a link that replaces a user's directory at any moment does not lead root elsewhere") {
+  if (!can_become_others()) return;
+  const Place place;
+  place.directory_of(nobody, "home");
+  const std::string pack = place.directory_of(nobody, "home/pack");
+  const std::string victim = place.make("victim");
+  const std::jthread attacker = exchanging(pack, place.link_of(nobody, "home/link", victim));
+  int locked = 0;
+  int refused = 0;
+  // Until both outcomes have occurred.
+  while (locked + refused < tries(100) || locked == 0 || refused == 0) {
+    const Finished finished = run_tool({"run", "--create", pack, "--", "true"});
+    const bool is_refused = finished.ended != exited(0);
+    ++(is_refused ? refused : locked);
+    REQUIRE(listing(victim).empty());
+    REQUIRE(locked + refused < 10'000);
+  }
+}
