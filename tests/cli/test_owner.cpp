@@ -1,7 +1,9 @@
-// Which steps of PATH root refuses.
+// What root makes in other users' directories, and which steps of PATH it refuses.
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,7 +39,25 @@ struct Place : TempDir {
   }
 };
 
+// What is below a directory and is not the user's, with the user's group; one a line.
+std::string not_of(unsigned user, const std::string& directory) {
+  std::string names;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    struct stat st {};
+    REQUIRE(::lstat(entry.path().c_str(), &st) == 0);
+    if (st.st_uid != user || st.st_gid != user) names += entry.path().string() + "\n";
+  }
+  return names;
+}
+
 std::string listing(const std::string& directory) { return finish({"find", directory, "-mindepth", "1"}).out; }
+
+// Without these capabilities, "-setuid,-setgid" for example.
+Words without(const std::string& capabilities, const Words& argv) {
+  Words words = {"setpriv", "--bounding-set=" + capabilities};
+  words.insert(words.end(), argv.begin(), argv.end());
+  return words;
+}
 
 void check_refused(const Finished& finished, const std::string& step) {
   CHECK(finished.ended == exited(77));
@@ -63,6 +83,149 @@ std::jthread exchanging(const std::string& one, const std::string& two) {
 
 }  // namespace
 
+// SECURITY.md: to have root make, in a directory of theirs, what they couldn't | root makes it with the rights of that
+// directory's owner: it is theirs, and what they couldn't make is not made
+TEST_CASE("what root makes in another user's pack is that user's, at every tier and in every layout") {
+  if (!can_become_others()) return;
+  for (const std::string layout : {"flat", "nested", "both"}) {
+    for (const std::string tier : {"workspace-sync", "semaphore", "per-pack", "backend", "manifest"}) {
+      CAPTURE(layout);
+      CAPTURE(tier);
+      const Place place;
+      const std::string pack = place.directory_of(nobody, "pack");
+      const bool is_backend = tier == "backend";
+      if (is_backend) give(place.make("pack/.grex"), nobody);
+      const std::string path = is_backend ? pack + "/clone" : pack;
+      const auto run = [&](const Setup& setup) {
+        return run_tool({"run", "-n", "--layout", layout, "-t", tier, path, "--", "echo", "ran"}, setup);
+      };
+      CHECK(run({}).out == "ran\n");
+      CHECK_FALSE(listing(pack).empty());
+      CHECK(not_of(nobody, pack) == "");
+      CHECK(run(as_nobody()).out == "ran\n");
+      const Words write = {"sh", "-c", "echo x >>\"$0/.grex/events.jsonl\"", pack};
+      Words words = grex_lock({"run", "-t", "manifest", pack, "--"});
+      words.insert(words.end(), write.begin(), write.end());
+      CHECK(finish(words, as_nobody()).ended == exited(0));
+      CHECK(content_of(pack + "/.grex/events.jsonl") == "x\n");
+    }
+  }
+}
+
+TEST_CASE("the queue for a slot is that user's, too, if root is the first who waits") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string pack = place.directory_of(nobody, "pack");
+  const auto run = [&](const std::string& command) {
+    return grex_lock({"run", "-w1ms", "-t", "semaphore", "--slots", "2", pack, "--", "sh", "-c", command});
+  };
+  Process one(run("echo; read -r line"));
+  Process two(run("echo; read -r line"));
+  one.line();
+  two.line();
+  CHECK(finish(run("true")).ended == exited(75));
+  CHECK(listing(pack).find("/.grex.slot-queue-2.lock\n") != std::string::npos);
+  CHECK(not_of(nobody, pack) == "");
+}
+
+TEST_CASE("--create makes directories as the owner of the one above them") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string home = place.directory_of(nobody, "home");
+  CHECK(run_tool({"run", "--create", home + "/a/../b/./c", "--", "true"}).ended == exited(0));
+  CHECK(exists(home + "/a"));
+  CHECK(exists(home + "/b/c/.grex-lock"));
+  CHECK(run_tool({"run", "--create", "-t", "backend", home + "/ws/clone", "--", "true"}).ended == exited(0));
+  CHECK(exists(home + "/ws"));
+  CHECK(not_of(nobody, home) == "");
+  CHECK(run_tool({"run", "--create", "own/pack/", "--", "true"}, in(place.path())).ended == exited(0));
+  CHECK(exists(place / "own/pack/.grex-lock"));
+  CHECK(not_of(0, place / "own") == "");
+  write_file(home + "/file", "");
+  CHECK(run_tool({"run", "--create", home + "/file/pack", "--", "true"}).ended == exited(66));
+}
+
+// SECURITY.md: to have root make, in a directory of theirs, what they couldn't | root makes it with the rights of that
+// directory's owner: it is theirs, and what they couldn't make is not made
+TEST_CASE("root makes nothing in a directory that its owner may not write") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string pack = place.directory_of(nobody, "pack");
+  REQUIRE(::chmod(pack.c_str(), 0575) == 0);
+  const Finished file = run_tool({"run", pack, "--", "echo", "ran"});
+  CHECK(file.ended == exited(73));
+  CHECK(file.err == "grex-lock: cannot create: " + pack +
+                        "/.grex-lock: the owner of the directory can't: Permission denied\n"
+                        "grex-lock: in another user's directory, root makes only what that user could\n");
+  const Finished directory = run_tool({"run", "-t", "manifest", pack, "--", "echo", "ran"});
+  CHECK(directory.ended == exited(73));
+  CHECK(directory.err.find("/pack/.grex/.grex.lock: the owner of the directory can't: ") != std::string::npos);
+  const Finished created = run_tool({"run", "--create", pack + "/a/b", "--", "echo", "ran"});
+  CHECK(created.ended == exited(73));
+  CHECK(created.err.starts_with("grex-lock: cannot create: " + pack + "/a: the owner of the directory can't: "));
+  CHECK(listing(pack).empty());
+  // What is there already can be locked.
+  write_file(pack + "/.grex-lock", "");
+  check_runs(pack);
+}
+
+TEST_CASE("in root's own directories, sticky ones among them, what root makes is root's") {
+  if (!can_become_others()) return;
+  const Place place;
+  place.make("pack");
+  REQUIRE(::chmod((place / "pack").c_str(), 01777) == 0);
+  check_runs(place / "pack");
+  CHECK(run_tool({"run", "-t", "manifest", place / "pack", "--", "true"}).ended == exited(0));
+  CHECK(not_of(0, place / "pack") == "");
+  check_runs(place.link_of(0, "link", place / "pack"));
+  const std::string theirs = place.directory_of(nobody, "theirs");
+  REQUIRE(::chmod(theirs.c_str(), 01777) == 0);
+  check_runs(theirs);
+  CHECK(not_of(nobody, theirs) == "");
+}
+
+TEST_CASE("the command gets root's own ids, groups, capabilities and parent-death signal") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string show = "id -u; id -g; id -G; grep -E '^(Cap|Groups)' /proc/self/status; exec setpriv --dump";
+  const Setup told = {.before_exec = [] { ::prctl(PR_SET_PDEATHSIG, SIGUSR1); }};
+  const Words groups = {"setpriv", "--groups=0,7,9"};
+  Words plain = groups;
+  plain.insert(plain.end(), {"sh", "-c", show});
+  Words locked = groups;
+  const Words run = grex_lock({"run", "--no-fork", place.directory_of(nobody, "pack"), "--", "sh", "-c", show});
+  locked.insert(locked.end(), run.begin(), run.end());
+  const Finished finished = finish(locked, told);
+  CHECK(finished.out.find("0 7 9\n") != std::string::npos);
+  CHECK(finished.out.find("Parent death signal: USR1\n") != std::string::npos);
+  CHECK(finished.out == finish(plain, told).out);
+}
+
+TEST_CASE("root without CAP_SYS_PTRACE still sees and releases its hold in another user's pack") {
+  if (!can_become_others()) return;
+  const Place place;
+  const std::string pack = place.directory_of(nobody, "pack");
+  Process hold(without("-sys_ptrace", grex_lock({"hold", pack})));
+  hold.line();
+  CHECK(not_of(nobody, pack) == "");
+  const json document = json::parse(finish(without("-sys_ptrace", grex_lock({"status", "--json", pack}))).out);
+  CHECK(document["locks"][2]["holders"][0]["pid"] == hold.pid());
+  CHECK(document["locks"][2]["holders"][0]["command"].size() > 1);
+  CHECK(finish(without("-sys_ptrace", grex_lock({"release", pack}))).ended == exited(0));
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("root that may not take on other users' ids makes files of its own") {
+  if (!can_become_others()) return;
+  for (const char* const missing : {"-setuid", "-setgid", "-setuid,-setgid"}) {
+    CAPTURE(missing);
+    const Place place;
+    const std::string pack = place.directory_of(nobody, "pack");
+    CHECK(finish(without(missing, grex_lock({"run", pack, "--", "echo", "ran"}))).out == "ran\n");
+    CHECK(not_of(0, pack) == "");
+  }
+}
+
 TEST_CASE("in a user namespace, an owner that is not mapped counts as root") {
   const Place place;
   const std::string pack = place.make("pack");
@@ -76,10 +239,12 @@ TEST_CASE("in a user namespace, an owner that is not mapped counts as root") {
   // The directories above belong to root, who is not mapped.
   CHECK(inside(pack, as_nobody()).out == "ran\n");
   if (!can_become_others()) return;
+  CHECK(not_of(nobody, pack) == "");
   // Only root is mapped; so the owner of the pack isn't.
   const std::string theirs = place.directory_of(nobody, "theirs");
   REQUIRE(::chmod(theirs.c_str(), 0777) == 0);
   CHECK(inside(theirs, {}).out == "ran\n");
+  CHECK(not_of(0, theirs) == "");
 }
 
 // SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
@@ -168,6 +333,7 @@ TEST_CASE("a path within what one user owns, and root's own links, are as ever")
   place.directory_of(0, "home/mounted");
   check_runs(".", in(home + "/mounted"));
   CHECK(exists(home + "/mounted/.grex-lock"));
+  CHECK(not_of(nobody, home + "/a") == "");
 }
 
 TEST_CASE("links that lead in a circle are not found, and neither is a path through a file") {

@@ -8,6 +8,7 @@
 #include "base/exit_code.hpp"
 #include "cli/report/printable.hpp"
 #include "core/lock/target.hpp"
+#include "sys/file/owner.hpp"
 #include "sys/file/safe_walk.hpp"
 
 namespace grex::cli {
@@ -41,6 +42,10 @@ std::string why_no_meta(int err) {
                      err == EPERM ? "which other users can write to" : "which cannot be read");
 }
 
+bool was_refused_as_owner(const Error& error) {
+  return error.kind == ErrorKind::create && error.op == sys::create_as_owner;
+}
+
 std::string why_of(const Error& error) {
   if (error.op == sys::unsafe_step) return "it leads from one user's directory or link to another user's";
   if (error.kind == ErrorKind::unsafe_file) {
@@ -52,12 +57,14 @@ std::string why_of(const Error& error) {
   if (error.op == core::find_meta) return why_no_meta(error.err);
   const char* const description = ::strerrordesc_np(error.err);
   std::string why = description != nullptr ? description : "unknown error";
+  if (was_refused_as_owner(error)) why = "the owner of the directory can't: " + why;
   if (error.kind == ErrorKind::io || error.kind == ErrorKind::system) why += fmt::format(" ({})", error.op);
   return why;
 }
 
 std::string hint_of(const Error& error) {
   if (error.op == sys::unsafe_step) return "if you trust that user, change to the directory, and use '.' as PATH";
+  if (was_refused_as_owner(error)) return "in another user's directory, root makes only what that user could";
   if (error.kind == ErrorKind::unsafe_file)
     return "remove it if it does not belong there: grex-lock makes the file itself";
   if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {

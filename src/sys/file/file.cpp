@@ -210,7 +210,7 @@ void close_descriptors(unsigned first, unsigned last) {
 void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 Result<Directory> open_directory(const std::string& path) {
-  auto fd = is_root() ? walk_safely(path) : walk(path);
+  auto fd = is_root() ? walk_safely(path, IfMissing::fail) : walk(path);
   if (!fd) return fd.error();
   auto canonical = canonical_path(fd->get(), path);
   if (!canonical) return canonical.error();
@@ -218,6 +218,10 @@ Result<Directory> open_directory(const std::string& path) {
 }
 
 Result<void> create_directories(const std::string& path) {
+  if (is_root()) {
+    const auto created = walk_safely(path, IfMissing::create);
+    return created ? Result<void>() : created.error();
+  }
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error) return {};

@@ -109,8 +109,8 @@ struct Directory {
 /// permission, system, io; as root, also unsafe-file.
 Result<Directory> open_directory(const std::string& path);
 
-/// mkdir -p with the caller's umask. Errors: create, system, not-found (a file is in
-/// the way).
+/// mkdir -p with the caller's umask; as root, by walk_safely. Errors: create, system,
+/// not-found (a file is in the way); as root, also those of open_directory.
 Result<void> create_directories(const std::string& path);
 
 /// The absolute path of the working directory; empty if unknown.

@@ -48,11 +48,11 @@ class SafeWalk {
   }
 
   // Follows the names one by one, and all links.
-  Result<Step> follow(Step at, std::string_view names) {
+  Result<Step> follow(Step at, std::string_view names, IfMissing if_missing) {
     while (!names.empty()) {
       const std::string name(take_until(names, '/'));
       if (name.empty() || name == ".") continue;
-      auto next = enter(at, name);
+      auto next = enter(at, name, if_missing);
       if (next && S_ISLNK(next->mode)) next = target_of(at, *next, name);
       if (!next) return next.error();
       at = std::move(*next);
@@ -77,12 +77,23 @@ class SafeWalk {
   }
 
   // Opens a directory or a link below.
-  Result<Step> enter(const Step& above, const std::string& name) const {
+  Result<Step> enter(const Step& above, const std::string& name, IfMissing if_missing) const {
     const std::string path = path_below(above, name);
     // As a directory first, because only that mounts what autofs keeps there.
     UniqueFd fd = open_at(above.fd.get(), name, directory_flags | O_NOFOLLOW);
+    if (!fd.is_open() && errno == ENOENT && if_missing == IfMissing::create) {
+      if (auto created = create(above.fd.get(), name, path); !created) return created.error();
+      fd = open_at(above.fd.get(), name, directory_flags | O_NOFOLLOW);
+    }
     if (!fd.is_open() && errno == ENOTDIR) fd = open_at(above.fd.get(), name, O_PATH | O_NOFOLLOW);
     return checked(above.owner, opened(std::move(fd), path), path);
+  }
+
+  static Result<void> create(int above, const std::string& name, const std::string& path) {
+    const Creation made = create_directory_in(above, name);
+    if (made.result == 0) return {};
+    const ErrorKind kind = made.err == ENOMEM ? ErrorKind::system : ErrorKind::create;
+    return Error{kind, made.as_owner ? create_as_owner : "mkdir", path, made.err};
   }
 
   // Where a link in `above` leads. Its text may pass through directories of root, but what
@@ -98,7 +109,7 @@ class SafeWalk {
     const std::string text(buffer.data(), static_cast<std::size_t>(size));
     auto base = text.starts_with('/') ? start(text) : opened(open_at(above.fd.get(), ".", directory_flags), above.path);
     if (!base) return base.error();
-    return checked(link.owner, follow(std::move(*base), text), link.path);
+    return checked(link.owner, follow(std::move(*base), text, IfMissing::fail), link.path);
   }
 
   const std::string& path_;
@@ -107,12 +118,12 @@ class SafeWalk {
 
 }  // namespace
 
-Result<UniqueFd> walk_safely(const std::string& path) {
+Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing) {
   if (path.empty()) return Error{ErrorKind::not_found, "open", path, ENOENT};
   SafeWalk walk(path);
   auto start = walk.start(path);
   if (!start) return start.error();
-  auto end = walk.follow(std::move(*start), path);
+  auto end = walk.follow(std::move(*start), path, if_missing);
   if (!end) return end.error();
   return std::move(end->fd);
 }

@@ -8,44 +8,44 @@
 #include <cerrno>
 
 #include "base/text.hpp"
+#include "sys/file/owner.hpp"
 
 namespace grex::sys {
 namespace {
 
 constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // safe for any type of file
 constexpr mode_t lock_file_mode = 0666;
-constexpr mode_t directory_mode = 0777;
-
-bool create_directory(int above, const std::string& name) {
-  int result = -1;
-  do {
-    result = ::mkdirat(above, name.c_str(), directory_mode);
-  } while (result != 0 && errno == EINTR);
-  return result == 0 || errno == EEXIST;
-}
 
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
+struct Opened {
+  UniqueFd fd;
+  bool read_only = false;
+  bool as_owner = false;  // it, or a directory for it, could not be created with the rights of an owner
+  int create_error = 0;   // errno, if it could not be created
+  int open_error = 0;     // errno, if it is not open
+};
+
 // Opens `parents` below `directory`, and creates them if the file will be created. It
-// follows no symlink: a user who can write there must not lead us elsewhere. If the
-// result is not open, errno says why.
-UniqueFd open_parent(int directory, std::string_view parents, OpenFor purpose) {
-  UniqueFd parent;
+// follows no symlink: a user who can write there must not lead us elsewhere.
+Opened open_parent(int directory, std::string_view parents, OpenFor purpose) {
+  Opened parent;
   while (!parents.empty()) {
-    const int above = parent.is_open() ? parent.get() : directory;
+    const int above = parent.fd.is_open() ? parent.fd.get() : directory;
     const std::string name(take_until(parents, '/'));
     UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // opens a symlink itself
     if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
-      if (!create_directory(above, name)) return {};
+      const Creation made = create_directory_in(above, name);
+      if (made.result != 0) return {{}, false, made.as_owner, made.err, made.err};
       below = open_at(above, name, O_PATH | O_NOFOLLOW);
     }
     struct stat st;
-    if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {};
+    if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {{}, false, false, errno, errno};
     if (!S_ISDIR(st.st_mode)) {
-      errno = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
-      return {};
+      const int err = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+      return {{}, false, false, err, err};
     }
-    parent = std::move(below);
+    parent.fd = std::move(below);
   }
   return parent;
 }
@@ -84,32 +84,29 @@ Start start_of(std::string_view path) {
 // The Error if what is on the way to a lock file can't be opened.
 Error lookup_error(int err) { return {err == ELOOP ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err}; }
 
-struct Opened {
-  UniqueFd fd;
-  bool read_only = false;
-  int create_error = 0;  ///< errno, if it could not be opened with O_CREAT
-  int open_error = 0;
-};
-
-Opened open_any(int directory, const std::string& name, OpenFor purpose) {
+Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
-  if (purpose == OpenFor::locking) {
-    opened.fd = open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode);
-    if (opened.fd.is_open()) return opened;
-    opened.create_error = errno;
-    // fs.protected_regular (proc(5)) refuses O_CREAT even for a file that exists and
-    // could be opened: try without it.
-    if (!is_refusal(opened.create_error)) {
-      opened.open_error = opened.create_error;
-      return opened;
-    }
-  }
   if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR | safe_flags);
   if (!opened.fd.is_open() && (purpose == OpenFor::reading || is_refusal(errno))) {
     opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
     opened.read_only = true;
   }
   if (!opened.fd.is_open()) opened.open_error = errno;
+  return opened;
+}
+
+Opened open_any(int directory, const std::string& name, OpenFor purpose) {
+  Opened opened = open_existing(directory, name, purpose);
+  if (opened.open_error != ENOENT || purpose != OpenFor::locking) return opened;
+  const Creation made = create_in(
+      directory, [&] { return open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode).release(); });
+  if (made.result >= 0) return {UniqueFd(made.result)};
+  opened.open_error = made.err;
+  // Another process may have created one that only root may open, or that
+  // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
+  if (is_refusal(made.err)) opened = open_existing(directory, name, purpose);
+  opened.as_owner = !opened.fd.is_open() && made.as_owner;
+  opened.create_error = made.err;
   return opened;
 }
 
@@ -144,8 +141,8 @@ Result<LockFile> checked(Opened opened) {
     // If it doesn't exist and could not be created, report the error of creating it.
     const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
     const int err = missing ? opened.create_error : opened.open_error;
-    const ErrorKind kind = missing ? ErrorKind::create : kind_of_open(opened);
-    return Error{kind, "open", {}, err};
+    const ErrorKind kind = missing || (opened.as_owner && is_refusal(err)) ? ErrorKind::create : kind_of_open(opened);
+    return Error{kind, opened.as_owner ? create_as_owner : "open", {}, err};
   }
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
@@ -168,11 +165,10 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
   Opened opened;
   if (parents.empty()) {
     opened = open_any(directory, name, purpose);
-  } else if (const UniqueFd parent = open_parent(directory, parents, purpose); parent.is_open()) {
-    opened = open_any(parent.get(), last_name_of(name), purpose);
+  } else if (Opened parent = open_parent(directory, parents, purpose); parent.fd.is_open()) {
+    opened = open_any(parent.fd.get(), last_name_of(name), purpose);
   } else {
-    opened.open_error = errno;
-    opened.create_error = errno;
+    opened = std::move(parent);
   }
   return checked(std::move(opened));
 }
@@ -187,12 +183,12 @@ Result<FileStatus> status_of_lock_file(const std::string& path) {
   const Start start = start_of(path);
   if (!start.directory.is_open()) return at_path(lookup_error(errno), path);
   const std::string_view parents = parents_of(start.names);
-  const UniqueFd parent = open_parent(start.directory.get(), parents, OpenFor::reading);
-  if (!parents.empty() && !parent.is_open()) {
-    const int err = errno;
+  const Opened parent = open_parent(start.directory.get(), parents, OpenFor::reading);
+  if (!parents.empty() && !parent.fd.is_open()) {
+    const int err = parent.open_error;
     return err == ENOENT || err == ENOTDIR ? Result(FileStatus{}) : at_path(lookup_error(err), path);
   }
-  const int above = parents.empty() ? start.directory.get() : parent.get();
+  const int above = parents.empty() ? start.directory.get() : parent.fd.get();
   auto status = status_at(above, last_name_of(start.names));
   if (!status) return at_path(status.error(), path);
   if (status->type == FileType::symlink) return at_path(lookup_error(ELOOP), path);
@@ -210,9 +206,9 @@ std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::s
 
 Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name) {
   const std::string_view parents = parents_of(name);
-  const UniqueFd parent = open_parent(directory, parents, OpenFor::reading);
-  if (!parents.empty() && !parent.is_open()) return lookup_error(errno);
-  return names_in(parents.empty() ? directory : parent.get());
+  const Opened parent = open_parent(directory, parents, OpenFor::reading);
+  if (!parents.empty() && !parent.fd.is_open()) return lookup_error(parent.open_error);
+  return names_in(parents.empty() ? directory : parent.fd.get());
 }
 
 Error flock_error(int err) {
