@@ -95,7 +95,7 @@ complete -c grex-lock -n __grex_lock_at -a release -d 'End the hold that holds a
 complete -c grex-lock -n __grex_lock_at -a wait -d 'Wait until locks are free, keeping nothing'
 complete -c grex-lock -n __grex_lock_at -a fd -d 'Lock or unlock a file that the shell has open'
 complete -c grex-lock -n __grex_lock_at -a stack -d 'Show the locks that the ancestors of this shell hold'
-complete -c grex-lock -n __grex_lock_at -a tiers -d 'Show the tiers of locks and their files'
+complete -c grex-lock -n __grex_lock_at -a tiers -d 'List the tiers, their files and what each excludes'
 
 complete -c grex-lock -s h -l help -d 'Show a summary of the options and exit'
 complete -c grex-lock -l version -d 'Show the version and exit'

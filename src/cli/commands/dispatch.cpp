@@ -30,7 +30,7 @@ constexpr std::array<Entry, 9> commands = {{
     {"wait", wait, Stream::out, "wait until locks are free, keeping nothing"},
     {"fd", fd, Stream::out, "lock or unlock a file that the shell has open"},
     {"stack", stack, Stream::out, "show the locks that the ancestors of this shell hold"},
-    {"tiers", tiers, Stream::out, "show the tiers of locks and their files"},
+    {"tiers", tiers, Stream::out, "list the tiers, their files and what each excludes"},
 }};
 
 // Null if there is no such command.

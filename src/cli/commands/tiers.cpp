@@ -9,6 +9,7 @@
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/tiers_excludes.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
@@ -78,7 +79,37 @@ std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
   return text;
 }
 
-// One line for each tier, and another one if a second layout has other files.
+// The lines below a tier's files.
+std::string excludes_text(core::Tier tier) {
+  const Excluded& excluded = excluded_by(tier);
+  std::string text = fmt::format("   {:<14}  {}\n", "excludes", excluded.what);
+  if (!excluded.but_not.empty()) text += fmt::format("   {:<14}  {}\n", "but not", excluded.but_not);
+  return text;
+}
+
+// Below the table.
+std::string releases_text(const core::Layouts& layouts) {
+  const bool has_both = layouts.size() > 1;
+  const std::string_view layout = has_both ? "both" : layouts.front() == core::Layout::flat ? "flat" : "nested";
+  return fmt::format("layout {}: the lock files of grex {}\n", layout, releases_with(layouts));
+}
+
+Json excludes_json(const TierRow& row, const core::Layouts& layouts) {
+  const Excluded& excluded = excluded_by(row.tier);
+  core::Layouts used;
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    if (!row.files.at(i).empty()) used.push_back(layouts[i]);
+  }
+  std::string text(excluded.what);
+  if (!excluded.but_not.empty()) text += fmt::format("; but not {}", excluded.but_not);
+  return {{"commands", excluded.commands},
+          {"effect", or_null(std::string(excluded.effect))},
+          {"releases", or_null(releases_with(used, row.tier))},
+          {"text", std::move(text)}};
+}
+
+// For each tier a line, another one if a second layout has other files, and what it
+// excludes.
 std::string table(const std::vector<TierRow>& rows) {
   std::string text;
   for (const TierRow& row : rows) {
@@ -89,11 +120,13 @@ std::string table(const std::vector<TierRow>& rows) {
       if (!is_first && files == row.files.front()) continue;
       text += fmt::format("{}  {}\n", is_first ? head : std::string(head.size(), ' '), files_text(row.tier, files));
     }
+    text += excludes_text(row.tier);
   }
   return text;
 }
 
-std::string document_of_tiers(const std::string& target, const std::vector<TierRow>& rows) {
+std::string document_of_tiers(const std::string& target, const std::vector<TierRow>& rows,
+                              const core::Layouts& layouts) {
   Json tiers = Json::array();
   for (const TierRow& row : rows) {
     Json files = Json::array();
@@ -105,7 +138,8 @@ std::string document_of_tiers(const std::string& target, const std::vector<TierR
     tiers.push_back({{"ordinal", core::ordinal_of(row.tier)},
                      {"name", core::name_of(row.tier)},
                      {"given", row.given},
-                     {"lock_files", std::move(files)}});
+                     {"lock_files", std::move(files)},
+                     {"excludes", excludes_json(row, layouts)}});
   }
   Json document = document_of("tiers");
   document["target"] = or_null(target);
@@ -121,7 +155,7 @@ struct TiersOptions {
 void define(Parser& parser, TiersOptions& options) {
   add_global_options(parser, options.global);
   add_path(parser, options.path);
-  parser.set_help("Show the tiers of locks, in the order of taking them, and their files.",
+  parser.set_help("List the tiers in the order in which locks are taken, and what each excludes.",
                   "grex-lock tiers [OPTIONS] [PATH]",
                   "Examples:\n"
                   "  grex-lock tiers\n"
@@ -148,7 +182,8 @@ Outcome tiers(const CommandLine& line, Events&) {
     }
     rows.push_back(std::move(row));
   }
-  return print(global.json ? document_of_tiers(canonical, rows) : table(rows));
+  if (global.json) return print(document_of_tiers(canonical, rows, *global.layouts));
+  return print(table(rows) + releases_text(*global.layouts));
 }
 
 }  // namespace grex::cli
