@@ -5,8 +5,8 @@
 #
 # One word of one block is replaced: the 2m of 'Wait at most two minutes'.
 #
-# The blocks call stand-ins for `make` and `git`. These report that they run, and
-# then wait for go_on, so nothing here sleeps. A step that takes `time_limit`
+# The blocks call stand-ins for `make`, `git` and `grex`. These report that they run,
+# and then wait for go_on, so nothing here sleeps. A step that takes `time_limit`
 # seconds hangs.
 set -euo pipefail
 tool=$(realpath -- "$1")
@@ -49,6 +49,23 @@ echo "${0##*/} ends" >"$HOME/reports"
 STAND_IN
 chmod +x ~/bin/make
 cp ~/bin/make ~/bin/git
+# `grex sync DIR` of grex 1.1.0, where DIR is a meta pack: it tries the lock
+# workspace-sync once, and takes the per-pack lock after the work on the children. It
+# does not take slots.
+cat >~/bin/grex <<'STAND_IN'
+#!/bin/sh
+exec 8>>"$2/.grex.sync.lock" 9>>"$2/.grex-lock"
+if ! flock -n 8; then
+  echo 'grex is busy' >"$HOME/reports"
+  exit 3
+fi
+echo 'grex runs' >"$HOME/reports"
+read -r answer <"$HOME/go"
+flock 9
+echo 'grex ends' >"$HOME/reports"
+[ "$answer" = well ] || exit 3
+STAND_IN
+chmod +x ~/bin/grex
 
 fail() {
   printf 'recipes.sh: %s: %s\n' "$heading" "$*" >&2
@@ -78,6 +95,7 @@ recipe() {
 
 # Runs a block of the recipe in the background; its process id is then in $script.
 start() {
+  rm -f ~/block # the shell that still runs the last block has it open
   extract "$heading" "${1:-1}" ~/block
   bash ~/block >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
   script=$!
@@ -89,7 +107,7 @@ start_and_wait() {
   local note
   # An earlier wait may have been reported more than once.
   while read -r -t 0 -u "$notes"; do read -r -u "$notes"; done
-  BASH_ENV=~/verbose start
+  BASH_ENV=~/verbose start "$@"
   read -r -t "$time_limit" note <&"$notes" || fail 'it did not wait'
   [[ $note == 'grex-lock: waiting for '* ]] || fail "it did not wait: $note"
 }
@@ -358,6 +376,91 @@ is_held --layout nested ~/ws/app
 go_on
 expect_report 'make ends'
 ends_with 0
+leaves_nothing
+
+recipe 'Run grex again if it is busy'
+start
+expect_report 'grex runs'
+go_on
+expect_report 'grex ends'
+ends_with 0
+leaves_nothing
+# A shared lock suffices to keep grex out.
+grex-lock hold --detach -s -t workspace-sync ~/ws >/dev/null
+start
+expect_report 'grex is busy'
+is_held -t workspace-sync ~/ws
+grex-lock release -t workspace-sync ~/ws
+expect_report 'grex runs'
+go_on
+expect_report 'grex ends'
+ends_with 0
+leaves_nothing
+# 3 may be another error.
+start
+for ((i = 0; i < 5; i++)); do
+  expect_report 'grex runs'
+  go_on badly
+  expect_report 'grex ends'
+done
+ends_with 3
+leaves_nothing
+
+recipe 'One at a time'
+start 2
+job=$script
+expect_report 'make runs'
+start_and_wait 1
+go_on
+expect_report 'make ends'
+expect_report 'grex runs'
+is_held -t semaphore --slots 1 ~/ws
+has_ended "$job" || fail 'the job did not end'
+go_on
+expect_report 'grex ends'
+ends_with 0
+leaves_nothing
+start 1
+sync=$script
+expect_report 'grex runs'
+start_and_wait 2
+go_on
+expect_report 'grex ends'
+expect_report 'make runs'
+has_ended "$sync" || fail 'grex did not end'
+go_on
+expect_report 'make ends'
+ends_with 0
+leaves_nothing
+
+recipe 'grex under your own lock'
+start
+expect_report 'grex runs'
+is_held -t semaphore --slots 1 ~/ws
+go_on
+expect_report 'grex ends'
+expect_report 'make runs'
+is_held -t semaphore --slots 1 ~/ws
+is_held ~/ws/app
+go_on
+expect_report 'make ends'
+ends_with 0
+leaves_nothing
+# What does not work, as the recipe says.
+status=0
+timeout "$time_limit" grex-lock run -t workspace-sync ~/ws -- grex sync ~/ws || status=$?
+((status == 3)) || fail "under its own lock, grex ended with $status"
+expect_report 'grex is busy'
+# Without -o, the flock of the stand-in would inherit the lock that it waits for.
+grex-lock run -o ~/ws -- grex sync ~/ws >~/output 2>&1 &
+script=$!
+expect_report 'grex runs'
+go_on
+until grex-lock status --json ~/ws | grep -q '"role":"waiter"'; do
+  kill -0 "$script" || fail 'grex did not wait for its own lock'
+done
+kill "$script"
+ends_with 143
 leaves_nothing
 
 recipe 'Return from a cancelled script only when its work has ended'
