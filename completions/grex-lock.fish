@@ -55,9 +55,9 @@ end
 # The tiers, with what each is for; $argv[1] is put behind each name.
 function __grex_lock_tiers
     set -l names workspace-sync semaphore per-pack backend manifest
-    set -l meanings 'The whole workspace (tier 0)' 'A permit of the workspace (tier 1)' \
+    set -l meanings 'Sync, update and teardown of a workspace (tier 0)' 'A permit of the workspace (tier 1)' \
         'A pack (tier 2, the default)' 'A clone destination (tier 3)' \
-        'The manifest of a pack or meta directory (tier 4)'
+        'The event log of a pack or meta directory (tier 4)'
     for i in (seq (count $names))
         printf '%s%s\t%s\n' $names[$i] "$argv[1]" $meanings[$i]
     end
@@ -102,7 +102,7 @@ complete -c grex-lock -l version -d 'Show the version and exit'
 complete -c grex-lock -l json -d 'Answer, or tell the error, as JSON'
 complete -c grex-lock -l color -x -a 'auto always never' -d 'Whether status uses colours'
 complete -c grex-lock -l layout -x -d 'Where grex keeps its lock files' -a '
-    flat\t"As grex up to 1.3.1 has them (the default)"
+    flat\t"As grex 1.1.0 to 1.3.1 has them (the default)"
     nested\t"As grex 1.3.2 and later have them"
     both\t"The files of both"'
 

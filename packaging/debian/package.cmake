@@ -11,9 +11,9 @@ set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/arrange.cmake)
 
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "take, hold, probe and show the locks of grex")
 set(CPACK_PACKAGE_DESCRIPTION "\
-grex manages trees of git repositories, which it calls packs, and guards
-its work on them by lock files. grex-lock takes the same locks around any
-other command, or for a whole script, and tells who holds them.
+grex manages trees of git repositories, which it calls packs, and takes
+locks for a part of its work on them. grex-lock takes the same locks around
+any other command, or for a whole script, and tells who holds them.
 
 It is for shell scripts and CI jobs that work on packs beside a running
 grex. Its options are those of flock(1), as far as they apply.")

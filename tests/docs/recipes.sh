@@ -368,7 +368,7 @@ ends_with 0
 grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not print how long it waited'
 leaves_nothing
 
-recipe 'Keep out every release of grex'
+recipe 'Work alongside grex 1.1.0 and later'
 start
 expect_report 'make runs'
 is_held --layout flat ~/ws/app

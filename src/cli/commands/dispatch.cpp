@@ -47,7 +47,7 @@ void define_without_command(Parser& parser, GlobalOptions& options) {
   footer +=
       "\n'grex-lock COMMAND --help' tells the options of each.\n"
       "\nExamples:\n"
-      "  grex-lock run ~/ws/app -- git pull   # while nobody else works on it\n"
+      "  grex-lock run ~/ws/app -- git pull   # under the lock of the pack\n"
       "  grex-lock status ~/ws/app            # who holds its locks?";
   parser.set_help("Take, probe and show the locks of grex, as flock(1) does for plain files.",
                   "grex-lock [OPTIONS] COMMAND ...", footer);
