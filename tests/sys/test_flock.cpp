@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
@@ -91,6 +92,22 @@ TEST_CASE("a missing lock file is created with its directories for locking, but 
   const UniqueFd directory(::open(dir.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   CHECK(sys::open_lock_file(directory.get(), "a/b/lock", OpenFor::locking));
   CHECK(test::exists(dir / "a/b/lock"));
+}
+
+TEST_CASE("only a lock file that was missing is new") {
+  const TempDir dir;
+  CHECK(open_lock(dir / "lock")->is_new);
+  CHECK_FALSE(open_lock(dir / "lock")->is_new);
+  CHECK_FALSE(open_lock(dir / "lock", OpenFor::reading)->is_new);
+}
+
+TEST_CASE("a lock that stays busy is given up after a time") {
+  const TempDir dir;
+  const auto first = open_lock(dir / "a");
+  const auto second = open_lock(dir / "a");
+  const auto time = std::chrono::milliseconds(5);
+  CHECK(*sys::try_lock_for(first->fd.get(), Mode::exclusive, time) == Acquire::held);
+  CHECK(*sys::try_lock_for(second->fd.get(), Mode::exclusive, time) == Acquire::busy);
 }
 
 TEST_CASE("a read-only lock file can be locked") {

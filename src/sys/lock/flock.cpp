@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
+#include "base/deadline.hpp"
 #include "base/text.hpp"
 #include "sys/file/owner.hpp"
 
@@ -24,6 +26,7 @@ struct Opened {
   bool as_owner = false;  // it, or a directory for it, could not be created with the rights of an owner
   int create_error = 0;   // errno, if it could not be created
   int open_error = 0;     // errno, if it is not open
+  bool is_new = false;    // it has been created
 };
 
 // Opens `parents` below `directory`, and creates them if the file will be created. It
@@ -100,7 +103,7 @@ Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   if (opened.open_error != ENOENT || purpose != OpenFor::locking) return opened;
   const Creation made = create_in(
       directory, [&] { return open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode).release(); });
-  if (made.result >= 0) return {UniqueFd(made.result)};
+  if (made.result >= 0) return {UniqueFd(made.result), false, false, 0, 0, true};
   opened.open_error = made.err;
   // Another process may have created one that only root may open, or that
   // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
@@ -147,7 +150,8 @@ Result<LockFile> checked(Opened opened) {
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
-  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1, status->changed};
+  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1, status->changed,
+                  opened.is_new};
 }
 
 }  // namespace
@@ -235,6 +239,15 @@ Result<Acquire> try_lock(int fd, Mode mode) {
     if (err != EINTR) return flock_error(err);
   }
   return Acquire::held;
+}
+
+Result<Acquire> try_lock_for(int fd, Mode mode, std::chrono::milliseconds time) {
+  const Deadline end = Deadline::clock::now() + time;
+  for (;;) {
+    auto outcome = try_lock(fd, mode);
+    if (!outcome || *outcome == Acquire::held || Deadline::clock::now() >= end) return outcome;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 Result<void> unlock(int fd) {

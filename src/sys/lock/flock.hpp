@@ -25,6 +25,7 @@ struct LockFile {
   /// hard link, so it may be another file.
   bool must_not_write = false;
   std::chrono::nanoseconds changed = {};  ///< as in FileStatus, when it was opened
+  bool is_new = false;                    ///< it was missing, and has been created to open it
 };
 
 /// What a lock file is opened for.
@@ -71,6 +72,10 @@ enum class Acquire { held, busy, timed_out, cancelled, suspended };
 /// Errors: permission (NFS requires a writable descriptor for an exclusive lock),
 /// system (also if the file system has no locks), io.
 Result<Acquire> try_lock(int fd, Mode mode);
+
+/// The same, but tries again until `time` has passed. For locks that are held for an
+/// instant, where a wait in the kernel's queue, which a signal has to end, is not worth it.
+Result<Acquire> try_lock_for(int fd, Mode mode, std::chrono::milliseconds time);
 
 /// Releases the lock for every copy of `fd`. Errors: as try_lock. A local file never
 /// fails, but a server may; then closing the last copy releases the lock.
