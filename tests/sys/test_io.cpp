@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -73,4 +74,32 @@ TEST_CASE("writing to a full device is an error") {
   REQUIRE_FALSE(written);
   CHECK(written.error().kind == ErrorKind::io);
   CHECK(written.error().err == ENOSPC);
+}
+
+TEST_CASE("the end of a file is replaced, or appended to whatever it is by now") {
+  const TempDir dir;
+  test::write_file(dir / "file", "0123456789");
+  const UniqueFd fd(::open((dir / "file").c_str(), O_RDWR | O_CLOEXEC));
+  CHECK(sys::replace_end(fd.get(), 8, "89", "a longer end"));
+  CHECK(test::content_of(dir / "file") == "01234567a longer end");
+  CHECK(sys::replace_end(fd.get(), 2, "234567a longer end", "short"));
+  CHECK(test::content_of(dir / "file") == "01short");
+  CHECK(sys::replace_end(fd.get(), 3, "", " more"));
+  CHECK(test::content_of(dir / "file") == "01short more");
+}
+
+TEST_CASE("if the end of a file can't be replaced, the file stays as it was") {
+  const TempDir dir;
+  test::write_file(dir / "file", "0123456789");
+  const UniqueFd fd(::open((dir / "file").c_str(), O_RDWR | O_CLOEXEC));
+  rlimit old{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &old) == 0);
+  const rlimit low = {12, old.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &low) == 0);
+  const auto replaced = sys::replace_end(fd.get(), 5, "56789", "a longer end");
+  const auto appended = sys::replace_end(fd.get(), 10, "", "more than fits");
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &old) == 0);
+  CHECK_FALSE(replaced);
+  CHECK_FALSE(appended);
+  CHECK(test::content_of(dir / "file") == "0123456789");
 }

@@ -31,7 +31,8 @@ FileStatus from_stat(const struct stat& st) {
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
   };
   return {type,        {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size),
-          st.st_nlink, time_of(st.st_mtim),    time_of(st.st_ctim)};
+          st.st_nlink, time_of(st.st_mtim),    time_of(st.st_ctim),
+          st.st_uid};
 }
 
 bool leads_to(const std::string& name, int fd) {

@@ -32,6 +32,7 @@ struct FileStatus {
   std::uint64_t names = 0;                 ///< hard links
   std::chrono::nanoseconds modified = {};  ///< since the epoch
   std::chrono::nanoseconds changed = {};   ///< the same, but also when a name was added or removed
+  uid_t owner = 0;
 };
 
 /// The kind of error if a file could not be opened or looked up; `err` is errno.

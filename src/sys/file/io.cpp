@@ -123,4 +123,23 @@ Result<void> replace_content(int fd, std::string_view bytes) {
   return {};
 }
 
+Result<void> replace_end(int fd, std::size_t offset, std::string_view before, std::string_view after) {
+  const SignalSuppressor limit_reached(SIGXFSZ);
+  const auto start = static_cast<off_t>(offset);
+  const auto old_size = static_cast<off_t>(offset + before.size());
+  const auto new_size = static_cast<off_t>(offset + after.size());
+  const iovec whole = {const_cast<char*>(after.data()), after.size()};
+  ssize_t n = -1;
+  do {
+    n = ::pwritev2(fd, &whole, 1, start, before.empty() ? RWF_APPEND : 0);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return Error{ErrorKind::io, "write", {}, errno};
+  const bool is_written = static_cast<std::size_t>(n) == after.size();
+  if (is_written && (new_size >= old_size || ::ftruncate(fd, new_size) == 0)) return {};
+  const int err = is_written ? errno : ENOSPC;
+  // This needs no space: the file had this size.
+  const bool is_restored = ::pwrite(fd, before.data(), before.size(), start) >= 0 && ::ftruncate(fd, old_size) == 0;
+  return Error{ErrorKind::io, is_restored ? "write" : "ftruncate", {}, err};
+}
+
 }  // namespace grex::sys

@@ -40,4 +40,10 @@ Result<std::size_t> write_available(int fd, std::string_view bytes);
 /// itself failed. Errors: io.
 Result<void> replace_content(int fd, std::string_view bytes);
 
+/// Replaces the end of a file, `before`, which begins at `offset`, by `after`, in one
+/// write, so that readers see the one or the other. If `before` is empty, `after` is
+/// appended, also to what other processes have appended since. On failure, `before` is
+/// restored. `fd` is borrowed, and must be writable. Errors: io.
+Result<void> replace_end(int fd, std::size_t offset, std::string_view before, std::string_view after);
+
 }  // namespace grex::sys
