@@ -12,7 +12,7 @@ _grex_lock_describe() {
     choosing+=' -E= --conflict-exit-code= -q --quiet -v --verbose'
     local several='-l= --lock= --slots='
     local waiting='-n --nonblock -w= --timeout= --json-status-fd='
-    local recording='--note= --no-record'
+    local recording='--note= --no-record --git-exclude='
     options='-h --help --version --json --color= --layout='
     most_paths=0
     case $1 in
@@ -34,7 +34,7 @@ _grex_lock_describe() {
     release) options+=" $tier" most_paths=1 ;;
     wait) options+=" $choosing $several $waiting" most_paths=any ;;
     fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
-    tiers) most_paths=1 ;;
+    tiers) options+=' --gitignore' most_paths=1 ;;
     esac
 }
 
@@ -130,6 +130,7 @@ _grex_lock_fill_value() {
     -t | --tier) _grex_lock_fill -W "$tiers" ;;
     -l | --lock) _grex_lock_fill_lock ;;
     --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
+    --git-exclude) _grex_lock_fill -W 'auto off' ;;
     -c | --command) _grex_lock_fill -A command ;;
     --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
     --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;

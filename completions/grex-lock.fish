@@ -128,6 +128,8 @@ complete -c grex-lock -n '__grex_lock_at run hold wait fd' -l json-status-fd -x 
 complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Make missing directories'
 complete -c grex-lock -n '__grex_lock_at run hold fd' -l note -x -d 'Text that status shows'
 complete -c grex-lock -n '__grex_lock_at run hold fd' -l no-record -d 'Don\'t write into the lock file who holds it'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l git-exclude -x -d 'Hide lock files from git' -a 'auto off'
+complete -c grex-lock -n '__grex_lock_at tiers' -l gitignore -d 'Print patterns that match lock files'
 
 complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING by the shell' -a '(__grex_lock_string)'
 complete -c grex-lock -n '__grex_lock_at run' -s o -l close -d 'CMD does not inherit the lock'

@@ -41,6 +41,9 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& loc
   if (auto checked = check_status_fd(lock.status_fd); !checked) return checked;
   auto applied = set_from_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_syntax);
   if (!lock.tier_check) lock.tier_check = TierCheck::enforce;
+  if (!applied) return applied;
+  applied = set_from_environment("GREX_LOCK_GIT_EXCLUDE", lock.git_exclude, git_exclude_syntax);
+  if (!lock.git_exclude) lock.git_exclude = GitExclude::automatic;
   if (!applied || lock.nonblock) return applied;
   applied = set_from_environment("GREX_LOCK_TIMEOUT", lock.timeout, duration_syntax);
   if (lock.timeout == std::chrono::nanoseconds::zero()) lock.nonblock = true;

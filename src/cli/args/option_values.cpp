@@ -21,6 +21,12 @@ std::optional<TierCheck> tier_check_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<GitExclude> git_exclude_named(std::string_view name) {
+  if (name == "auto") return GitExclude::automatic;
+  if (name == "off") return GitExclude::off;
+  return std::nullopt;
+}
+
 std::optional<Color> color_named(std::string_view name) {
   if (name == "auto") return Color::when_terminal;
   if (name == "always") return Color::always;

@@ -14,6 +14,8 @@ namespace grex::cli {
 
 enum class TierCheck { enforce, warn, off };
 
+enum class GitExclude { automatic, off };
+
 /// A lock that the user has named.
 struct NamedLock {
   core::Tier tier = core::Tier::per_pack;
@@ -30,6 +32,7 @@ struct ValueSyntax {
 };
 
 std::optional<TierCheck> tier_check_named(std::string_view name);
+std::optional<GitExclude> git_exclude_named(std::string_view name);
 std::optional<Color> color_named(std::string_view name);
 std::optional<int> parse_exit_code(std::string_view text);
 std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text);
@@ -41,6 +44,7 @@ inline constexpr ValueSyntax<core::Tier> tier_syntax = {core::tier_named,
                                                         "workspace-sync, semaphore, per-pack, backend or manifest"};
 inline constexpr ValueSyntax<core::Layouts> layout_syntax = {core::layouts_named, "flat, nested or both"};
 inline constexpr ValueSyntax<TierCheck> tier_check_syntax = {tier_check_named, "enforce, warn or off"};
+inline constexpr ValueSyntax<GitExclude> git_exclude_syntax = {git_exclude_named, "auto or off"};
 inline constexpr ValueSyntax<Color> color_syntax = {color_named, "auto, always or never"};
 inline constexpr ValueSyntax<std::chrono::nanoseconds> duration_syntax = {
     parse_duration, "a duration such as 5, 0.25, 250ms, 2m or 1h"};

@@ -128,6 +128,10 @@ void add_record_options(Parser& parser, LockOptions& options) {
       .add_flag_callback(
           "--no-record", [&options] { options.record = false; }, "don't write into the lock file who holds it")
       ->group("Record");
+  add_parsed(parser, "--git-exclude", options.git_exclude, git_exclude_syntax,
+             "hide lock files from git: auto (default), off")
+      ->type_name("WHEN")
+      ->group("Record");
 }
 
 void add_lock_options(Parser& parser, LockOptions& options) {

@@ -40,6 +40,7 @@ struct LockOptions {
   core::CreateTarget create = core::CreateTarget::no;
   std::string note;
   bool record = true;
+  std::optional<GitExclude> git_exclude;
   std::optional<int> status_fd;  ///< borrowed, for events
   Verbosity verbosity = Verbosity::normal;
   bool operator==(const LockOptions&) const = default;
@@ -70,7 +71,7 @@ void add_create_option(Parser& parser, LockOptions& options);
 /// -n, -w, --json-status-fd.
 void add_waiting_options(Parser& parser, LockOptions& options);
 
-/// --note, --no-record.
+/// --note, --no-record, --git-exclude.
 void add_record_options(Parser& parser, LockOptions& options);
 
 /// All of these, for the commands that keep their locks.

@@ -83,7 +83,9 @@ Result<OpenFile, Failure> find_file(int number, core::Tier tier) {
   auto copy = sys::duplicate(number);
   if (!copy) return failure_from(copy.error());
   const auto named_tier = core::tier_of_lock_file(path);
-  return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading || status->names > 1},
+  // The shell may have created a file that is empty.
+  return OpenFile{{std::move(*copy), status->id, access == sys::Access::reading || status->names > 1, status->changed,
+                   status->size == 0},
                   {named_tier.value_or(tier), shown},
                   path,
                   named_tier.has_value()};
@@ -199,6 +201,7 @@ Outcome take_lock(OpenFile open, Ancestors ancestors, const FdOptions& options, 
   if (*reentry == Reentry::ours) return print_result(ancestors.stack, {}, options);
   auto same = refuse_replaced(open, *options.number);
   const bool is_grex_lock = open.is_grex_lock;
+  const bool is_new = open.file.is_new;
   Acquired acquired;
   acquired.stack = std::move(ancestors.stack);
   acquired.locks.emplace_back(std::move(open.file), open.name.tier, open.name.path, options.lock.mode);
@@ -206,6 +209,7 @@ Outcome take_lock(OpenFile open, Ancestors ancestors, const FdOptions& options, 
 
   if (options.lock.verbosity == Verbosity::verbose) note_caveats(acquired.locks);
   core::add_entry(acquired.stack, acquired.locks.front().stack_entry());
+  if (is_grex_lock && is_new) acquired.git.look_at(acquired.locks.front().path(), options.lock);
   // The record shows the shell that has the descriptor as the command.
   if (is_grex_lock) {
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");

@@ -13,6 +13,7 @@
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "core/lock/git_block.hpp"
 #include "core/lock/target.hpp"
 
 namespace grex::cli {
@@ -147,14 +148,22 @@ std::string document_of_tiers(const std::string& target, const std::vector<TierR
   return to_line(document);
 }
 
+std::string document_of_patterns() {
+  Json document = document_of("tiers");
+  document["gitignore"] = core::lock_file_patterns();
+  return to_line(document);
+}
+
 struct TiersOptions {
   GlobalOptions global;
   std::string path;
+  bool gitignore = false;
 };
 
 void define(Parser& parser, TiersOptions& options) {
   add_global_options(parser, options.global);
   add_path(parser, options.path);
+  parser.add_flag("--gitignore", options.gitignore, "print patterns that match lock files, for git")->group("General");
   parser.set_help("List the tiers in the order in which locks are taken, and what each excludes.",
                   "grex-lock tiers [OPTIONS] [PATH]",
                   "Examples:\n"
@@ -167,8 +176,12 @@ void define(Parser& parser, TiersOptions& options) {
 Outcome tiers(const CommandLine& line, Events&) {
   TiersOptions options;
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
-  auto& [global, path] = options;
-  if (auto applied = apply_env_defaults(global); !applied) return applied.error();
+  const auto& [global, path, gitignore] = options;
+  if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
+  if (gitignore && !path.empty()) {
+    return usage_failure("--gitignore and PATH exclude each other", "see 'grex-lock tiers --help'");
+  }
+  if (gitignore) return print(global.json ? document_of_patterns() : core::lock_file_pattern_lines());
 
   std::string canonical;
   std::vector<TierRow> rows;

@@ -15,19 +15,22 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Also reads our identity for the records, because a wait gives the time for it.
+// Also keeps new lock files out of `git status`, and reads our identity for the records,
+// because a wait gives the time for it.
 class AcquisitionObserver : public WaitAnnouncer {
  public:
   AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
-      : WaitAnnouncer(options, global, events), writes_record_(options.record), acquired_(acquired) {}
+      : WaitAnnouncer(options, global, events), options_(options), acquired_(acquired) {}
 
   void wait_begins(const core::Target& target) override {
-    if (writes_record_) acquired_.writer = core::own_identity();
+    if (options_.record) acquired_.writer = core::own_identity();
     WaitAnnouncer::wait_begins(target);
   }
 
+  void lock_file_created(const std::string& path) override { acquired_.git.look_at(path, options_); }
+
  private:
-  bool writes_record_;
+  const LockOptions& options_;
   Acquired& acquired_;
 };
 
@@ -100,6 +103,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const std::st
   for (core::HeldLock& lock : acquired.locks) {
     record.tier = lock.tier();
     const auto written = lock.write_record(record);
+    if (lock.has_first_record()) acquired.git.look_at(lock.path(), options);
     if (options.verbosity != Verbosity::verbose) continue;
     if (!written) {
       note("no record written: " + failure_from(written.error()).why);

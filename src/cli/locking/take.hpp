@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/git_exclude.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/report/events.hpp"
 #include "cli/report/lock_failure.hpp"
@@ -22,6 +23,7 @@ struct Acquired {
   core::TierStack stack;              ///< for descendants
   std::chrono::milliseconds waited{0};
   std::optional<core::ProcessIdentity> writer = {};  ///< of the records, if a wait gave the time to read it
+  GitExcluder git = {};
 };
 
 /// Takes all of the locks, or none, and reports this as the options say.

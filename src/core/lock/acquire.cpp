@@ -123,6 +123,7 @@ Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::
     auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
     if (!file && was_replaced(target.directory)) return Step{Step::Kind::replaced};
     if (!file) return at_path(file.error(), target.lock_path(i));
+    if (file->is_new && policy.observer != nullptr) policy.observer->lock_file_created(target.lock_path(i));
     // The same file through a bind mount or a hard link: waiting for it would never end.
     const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
     if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};

@@ -13,7 +13,7 @@
 
 namespace grex::core {
 
-/// Is called when a wait begins and ends.
+/// Is called when a wait begins and ends, and when a lock file is created.
 class WaitObserver {
  public:
   WaitObserver() = default;
@@ -24,6 +24,9 @@ class WaitObserver {
   /// A wait for `target` begins. The reference is valid until wait_ends().
   virtual void wait_begins(const Target& target) = 0;
   virtual void wait_ends() = 0;
+
+  /// The lock file of this path was missing, and has been created; it is not locked yet.
+  virtual void lock_file_created(const std::string& path) { (void)path; }
 };
 
 /// How long to try for locks.

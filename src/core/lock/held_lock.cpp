@@ -6,12 +6,16 @@
 namespace grex::core {
 namespace {
 
-// Whether replacing the content loses nothing: there is none, or a record. Any other
-// content may be that of a file to which the lock file's name is a hard link.
-bool may_be_replaced(const sys::LockFile& file, const std::string& path) {
+enum class Content { none, record, other };
+
+// What a record would replace. Other content may be that of a file to which the lock
+// file's name is a hard link.
+Content content_of(const sys::LockFile& file, const std::string& path) {
   // A second name may come and go at any moment, so this is checked again at the last one.
   const auto status = sys::status_if_only_name(file, path);
-  return status && (status->size == 0 || record_in(file, path));
+  if (!status) return Content::other;
+  if (status->size == 0) return Content::none;
+  return record_in(file, path) ? Content::record : Content::other;
 }
 
 }  // namespace
@@ -36,15 +40,19 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   mode_ = other.mode_;
   taken_ = other.taken_;
   has_record_ = other.has_record_;
+  has_first_record_ = other.has_first_record_;
   return *this;
 }
 
 Result<bool> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.must_not_write || !may_be_replaced(file_, path_)) return false;
+  if (mode_ == sys::Mode::shared || file_.must_not_write) return false;
+  const Content content = content_of(file_, path_);
+  if (content == Content::other) return false;
   if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
     return at_path(written.error(), path_);
   }
   has_record_ = true;
+  has_first_record_ = content == Content::none;
   return true;
 }
 

@@ -52,6 +52,8 @@ class HeldLock {
   [[nodiscard]] Tier tier() const { return tier_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] sys::Mode mode() const { return mode_; }
+  /// Whether write_record() wrote the first record of an empty file.
+  [[nodiscard]] bool has_first_record() const { return has_first_record_; }
 
   /// The entry for this lock in the tier stack of descendants.
   [[nodiscard]] StackEntry stack_entry() const;
@@ -63,6 +65,7 @@ class HeldLock {
   sys::Mode mode_;
   std::uint64_t taken_;
   bool has_record_ = false;
+  bool has_first_record_ = false;
 };
 
 /// Releases locks, the last one first.
