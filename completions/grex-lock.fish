@@ -102,9 +102,9 @@ complete -c grex-lock -l version -d 'Show the version and exit'
 complete -c grex-lock -l json -d 'Answer, or tell the error, as JSON'
 complete -c grex-lock -l color -x -a 'auto always never' -d 'Whether status uses colours'
 complete -c grex-lock -l layout -x -d 'Where grex keeps its lock files' -a '
-    flat\t"As grex 1.1.0 to 1.3.1 has them (the default)"
-    nested\t"As grex 1.3.2 and later have them"
-    both\t"The files of both"'
+    both\t"Both files of each lock (the default)"
+    flat\t"Only those of grex 1.1.0 to 1.3.1"
+    nested\t"Only those of grex 1.3.2 and later"'
 
 complete -c grex-lock -n '__grex_lock_at run probe hold release wait fd' -s t -l tier -x -d 'Tier of the PATHs' -a '(__grex_lock_tiers)'
 complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s s -l shared -d 'Share the lock with other sharers'

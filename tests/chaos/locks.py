@@ -34,7 +34,7 @@ class Semaphore(Lock):
     def __init__(self, sandbox, slots):
         super().__init__(sandbox, "slots", slots)
         self.path = f"{sandbox}/ws"
-        self.files = [f"{self.path}/.grex.slot-{k}.lock" for k in range(slots)]
+        self.files = [f"{self.path}/.grex/.grex.slot-{k}.lock" for k in range(slots)]
 
     def arguments(self):
         return ["-t", "semaphore", "--slots", str(self.slots), self.path]

@@ -99,11 +99,11 @@ TEST_CASE("locks are released before a command that cannot be started is reporte
 
 TEST_CASE("paths of slots are known only when held") {
   const TempDir dir;
-  Fd lock = lock_as_grex(dir / ".grex.slot-0.lock");
+  Fd lock = lock_as_grex(dir / ".grex/.grex.slot-0.lock");
   Process script(bash("\"$LOCK\" run --json-status-fd 1 -t semaphore --slots 1 . -- true"), in(dir.path()));
   CHECK(json::parse(script.line())["locks"][0]["path"] == nullptr);
   lock.reset();
-  CHECK(json::parse(script.line())["locks"][0]["path"] == dir / ".grex.slot-0.lock");
+  CHECK(json::parse(script.line())["locks"][0]["path"] == dir / ".grex/.grex.slot-0.lock");
 }
 
 TEST_CASE("the command does not inherit the events' descriptor") {

@@ -125,6 +125,7 @@ TEST_CASE("locks through an overlay exclude, also on a file copied up from the l
 
 TEST_CASE(
     "of two files that the kernel lists by one number, each has its own holder and waiter, and release ends that") {
+  const FlatLayout one_file;
   const TempDir dir;
   const Finished finished =
       finish(with_mounts(two_files_with_one_number(dir) +
@@ -214,6 +215,7 @@ TEST_CASE("-r searches the subvolumes of btrfs, and each file there has its own 
 }
 
 TEST_CASE("a directory or a lock file that is also mounted elsewhere has the same lock") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string pack = dir.make("pack");
   const std::string elsewhere = dir.make("elsewhere");
@@ -289,6 +291,7 @@ TEST_CASE("a container's lock in a directory shared under another name excludes 
 }
 
 TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that limit") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string tool = grex_lock();
   const std::string script = "set -- sh " + tool + "; shift; cd /; " + exclusion(dir.path(), dir.path()) + tool +
@@ -318,6 +321,7 @@ TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that l
 }
 
 TEST_CASE("on a file system without locks, run fails with a clear error and runs nothing") {
+  const FlatLayout one_file;
   const TempDir dir;
   for (const int error : {ENOLCK, EOPNOTSUPP}) {
     CAPTURE(error);

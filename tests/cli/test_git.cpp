@@ -462,6 +462,7 @@ TEST_CASE("another owner's repository is left alone, by root too") {
   // The other way round.
   const std::string root_s = make_pack(dir, "root");
   ::chmod(root_s.c_str(), 0777);
+  ::chmod((root_s + "/.grex").c_str(), 0777);
   const std::string before = content_of(exclude_of(root_s));
   const Finished finished = lock_once(root_s, as_nobody());
   CHECK(finished.ended == exited(0));

@@ -67,7 +67,7 @@ TEST_CASE("hold announces its lock, and at a signal releases it and exits with 0
     hold.signal(signal);
     CHECK(hold.wait() == exited(0));
     CHECK_FALSE(is_locked(dir / ".grex-lock"));
-    CHECK(content_of(dir / ".grex-lock").empty());
+    CHECK(content_of(dir / ".grex/.grex-lock").empty());
   }
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("the record of a hold has its verb and command line") {
   const TempDir dir;
   Process hold(grex_lock({"hold", "--note", "hands off", dir.path()}));
   hold.line();
-  const json record = json::parse(content_of(dir / ".grex-lock"));
+  const json record = json::parse(content_of(dir / ".grex/.grex-lock"));
   CHECK(record["verb"] == "hold");
   CHECK(record["pid"] == hold.pid());
   CHECK(record["note"] == "hands off");
@@ -139,12 +139,13 @@ TEST_CASE("a detached hold inherits nothing from its caller") {
   const std::string proc = "/proc/" + std::to_string(holder.pid());
   CHECK(std::filesystem::read_symlink(proc + "/cwd") == "/");
   CHECK(stat_field_after_name(holder.pid(), session_field) == std::to_string(holder.pid()));
-  until([&holder] { return descriptors_of(holder.pid()).size() == 5; });
-  CHECK(descriptors_of(holder.pid()) == Words{"/", "/", "/", dir / ".grex-lock", "anon_inode:[signalfd]"});
+  until([&holder] { return descriptors_of(holder.pid()).size() == 6; });
+  CHECK(descriptors_of(holder.pid()) ==
+        Words{"/", "/", "/", dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
   holder.signal(SIGTERM);
   holder.wait();
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
 }
 
 TEST_CASE("hold --detach exits with the error if it gets no lock, and leaves no process") {
@@ -186,8 +187,9 @@ TEST_CASE("a shell can eval an exported stack, whatever the path") {
                  in(pack));
   CHECK(script.line() == "75");
   const json stack = json::parse(script.line());
-  REQUIRE(stack["entries"].size() == 1);
+  REQUIRE(stack["entries"].size() == 2);  // one for each file
   CHECK(stack["entries"][0]["live"] == true);
+  CHECK(stack["entries"][1]["live"] == true);
   const pid_t holder = stack["entries"][0]["pid"];
   script.close_input();
   CHECK(script.wait() == exited(0));
@@ -254,6 +256,10 @@ TEST_CASE("a hold keeps several locks, and releases them together") {
   CHECK(hold.line() == "pid " + std::to_string(hold.pid()) + " holds " + dir.path() + "/.grex.sync.lock, " + a +
                            "/.grex-lock, " + b + "/.grex-lock");
   for (const std::string& path : {dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock"}) {
+    CHECK(is_locked(path));
+    CHECK(content_of(path).empty());
+  }
+  for (const std::string& path : {dir / ".grex/.grex.sync.lock", a + "/.grex/.grex-lock", b + "/.grex/.grex-lock"}) {
     CHECK(is_locked(path));
     CHECK(json::parse(content_of(path))["verb"] == "hold");
   }

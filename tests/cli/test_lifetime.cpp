@@ -133,9 +133,12 @@ TEST_CASE("the command gets the lock and no other new descriptor") {
   CHECK(under({"-o"}) == plain);
   for (const std::string& shown : {under({}), under({"-F"}), after_wait()}) {
     std::string rest = shown;
-    const auto at = rest.find(dir / ".grex-lock\n");
-    REQUIRE(at != std::string::npos);
-    CHECK(rest.erase(at, (dir / ".grex-lock\n").size()) == plain);
+    for (const std::string& file : {dir / ".grex-lock\n", dir / ".grex/.grex-lock\n"}) {
+      const auto at = rest.find(file);
+      REQUIRE(at != std::string::npos);
+      rest.erase(at, file.size());
+    }
+    CHECK(rest == plain);
   }
 }
 
@@ -167,23 +170,23 @@ TEST_CASE("a command that cannot be started frees the lock and leaves no record"
   const TempDir dir;
   CHECK(run_tool({"run", dir.path(), "--", dir / "none"}).ended == exited(127));
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
   CHECK(run_tool({"run", "-F", dir.path(), "--", dir / "none"}).ended == exited(127));
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
 }
 
 TEST_CASE("the record names the holder while it holds, and is empty after its end") {
   const TempDir dir;
   Process tool(grex_lock({"run", "--note", "x y", dir.path(), "--", "sh", "-c", "echo; read line; exit 0"}));
   tool.line();
-  const std::string record = content_of(dir / ".grex-lock");
+  const std::string record = content_of(dir / ".grex/.grex-lock");
   CHECK(record.find("\"pid\":" + std::to_string(tool.pid()) + ",") != std::string::npos);
   CHECK(record.find("\"note\":\"x y\"") != std::string::npos);
   CHECK(record.find("\"verb\":\"run\"") != std::string::npos);
   CHECK(record.back() == '\n');
   tool.close_input();
   CHECK(tool.wait() == exited(0));
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
 }
 
 TEST_CASE("the record is emptied before the lock is free, not after") {
@@ -214,7 +217,7 @@ TEST_CASE("a user who may read the lock file can read the command line, the dire
   Process tool(grex_lock({"run", "--note", "a note", dir.path(), "--", "sh", "-c", "echo; read line", "an argument"}),
                {.directory = dir.path(), .before_exec = [] { ::umask(022); }});
   tool.line();
-  const Finished seen = finish({"cat", dir / ".grex-lock"}, as_user(65534));
+  const Finished seen = finish({"cat", dir / ".grex/.grex-lock"}, as_user(65534));
   for (const std::string& part : Words{"a note", "echo; read line", "an argument", "\"cwd\":\"" + dir.path() + "\""}) {
     CAPTURE(part);
     CHECK(seen.out.find(part) != std::string::npos);
@@ -224,6 +227,7 @@ TEST_CASE("a user who may read the lock file can read the command line, the dire
 // SECURITY.md: to read secrets from a record | command line, directory and note can be read by whoever may read the
 // lock file; `--no-record` writes none
 TEST_CASE("--no-record leaves the lock file as it was") {
+  const FlatLayout one_file;
   const TempDir dir;
   const Words in_file = {"--", "cat", dir / ".grex-lock"};
   const auto under = [&](std::initializer_list<std::string> options) {
@@ -246,6 +250,7 @@ TEST_CASE("--no-record leaves the lock file as it was") {
 // SECURITY.md: as the command, to unlock what it inherited, so that we empty another's record | the lock is tried
 // before the record is emptied
 TEST_CASE("run does not empty another's record if its command unlocked the file") {
+  const FlatLayout one_file;
   const TempDir dir;
   // The command finds its inherited descriptor and unlocks it, then waits.
   Process tool(grex_lock({"run", dir.path(), "--", "bash", "-c",
@@ -271,5 +276,5 @@ TEST_CASE("notes without a reader change neither the command nor its status") {
   tool.line();
   tool.close_input();
   CHECK(tool.wait() == exited(3));
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
 }

@@ -74,7 +74,8 @@ ino_t inode_of(const std::string& path) {
 // The content of a lock file while a command runs under its lock.
 std::string record_of_a_run(const TempDir& dir) {
   dir.make("recorded");
-  std::string record = run_tool({"run", dir / "recorded", "--", "cat", dir / "recorded/.grex-lock"}).out;
+  std::string record =
+      run_tool({"run", "--layout", "flat", dir / "recorded", "--", "cat", dir / "recorded/.grex-lock"}).out;
   REQUIRE(record.starts_with("{\"pid\":"));
   return record;
 }
@@ -84,6 +85,7 @@ std::string record_of_a_run(const TempDir& dir) {
 // SECURITY.md: a symlink as the lock file, to have a file made, locked or emptied elsewhere | refused, 77; nothing is
 // made
 TEST_CASE("a symlink is refused as a lock file, dangling or not") {
+  const FlatLayout one_file;
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / ".grex-lock");
   for (const bool leads_to_a_file : {false, true}) {
@@ -108,6 +110,7 @@ TEST_CASE("a symlink is refused as a lock file, dangling or not") {
 
 // SECURITY.md: the same with `.grex`, of which the lock file is below | refused, 77; nothing is made
 TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is created behind it") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string elsewhere = dir.make("elsewhere");
   dir.make("pack");
@@ -125,6 +128,7 @@ TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is 
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces the lock file at any moment is not followed") {
+  const FlatLayout one_file;
   const TempDir dir;
   dir.make("pack");
   write_file(dir / "victim", "precious");
@@ -148,6 +152,7 @@ TEST_CASE("a symlink that replaces the lock file at any moment is not followed")
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces .grex at any moment is not followed") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string elsewhere = dir.make("elsewhere");
   dir.make("pack/.grex");
@@ -168,6 +173,7 @@ TEST_CASE("a symlink that replaces .grex at any moment is not followed") {
 // SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
 // no link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces the lock file or .grex during a wait is refused") {
+  const FlatLayout one_file;
   for (const std::string swapped : {".grex-lock", ".grex"}) {
     CAPTURE(swapped);
     const TempDir dir;
@@ -189,6 +195,7 @@ TEST_CASE("a symlink that replaces the lock file or .grex during a wait is refus
 }
 
 TEST_CASE("no command looks behind a symlink in place of .grex, and release ends no hold there") {
+  const FlatLayout one_file;
   const TempDir dir;
   dir.make("pack");
   dir.make("other");
@@ -216,6 +223,7 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
 // SECURITY.md: a hard link to a file of the victim's, to have it emptied by the record | it is locked, and nothing is
 // written into a file that has another name, or a content that is no record
 TEST_CASE("a lock file with another name is locked, and its content stays") {
+  const FlatLayout one_file;
   const TempDir dir;
   dir.make("pack");
   const std::string record = record_of_a_run(dir);
@@ -245,6 +253,7 @@ TEST_CASE("a lock file with another name is locked, and its content stays") {
 // SECURITY.md: a hard link to a file of the victim's, to have it emptied by the record | it is locked, and nothing is
 // written into a file that has another name, or a content that is no record
 TEST_CASE("a hard link that comes and goes at any moment empties no file that is not a record") {
+  const FlatLayout one_file;
   const TempDir dir;
   dir.make("pack");
   write_file(dir / "victim", "precious");
@@ -262,6 +271,7 @@ TEST_CASE("a hard link that comes and goes at any moment empties no file that is
 }
 
 TEST_CASE("a hard link that comes and goes at any moment empties no record") {
+  const FlatLayout one_file;
   const TempDir dir;
   dir.make("pack");
   const std::string record = record_of_a_run(dir);
@@ -275,6 +285,7 @@ TEST_CASE("a hard link that comes and goes at any moment empties no record") {
 
 // SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
 TEST_CASE("a FIFO is refused as a lock file, and does not block") {
+  const FlatLayout one_file;
   const TempDir dir;
   REQUIRE(::mkfifo((dir / ".grex-lock").c_str(), 0666) == 0);
   CHECK(run_tool({"run", dir.path(), "--", "true"}).ended == exited(77));
@@ -290,6 +301,7 @@ TEST_CASE("a FIFO is refused as a lock file, and does not block") {
 
 // SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
 TEST_CASE("a socket and a device are refused as lock files, immediately") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string make_socket = "import socket; socket.socket(socket.AF_UNIX).bind('.grex-lock')";
   REQUIRE(finish({"python3", "-c", make_socket}, in(dir.path())).ended == exited(0));
@@ -310,6 +322,7 @@ TEST_CASE("a socket and a device are refused as lock files, immediately") {
 }
 
 TEST_CASE("a lock file is never truncated by opening and never removed") {
+  const FlatLayout one_file;
   const TempDir dir;
   write_file(dir / ".grex-lock", "kept");
   CHECK(run_tool({"run", "-s", dir.path(), "--", "true"}).ended == exited(0));
@@ -321,6 +334,7 @@ TEST_CASE("a lock file is never truncated by opening and never removed") {
 
 // SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
 TEST_CASE("another user's lock file can be locked if it is only readable") {
+  const FlatLayout one_file;
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
@@ -333,6 +347,7 @@ TEST_CASE("another user's lock file can be locked if it is only readable") {
 
 // SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
 TEST_CASE("a lock that another user keeps stays theirs: status names them, and -n and -w end the wait") {
+  const FlatLayout one_file;
   if (!can_become_others()) return;
   constexpr unsigned other = 65534;
   const TempDir dir;
@@ -359,6 +374,7 @@ TEST_CASE("a lock that another user keeps stays theirs: status names them, and -
 }
 
 TEST_CASE("a lock file that cannot be read fails with 77, and one that cannot be created with 73") {
+  const FlatLayout one_file;
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 0755);
@@ -378,6 +394,7 @@ TEST_CASE("a lock file that cannot be read fails with 77, and one that cannot be
 // SECURITY.md: to own the lock file before us, in a sticky directory | it is locked all the same, in spite of
 // `fs.protected_regular`
 TEST_CASE("in a sticky directory another user's lock file is locked despite fs.protected_regular") {
+  const FlatLayout one_file;
   if (!can_become_others()) return;
   const TempDir dir;
   ::chmod(dir.path().c_str(), 01777);
@@ -395,6 +412,7 @@ TEST_CASE("in a sticky directory another user's lock file is locked despite fs.p
 }
 
 TEST_CASE("on a read-only file system an existing lock file can be locked, but none created") {
+  const FlatLayout one_file;
   const TempDir dir;
   const std::string pack = dir.make("app");
   write_file(pack + "/.grex-lock", "");

@@ -139,7 +139,7 @@ TEST_CASE("a record left behind in a namespace is not taken for that of the hold
   Process shell(in_namespace(inside));
   CHECK(shell.line() == "ready");
   const Fd outside = lock_as_grex(dir / ".grex-lock");
-  CHECK_FALSE(content_of(dir / ".grex-lock").empty());
+  CHECK_FALSE(content_of(dir / ".grex/.grex-lock").empty());
   shell.write("\n");
   const json lock = pack_lock(shell.rest());
   CHECK(lock["state"] == "held");

@@ -111,15 +111,16 @@ TEST_CASE("signals that were ignored at the start end no wait and no start of th
 TEST_CASE("a signal that was ignored, and came before the command, does not count as sent to it") {
   const TempDir dir;
   std::vector<Fd> slots;
-  for (const char* const name : {".grex.slot-0.lock", ".grex.slot-1.lock"}) slots.push_back(lock_as_grex(dir / name));
+  for (const char* const name : {".grex/.grex.slot-0.lock", ".grex/.grex.slot-1.lock"})
+    slots.push_back(lock_as_grex(dir / name));
   Process run(grex_lock({"run", "-t", "semaphore", "--slots", "2", dir.path(), "--", "sh", "-c",
                          "exec 3<&0; read -r line <&3 & exit 0"}),
               {.before_exec = [] { ::signal(SIGINT, SIG_IGN); }});
-  until([&dir] { return waiters_on(dir / ".grex.slot-0.lock") == 1; });
+  until([&dir] { return waiters_on(dir / ".grex/.grex.slot-0.lock") == 1; });
   run.signal(SIGINT);
   slots.front().reset();
   CHECK(run.wait() == exited(0));
-  CHECK_FALSE(is_locked(dir / ".grex.slot-0.lock"));
+  CHECK_FALSE(is_locked(dir / ".grex/.grex.slot-0.lock"));
   run.close_input();
   CHECK(run.error_rest().find("still locked") == std::string::npos);
 }

@@ -28,6 +28,7 @@ TEST_CASE("probe reports free or busy by status, and creates nothing") {
 }
 
 TEST_CASE("probe keeps no lock and changes no file") {
+  const FlatLayout one_file;
   const TempDir dir;
   // A lock would replace a record that was left behind.
   const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
@@ -88,11 +89,11 @@ TEST_CASE("output that cannot be written is an error") {
 
 TEST_CASE("probe names a free slot, and unbounded slots are always free") {
   const TempDir dir;
-  const Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
+  const Fd first = lock_as_grex(dir / ".grex/.grex.slot-0.lock");
   const Setup two = {.environment = {{"GREX_PARALLEL", "2"}}};
   CHECK(json::parse(run_tool({"probe", "--json", "-t", "semaphore", dir.path()}, two).out)["path"] ==
-        dir / ".grex.slot-1.lock");
-  const Fd second = lock_as_grex(dir / ".grex.slot-1.lock");
+        dir / ".grex/.grex.slot-1.lock");
+  const Fd second = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   const Finished busy = run_tool({"probe", "-t", "semaphore", dir.path()}, two);
   CHECK(busy.ended == exited(75));
   CHECK(busy.err.find("all 2 permits are taken; held by pid ") != std::string::npos);

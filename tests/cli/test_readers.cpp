@@ -68,14 +68,14 @@ TEST_CASE("a hold whose output is not read still ends at a signal, after its tim
                      full.as(stream));
     };
     Process told = hold("--note=x");
-    until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
+    until([&dir] { return !content_of(dir / ".grex/.grex-lock").empty(); });
     told.signal(SIGTERM);
     CHECK(told.wait() == exited(0));
     CHECK(hold("--for=10ms").wait() == exited(0));
     Process watched(until_input_closes());
     watched.line();
     Process holder = hold("--while-pid=" + std::to_string(watched.pid()));
-    until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
+    until([&dir] { return !content_of(dir / ".grex/.grex-lock").empty(); });
     watched.close_input();
     watched.wait();
     CHECK(holder.wait() == exited(0));
@@ -87,7 +87,7 @@ TEST_CASE("a detached hold whose output is not read is announced as far as it is
   const TempDir dir;
   const FullPipe full;
   Process hold(grex_lock({"hold", "--detach", dir.path()}), full.as(1));
-  until([&dir] { return !content_of(dir / ".grex-lock").empty(); });
+  until([&dir] { return !content_of(dir / ".grex/.grex-lock").empty(); });
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(128 + SIGTERM));
   CHECK_FALSE(is_locked(dir / ".grex-lock"));

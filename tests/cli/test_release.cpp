@@ -132,6 +132,7 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
 }
 
 TEST_CASE("a shared hold, one without a record, and one with a wrong record are ended, too") {
+  const FlatLayout one_file;
   const TempDir dir;
   for (const char* const option : {"--shared", "--no-record", "--exclusive"}) {
     CAPTURE(option);
@@ -147,6 +148,7 @@ TEST_CASE("a shared hold, one without a record, and one with a wrong record are 
 // SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
 // process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if the record names another") {
+  const FlatLayout one_file;
   const TempDir dir;
   Process bystander(signal_reporter(0));
   bystander.line();
@@ -168,6 +170,7 @@ TEST_CASE("release signals no process if the record names another") {
 }
 
 TEST_CASE("release signals no process whose number the kernel lists if it doesn't have the lock open") {
+  const FlatLayout one_file;
   const TempDir dir;
   // It took the lock and left it to another: the same as one that got the number later.
   // Its program and its command say that it is a hold, and so does the record.
@@ -224,6 +227,7 @@ TEST_CASE("a hold that does not end when told to is given ten seconds") {
 // SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
 // process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("a run whose record calls it a hold is not ended by release") {
+  const FlatLayout one_file;
   const TempDir dir;
   Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
   run.line();
@@ -238,7 +242,7 @@ TEST_CASE("a run whose record calls it a hold is not ended by release") {
 TEST_CASE("another program that holds the lock is not ended by release, whatever the record says") {
   const TempDir dir;
   Hold hold({dir.path()});
-  const std::string record = content_of(dir / ".grex-lock");
+  const std::string record = content_of(dir / ".grex/.grex-lock");
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(0));
   Process other({"flock", dir / ".grex-lock", "sh", "-c", "echo ready; read line; exit 0"});

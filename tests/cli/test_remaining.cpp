@@ -196,9 +196,9 @@ TEST_CASE("processes count by the command's session, even if it is not grex-lock
 TEST_CASE("neither a zombie nor a process that has closed the lock counts") {
   const Pack pack;
   // The shell closes the lock, and becomes a process that never reaps its child.
-  write_file(pack / "below.sh", "for n in /proc/$$/fd/*; do [ $(readlink $n) = " + pack.lock() +
-                                    " ] && eval \"exec ${n##*/}>&-\"; done; mkfifo end; (read -r line <end) & "
-                                    "echo $$ $!; exec cat <&3 2>/dev/null");
+  write_file(pack / "below.sh",
+             "for n in /proc/$$/fd/*; do case $(readlink $n) in *.grex-lock) eval \"exec ${n##*/}>&-\" ;; esac; done; "
+             "mkfifo end; (read -r line <end) & echo $$ $!; exec cat <&3 2>/dev/null");
   Process tool = pack.start({"run", ".", "--", "sh", "-c", "exec 3<&0; bash below.sh & wait"});
   const std::string pids = tool.line();
   const pid_t cat = std::stoi(pids);

@@ -59,9 +59,9 @@ TEST_CASE("every tier locks the file that grex locks") {
   const std::string pack = dir.make("app");
   const Setup one = {.environment = {{"GREX_PARALLEL", "1"}}};
   const std::pair<const char*, std::string> files[] = {{"workspace-sync", pack + "/.grex.sync.lock"},
-                                                       {"semaphore", pack + "/.grex.slot-0.lock"},
+                                                       {"semaphore", pack + "/.grex/.grex.slot-0.lock"},
                                                        {"per-pack", pack + "/.grex-lock"},
-                                                       {"backend", pack + ".grex-backend.lock"},
+                                                       {"backend", dir / ".grex-backend-app.lock"},
                                                        {"manifest", pack + "/.grex/.grex.lock"}};
   for (const auto& [tier, file] : files) {
     CAPTURE(tier);
@@ -75,10 +75,10 @@ TEST_CASE("every tier locks the file that grex locks") {
 TEST_CASE("a backend lock survives the creation and removal of its destination") {
   const TempDir dir;
   CHECK(run_tool({"run", "-t", "backend", dir / "new", "--", "sh", "-c",
-                  "mkdir " + (dir / "new") + " && flock -n " + (dir / "new.grex-backend.lock") + " true; s=$?; rmdir " +
-                      (dir / "new") + "; exit $s"})
+                  "mkdir " + (dir / "new") + " && flock -n " + (dir / ".grex-backend-new.lock") +
+                      " true; s=$?; rmdir " + (dir / "new") + "; exit $s"})
             .ended == exited(1));
-  CHECK(exists(dir / "new.grex-backend.lock"));
+  CHECK(exists(dir / ".grex-backend-new.lock"));
 }
 
 TEST_CASE("two spellings of one pack are one lock") {

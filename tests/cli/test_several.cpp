@@ -25,7 +25,8 @@ TEST_CASE("the command's stack lists each of its locks once, in the order of tak
     paths.push_back(entry["path"]);
     CHECK(entry["live"] == true);
   }
-  CHECK(paths == Words{dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock", a + "/.grex/.grex.lock"});
+  CHECK(paths == Words{dir / ".grex.sync.lock", dir / ".grex/.grex.sync.lock", a + "/.grex-lock",
+                       a + "/.grex/.grex-lock", b + "/.grex-lock", b + "/.grex/.grex-lock", a + "/.grex/.grex.lock"});
 }
 
 TEST_CASE("commands that name packs in conflicting orders never deadlock, and exclude each other in each pack") {
@@ -119,14 +120,14 @@ TEST_CASE("each of several locks has a record with its own tier, which is emptie
   const TempDir dir;
   const std::string manifest = dir / ".grex/.grex.lock";
   const Finished finished =
-      run_tool({"run", dir.path(), "-l", "manifest:" + dir.path(), "--", "cat", dir / ".grex-lock", manifest});
+      run_tool({"run", dir.path(), "-l", "manifest:" + dir.path(), "--", "cat", dir / ".grex/.grex-lock", manifest});
   std::istringstream lines(finished.out);
   for (const char* const tier : {"per-pack", "manifest"}) {
     std::string line;
     REQUIRE(std::getline(lines, line));
     CHECK(json::parse(line)["tier"] == tier);
   }
-  CHECK(content_of(dir / ".grex-lock").empty());
+  CHECK(content_of(dir / ".grex/.grex-lock").empty());
   CHECK(content_of(manifest).empty());
 }
 
@@ -135,8 +136,8 @@ TEST_CASE("-o, --linger and -F apply to all of the locks") {
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
   const std::string ours = "ls -l /proc/self/fd | grep -c '\\.grex-lock$'";
-  CHECK(run_tool({"run", a, b, "-c", ours}).out == "2\n");
-  CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "2\n");
+  CHECK(run_tool({"run", a, b, "-c", ours}).out == "4\n");
+  CHECK(run_tool({"run", "-F", a, b, "-c", ours}).out == "4\n");
   CHECK(run_tool({"run", "-o", a, b, "-c", ours}).out == "0\n");
   // A daemon in its own session, which closes our pipes when it starts.
   const std::string daemon = "mkfifo end; setsid sh -c 'exec </dev/null >/dev/null 2>&1; read line <end' &";
@@ -170,6 +171,7 @@ TEST_CASE("a pack that is replaced during the wait for an earlier lock is locked
 
 TEST_CASE("more locks than the stack has room for are refused before any is taken") {
   const TempDir dir;
+  const FlatLayout one_file;
   const auto run_with = [&dir](int packs) {
     Words words = grex_lock({"run"});
     for (int i = 0; i < packs; ++i) words.push_back(dir.make("pack-" + std::to_string(i)));

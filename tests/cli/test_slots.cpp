@@ -15,7 +15,9 @@ using namespace grex::test;
 
 namespace {
 
-std::string slot(const TempDir& dir, int number) { return dir / (".grex.slot-" + std::to_string(number) + ".lock"); }
+std::string slot(const TempDir& dir, int number) {
+  return dir / (".grex/.grex.slot-" + std::to_string(number) + ".lock");
+}
 
 // A command line that runs the command with one of `slots` slots.
 Words with_slot(const TempDir& dir, int slots, const Words& command) {
@@ -33,7 +35,7 @@ bool is_first_in_queue(const TempDir& dir, int slots) {
 }
 
 std::string queue(const TempDir& dir, int slots) {
-  return dir / (".grex.slot-queue-" + std::to_string(slots) + ".lock");
+  return dir / (".grex/.grex.slot-queue-" + std::to_string(slots) + ".lock");
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
   const TempDir dir;
   const json document = status_of(dir.path());
   CHECK(document["verb"] == "status");
-  CHECK(document["version"] == 1);
+  CHECK(document["version"] == 2);
   CHECK(document["host"].is_string());
   CHECK(document["taken_at"].get<std::string>().size() == 24);
   CHECK(document["complete"] == true);
@@ -82,6 +82,7 @@ TEST_CASE("status --json has the documented keys and all five tiers in order") {
 }
 
 TEST_CASE("status changes nothing") {
+  const FlatLayout one_file;
   const TempDir dir;
   // An empty file, a leftover record, or other content.
   const std::string record = run_tool({"run", dir.path(), "--", "cat", dir / ".grex-lock"}).out;
@@ -220,6 +221,7 @@ TEST_CASE("a process that only has the file open holds nothing") {
 
 // SECURITY.md: the number of a process that ended | process id and start time, or the descriptor itself, have to agree
 TEST_CASE("a PID that another process has now is not taken for the acquirer") {
+  const FlatLayout one_file;
   const TempDir dir;
   // The acquirer closes its copy and lives on without the lock: to an observer, it is the
   // same as a process that got the PID later.
@@ -284,13 +286,13 @@ TEST_CASE("a record of a lock that is gone is stale, even if another process hol
   const TempDir dir;
   Process tool(grex_lock({"run", "--close", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
-  const std::string record = content_of(dir / ".grex-lock");
+  const std::string record = content_of(dir / ".grex/.grex-lock");
   tool.signal(SIGKILL);
   tool.wait();
   CHECK(pack_lock(dir)["state"] == "free");
   CHECK(pack_lock(dir)["record"] == "stale");
   const Fd lock = lock_as_grex(dir / ".grex-lock");
-  CHECK(content_of(dir / ".grex-lock") == record);
+  CHECK(content_of(dir / ".grex/.grex-lock") == record);
   json status = pack_lock(dir);
   CHECK(status["record"] == "stale");
   CHECK(status["holders"][0]["pid"] == ::getpid());
@@ -330,6 +332,7 @@ TEST_CASE("any bytes in a record do no harm") {
 
 // SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
 TEST_CASE("only 4 KiB of a record are read") {
+  const FlatLayout one_file;
   const TempDir dir;
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
@@ -439,7 +442,7 @@ TEST_CASE("a directory as a lock is unknown, never free") {
 
 TEST_CASE("a backend lock is shown even if its destination is gone, and other missing paths are an error") {
   const TempDir dir;
-  const Fd lock = lock_as_grex(dir / "new.grex-backend.lock");
+  const Fd lock = lock_as_grex(dir / ".grex-backend-new.lock");
   const json document = status_of(dir / "new");
   REQUIRE(document["locks"].size() == 1);
   CHECK(document["locks"][0]["tier"] == "backend");
@@ -484,10 +487,10 @@ TEST_CASE("slots in a directory that cannot be listed are unknown rather than ab
   const TempDir dir;
   Setup nobody = as_nobody();
   nobody.environment = {{"GREX_PARALLEL", "2"}};
-  REQUIRE(::chmod(dir.path().c_str(), 0711) == 0);
+  for (const std::string& path : {dir.path(), dir.make(".grex")}) REQUIRE(::chmod(path.c_str(), 0711) == 0);
   CHECK(lock_at("semaphore", dir.path(), nobody)["state"] == "unknown");
   CHECK(status_of(dir.path(), nobody)["complete"] == false);
-  const Fd lock = lock_as_grex(dir / ".grex.slot-1.lock");
+  const Fd lock = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   const json held = lock_at("semaphore", dir.path(), nobody);
   CHECK(held["state"] == "held");
   CHECK(held["used"] == 1);

@@ -33,10 +33,10 @@ TEST_CASE("-r finds the lock files of every tier and layout below a directory") 
   dir.make("ws/.grex/locks/libs");
   dir.make("ws/app/.grex");
   dir.make("ws/app/.git");
-  for (const char* const name :
-       {"ws/.grex.sync.lock", "ws/.grex.slot-0.lock", "ws/.grex.slot-1.lock", "ws/.grex.slot-queue-2.lock",
-        "ws/.grex/locks/libs/one.backend.lock", "ws/app/.grex-lock", "ws/app/.grex/.grex-lock",
-        "ws/app/.grex/.grex.lock", "ws/lib.grex-backend.lock", "ws/Cargo.lock", "ws/app/.git/.grex-lock"}) {
+  for (const char* const name : {"ws/.grex.sync.lock", "ws/.grex/.grex.slot-0.lock", "ws/.grex/.grex.slot-1.lock",
+                                 "ws/.grex/.grex.slot-queue-2.lock", "ws/.grex/locks/libs/one.backend.lock",
+                                 "ws/app/.grex-lock", "ws/app/.grex/.grex-lock", "ws/app/.grex/.grex.lock",
+                                 "ws/.grex-backend-lib.lock", "ws/Cargo.lock", "ws/app/.git/.grex-lock"}) {
     write_file(dir / name, "");
   }
   const json document = json::parse(run_tool({"status", "--json", "-r", dir.path()}).out);
@@ -44,13 +44,39 @@ TEST_CASE("-r finds the lock files of every tier and layout below a directory") 
   for (const json& lock : document["locks"]) found.push_back({lock["tier"], lock["target"], lock["path"]});
   CHECK(found == json::array({
                      {"workspace-sync", dir / "ws", dir / "ws/.grex.sync.lock"},
-                     {"semaphore", dir / "ws", dir / "ws/.grex.slot-0.lock"},
+                     {"semaphore", dir / "ws", dir / "ws/.grex/.grex.slot-0.lock"},
                      {"per-pack", dir / "ws/app", dir / "ws/app/.grex-lock"},
-                     {"per-pack", dir / "ws/app", dir / "ws/app/.grex/.grex-lock"},
                      {"manifest", dir / "ws/app", dir / "ws/app/.grex/.grex.lock"},
-                     {"backend", dir / "ws/lib", dir / "ws/lib.grex-backend.lock"},
+                     {"backend", dir / "ws/lib", dir / "ws/.grex-backend-lib.lock"},
                      {"backend", dir / "ws/libs/one", dir / "ws/.grex/locks/libs/one.backend.lock"},
                  }));
+}
+
+TEST_CASE("-r and --all know the names that earlier releases used, and mark them as old") {
+  const TempDir dir;
+  dir.make("ws/.grex/workspace");
+  const Words names = {"ws/.grex/workspace/.grex.sync.lock", "ws/.grex.slot-0.lock", "ws/.grex.slot-queue-2.lock",
+                       "ws/lib.grex-backend.lock"};
+  std::vector<Fd> locks;
+  for (const std::string& name : names) locks.push_back(lock_as_grex(dir / name));
+  const Fd current = lock_as_grex(dir / "ws/.grex.sync.lock");
+  for (const auto& words :
+       {grex_lock({"status", "--json", "-r", dir.path()}), grex_lock({"status", "--json", "--all"})}) {
+    json found = json::array();
+    const json document = json::parse(finish(words).out);
+    for (const json& lock : document["locks"]) {
+      if (lock["path"].get<std::string>().starts_with(dir.path())) {
+        found.push_back({lock["tier"], lock["target"], lock["path"], lock["files"][0]["layout"], lock["state"]});
+      }
+    }
+    CHECK(found == json::array({
+                       {"workspace-sync", dir / "ws", dir / "ws/.grex.sync.lock", "flat", "held"},
+                       {"workspace-sync", dir / "ws", dir / names[0], "old", "held"},
+                       {"semaphore", dir / "ws", dir / names[1], "old", "held"},
+                       {"backend", dir / "ws/lib", dir / names[3], "old", "held"},
+                   }));
+  }
+  CHECK(run_tool({"status", "-r", dir.path()}).out.find("ws/lib.grex-backend.lock  (old)\n") != std::string::npos);
 }
 
 // SECURITY.md: to lead `status -r` astray: links, FIFOs, other file systems, paths without end | passed over; what
@@ -158,7 +184,8 @@ TEST_CASE("--all finds all locks that are held on this machine, by any program a
   write_file(dir / "free/.grex-lock", "");
   Process tool(grex_lock({"run", dir / "app", "--", "sh", "-c", "echo; read line"}));
   tool.line();
-  Process flock({"flock", dir / "app/.grex/.grex-lock", "sh", "-c", "echo; read line"});
+  dir.make("other/.grex");
+  Process flock({"flock", dir / "other/.grex/.grex-lock", "sh", "-c", "echo; read line"});
   flock.line();
   Process slot_holder(
       grex_lock({"run", "-t", "semaphore", "--slots", "3", dir / "ws", "--", "sh", "-c", "echo; read line"}));
@@ -166,8 +193,8 @@ TEST_CASE("--all finds all locks that are held on this machine, by any program a
   const Finished finished = run_tool({"status", "--json", "--all"});
   const auto paths = paths_of(finished);
   CHECK(contains(paths, dir / "app/.grex-lock"));
-  CHECK(contains(paths, dir / "app/.grex/.grex-lock"));
-  CHECK(contains(paths, dir / "ws/.grex.slot-0.lock"));
+  CHECK(contains(paths, dir / "other/.grex/.grex-lock"));
+  CHECK(contains(paths, dir / "ws/.grex/.grex.slot-0.lock"));
   CHECK_FALSE(contains(paths, dir / "free/.grex-lock"));
   for (const json& lock : json::parse(finished.out)["locks"]) CHECK(lock["state"] != "free");
 }

@@ -26,7 +26,7 @@ TEST_CASE("wait for a free lock returns, and creates and keeps nothing") {
   CHECK(content_of(pack + "/.grex-lock") == "content");
   // A leftover record, which a lock would replace, stays, too.
   std::filesystem::remove(pack + "/.grex-lock");
-  const std::string record = run_tool({"run", pack, "--", "cat", pack + "/.grex-lock"}).out;
+  const std::string record = run_tool({"run", pack, "--", "cat", pack + "/.grex/.grex-lock"}).out;
   CHECK(record.starts_with("{\"pid\":"));
   write_file(pack + "/.grex-lock", record);
   CHECK(run_tool({"wait", pack}).ended == exited(0));
@@ -94,13 +94,13 @@ TEST_CASE("wait ends at its timeout, and at a signal") {
 
 TEST_CASE("wait for a slot ends when any is free") {
   const TempDir dir;
-  Fd first = lock_as_grex(dir / ".grex.slot-0.lock");
-  Fd second = lock_as_grex(dir / ".grex.slot-1.lock");
+  Fd first = lock_as_grex(dir / ".grex/.grex.slot-0.lock");
+  Fd second = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   Process waiter(grex_lock({"wait", "-t", "semaphore", "--slots", "2", dir.path()}));
-  until([&dir] { return waiters_on(dir / ".grex.slot-1.lock") == 1; });
+  until([&dir] { return waiters_on(dir / ".grex/.grex.slot-1.lock") == 1; });
   second.reset();
   CHECK(waiter.wait() == exited(0));
-  CHECK_FALSE(is_locked(dir / ".grex.slot-1.lock"));
+  CHECK_FALSE(is_locked(dir / ".grex/.grex.slot-1.lock"));
 }
 
 TEST_CASE("waiting for an ancestor's lock, or against the order, is refused as taking it is") {

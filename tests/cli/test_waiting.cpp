@@ -219,7 +219,9 @@ TEST_CASE("a slot is waited for at tier semaphore") {
   CHECK(second.line() == "ready");
   CHECK(run_tool({"run", "-n", "-t", "semaphore", dir.path(), "--", "true"}, two).ended == exited(75));
   Process third(words, two);
-  until([&dir] { return waiters_on(dir / ".grex.slot-0.lock") == 1 && waiters_on(dir / ".grex.slot-1.lock") == 1; });
+  until([&dir] {
+    return waiters_on(dir / ".grex/.grex.slot-0.lock") == 1 && waiters_on(dir / ".grex/.grex.slot-1.lock") == 1;
+  });
   second.close_input();  // while the first holds its own
   CHECK(third.line() == "ready");
   const Setup unbounded = {.environment = {{"GREX_PARALLEL", "0"}}};
@@ -259,14 +261,14 @@ TEST_CASE("waiters ahead of us are counted, and those for a slot too") {
   Process holder(
       grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   CHECK(holder.line() == "ready");
-  const Fd other = lock_as_grex(dir / ".grex.slot-1.lock");
+  const Fd other = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   const auto wait_for_one = [&dir] {
     return grex_lock({"run", "-q", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"});
   };
   Process first(wait_for_one());
-  until([&dir] { return waiters_on(dir / ".grex.slot-1.lock") == 1; });
+  until([&dir] { return waiters_on(dir / ".grex/.grex.slot-1.lock") == 1; });
   Process second(wait_for_one());
-  until([&dir] { return waiters_on(dir / ".grex.slot-queue-2.lock") == 1; });
+  until([&dir] { return waiters_on(dir / ".grex/.grex.slot-queue-2.lock") == 1; });
   Process waiter(grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"}));
   CHECK(waiter.error_line().find(", 2 ahead: held by pid ") != std::string::npos);
   holder.close_input();

@@ -10,7 +10,7 @@ TEST_CASE("a caveat is printed once for consecutive locks on one file system, wi
     core::LockReport lock;
     lock.path = path;
     lock.file_system = file_system;
-    lock.file.state = core::LockState::free;
+    lock.merged.state = core::LockState::free;
     report.locks.push_back(lock);
   };
   add("/nfs/a", {"nfs4", core::LockCaveat::remote});

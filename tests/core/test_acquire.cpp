@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "support/process.hpp"
@@ -27,9 +28,12 @@ core::Target target_of(const LockRequest& request) {
   return std::move(*target);
 }
 
-core::Attempt acquire_now(std::vector<core::Target> targets, Mode mode = Mode::exclusive) {
-  return core::acquire(targets, mode, {.waits = false});
+// A lock with one file, or one of several slots.
+LockRequest flat(Tier tier, const std::string& path, unsigned slots = 1) {
+  return {.tier = tier, .path = path, .slots = slots, .layouts = {core::Layout::flat}};
 }
+
+core::Attempt acquire_now(std::vector<core::Target> targets) { return core::acquire(targets, {.waits = false}); }
 
 // The result of an attempt at one lock, without waiting.
 struct TryResult {
@@ -37,17 +41,18 @@ struct TryResult {
   std::optional<core::HeldLock> lock;
 };
 
-TryResult try_lock(const LockRequest& request, Mode mode = Mode::exclusive) {
+TryResult try_lock(LockRequest request, Mode mode = Mode::exclusive) {
+  request.mode = mode;
   std::vector<core::Target> targets;
   targets.push_back(target_of(request));
-  core::Attempt attempt = acquire_now(std::move(targets), mode);
+  core::Attempt attempt = acquire_now(std::move(targets));
   REQUIRE(attempt.end);
   TryResult result{attempt.end->outcome, {}};
   if (!attempt.locks.empty()) result.lock = std::move(attempt.locks.front());
   return result;
 }
 
-// The targets of the requests, in the order in which they are locked.
+// The targets of the requests, sorted.
 std::vector<core::Target> targets_of(const std::vector<LockRequest>& requests) {
   std::vector<core::Target> targets;
   for (const LockRequest& request : requests) targets.push_back(target_of(request));
@@ -57,7 +62,9 @@ std::vector<core::Target> targets_of(const std::vector<LockRequest>& requests) {
 
 std::vector<std::string> paths_of(const core::Attempt& attempt) {
   std::vector<std::string> paths;
-  for (const core::HeldLock& lock : attempt.locks) paths.push_back(lock.path());
+  for (const core::HeldLock& lock : attempt.locks) {
+    for (const core::HeldFile& held : lock.files()) paths.push_back(held.path);
+  }
   return paths;
 }
 
@@ -80,7 +87,7 @@ class HandOver : public core::WaitObserver {
         second_path_(second),
         deadline_(deadline) {}
 
-  void wait_begins(const core::Target& /*target*/) override {
+  void wait_begins(const core::Target& /*target*/, const core::TargetFile& /*file*/) override {
     if (++waits_ == 1) return first_.reset();
     releaser_ = std::jthread([this](const std::stop_token& stop) {
       test::until([&] { return stop.stop_requested() || test::waiters_on(second_path_) > 0; });
@@ -109,11 +116,11 @@ class HandOver : public core::WaitObserver {
 
 TEST_CASE("a lock file's directories are created, and opening it keeps its content") {
   const TempDir dir;
-  const LockRequest manifest = {Tier::manifest, dir.path()};
+  const LockRequest manifest = flat(Tier::manifest, dir.path());
   CHECK(try_lock(manifest).lock.has_value());
   CHECK(test::exists(dir / ".grex/.grex.lock"));
   test::write_file(dir / ".grex-lock", "left by somebody");
-  CHECK(try_lock({Tier::per_pack, dir.path()}).lock.has_value());
+  CHECK(try_lock(flat(Tier::per_pack, dir.path())).lock.has_value());
   CHECK(test::content_of(dir / ".grex-lock") == "left by somebody");
 }
 
@@ -122,7 +129,7 @@ TEST_CASE("a lock file's directories are created, and opening it keeps its conte
 TEST_CASE("a new lock file has the permissions that the umask leaves") {
   const TempDir dir;
   const mode_t old = ::umask(027);
-  const auto attempt = try_lock({Tier::per_pack, dir.path()});
+  const auto attempt = try_lock(flat(Tier::per_pack, dir.path()));
   ::umask(old);
   struct stat st;
   REQUIRE(::stat((dir / ".grex-lock").c_str(), &st) == 0);
@@ -131,7 +138,7 @@ TEST_CASE("a new lock file has the permissions that the umask leaves") {
 
 TEST_CASE("a second exclusive attempt is busy until the first is released") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   auto first = try_lock(pack);
   CHECK(try_lock(pack).outcome == Acquire::busy);
   CHECK(try_lock(pack, Mode::shared).outcome == Acquire::busy);
@@ -141,7 +148,7 @@ TEST_CASE("a second exclusive attempt is busy until the first is released") {
 
 TEST_CASE("sharers share and keep an exclusive attempt out") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   const auto first = try_lock(pack, Mode::shared);
   const auto second = try_lock(pack, Mode::shared);
   CHECK(second.outcome == Acquire::held);
@@ -150,7 +157,7 @@ TEST_CASE("sharers share and keep an exclusive attempt out") {
 
 TEST_CASE("dropping a lock releases it and empties its record") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   {
     const auto attempt = try_lock(pack);
     core::HeldLock& lock = const_cast<core::HeldLock&>(*attempt.lock);
@@ -164,9 +171,9 @@ TEST_CASE("dropping a lock releases it and empties its record") {
 
 TEST_CASE("an abandoned lock stays while another copy of the descriptor is open") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   auto first = try_lock(pack);
-  UniqueFd copy(::dup(first.lock->fd()));
+  UniqueFd copy(::dup(first.lock->files().front().file.fd.get()));
   first.lock->abandon();
   CHECK(try_lock(pack).outcome == Acquire::busy);
   copy.reset();
@@ -175,9 +182,9 @@ TEST_CASE("an abandoned lock stays while another copy of the descriptor is open"
 
 TEST_CASE("an explicit release frees the lock for every copy of the descriptor") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   auto first = try_lock(pack);
-  const UniqueFd copy(::dup(first.lock->fd()));
+  const UniqueFd copy(::dup(first.lock->files().front().file.fd.get()));
   first.lock->release();
   CHECK(try_lock(pack).outcome == Acquire::held);
 }
@@ -188,7 +195,7 @@ TEST_CASE("a shared holder writes no record and keeps an existing one") {
   for (const std::string& content : {std::string("stale"), std::string(), core::to_line(record())}) {
     CAPTURE(content);
     test::write_file(dir / ".grex-lock", content);
-    auto attempt = try_lock({Tier::per_pack, dir.path()}, Mode::shared);
+    auto attempt = try_lock(flat(Tier::per_pack, dir.path()), Mode::shared);
     CHECK_FALSE(*attempt.lock->write_record(record()));
     CHECK(test::content_of(dir / ".grex-lock") == content);
     attempt.lock->release();
@@ -198,12 +205,12 @@ TEST_CASE("a shared holder writes no record and keeps an existing one") {
 
 TEST_CASE("if a lock file is removed while it is held, the next attempt locks a new file") {
   const TempDir dir;
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   const auto old = try_lock(pack);
   std::filesystem::remove(dir / ".grex-lock");
   const auto fresh = try_lock(pack);
   REQUIRE(fresh.lock);
-  CHECK(fresh.lock->stack_entry().file != old.lock->stack_entry().file);
+  CHECK(fresh.lock->stack_entries().front().file != old.lock->stack_entries().front().file);
   CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
@@ -211,7 +218,7 @@ TEST_CASE("if a lock file is removed while it is held, the next attempt locks a 
 TEST_CASE("if a directory is replaced before the lock, the one that the path names now is locked") {
   const TempDir dir;
   const std::string pack = dir.make("app");
-  const LockRequest request = {Tier::per_pack, pack};
+  const LockRequest request = flat(Tier::per_pack, pack);
   auto targets = targets_of({request});
   std::filesystem::rename(pack, dir / "old");
   dir.make("app");
@@ -225,7 +232,7 @@ TEST_CASE("if a directory is replaced before the lock, the one that the path nam
 TEST_CASE("a target that is gone when the lock is taken is not found") {
   const TempDir dir;
   const std::string pack = dir.make("app");
-  const LockRequest request = {Tier::per_pack, pack};
+  const LockRequest request = flat(Tier::per_pack, pack);
   auto targets = targets_of({request});
   std::filesystem::rename(pack, dir / "old");
   const auto attempt = acquire_now(std::move(targets));
@@ -235,7 +242,7 @@ TEST_CASE("a target that is gone when the lock is taken is not found") {
 
 TEST_CASE("as many attempts succeed as there are slots") {
   const TempDir dir;
-  const LockRequest slots = {Tier::semaphore, dir.path(), 2};
+  const LockRequest slots = flat(Tier::semaphore, dir.path(), 2);
   auto first = try_lock(slots);
   const auto second = try_lock(slots);
   CHECK(first.lock->path() != second.lock->path());
@@ -246,7 +253,7 @@ TEST_CASE("as many attempts succeed as there are slots") {
 
 TEST_CASE("unbounded slots need no lock") {
   const TempDir dir;
-  const auto attempt = try_lock({Tier::semaphore, dir.path(), 0});
+  const auto attempt = try_lock(flat(Tier::semaphore, dir.path(), 0));
   CHECK(attempt.outcome == Acquire::held);
   CHECK_FALSE(attempt.lock);
 }
@@ -255,11 +262,9 @@ TEST_CASE("several locks are taken in the order of their tiers and paths, and du
   const TempDir dir;
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
-  const auto attempt = acquire_now(targets_of({{Tier::manifest, a},
-                                               {Tier::per_pack, b},
-                                               {Tier::per_pack, a},
-                                               {Tier::workspace_sync, dir.path()},
-                                               {Tier::per_pack, b + "/../b"}}));
+  const auto attempt =
+      acquire_now(targets_of({flat(Tier::manifest, a), flat(Tier::per_pack, b), flat(Tier::per_pack, a),
+                              flat(Tier::workspace_sync, dir.path()), flat(Tier::per_pack, b + "/../b")}));
   CHECK(paths_of(attempt) == std::vector<std::string>{dir / ".grex.sync.lock", a + "/.grex-lock", b + "/.grex-lock",
                                                       a + "/.grex/.grex.lock"});
 }
@@ -269,24 +274,80 @@ TEST_CASE("either all of several locks are held or none") {
   const std::string a = dir.make("a");
   const std::string b = dir.make("b");
   const test::Fd other = test::lock_as_grex(b + "/.grex-lock");
-  const auto attempt = acquire_now(targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}}));
+  const auto attempt = acquire_now(targets_of({flat(Tier::per_pack, a), flat(Tier::per_pack, b)}));
   CHECK(attempt.end->outcome == Acquire::busy);
-  CHECK(attempt.at == 1);
+  CHECK(attempt.at.target == 1);
   CHECK(attempt.locks.empty());
   CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
 }
 
-TEST_CASE("both layouts take two files, flat first, but one at tier manifest") {
+TEST_CASE("a lock has two files, the flat one first, but one at tier manifest") {
   const TempDir dir;
-  const auto both = core::layouts_named("both");
-  std::vector<LockRequest> requests;
-  for (const Tier tier : {Tier::manifest, Tier::per_pack}) {
-    for (const core::Layout layout : *both) {
-      requests.push_back({tier, dir.path(), 1, core::CreateTarget::no, layout});
-    }
-  }
-  CHECK(paths_of(acquire_now(targets_of(requests))) ==
+  const auto attempt = acquire_now(targets_of({{Tier::manifest, dir.path()}, {Tier::per_pack, dir.path()}}));
+  CHECK(paths_of(attempt) ==
         std::vector<std::string>{dir / ".grex-lock", dir / ".grex/.grex-lock", dir / ".grex/.grex.lock"});
+  CHECK(attempt.locks.size() == 2);
+}
+
+// The order is that of inodes, so it is asked of what is locked while another file is busy.
+TEST_CASE("the flat files of all locks are taken before the nested ones, in the order of their directories") {
+  const TempDir dir;
+  std::vector<std::string> packs = {dir.make("a"), dir.make("b")};
+  const auto inode_of = [](const std::string& path) { return sys::status_of(path)->id.ino; };
+  if (inode_of(packs[0]) > inode_of(packs[1])) std::swap(packs[0], packs[1]);
+  const auto& [first, second] = std::pair(packs[0], packs[1]);
+  const auto taken_beside = [&](const std::string& busy) {
+    const test::Fd other = test::lock_as_grex(busy);
+    std::vector<std::string> locked;
+    class Look : public core::WaitObserver {
+     public:
+      explicit Look(std::function<void()> look) : look_(std::move(look)) {}
+      void wait_begins(const core::Target& /*target*/, const core::TargetFile& /*file*/) override { look_(); }
+      void wait_ends() override {}
+
+     private:
+      std::function<void()> look_;
+    };
+    Look look([&] {
+      for (const std::string& pack : packs) {
+        for (const char* const name : {"/.grex-lock", "/.grex/.grex-lock"}) {
+          if (pack + name != busy && test::is_locked(pack + name)) locked.push_back(pack + name);
+        }
+      }
+    });
+    auto targets = targets_of({{Tier::per_pack, packs[1]}, {Tier::per_pack, packs[0]}});
+    CHECK(core::acquire(targets, {.deadline = Deadline::clock::now() + 1ms, .observer = &look}).end->outcome ==
+          Acquire::timed_out);
+    return locked;
+  };
+  CHECK(taken_beside(first + "/.grex-lock").empty());
+  CHECK(taken_beside(second + "/.grex-lock") == std::vector<std::string>{first + "/.grex-lock"});
+  const bool is_same_order = inode_of(first + "/.grex") < inode_of(second + "/.grex");
+  const std::string& nested_first = is_same_order ? first : second;
+  CHECK(taken_beside(nested_first + "/.grex/.grex-lock").size() == 2);
+}
+
+TEST_CASE("of two names of one file, the exclusive one is locked") {
+  const TempDir dir;
+  const std::string a = dir.make("a");
+  const std::string b = dir.make("b");
+  test::write_file(a + "/.grex-lock", "");
+  std::filesystem::create_hard_link(a + "/.grex-lock", b + "/.grex-lock");
+  LockRequest shared = flat(Tier::per_pack, a);
+  shared.mode = Mode::shared;
+  const auto attempt = acquire_now(targets_of({shared, flat(Tier::per_pack, a)}));
+  REQUIRE(attempt.locks.size() == 1);
+  CHECK(attempt.locks.front().mode() == Mode::exclusive);
+}
+
+TEST_CASE("a record that an earlier release left in the flat file is removed, other content stays") {
+  const TempDir dir;
+  test::write_file(dir / ".grex-lock", core::to_line(record()));
+  CHECK(try_lock({Tier::per_pack, dir.path()}).outcome == Acquire::held);
+  CHECK(test::content_of(dir / ".grex-lock").empty());
+  test::write_file(dir / ".grex-lock", "kept");
+  CHECK(try_lock({Tier::per_pack, dir.path()}).outcome == Acquire::held);
+  CHECK(test::content_of(dir / ".grex-lock") == "kept");
 }
 
 TEST_CASE("a lock file that is a hard link to another of the same command is locked once") {
@@ -295,8 +356,8 @@ TEST_CASE("a lock file that is a hard link to another of the same command is loc
   const std::string b = dir.make("b");
   test::write_file(a + "/.grex-lock", "");
   std::filesystem::create_hard_link(a + "/.grex-lock", b + "/.grex-lock");
-  auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
-  const auto attempt = core::acquire(targets, Mode::exclusive, {});  // locking the file twice would wait forever
+  auto targets = targets_of({flat(Tier::per_pack, a), flat(Tier::per_pack, b)});
+  const auto attempt = core::acquire(targets, {});  // locking the file twice would wait forever
   CHECK(attempt.end->outcome == Acquire::held);
   CHECK(attempt.locks.size() == 1);
 }
@@ -308,13 +369,12 @@ TEST_CASE("one deadline covers all locks, and a timeout releases those that were
   for (auto time = 20ms;; time *= 2) {
     REQUIRE(time < 1min);
     HandOver hand_over(a + "/.grex-lock", b + "/.grex-lock", Deadline::clock::now() + time);
-    auto targets = targets_of({{Tier::per_pack, a}, {Tier::per_pack, b}});
-    const auto attempt =
-        core::acquire(targets, Mode::exclusive, {.deadline = hand_over.deadline(), .observer = &hand_over});
+    auto targets = targets_of({flat(Tier::per_pack, a), flat(Tier::per_pack, b)});
+    const auto attempt = core::acquire(targets, {.deadline = hand_over.deadline(), .observer = &hand_over});
     // On a slow machine, the first lock may come too late.
-    if (attempt.end->outcome == Acquire::timed_out && attempt.at == 0) continue;
+    if (attempt.end->outcome == Acquire::timed_out && attempt.at.target == 0) continue;
     CHECK(attempt.end->outcome == Acquire::timed_out);
-    CHECK(attempt.at == 1);
+    CHECK(attempt.at.target == 1);
     CHECK(hand_over.waits() == 2);
     CHECK(attempt.locks.empty());
     CHECK_FALSE(test::is_locked(a + "/.grex-lock"));
@@ -324,20 +384,20 @@ TEST_CASE("one deadline covers all locks, and a timeout releases those that were
 
 TEST_CASE("a lock that an ancestor seems to hold is tried once, and never waited for") {
   const TempDir dir;
-  auto other = try_lock({Tier::manifest, dir.path()});
-  std::vector<core::Target> targets = targets_of({{Tier::per_pack, dir.path()}, {Tier::manifest, dir.path()}});
-  targets[1].request.if_busy = core::IfBusy::report;
-  const core::Attempt busy = core::acquire(targets, Mode::exclusive, {});
+  auto other = try_lock(flat(Tier::manifest, dir.path()));
+  std::vector<core::Target> targets = targets_of({flat(Tier::per_pack, dir.path()), flat(Tier::manifest, dir.path())});
+  targets[1].files.front().if_busy = core::IfBusy::report;
+  const core::Attempt busy = core::acquire(targets, {});
   CHECK(busy.end->outcome == Acquire::busy);
-  CHECK(busy.at == 1);
+  CHECK(busy.at.target == 1);
   CHECK(busy.locks.empty());
   other.lock.reset();
-  CHECK(core::acquire(targets, Mode::exclusive, {}).locks.size() == 2);
+  CHECK(core::acquire(targets, {}).locks.size() == 2);
 }
 
 TEST_CASE("slots are never shared") {
   const TempDir dir;
-  const LockRequest slot = {Tier::semaphore, dir.path(), 1};
+  const LockRequest slot = flat(Tier::semaphore, dir.path(), 1);
   const auto first = try_lock(slot, Mode::shared);
   CHECK(first.lock->mode() == Mode::exclusive);
   CHECK(try_lock(slot, Mode::shared).outcome == Acquire::busy);
@@ -346,13 +406,15 @@ TEST_CASE("slots are never shared") {
 TEST_CASE("a probe reports the state and creates nothing") {
   const TempDir dir;
   for (const Tier tier : core::all_tiers) {
-    CHECK(core::probe(target_of({tier, dir.path(), 2}), Mode::exclusive)->outcome == Acquire::held);
+    CHECK(core::probe(target_of({tier, dir.path(), 2}))->outcome == Acquire::held);
   }
   CHECK(std::filesystem::is_empty(dir.path()));
-  CHECK_FALSE(test::exists(dir.path() + ".grex-backend.lock"));
+  CHECK_FALSE(test::exists(dir / "../.grex-backend-dir.lock"));
 
-  const LockRequest pack = {Tier::per_pack, dir.path()};
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
   const auto sharer = try_lock(pack, Mode::shared);
-  CHECK(core::probe(target_of(pack), Mode::exclusive)->outcome == Acquire::busy);
-  CHECK(core::probe(target_of(pack), Mode::shared)->outcome == Acquire::held);
+  CHECK(core::probe(target_of(pack))->outcome == Acquire::busy);
+  LockRequest shared = pack;
+  shared.mode = Mode::shared;
+  CHECK(core::probe(target_of(shared))->outcome == Acquire::held);
 }

@@ -4,11 +4,11 @@
 
 using namespace grex::core;
 
-TEST_CASE("the flat layout has the lock files of grex up to 1.3.1") {
+TEST_CASE("the flat layout has the lock files of grex 1.1.0 to 1.3.1") {
   CHECK(lock_name(Layout::flat, Tier::workspace_sync, "app", 0) == ".grex.sync.lock");
-  CHECK(lock_name(Layout::flat, Tier::semaphore, "app", 3) == ".grex.slot-3.lock");
+  CHECK(lock_name(Layout::flat, Tier::semaphore, "app", 3) == ".grex/.grex.slot-3.lock");
   CHECK(lock_name(Layout::flat, Tier::per_pack, "app", 0) == ".grex-lock");
-  CHECK(lock_name(Layout::flat, Tier::backend, "app", 0) == "app.grex-backend.lock");
+  CHECK(lock_name(Layout::flat, Tier::backend, "app", 0) == ".grex-backend-app.lock");
   CHECK(lock_name(Layout::flat, Tier::manifest, "app", 0) == ".grex/.grex.lock");
 }
 
@@ -56,25 +56,41 @@ TEST_CASE("a lock file's path shows its target, tier and layout") {
   for (const Layout layout : {Layout::flat, Layout::nested}) {
     for (const Tier tier : all_tiers) {
       const bool is_child = tier == Tier::backend;
-      const bool is_same_in_both = tier == Tier::manifest;
-      check("/ws/" + lock_name(layout, tier, "app", 7), tier, is_same_in_both ? Layout::flat : layout,
+      check("/ws/" + lock_name(layout, tier, "app", 7), tier, has_file_per_layout(tier) ? layout : Layout::flat,
             is_child ? "/ws/app" : "/ws");
     }
-    check("/ws/" + queue_name(layout, 4), Tier::semaphore, layout, "/ws");
   }
+  check("/ws/" + queue_name(4), Tier::semaphore, Layout::flat, "/ws");
   check("/.grex-lock", Tier::per_pack, Layout::flat, "/");
   check("/.grex/.grex-lock", Tier::per_pack, Layout::nested, "/");
   check("/.grex/.grex.lock", Tier::manifest, Layout::flat, "/");
-  check("/app.grex-backend.lock", Tier::backend, Layout::flat, "/app");
+  check("/.grex-backend-app.lock", Tier::backend, Layout::flat, "/app");
   check("/.grex/locks/a/b.backend.lock", Tier::backend, Layout::nested, "/a/b");
-  CHECK(lock_place_of("/ws/.grex.slot-7.lock")->slot == 7);
-  CHECK_FALSE(lock_place_of("/ws/.grex.slot-queue-7.lock")->slot);
+  CHECK(lock_place_of("/ws/.grex/.grex.slot-7.lock")->slot == 7);
+  CHECK_FALSE(lock_place_of("/ws/.grex/.grex.slot-queue-7.lock")->slot);
+}
+
+TEST_CASE("names of earlier releases are known as old, and are no lock files of today") {
+  const auto check = [](const std::string& path, Tier tier, const std::string& target) {
+    CAPTURE(path);
+    const auto place = lock_place_of(path);
+    REQUIRE(place);
+    CHECK(place->is_old);
+    CHECK(place->tier == tier);
+    CHECK(place->target == target);
+    CHECK_FALSE(tier_of_lock_file(path));
+  };
+  check("/ws/.grex/workspace/.grex.sync.lock", Tier::workspace_sync, "/ws");
+  check("/ws/.grex.slot-7.lock", Tier::semaphore, "/ws");
+  check("/ws/.grex.slot-queue-7.lock", Tier::semaphore, "/ws");
+  check("/ws/app.grex-backend.lock", Tier::backend, "/ws/app");
+  check("/app.grex-backend.lock", Tier::backend, "/app");
+  CHECK_FALSE(lock_place_of("/ws/.grex.sync.lock")->is_old);
 }
 
 TEST_CASE("the queue for slots is not a slot") {
-  CHECK(queue_name(Layout::flat, 4) == ".grex.slot-queue-4.lock");
-  CHECK(queue_name(Layout::nested, 4) == ".grex/.grex.slot-queue-4.lock");
-  CHECK_FALSE(slot_number(queue_name(Layout::flat, 4)));
+  CHECK(queue_name(4) == ".grex/.grex.slot-queue-4.lock");
+  CHECK_FALSE(slot_number(".grex.slot-queue-4.lock"));
 }
 
 TEST_CASE("a slot's number is read from its file's name and from no other") {

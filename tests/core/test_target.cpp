@@ -17,7 +17,7 @@ namespace {
 std::string lock_path(Tier tier, const std::string& path) {
   const auto target = core::resolve({tier, path});
   REQUIRE(target);
-  return target->lock_path(0);
+  return target->shown_path();
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ TEST_CASE("a lock file is named by the canonical path, however the pack's path i
   for (const std::string& spelling : {pack, dir / "link", dir / "ws/../link/", dir / "ws/./app//"}) {
     CAPTURE(spelling);
     CHECK(lock_path(Tier::per_pack, spelling) == pack + "/.grex-lock");
-    CHECK(lock_path(Tier::backend, spelling) == pack + ".grex-backend.lock");
+    CHECK(lock_path(Tier::backend, spelling) == dir / "ws/.grex-backend-app.lock");
     CHECK(lock_path(Tier::manifest, spelling) == pack + "/.grex/.grex.lock");
     CHECK(lock_path(Tier::workspace_sync, spelling) == pack + "/.grex.sync.lock");
   }
@@ -37,8 +37,8 @@ TEST_CASE("a lock file is named by the canonical path, however the pack's path i
 
 TEST_CASE("a clone's destination need not exist, but its parent must") {
   const TempDir dir;
-  CHECK(lock_path(Tier::backend, dir / "new") == dir / "new.grex-backend.lock");
-  CHECK(lock_path(Tier::backend, dir / "new///") == dir / "new.grex-backend.lock");
+  CHECK(lock_path(Tier::backend, dir / "new") == dir / ".grex-backend-new.lock");
+  CHECK(lock_path(Tier::backend, dir / "new///") == dir / ".grex-backend-new.lock");
   for (const std::string& path : {dir / "no/new", dir / "no/..", std::string("/"), dir / "no/."}) {
     CAPTURE(path);
     const auto target = core::resolve({Tier::backend, path});
@@ -59,7 +59,7 @@ TEST_CASE("a relative destination is below the working directory") {
   const TempDir dir;
   const std::string here = std::filesystem::current_path();
   std::filesystem::current_path(dir.path());
-  CHECK(lock_path(Tier::backend, "new") == dir / "new.grex-backend.lock");
+  CHECK(lock_path(Tier::backend, "new") == dir / ".grex-backend-new.lock");
   std::filesystem::current_path(here);
 }
 
@@ -95,16 +95,18 @@ TEST_CASE("at tier semaphore there is a file for each slot, and none for unbound
   const TempDir dir;
   const auto bounded = core::resolve({Tier::semaphore, dir.path(), 3});
   REQUIRE(bounded);
-  CHECK(bounded->names == std::vector<std::string>{".grex.slot-0.lock", ".grex.slot-1.lock", ".grex.slot-2.lock"});
+  REQUIRE(bounded->files.size() == 1);  // the same in every layout
+  CHECK(bounded->files.front().names ==
+        std::vector<std::string>{".grex/.grex.slot-0.lock", ".grex/.grex.slot-1.lock", ".grex/.grex.slot-2.lock"});
   const auto unbounded = core::resolve({Tier::semaphore, dir.path(), 0});
   REQUIRE(unbounded);
-  CHECK(unbounded->names.empty());
+  CHECK(unbounded->files.front().names.empty());
 }
 
 TEST_CASE("a clone's lock in the nested layout is in the nearest directory above it that has .grex/pack.yaml") {
   const TempDir dir;
   const auto nested = [](const std::string& path) {
-    return core::resolve({Tier::backend, path, 1, CreateTarget::no, core::Layout::nested});
+    return core::resolve({.tier = Tier::backend, .path = path, .layouts = {core::Layout::nested}});
   };
   const auto make_pack = [&dir](const std::string& name) {
     dir.make(name + "/.grex");
@@ -119,22 +121,37 @@ TEST_CASE("a clone's lock in the nested layout is in the nearest directory above
 
   const std::string app = dir.make("ws/lib/app");
   make_pack("ws");
-  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  CHECK(nested(app)->shown_path() == dir / "ws/.grex/locks/lib/app.backend.lock");
   CHECK(nested(app)->path == app);
-  CHECK(nested(dir / "ws/lib/new")->lock_path(0) == dir / "ws/.grex/locks/lib/new.backend.lock");
+  CHECK(nested(dir / "ws/lib/new")->shown_path() == dir / "ws/.grex/locks/lib/new.backend.lock");
   make_pack("ws/lib/app");  // its own does not count
-  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  CHECK(nested(app)->shown_path() == dir / "ws/.grex/locks/lib/app.backend.lock");
   dir.make("ws/lib/.grex");  // grex-lock makes it, too
-  CHECK(nested(app)->lock_path(0) == dir / "ws/.grex/locks/lib/app.backend.lock");
+  CHECK(nested(app)->shown_path() == dir / "ws/.grex/locks/lib/app.backend.lock");
   make_pack("ws/lib");
-  CHECK(nested(app)->lock_path(0) == dir / "ws/lib/.grex/locks/app.backend.lock");
+  CHECK(nested(app)->shown_path() == dir / "ws/lib/.grex/locks/app.backend.lock");
+}
+
+TEST_CASE("a clone's lock has a file in the nested layout only below a directory that has .grex/pack.yaml") {
+  const TempDir dir;
+  const auto files_of = [](const std::string& path) {
+    const auto target = core::resolve({Tier::backend, path});
+    REQUIRE(target);
+    CHECK(target->lacks_layout() == (target->files.size() == 1));
+    return target->files.size();
+  };
+  CHECK(files_of(dir.make("ws/app")) == 1);
+  dir.make("ws/.grex");
+  CHECK(files_of(dir / "ws/app") == 1);
+  test::write_file(dir / "ws/.grex/pack.yaml", "");
+  CHECK(files_of(dir / "ws/app") == 2);
 }
 
 TEST_CASE("the search for the directory of a clone's lock stops at one that other users can write to, and names it") {
   const TempDir dir;
   const std::string mine = dir.make("shared/mine");
   std::filesystem::permissions(dir / "shared", std::filesystem::perms(01777));
-  const auto target = core::resolve({Tier::backend, mine + "/new", 1, CreateTarget::no, core::Layout::nested});
+  const auto target = core::resolve({.tier = Tier::backend, .path = mine + "/new", .layouts = {core::Layout::nested}});
   REQUIRE_FALSE(target);
   CHECK(target.error().op == core::find_meta);
   CHECK(target.error().path == dir / "shared");
@@ -144,12 +161,11 @@ TEST_CASE("the search for the directory of a clone's lock stops at one that othe
 TEST_CASE("all existing files of a workspace's slots are found, however many slots are requested") {
   const TempDir dir;
   for (const char* const name : {".grex.slot-0.lock", ".grex.slot-7.lock", ".grex.slot-queue-2.lock"}) {
-    test::write_file(dir / name, "");
+    test::write_file(dir.make(".grex") + "/" + name, "");
   }
   const auto target = core::resolve({Tier::semaphore, dir.path(), 2});
-  CHECK(core::existing_slots(*target)->numbers == std::vector<unsigned>{0, 7});
-  CHECK(core::existing_slots(*target)->queues == std::vector<unsigned>{2});
-  CHECK(core::existing_files(*target).size() == 2);
-  CHECK(core::existing_slots(*core::resolve({Tier::semaphore, dir.path(), 2, CreateTarget::no, core::Layout::nested}))
-            ->numbers.empty());
+  const core::TargetFile& file = target->files.front();
+  CHECK(core::existing_slots(file)->numbers == std::vector<unsigned>{0, 7});
+  CHECK(core::existing_slots(file)->queues == std::vector<unsigned>{2});
+  CHECK(core::existing_files(*target, file).size() == 2);
 }

@@ -133,7 +133,7 @@ TEST_CASE("tiers may be taken in strictly increasing order") {
   core::VerifiedStack stack;
   std::uint64_t ino = 1;
   for (const Tier tier : core::all_tiers) {
-    CHECK(core::judge(stack, tier, {}, Mode::exclusive, Reentrant::no).kind == Verdict::Kind::take);
+    CHECK(core::judge(stack, {tier, {}, {}, Mode::exclusive}, Reentrant::no).kind == Verdict::Kind::take);
     stack.push_back(verified(tier, ino++));
   }
 }
@@ -141,16 +141,16 @@ TEST_CASE("tiers may be taken in strictly increasing order") {
 TEST_CASE("a reversed order, and the same tier again, are violations that name the highest tier held") {
   const core::VerifiedStack stack = {verified(Tier::backend, 1), verified(Tier::workspace_sync, 2)};
   for (const Tier tier : {Tier::workspace_sync, Tier::semaphore, Tier::per_pack, Tier::backend}) {
-    const Verdict verdict = core::judge(stack, tier, {}, Mode::exclusive, Reentrant::no);
+    const Verdict verdict = core::judge(stack, {tier, {}, {}, Mode::exclusive}, Reentrant::no);
     CHECK(verdict.kind == Verdict::Kind::tier_violation);
     CHECK(verdict.because == &stack[0].entry);
   }
-  CHECK(core::judge(stack, Tier::manifest, {}, Mode::exclusive, Reentrant::no).kind == Verdict::Kind::take);
+  CHECK(core::judge(stack, {Tier::manifest, {}, {}, Mode::exclusive}, Reentrant::no).kind == Verdict::Kind::take);
 }
 
 TEST_CASE("a lock that an ancestor holds is a re-entry, whatever tier it is requested at") {
   const core::VerifiedStack stack = {verified(Tier::per_pack, 1), verified(Tier::backend, 2)};
-  const Verdict verdict = core::judge(stack, Tier::manifest, {{7, 1}}, Mode::shared, Reentrant::no);
+  const Verdict verdict = core::judge(stack, {Tier::manifest, {{7, 1}}, {}, Mode::shared}, Reentrant::no);
   CHECK(verdict.kind == Verdict::Kind::reentry);
   CHECK(verdict.because == &stack[0].entry);
 }
@@ -159,7 +159,7 @@ TEST_CASE("a re-entry goes on only if the held mode is at least the requested on
   const core::VerifiedStack exclusive = {verified(Tier::per_pack, 1)};
   const core::VerifiedStack shared = {{entry(Tier::per_pack, 1, Mode::shared), Liveness::live_proved}};
   const auto kind = [](const core::VerifiedStack& stack, Mode mode) {
-    return core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::yes).kind;
+    return core::judge(stack, {Tier::per_pack, {{7, 1}}, {}, mode}, Reentrant::yes).kind;
   };
   CHECK(kind(exclusive, Mode::exclusive) == Verdict::Kind::already_ours);
   CHECK(kind(exclusive, Mode::shared) == Verdict::Kind::already_ours);
@@ -170,21 +170,31 @@ TEST_CASE("a re-entry goes on only if the held mode is at least the requested on
 TEST_CASE("--reentrant tries a lock that an ancestor only seems to have, and never goes on without it") {
   const core::VerifiedStack stack = {verified(Tier::per_pack, 1, Liveness::live_unproved)};
   for (const Mode mode : {Mode::exclusive, Mode::shared}) {
-    CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::yes).kind == Verdict::Kind::seems_ours);
-    CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, mode, Reentrant::no).kind == Verdict::Kind::reentry);
+    CHECK(core::judge(stack, {Tier::per_pack, {{7, 1}}, {}, mode}, Reentrant::yes).kind == Verdict::Kind::seems_ours);
+    CHECK(core::judge(stack, {Tier::per_pack, {{7, 1}}, {}, mode}, Reentrant::no).kind == Verdict::Kind::reentry);
   }
-  CHECK(core::judge(stack, Tier::per_pack, {{7, 2}}, Mode::shared, Reentrant::yes).kind ==
+  CHECK(core::judge(stack, {Tier::per_pack, {{7, 2}}, {}, Mode::shared}, Reentrant::yes).kind ==
         Verdict::Kind::tier_violation);
+}
+
+TEST_CASE("the tier rule does not apply to files of the same lock that are taken before") {
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1)};
+  const auto kind = [&stack](const std::vector<sys::FileId>& before) {
+    return core::judge(stack, {Tier::per_pack, {{7, 2}}, before, Mode::exclusive}, Reentrant::no).kind;
+  };
+  CHECK(kind({{7, 1}}) == Verdict::Kind::take);
+  CHECK(kind({}) == Verdict::Kind::tier_violation);  // a flat file below the nested one
+  CHECK(kind({{7, 3}}) == Verdict::Kind::tier_violation);
 }
 
 TEST_CASE("a stale entry forbids nothing, and proves nothing") {
   const core::VerifiedStack stack = {verified(Tier::manifest, 1, Liveness::stale)};
-  CHECK(core::judge(stack, Tier::workspace_sync, {{7, 1}}, Mode::exclusive, Reentrant::yes).kind ==
+  CHECK(core::judge(stack, {Tier::workspace_sync, {{7, 1}}, {}, Mode::exclusive}, Reentrant::yes).kind ==
         Verdict::Kind::take);
 }
 
 TEST_CASE("of several entries for one file, a proved one decides") {
   const core::VerifiedStack stack = {verified(Tier::per_pack, 1, Liveness::live_unproved), verified(Tier::per_pack, 1)};
-  CHECK(core::judge(stack, Tier::per_pack, {{7, 1}}, Mode::exclusive, Reentrant::yes).kind ==
+  CHECK(core::judge(stack, {Tier::per_pack, {{7, 1}}, {}, Mode::exclusive}, Reentrant::yes).kind ==
         Verdict::Kind::already_ours);
 }

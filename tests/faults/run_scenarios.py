@@ -58,11 +58,11 @@ class RunWaits(UnderLock):
 
 class RunWaitsForASlot(UnderLock):
     words = ("run", "-w", "1h", "-t", "semaphore", "--slots", "2", "WS")
-    locks = ("WS/.grex.slot-0.lock",)
+    locks = ("WS/.grex/.grex.slot-0.lock",)
 
     def before(self, workspace):
-        workspace.take(f"{workspace.path}/.grex.slot-1.lock")
-        workspace.take(f"{workspace.path}/.grex.slot-0.lock")
+        workspace.take(f"{workspace.path}/.grex/.grex.slot-1.lock")
+        workspace.take(f"{workspace.path}/.grex/.grex.slot-0.lock")
 
     def during(self, run, workspace):
         kept = workspace.held.pop(0)

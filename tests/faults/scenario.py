@@ -55,7 +55,7 @@ class UnderLock(Scenario):
     """A command that must run under its locks."""
 
     normal = UNDER_LOCK
-    locks = ("WS/a/.grex-lock",)
+    locks = ("WS/a/.grex-lock", "WS/a/.grex/.grex-lock")
 
     def argv(self, workspace):
         locks = [lock.replace("WS", workspace.path) for lock in self.locks]

@@ -24,8 +24,8 @@ void check_path(std::string_view path) {
     return;
   }
   const bool is_queue = place->tier == Tier::semaphore && !place->slot;
-  require(tier.has_value() != is_queue);
-  if (is_queue || !path.starts_with('/') || path.find("//") != std::string_view::npos) return;
+  require(tier.has_value() != (is_queue || place->is_old));
+  if (is_queue || place->is_old || !path.starts_with('/') || path.find("//") != std::string_view::npos) return;
   const std::string name = core::lock_name(place->layout, place->tier, {}, place->slot.value_or(0));
   require(path_in(place->target, name) == path);
 }
@@ -39,9 +39,9 @@ void check_names(const std::string& target, unsigned number) {
       require(place && place->tier == tier && place->target == target);
       require(place->slot == (tier == Tier::semaphore ? std::optional(number) : std::nullopt));
     }
-    const auto queue = core::lock_place_of(path_in(target, core::queue_name(layout, number)));
-    require(queue && queue->tier == Tier::semaphore && queue->target == target && !queue->slot);
   }
+  const auto queue = core::lock_place_of(path_in(target, core::queue_name(number)));
+  require(queue && queue->tier == Tier::semaphore && queue->target == target && !queue->slot);
 }
 
 void check_clone(const std::string& child) {

@@ -63,14 +63,14 @@ cli::StatusReport report_of(std::string_view text) {
   while (!texts.is_at_end()) {
     core::LockReport lock;
     lock.tier = core::all_tiers.at(texts.below(core::all_tiers.size()));
-    lock.file.state = static_cast<core::LockState>(texts.below(4));
+    lock.merged.state = static_cast<core::LockState>(texts.below(4));
     lock.path = texts.next();
     lock.target = texts.next();
     lock.file_system = core::FileSystem{texts.next(), static_cast<core::LockCaveat>(texts.below(5))};
-    lock.file.holders = next_processes(texts, report.taken_at);
-    lock.file.waiters = next_processes(texts, report.taken_at);
+    lock.merged.holders = next_processes(texts, report.taken_at);
+    lock.merged.waiters = next_processes(texts, report.taken_at);
     core::DeadlockReport deadlock;
-    for (const core::LockProcess& waiter : lock.file.waiters) deadlock.push_back({waiter, lock.path});
+    for (const core::LockProcess& waiter : lock.merged.waiters) deadlock.push_back({waiter, lock.path});
     if (!deadlock.empty() && texts.below(2) == 1) report.deadlocks.push_back(std::move(deadlock));
     report.locks.push_back(std::move(lock));
   }
@@ -87,13 +87,13 @@ void check_lines(const std::string& text, std::size_t columns) {
 void check_failure(const core::LockReport& lock, const cli::StatusReport& report) {
   cli::Failure failure = cli::usage_failure(lock.target, report.host);
   failure.path = lock.path;
-  failure.holders = lock.file.holders;
+  failure.holders = lock.merged.holders;
   const std::string text = cli::to_text(failure);
   check_lines(text, std::string::npos);
   require(std::count(text.begin(), text.end(), '\n') == (failure.hint.empty() ? 1 : 2));
   require(fuzz::is_json_line(cli::error_document(report.host, failure)));
   for (const cli::Detail detail : {cli::Detail::all, cli::Detail::no_date, cli::Detail::brief}) {
-    require(fuzz::is_one_harmless_line(cli::holder_line(lock.file.holders, report.taken_at, detail)));
+    require(fuzz::is_one_harmless_line(cli::holder_line(lock.merged.holders, report.taken_at, detail)));
   }
 }
 

@@ -30,7 +30,7 @@ void check_text(const core::TierStack& stack) {
 
 void check_verdict(const core::VerifiedStack& stack, core::Tier tier, const std::vector<sys::FileId>& files,
                    sys::Mode mode, Reentrant reentrant) {
-  const Verdict verdict = core::judge(stack, tier, files, mode, reentrant);
+  const Verdict verdict = core::judge(stack, {tier, files, {}, mode}, reentrant);
   const auto is_wanted = [&files](const core::VerifiedEntry& verified) {
     return is_live(verified.liveness) && std::find(files.begin(), files.end(), verified.entry.file) != files.end();
   };

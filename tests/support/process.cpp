@@ -336,7 +336,12 @@ bool is_locked(const std::string& path) {
   return fd.is_open() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
+FlatLayout::FlatLayout() { ::setenv("GREX_LOCK_LAYOUT", "flat", 1); }
+
+FlatLayout::~FlatLayout() { ::unsetenv("GREX_LOCK_LAYOUT"); }
+
 Fd lock_as_grex(const std::string& path) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!fd.is_open() || ::flock(fd.get(), LOCK_EX) != 0) throw std::runtime_error("cannot lock " + path);
   return fd;

@@ -130,7 +130,18 @@ std::size_t waiters_on(const std::string& path);
 /// Whether the file is locked; tries to lock it.
 bool is_locked(const std::string& path);
 
-/// A lock on the file as grex takes it (fd-lock: open read-write, create, flock).
+/// While this lives, grex-lock uses layout flat unless told otherwise: for tests of what
+/// happens to one lock file.
+class FlatLayout {
+ public:
+  FlatLayout();
+  ~FlatLayout();
+  FlatLayout(const FlatLayout&) = delete;
+  FlatLayout& operator=(const FlatLayout&) = delete;
+};
+
+/// A lock on the file as grex takes it (fd-lock: open read-write, create, flock), with the
+/// directories above it.
 Fd lock_as_grex(const std::string& path);
 
 /// Whether sanitizers make the program under test slow.

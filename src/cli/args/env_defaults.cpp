@@ -32,7 +32,7 @@ Result<void, Failure> check_status_fd(std::optional<int> fd) {
 
 Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
   auto applied = set_from_environment("GREX_LOCK_LAYOUT", options.layouts, layout_syntax);
-  if (!options.layouts) options.layouts = core::Layouts{core::Layout::flat};
+  if (!options.layouts) options.layouts = core::Layouts{core::Layout::flat, core::Layout::nested};
   return applied;
 }
 

@@ -34,7 +34,7 @@ void add_global_options(Parser& parser, GlobalOptions& options) {
   add_parsed(parser, "--color", options.color, color_syntax, "auto, always or never")
       ->type_name("WHEN")
       ->group("General");
-  add_parsed(parser, "--layout", options.layouts, layout_syntax, "lock files of grex: flat (default), nested, both")
+  add_parsed(parser, "--layout", options.layouts, layout_syntax, "lock files of grex: both (default), flat, nested")
       ->type_name("LAYOUT")
       ->group("General");
 }

@@ -67,7 +67,7 @@ std::vector<std::string> own_command_line(const CommandLine& line) {
 
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {
   if (options.print_export) return export_line(acquired.stack);
-  if (options.global.json) return held_document("hold", acquired.locks);
+  if (options.global.json) return held_document("hold", core::entries_of(acquired.locks));
   if (acquired.locks.empty()) return "nothing to hold\n";
   return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(acquired.locks)));
 }
@@ -101,8 +101,8 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
     return cancelled_failure(name_of(acquired.locks.front()), *signal, busy_report_of(options.lock));
   }
   if (!session) return failure_from(session.error());
-  std::vector<int> keep = {signals.fd()};
-  for (const core::HeldLock& lock : acquired.locks) keep.push_back(lock.fd());
+  std::vector<int> keep = core::descriptors_of(acquired.locks);
+  keep.push_back(signals.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
   if (auto detached = background.detach(keep); !detached) return failure_from(detached.error());
   return {};

@@ -68,29 +68,22 @@ Outcome probe(const CommandLine& line, Events& events) {
 
   auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
-  // With two layouts, the lock is free if both files are; the first one is printed.
-  std::optional<std::string> free_path;
-  for (std::size_t i = 0; i < plan->targets.size();) {
-    const core::Target& target = plan->targets[i];
-    const auto result = core::probe(target, lock.mode);
-    if (!result) return failure_from(result.error(), target.tier());
-    const bool is_busy = result->outcome == sys::Acquire::busy;
-    if (is_busy && target.request.if_busy == core::IfBusy::report) {
-      if (auto again = check_again(*plan, i, lock); !again) return std::move(again.error());
-      continue;
+  while (!plan->targets.empty()) {
+    const core::Target& target = plan->targets.front();
+    const auto probed = core::probe(target);
+    if (!probed) return failure_from(probed.error(), target.tier());
+    if (probed->outcome == sys::Acquire::held) {
+      return print_answer(name_of(target), probed->path, Answer::free, options);
     }
-    if (is_busy) {
+    const core::TargetFile& file = target.files[probed->file];
+    if (file.if_busy == core::IfBusy::wait) {
       return busy_failure_soon(
-          {name_of(target), target.lock_paths(), busy_report_of(lock), audience_of(lock, global, events)});
+          {name_of(target, file), target.paths_from(file), busy_report_of(lock), audience_of(lock, global, events)});
     }
-    if (!free_path) free_path = result->path;
-    ++i;
+    if (auto again = check_again(*plan, {0, probed->file}, lock); !again) return std::move(again.error());
   }
-  if (!free_path) {
-    const LockName& ours = plan->already_ours.front();
-    return print_answer(ours, ours.path, Answer::ours, options);
-  }
-  return print_answer(name_of(plan->targets.front()), *free_path, Answer::free, options);
+  const LockName& ours = plan->already_ours.front();
+  return print_answer(ours, ours.path, Answer::ours, options);
 }
 
 }  // namespace grex::cli

@@ -78,10 +78,10 @@ void add_file(const std::string& path, core::FileReport report, Inspection& foun
   for (core::LockProcess& holder : report.holders) found.holders.push_back(std::move(holder));
 }
 
-Inspection inspect_holders(const std::vector<core::Target>& targets) {
+Inspection inspect_holders(const core::Target& target) {
   std::vector<std::string> files;
-  for (const core::Target& target : targets) {
-    for (std::string& file : core::files_to_inspect(target)) files.push_back(std::move(file));
+  for (const core::TargetFile& file : target.files) {
+    for (std::string& path : core::files_to_inspect(target, file)) files.push_back(std::move(path));
   }
   Inspection found;
   std::vector<core::FileReport> reports = core::inspect(files, core::visible_mounts());
@@ -207,14 +207,13 @@ Outcome release(const CommandLine& line, Events&) {
   if (auto applied = apply_env_defaults(global); !applied) return applied.error();
   if (path.empty()) return usage_failure("PATH is missing", "'.' is the working directory itself");
 
-  auto targets = core::resolve_each({tier, path}, *global.layouts);
-  if (!targets) return failure_from(targets.error(), tier);
-  core::sort_and_dedupe(*targets);
-  const LockName lock = name_of(targets->front());
-  Inspection found = inspect_holders(*targets);
+  const auto target = core::resolve({.tier = tier, .path = path, .layouts = *global.layouts});
+  if (!target) return failure_from(target.error(), tier);
+  const LockName lock = name_of(*target);
+  Inspection found = inspect_holders(*target);
   // A hold that has just begun writes its record.
   constexpr int max_repeats = 8;
-  for (int i = 0; i < max_repeats && found.has_changed; ++i) found = inspect_holders(*targets);
+  for (int i = 0; i < max_repeats && found.has_changed; ++i) found = inspect_holders(*target);
   const auto hold = find_hold(lock, found);
   if (!hold) return hold.error();
   if (auto ended = end(**hold, lock); !ended) return ended.error();

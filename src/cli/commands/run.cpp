@@ -246,9 +246,7 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
 Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options,
                   const sys::ForwardedSignals& signals, const Events& events) {
   std::vector<int> fds;
-  if (options.inherit == Inherit::lock) {
-    for (const core::HeldLock& lock : acquired.locks) fds.push_back(lock.fd());
-  }
+  if (options.inherit == Inherit::lock) fds = core::descriptors_of(acquired.locks);
   const sys::Command command = program.command(fds);
   if (auto interrupted = interruption(acquired, options)) {
     return give_up(acquired, options, events, std::move(*interrupted));

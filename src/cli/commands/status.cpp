@@ -36,8 +36,8 @@ struct StatusOptions {
 
 // A lock in an unknown state may be held.
 bool may_be_in_use(const core::LockReport& lock) {
-  return lock.file.state == core::LockState::held || lock.file.state == core::LockState::unknown ||
-         !lock.file.waiters.empty();
+  return lock.merged.state == core::LockState::held || lock.merged.state == core::LockState::unknown ||
+         !lock.merged.waiters.empty();
 }
 
 StatusReport report_of(const FoundLocks& found, const StatusOptions& options, const ViewContext& context) {
@@ -51,7 +51,7 @@ StatusReport report_of(const FoundLocks& found, const StatusOptions& options, co
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> involved;
   for (const core::LockReport& lock : report.locks) {
-    for (const auto* processes : {&lock.file.holders, &lock.file.waiters}) {
+    for (const auto* processes : {&lock.merged.holders, &lock.merged.waiters}) {
       for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
   }

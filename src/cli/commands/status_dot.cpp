@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -39,17 +40,18 @@ class Graph {
         const LockProcess& next = deadlock[(i + 1) % deadlock.size()].process;
         add_process(deadlock[i].process);
         const auto place = core::lock_place_of(deadlock[i].waits_for);
-        add_lock(deadlock[i].waits_for, place ? core::name_of(place->tier) : "flock");
-        red_.insert({id_of(deadlock[i].process), deadlock[i].waits_for});
-        red_.insert({deadlock[i].waits_for, id_of(next)});
+        const std::string lock = path_of_lock(report, deadlock[i].waits_for);
+        add_lock(lock, place ? core::name_of(place->tier) : "flock");
+        red_.insert({id_of(deadlock[i].process), lock});
+        red_.insert({lock, id_of(next)});
       }
     }
     edges_ = red_;
     for (const core::LockReport& lock : report.locks) {
-      if (lock.file.holders.empty() && lock.file.waiters.empty()) continue;
+      if (lock.merged.holders.empty() && lock.merged.waiters.empty()) continue;
       add_lock(lock.path, core::name_of(lock.tier));
-      for (const LockProcess& process : lock.file.waiters) edges_.insert({add_process(process), lock.path});
-      for (const LockProcess& process : lock.file.holders) {
+      for (const LockProcess& process : lock.merged.waiters) edges_.insert({add_process(process), lock.path});
+      for (const LockProcess& process : lock.merged.holders) {
         if (process.alive != false) edges_.insert({lock.path, add_process(process)});
       }
     }
@@ -79,6 +81,15 @@ class Graph {
  private:
   // A lock's id is its path, which begins with '/', so it is never that of a process.
   static std::string id_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
+
+  // The path by which the report names the lock that has this file.
+  static std::string path_of_lock(const StatusReport& report, const std::string& file) {
+    for (const core::LockReport& lock : report.locks) {
+      const auto is_it = [&file](const core::ReportedFile& other) { return other.path == file; };
+      if (std::any_of(lock.files.begin(), lock.files.end(), is_it)) return lock.path;
+    }
+    return file;
+  }
 
   std::string add_process(const LockProcess& process) {
     std::string id = id_of(process);

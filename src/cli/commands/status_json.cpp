@@ -11,18 +11,33 @@ Json reason_of(const core::FileReport& file) {
   return file.why_unknown->kind == ErrorKind::unsafe_file ? "unsafe" : name_of(file.why_unknown->kind);
 }
 
+// In which layout a lock has this file.
+std::string_view layout_of(const core::ReportedFile& file, const core::LockReport& lock) {
+  if (lock.is_old) return "old";
+  return core::has_file_per_layout(lock.tier) ? core::name_of(file.layout) : "both";
+}
+
+Json files_of(const core::LockReport& lock) {
+  Json files = Json::array();
+  for (const core::ReportedFile& file : lock.files) {
+    files.push_back({{"path", file.path}, {"layout", layout_of(file, lock)}, {"state", core::name_of(file.state)}});
+  }
+  return files;
+}
+
 Json to_json(const core::LockReport& lock, UtcTime now) {
   Json document = {
       {"tier", core::name_of(lock.tier)},
       {"target", lock.target},
       {"path", lock.path},
-      {"state", core::name_of(lock.file.state)},
-      {"reason", reason_of(lock.file)},
-      {"mode", cli::to_json(lock.file.mode)},
-      {"evidence", core::name_of(lock.file.evidence)},
-      {"holders", cli::to_json(lock.file.holders, now)},
-      {"waiters", cli::to_json(lock.file.waiters, now)},
-      {"record", core::name_of(lock.file.record)},
+      {"files", files_of(lock)},
+      {"state", core::name_of(lock.merged.state)},
+      {"reason", reason_of(lock.merged)},
+      {"mode", cli::to_json(lock.merged.mode)},
+      {"evidence", core::name_of(lock.merged.evidence)},
+      {"holders", cli::to_json(lock.merged.holders, now)},
+      {"waiters", cli::to_json(lock.merged.waiters, now)},
+      {"record", core::name_of(lock.merged.record)},
       {"file_system", lock.file_system ? Json(lock.file_system->type) : Json(nullptr)},
       {"weakness", lock.file_system ? Json(core::name_of(lock.file_system->caveat)) : Json(nullptr)},
   };
@@ -37,6 +52,7 @@ Json to_json(const core::LockReport& lock, UtcTime now) {
 
 std::string status_document(const StatusReport& report) {
   Json document = document_of("status");
+  document["version"] = 2;  // since a lock with two files is one entry
   document["host"] = or_null(report.host);
   document["taken_at"] = format_utc(report.taken_at);
   document["complete"] = report.is_complete;

@@ -61,18 +61,18 @@ std::string command_of(const LockProcess& process) {
 std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
   std::vector<Row> rows;
   std::set<std::optional<unsigned>> slots;
-  for (const LockProcess& process : lock.file.holders) slots.insert(process.slot);
+  for (const LockProcess& process : lock.merged.holders) slots.insert(process.slot);
   for (const auto slot : slots) {
     const std::size_t first = rows.size();
-    add_tree(lock.file.holders, std::nullopt, slot, 0, report, rows);
+    add_tree(lock.merged.holders, std::nullopt, slot, 0, report, rows);
     if (first < rows.size()) rows[first].label = slot ? fmt::format("slot {}", *slot) : "held by";
   }
-  if (lock.file.state == LockState::held && rows.empty()) {
+  if (lock.merged.state == LockState::held && rows.empty()) {
     rows.emplace_back();
     rows.back().label = "held by";
     rows.back().command = "a process that can't be seen from here";
   }
-  for (const LockProcess& process : lock.file.waiters) {
+  for (const LockProcess& process : lock.merged.waiters) {
     rows.push_back(row_of(process, report, ""));
     rows.back().label = "waiting";
     rows.back().is_stuck = process.pid && stuck.contains(*process.pid);

@@ -72,9 +72,9 @@ fmt::text_style color_of(LockState state) {
 }
 
 std::string state_of(const LockReport& lock) {
-  const bool is_held = lock.file.state == LockState::held;
-  if (is_held && lock.file.mode == sys::Mode::shared) return "shared";
-  std::string text(core::name_of(lock.file.state));
+  const bool is_held = lock.merged.state == LockState::held;
+  if (is_held && lock.merged.mode == sys::Mode::shared) return "shared";
+  std::string text(core::name_of(lock.merged.state));
   if (is_held && lock.tier == core::Tier::semaphore) {
     text += lock.slots == 0 ? fmt::format(" {}", lock.used) : fmt::format(" {}/{}", lock.used, lock.slots);
   }
@@ -88,27 +88,40 @@ std::string caveat_of(const LockReport& lock) {
 
 std::string evidence_of(const LockReport& lock) {
   std::string known =
-      fmt::format("evidence: {}, record: {}", core::name_of(lock.file.evidence), core::name_of(lock.file.record));
+      fmt::format("evidence: {}, record: {}", core::name_of(lock.merged.evidence), core::name_of(lock.merged.record));
   if (lock.file_system) known += ", file system: " + printable(lock.file_system->type);
   return known;
+}
+
+// The files of a lock other than the one in its own line.
+void add_other_files(const LockReport& lock, const TextStyle& style, std::string& text) {
+  if (lock.tier == core::Tier::semaphore) return;  // its slots are listed by their holders
+  for (const core::ReportedFile& file : lock.files) {
+    if (file.path == lock.path) continue;
+    Line line(style);
+    line.add(fmt::format("  {}: ", core::name_of(file.state)), fmt::emphasis::faint);
+    line.add_path(printable(file.path));
+    text += line.with_newline();
+  }
 }
 
 void add_lock(const LockReport& lock, const std::string& caveat, const std::vector<Row>& rows, const Widths& widths,
               const TextStyle& style, std::string& text) {
   Line line(style);
   line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
-  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.file.state));
-  line.add_path(printable(lock.path));
+  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.merged.state));
+  line.add_path(printable(lock.path), lock.is_old ? "  (old)" : "");
   text += line.with_newline();
-  if (lock.file.state == LockState::unknown && lock.file.why_unknown) {
+  if (lock.merged.state == LockState::unknown && lock.merged.why_unknown) {
     Line reason(style);
-    reason.add("  " + failure_from(*lock.file.why_unknown).why, fmt::fg(terminal_color::red));
+    reason.add("  " + failure_from(*lock.merged.why_unknown).why, fmt::fg(terminal_color::red));
     text += reason.with_newline();
   }
-  if (style.verbosity == Verbosity::verbose && lock.file.state != LockState::absent) {
+  if (style.verbosity == Verbosity::verbose && lock.merged.state != LockState::absent) {
     Line more(style);
     more.add("  " + evidence_of(lock), fmt::emphasis::faint);
     text += more.with_newline();
+    add_other_files(lock, style, text);
   }
   if (!caveat.empty()) {
     Line warning(style);
@@ -166,7 +179,7 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
   std::vector<const LockReport*> locks;
   std::vector<std::vector<Row>> rows;
   for (const LockReport& lock : report.locks) {
-    if (style.verbosity != Verbosity::verbose && lock.file.state == LockState::absent) continue;
+    if (style.verbosity != Verbosity::verbose && lock.merged.state == LockState::absent) continue;
     locks.push_back(&lock);
     rows.push_back(rows_of(lock, report, stuck));
     widths.tier = std::max(widths.tier, core::name_of(lock.tier).size());

@@ -65,8 +65,8 @@ Result<Files, Failure> find_files(core::Tier tier, core::Layout layout, const st
     if (!chosen) return chosen.error();
     slots = *chosen;
   }
-  const auto target = core::resolve({tier, path, slots, core::CreateTarget::no, layout});
-  if (target) return Files{target->lock_paths(), target->path};
+  const auto target = core::resolve({.tier = tier, .path = path, .slots = slots, .layouts = {layout}});
+  if (target) return Files{target->files.front().paths(), target->path};
   if (target.error().op == core::find_meta) return Files{};
   return failure_from(target.error());
 }

@@ -18,14 +18,14 @@
 namespace grex::cli {
 namespace {
 
-// The index of the first busy lock; the number of locks if none is busy.
-Result<std::size_t> first_busy(const std::vector<core::Target>& targets, const LockOptions& options) {
+// The first busy file; nullopt if none is busy.
+Result<std::optional<core::FilePosition>> first_busy(const std::vector<core::Target>& targets) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    const auto probed = core::probe(targets[i], options.mode);
+    const auto probed = core::probe(targets[i]);
     if (!probed) return probed.error();
-    if (probed->outcome == sys::Acquire::busy) return i;
+    if (probed->outcome == sys::Acquire::busy) return std::optional(core::FilePosition{i, probed->file});
   }
-  return targets.size();
+  return std::optional<core::FilePosition>();
 }
 
 std::string document_of_wait(std::chrono::milliseconds waited) {
@@ -44,7 +44,7 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
   WaitAnnouncer announcer(options, global, events);
   const core::WaitPolicy policy = wait_policy_of(options, start, announcer);
   const sys::BlockTerminationSignals between_waits;
-  events.set_locks(targets, options.mode);
+  events.set_locks(targets);
   const auto interruption = [&]() -> std::optional<Failure> {
     const auto signal = sys::take_termination_signal();
     if (!signal) return std::nullopt;
@@ -54,25 +54,22 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
   for (;;) {
     // Locks that change hands quickly may be free whenever they are waited for.
     if (auto interrupted = interruption()) return std::move(*interrupted);
-    const auto busy = first_busy(targets, options);
-    if (!busy) return failure_from(busy.error());
-    if (*busy == targets.size()) break;
-    if (policy.deadline && Deadline::clock::now() >= *policy.deadline) {
-      const core::Attempt late{sys::WaitEnd{sys::Acquire::timed_out}, {}, *busy};
-      return acquisition_failure(late, targets, options, audience_of(options, global, events), start);
-    }
-    if (targets[*busy].request.if_busy == core::IfBusy::report) {
-      if (auto again = check_again(plan, *busy, options); !again) return std::move(again.error());
+    const auto found = first_busy(targets);
+    if (!found) return failure_from(found.error());
+    if (!*found) break;
+    const core::FilePosition busy = **found;
+    const core::Target& target = targets[busy.target];
+    const core::TargetFile& file = target.files[busy.file];
+    const bool is_late = policy.deadline && Deadline::clock::now() >= *policy.deadline;
+    if (!is_late && file.if_busy == core::IfBusy::report) {
+      if (auto again = check_again(plan, busy, options); !again) return std::move(again.error());
       continue;
     }
-    std::vector<core::Target> wanted;
-    wanted.push_back(std::move(targets[*busy]));
-    const core::Attempt attempt = core::acquire(wanted, options.mode, policy);
-    const bool was_free = attempt.end && attempt.end->outcome == sys::Acquire::held;
-    if (!was_free) {
-      return acquisition_failure(attempt, wanted, options, audience_of(options, global, events), start);
+    core::Attempt attempt{sys::WaitEnd{sys::Acquire::timed_out}, {}, busy};
+    if (!is_late) attempt.end = core::wait_until_free(target, file, policy);
+    if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
+      return acquisition_failure(attempt, targets, options, audience_of(options, global, events), start);
     }
-    targets[*busy] = std::move(wanted.front());
     std::size_t at = 0;
     if (auto renewed = core::re_resolve(targets, at); !renewed) {
       return failure_from(renewed.error(), targets[at].tier());

@@ -29,21 +29,23 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
                                         shows_line ? WaitProgress::Line::shown : WaitProgress::Line::hidden);
 }
 
-void WaitAnnouncer::wait_begins(const core::Target& target) {
-  const BusyLock busy = {name_of(target), target.lock_paths(), busy_report_of(options_),
+void WaitAnnouncer::wait_begins(const core::Target& target, const core::TargetFile& file) {
+  const BusyLock busy = {name_of(target, file), target.paths_from(file), busy_report_of(options_),
                          audience_of(options_, global_, events_)};
   const auto find_busy = [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); };
   progress_ =
-      announce_wait(options_, global_, events_, core::queue_at(target), unknown_holder_failure(busy), find_busy);
+      announce_wait(options_, global_, events_, core::queue_at(target, file), unknown_holder_failure(busy), find_busy);
 }
 
 void note_caveats(const std::vector<core::HeldLock>& locks) {
   const std::vector<core::Mount> mounts = core::visible_mounts();
   for (const core::HeldLock& lock : locks) {
-    const auto place = sys::place_of(lock.fd());
-    const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
-    const std::string line = file_system ? caveat_line(*file_system) : std::string();
-    if (!line.empty()) note(fmt::format("{}: {}", lock.path(), line));
+    for (const core::HeldFile& held : lock.files()) {
+      const auto place = sys::place_of(held.file.fd.get());
+      const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
+      const std::string line = file_system ? caveat_line(*file_system) : std::string();
+      if (!line.empty()) note(fmt::format("{}: {}", held.path, line));
+    }
   }
 }
 

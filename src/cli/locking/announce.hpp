@@ -26,7 +26,7 @@ class WaitAnnouncer : public core::WaitObserver {
   WaitAnnouncer(const LockOptions& options, const GlobalOptions& global, const Events& events)
       : options_(options), global_(global), events_(events) {}
 
-  void wait_begins(const core::Target& target) override;
+  void wait_begins(const core::Target& target, const core::TargetFile& file) override;
   void wait_ends() override { progress_.reset(); }
 
  private:

@@ -38,14 +38,18 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
   bool is_list_cut = false;
   using Extent = core::HolderSearch::Extent;
   const auto extent = lock.audience == Audience::people ? Extent::acquirers : Extent::all;
-  for (core::FileReport& inspected : core::inspect(lock.files, core::visible_mounts(), {extent, should_stop})) {
+  std::vector<core::FileReport> reports = core::inspect(lock.files, core::visible_mounts(), {extent, should_stop});
+  const bool has_slots = lock.name.tier == core::Tier::semaphore;
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    core::FileReport& inspected = reports[i];
     still_held = still_held || inspected.state == core::LockState::held;
     is_list_cut = is_list_cut || inspected.is_list_cut;
-    for (core::LockProcess& holder : inspected.holders) failure.holders.push_back(std::move(holder));
+    core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i]);
   }
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
   if (is_list_cut && failure.holders.empty()) failure.why = "/proc/locks took too long to read";
-  if (lock.files.size() > 1) failure.why = fmt::format("all {} permits are taken; {}", lock.files.size(), failure.why);
+  if (has_slots && lock.files.size() > 1)
+    failure.why = fmt::format("all {} permits are taken; {}", lock.files.size(), failure.why);
   return failure;
 }
 

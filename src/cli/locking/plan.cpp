@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 
 #include "cli/args/env_defaults.hpp"
@@ -46,15 +45,24 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
       if (!chosen) return chosen.error();
       slots = *chosen;
     }
-    auto resolved = core::resolve_each({lock.tier, lock.path, slots, options.create}, global.layouts.value());
-    if (!resolved) return not_found(resolved.error(), lock);
-    std::move(resolved->begin(), resolved->end(), std::back_inserter(targets));
+    auto target = core::resolve({lock.tier, lock.path, slots, options.create, global.layouts.value(), options.mode});
+    if (!target) return not_found(target.error(), lock);
+    targets.push_back(std::move(*target));
   }
   core::sort_and_dedupe(targets);
   return targets;
 }
 
-std::vector<sys::FileId> existing_ids(const core::Target& target) { return core::ids_of(core::existing_files(target)); }
+// What locking a file of a target means.
+core::WantedFile wanted_at(const core::Target& target, const core::TargetFile& file) {
+  core::WantedFile wanted{target.tier(), core::ids_of(core::existing_files(target, file)), {}, target.mode()};
+  for (const core::TargetFile& before : target.files) {
+    if (&before == &file) break;
+    const auto ids = core::ids_of(core::existing_files(target, before));
+    wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
+  }
+  return wanted;
+}
 
 core::VerifiedStack verify_live(const core::TierStack& stack, const LockOptions& options) {
   core::VerifiedStack live;
@@ -106,30 +114,33 @@ Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options) {
   return verify_live(*inherited, options);
 }
 
-Result<Reentry, Failure> reentry_of(const LockName& lock, const std::vector<sys::FileId>& files,
+Result<Reentry, Failure> reentry_of(const LockName& lock, const core::WantedFile& wanted,
                                     const core::VerifiedStack& stack, const LockOptions& options) {
-  return reentry_by(core::judge(stack, lock.tier, files, options.mode, options.reentrant), lock, options);
+  return reentry_by(core::judge(stack, wanted, options.reentrant), lock, options);
 }
 
-Result<Reentry, Failure> check_again(const LockName& lock, const std::vector<sys::FileId>& files,
-                                     core::TierStack& stack, const LockOptions& options) {
+Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFile& wanted, core::TierStack& stack,
+                                     const LockOptions& options) {
   const core::VerifiedStack live = verify_live(stack, options);
   stack = core::live_entries(live);
-  const core::Verdict verdict = core::judge(live, lock.tier, files, options.mode, options.reentrant);
+  const core::Verdict verdict = core::judge(live, wanted, options.reentrant);
   if (verdict.kind != core::Verdict::Kind::seems_ours) return reentry_by(verdict, lock, options);
   return unproved_failure(lock, *verdict.because, busy_report_of(options));
 }
 
-Result<void, Failure> check_again(Plan& plan, std::size_t target, const LockOptions& options) {
-  core::Target& busy = plan.targets[target];
-  const auto reentry = check_again(name_of(busy), existing_ids(busy), plan.stack, options);
+Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, const LockOptions& options) {
+  core::Target& target = plan.targets[at.target];
+  core::TargetFile& busy = target.files[at.file];
+  const LockName name = name_of(target, busy);
+  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, options);
   if (!reentry) return reentry.error();
-  if (*reentry == Reentry::ours) {
-    plan.already_ours.push_back(name_of(busy));
-    plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(target));
-  } else {
-    busy.request.if_busy = core::IfBusy::wait;
+  if (*reentry != Reentry::ours) {
+    busy.if_busy = core::IfBusy::wait;
+    return {};
   }
+  plan.already_ours.push_back(name);
+  target.files.erase(target.files.begin() + static_cast<std::ptrdiff_t>(at.file));
+  if (target.files.empty()) plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(at.target));
   return {};
 }
 
@@ -147,14 +158,20 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
     return plan;
   }
   for (core::Target& target : *targets) {
-    const auto reentry = reentry_of(name_of(target), existing_ids(target), *live, options);
-    if (!reentry) return reentry.error();
-    if (*reentry == Reentry::ours) {
-      plan.already_ours.push_back(name_of(target));
-      continue;
+    std::vector<core::TargetFile> files;
+    for (const core::TargetFile& file : target.files) {
+      const LockName name = name_of(target, file);
+      const auto reentry = reentry_of(name, wanted_at(target, file), *live, options);
+      if (!reentry) return reentry.error();
+      if (*reentry == Reentry::ours) {
+        plan.already_ours.push_back(name);
+        continue;
+      }
+      files.push_back(file);
+      if (*reentry == Reentry::seems) files.back().if_busy = core::IfBusy::report;
     }
-    if (*reentry == Reentry::seems) target.request.if_busy = core::IfBusy::report;
-    plan.targets.push_back(std::move(target));
+    target.files = std::move(files);
+    if (!target.files.empty()) plan.targets.push_back(std::move(target));
   }
   return plan;
 }
@@ -166,9 +183,11 @@ Result<void, Failure> refuse_long_stack(const Plan& plan) {
   constexpr std::size_t max_escaped_byte = 6;
   core::TierStack stack = plan.stack;
   for (const core::Target& target : plan.targets) {
-    const std::string path = target.names.empty() ? std::string() : target.lock_path(target.names.size() - 1);
-    stack.push_back(
-        {target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive, longest});
+    for (const core::TargetFile& file : target.files) {
+      const std::string path = file.names.empty() ? std::string() : file.path(file.names.size() - 1);
+      stack.push_back(
+          {target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive, longest});
+    }
   }
   std::size_t upper_bound = 0;
   for (const core::StackEntry& entry : stack) upper_bound += max_entry_bytes + max_escaped_byte * entry.path.size();

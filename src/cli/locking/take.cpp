@@ -22,9 +22,9 @@ class AcquisitionObserver : public WaitAnnouncer {
   AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
       : WaitAnnouncer(options, global, events), options_(options), acquired_(acquired) {}
 
-  void wait_begins(const core::Target& target) override {
+  void wait_begins(const core::Target& target, const core::TargetFile& file) override {
     if (options_.record) acquired_.writer = core::own_identity();
-    WaitAnnouncer::wait_begins(target);
+    WaitAnnouncer::wait_begins(target, file);
   }
 
   void lock_file_created(const std::string& path) override { acquired_.git.look_at(path, options_); }
@@ -34,11 +34,23 @@ class AcquisitionObserver : public WaitAnnouncer {
   Acquired& acquired_;
 };
 
+// The hint that helps if one of the two files of a lock can't be had.
+Failure with_layout_hint(Failure failure, const core::Target& target, const core::TargetFile& file) {
+  const bool is_refused = failure.kind == ErrorKind::create || failure.kind == ErrorKind::permission ||
+                          failure.kind == ErrorKind::unsafe_file;
+  if (is_refused && failure.hint.empty() && target.files.size() > 1) {
+    failure.hint = file.layout == core::Layout::nested
+                       ? "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later"
+                       : "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1";
+  }
+  return failure;
+}
+
 }  // namespace
 
 bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
   return attempt.end && attempt.end->outcome == sys::Acquire::busy &&
-         targets[attempt.at].request.if_busy == core::IfBusy::report;
+         targets[attempt.at.target].files[attempt.at.file].if_busy == core::IfBusy::report;
 }
 
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
@@ -52,26 +64,27 @@ core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_p
 
 Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,
                             const LockOptions& options, Audience audience, steady_clock::time_point start) {
-  const core::Target& target = targets[attempt.at];
-  if (!attempt.end) return failure_from(attempt.end.error(), target.tier());
+  const core::Target& target = targets[attempt.at.target];
+  const core::TargetFile& file = target.files[attempt.at.file];
+  if (!attempt.end) return with_layout_hint(failure_from(attempt.end.error(), target.tier()), target, file);
   const BusyReport report = busy_report_of(options);
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
   const auto waited = elapsed_since(start);
-  Failure failure = busy_failure_soon({name_of(target), target.lock_paths(), report, audience});
+  Failure failure = busy_failure_soon({name_of(target, file), target.paths_from(file), report, audience});
   return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), waited) : failure;
 }
 
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {
   const auto start = steady_clock::now();
-  events.set_locks(plan.targets, options.mode);
+  events.set_locks(plan.targets);
   Acquired acquired;
   AcquisitionObserver observer(options, global, events, acquired);
   const core::WaitPolicy policy = wait_policy_of(options, start, observer);
-  core::Attempt attempt = core::acquire(plan.targets, options.mode, policy);
+  core::Attempt attempt = core::acquire(plan.targets, policy);
   while (must_check_again(attempt, plan.targets)) {
     if (auto again = check_again(plan, attempt.at, options); !again) return std::move(again.error());
-    attempt = core::acquire(plan.targets, options.mode, policy);
+    attempt = core::acquire(plan.targets, policy);
   }
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
     return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
@@ -79,7 +92,7 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   acquired.waited = elapsed_since(start);
   acquired.stack = std::move(plan.stack);
   acquired.locks = std::move(attempt.locks);
-  for (const core::HeldLock& lock : acquired.locks) core::add_entry(acquired.stack, lock.stack_entry());
+  for (core::StackEntry& entry : core::entries_of(acquired.locks)) core::add_entry(acquired.stack, std::move(entry));
   events.set_locks(acquired.locks);
   events.acquired(acquired.waited);
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
@@ -103,7 +116,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const std::st
   for (core::HeldLock& lock : acquired.locks) {
     record.tier = lock.tier();
     const auto written = lock.write_record(record);
-    if (lock.has_first_record()) acquired.git.look_at(lock.path(), options);
+    if (lock.has_first_record()) acquired.git.look_at(lock.files().back().path, options);
     if (options.verbosity != Verbosity::verbose) continue;
     if (!written) {
       note("no record written: " + failure_from(written.error()).why);

@@ -29,7 +29,7 @@ struct Acquired {
 /// Takes all of the locks, or none, and reports this as the options say.
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events);
 
-/// Writes a holder record with this verb and command into each lock file, unless
+/// Writes a holder record with this verb and command into a file of each lock, unless
 /// --no-record is given.
 void write_records(Acquired& acquired, const LockOptions& options, const std::string& verb,
                    const std::vector<std::string>& command);

@@ -81,13 +81,12 @@ void Events::open(std::optional<int> fd) {
   if (*fd > STDERR_FILENO) sys::close_on_exec(*fd);
 }
 
-void Events::set_locks(const std::vector<core::Target>& wanted, sys::Mode mode) {
+void Events::set_locks(const std::vector<core::Target>& wanted) {
   locks_.clear();
   for (const core::Target& target : wanted) {
+    if (target.files.front().names.empty()) continue;
     const bool is_slot = target.tier() == core::Tier::semaphore;
-    if (is_slot && target.names.empty()) continue;
-    locks_.push_back(
-        {target.tier(), is_slot ? std::string() : target.lock_path(0), is_slot ? sys::Mode::exclusive : mode});
+    locks_.push_back({target.tier(), is_slot ? std::string() : target.shown_path(), target.mode()});
   }
 }
 

@@ -22,7 +22,7 @@ struct Event;
 /// A lock as an event names it.
 struct EventLock {
   core::Tier tier = core::Tier::per_pack;
-  std::string path;  ///< of the lock file; empty until the slot is known
+  std::string path;  ///< of its first file; empty until the slot is known
   sys::Mode mode = sys::Mode::exclusive;
 };
 
@@ -39,7 +39,7 @@ class Events {
   void open(std::optional<int> fd);
 
   /// Sets the locks that events list: first those wanted, then those held.
-  void set_locks(const std::vector<core::Target>& wanted, sys::Mode mode);
+  void set_locks(const std::vector<core::Target>& wanted);
   void set_locks(const std::vector<core::HeldLock>& held);
   void set_locks(std::vector<EventLock> locks) { locks_ = std::move(locks); }
 

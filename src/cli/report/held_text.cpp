@@ -12,10 +12,10 @@ std::string export_line(const core::TierStack& stack) {
   return fmt::format("export {}={}\n", core::stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
 }
 
-std::string held_document(std::string_view verb, const std::vector<core::HeldLock>& locks) {
+std::string held_document(std::string_view verb, const core::TierStack& held) {
   Json document = document_of(verb);
   Json& entries = document["locks"] = Json::array();
-  for (const core::HeldLock& lock : locks) entries.push_back(core::to_json(lock.stack_entry()));
+  for (const core::StackEntry& entry : held) entries.push_back(core::to_json(entry));
   return to_line(document);
 }
 

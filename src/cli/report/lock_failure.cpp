@@ -30,9 +30,13 @@ Failure ancestor_failure(const LockName& lock, const core::StackEntry& ancestor,
 
 }  // namespace
 
-LockName name_of(const core::HeldLock& lock) { return {lock.tier(), lock.path()}; }
+LockName name_of(const core::HeldLock& lock) { return {lock.tier(), lock.path(), lock.target()}; }
 
 LockName name_of(const core::Target& target) { return {target.tier(), target.shown_path(), target.path}; }
+
+LockName name_of(const core::Target& target, const core::TargetFile& file) {
+  return {target.tier(), file.names.empty() ? target.path : file.path(0), target.path};
+}
 
 Failure stack_failure() {
   Failure failure;

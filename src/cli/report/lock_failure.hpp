@@ -20,6 +20,7 @@ struct LockName {
   std::string target = {};  ///< canonical path of what it guards; empty if unknown
 };
 LockName name_of(const core::Target& target);
+LockName name_of(const core::Target& target, const core::TargetFile& file);
 LockName name_of(const core::HeldLock& lock);
 
 /// How the user wants a busy lock to be reported.

@@ -41,7 +41,13 @@ struct LockProcess {
   std::optional<std::string> verb;
   std::optional<sys::Mode> mode;
   std::optional<unsigned> slot;  ///< at tier semaphore
+  std::string file;              ///< the first file at which it was seen
 };
+
+/// Adds the processes that were seen at a file, which may be that of a slot. One that has
+/// several files of a lock, or waits for any slot, is listed once.
+void add_processes(std::vector<LockProcess>& all, std::vector<LockProcess> more, const std::string& file,
+                   std::optional<unsigned> slot = std::nullopt);
 
 /// The report on one lock file.
 struct FileReport {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -17,26 +18,25 @@ namespace grex::core {
 namespace {
 
 // Finds the slots that exist; if they can't be listed, the first `slots` ones.
-void find_slots(FoundLock& lock, const Target& target, unsigned slots) {
-  const auto existing = existing_slots(target);
+void find_slots(FoundLock& lock, const TargetFile& file, unsigned slots) {
+  const auto existing = existing_slots(file);
   lock.is_complete = static_cast<bool>(existing);
-  if (existing) {
-    lock.slots = existing->numbers;
-  } else {
-    for (unsigned slot = 0; slot < slots; ++slot) lock.slots.push_back(slot);
-  }
-  for (const unsigned slot : lock.slots) lock.files.push_back(slot_path(target, slot));
+  std::vector<unsigned> numbers(existing ? existing->numbers : std::vector<unsigned>(slots));
+  if (!existing) std::iota(numbers.begin(), numbers.end(), 0U);
+  for (const unsigned slot : numbers) lock.files.push_back({slot_path(file, slot), file.layout, slot});
   for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
-    lock.files.push_back(queue_path(target, queue));
+    lock.files.push_back({queue_path(file, queue), file.layout});
   }
 }
 
 FoundLock lock_at(const Target& target, unsigned slots) {
-  FoundLock lock{target.tier(), target.request.layout, target.path, target.lock_path(0), {}, {}};
-  if (target.tier() == Tier::semaphore) {
-    find_slots(lock, target, slots);
-  } else {
-    lock.files = {lock.path};
+  FoundLock lock{target.tier(), target.path, target.shown_path(), {}};
+  for (const TargetFile& file : target.files) {
+    if (target.tier() == Tier::semaphore) {
+      find_slots(lock, file, slots);
+    } else {
+      lock.files.push_back({file.path(0), file.layout});
+    }
   }
   return lock;
 }
@@ -46,18 +46,20 @@ FoundLock lock_at(const Target& target, unsigned slots) {
 Result<std::vector<Target>> find_targets(const std::string& path, const Layouts& layouts) {
   std::vector<Target> targets;
   for (const Tier tier : all_tiers) {
-    for (const Layout layout : layouts) {
-      // One slot is enough to find the directory; the others are listed from there.
-      auto target = resolve({tier, path, 1, CreateTarget::no, layout});
-      if (target) {
-        targets.push_back(std::move(*target));
-      } else if (target.error().err != ENOENT && target.error().op != find_meta) {
-        return target.error();
-      }
+    // One slot is enough to find the directory; the others are listed from there.
+    auto target = resolve({.tier = tier, .path = path, .layouts = layouts});
+    if (target) {
+      targets.push_back(std::move(*target));
+    } else if (target.error().err != ENOENT && target.error().op != find_meta) {
+      return target.error();
     }
   }
-  sort_and_dedupe(targets);
   return targets;
+}
+
+bool has_file(const Target& target) {
+  return std::any_of(target.files.begin(), target.files.end(),
+                     [&target](const TargetFile& file) { return !existing_files(target, file).empty(); });
 }
 
 struct PlacedFile {
@@ -66,13 +68,14 @@ struct PlacedFile {
 };
 
 auto lock_of(const PlacedFile& file) {
-  return std::tuple(std::string_view(file.place.target), ordinal_of(file.place.tier), file.place.layout);
+  return std::tuple(std::string_view(file.place.target), ordinal_of(file.place.tier), file.place.is_old);
 }
 
 // Queue files come after the slots.
 bool comes_before(const PlacedFile& a, const PlacedFile& b) {
   const auto whole = [](const PlacedFile& file) {
-    return std::tuple(lock_of(file), !file.place.slot, file.place.slot.value_or(0), std::string_view(file.path));
+    return std::tuple(lock_of(file), file.place.layout, !file.place.slot, file.place.slot.value_or(0),
+                      std::string_view(file.path));
   };
   return whole(a) < whole(b);
 }
@@ -84,10 +87,10 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
   const PlacedFile* last = nullptr;
   for (const PlacedFile& file : files) {
     if (last == nullptr || lock_of(*last) != lock_of(file)) {
-      locks.push_back({file.place.tier, file.place.layout, file.place.target, file.path, {}, {}});
+      locks.push_back({file.place.tier, file.place.target, file.path, {}});
+      locks.back().is_old = file.place.is_old;
     }
-    locks.back().files.push_back(file.path);
-    if (file.place.slot) locks.back().slots.push_back(*file.place.slot);
+    locks.back().files.push_back({file.path, file.place.layout, file.place.slot});
     last = &file;
   }
   return locks;
@@ -143,7 +146,7 @@ Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& 
   if (!targets) return targets.error();
   std::vector<FoundLock> locks;
   for (const Target& target : *targets) {
-    if (!is_missing || !existing_files(target).empty()) locks.push_back(lock_at(target, slots));
+    if (!is_missing || has_file(target)) locks.push_back(lock_at(target, slots));
   }
   if (locks.empty()) return itself.error();  // it is missing: every directory, even "/", has locks
   return locks;

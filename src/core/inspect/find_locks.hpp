@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,21 +13,27 @@
 
 namespace grex::core {
 
+/// A file of a lock.
+struct FoundFile {
+  std::string path;
+  Layout layout = Layout::flat;
+  std::optional<unsigned> slot = {};  ///< at tier semaphore; a queue file has none
+};
+
 /// A lock and its files.
 struct FoundLock {
   Tier tier = Tier::per_pack;
-  Layout layout = Layout::flat;
-  std::string target;              ///< canonical path of what it guards
-  std::string path;                ///< of its file; at tier semaphore that of a slot
-  std::vector<std::string> files;  ///< at tier semaphore those of the slots, then the queue files
-  std::vector<unsigned> slots;     ///< the slots' numbers, in the order of their files
-  bool is_complete = true;         ///< false: there may be more slots than could be seen
+  std::string target;            ///< canonical path of what it guards
+  std::string path;              ///< of its first file; at tier semaphore that of a slot
+  std::vector<FoundFile> files;  ///< the flat one first; at tier semaphore the slots, then the queue files
+  bool is_complete = true;       ///< false: there may be more slots than could be seen
+  bool is_old = false;           ///< its files have old names: see LockPlace
 };
 
-/// The lock of each tier that a path has in these layouts, whether its file exists or
-/// not. For a missing path, only those with a file: a clone's destination may be gone
-/// while its lock is held. `slots` is how many slots to assume if they can't be listed.
-/// Errors: those of resolve.
+/// The lock of each tier that a path has, with its files in these layouts, whether they
+/// exist or not. For a missing path, only those with a file: a clone's destination may be
+/// gone while its lock is held. `slots` is how many slots to assume if they can't be
+/// listed. Errors: those of resolve.
 Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& layouts, unsigned slots);
 
 /// Is called with the progress of a search, and with what it could not read.

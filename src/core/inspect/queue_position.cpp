@@ -77,6 +77,7 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
     std::copy_if(locks.begin(), locks.end(), std::back_inserter(position.holders), is_holder);
     count(locks);
   }
+  if (const auto record = regular_file(queue.record)) position.written.push_back(record->modified);
   // The holder of the queue file is the first process that waits for a slot.
   const auto queue_file = regular_file(queue.queue_file);
   if (queue_file && count(locks_at(queue_file->id, waits, self, view))) ++*position.waiters;
@@ -85,9 +86,10 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
 
 }  // namespace
 
-Queue queue_at(const Target& target) {
-  Queue queue{target.lock_paths(), {}};
-  if (queue.files.size() > 1) queue.queue_file = queue_path(target, target.request.slots);
+Queue queue_at(const Target& target, const TargetFile& file) {
+  Queue queue{file.paths(), {}, {}};
+  if (&file != &target.files.back()) queue.record = target.files.back().path(0);
+  if (queue.files.size() > 1) queue.queue_file = queue_path(file, static_cast<unsigned>(queue.files.size()));
   return queue;
 }
 

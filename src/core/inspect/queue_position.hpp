@@ -16,15 +16,16 @@ namespace grex::core {
 struct Queue {
   std::vector<std::string> files;  ///< the lock files, any one of which is the lock
   std::string queue_file;          ///< for slots; empty: none
+  std::string record;              ///< the file with the holder's record, if it is another one
 };
-Queue queue_at(const Target& target);
+Queue queue_at(const Target& target, const TargetFile& file);
 
 /// What is ahead of this process, as the kernel lists it. It is cheap to read repeatedly;
 /// finding out more about those processes is not.
 struct QueuePosition {
   std::vector<KernelLock> holders;
-  /// When each lock file was last written, since the epoch: a process that takes a lock
-  /// again writes another record.
+  /// When each file with a record was last written, since the epoch: a process that takes a
+  /// lock again writes another one.
   std::vector<std::chrono::nanoseconds> written;
   /// How many processes wait before this one; nullopt if this one is not listed.
   std::optional<std::size_t> waiters;

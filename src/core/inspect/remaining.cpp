@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds time_to_end(100);
 // For reading /proc, where any user can make processes and descriptors many.
 constexpr std::chrono::seconds time_to_read(1);
 
-// One of our locks, as descriptors show it.
+// One of our locked files, as descriptors show it.
 struct OurLock {
   sys::FileId file;
   /// Its acquirer, which distinguishes it from other shared locks on the file; none if
@@ -36,9 +36,11 @@ struct OurLock {
 std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks) {
   std::vector<OurLock> ours;
   for (const HeldLock& lock : locks) {
-    const auto shown = locks_on({sys::own_process, lock.fd(), lock.file()});
-    const bool is_shown = shown && !shown->empty();
-    ours.push_back({lock.file(), is_shown ? std::optional(shown->front().pid) : std::nullopt});
+    for (const HeldFile& held : lock.files()) {
+      const auto shown = locks_on({sys::own_process, held.file.fd.get(), held.file.id});
+      const bool is_shown = shown && !shown->empty();
+      ours.push_back({held.file.id, is_shown ? std::optional(shown->front().pid) : std::nullopt});
+    }
   }
   return ours;
 }

@@ -8,43 +8,62 @@
 namespace grex::core {
 namespace {
 
-// A process that waits for any slot waits at several of them.
-void add_waiters(std::vector<LockProcess>& waiters, const FileReport& report, std::optional<unsigned> slot) {
-  for (LockProcess process : report.waiters) {
-    const auto is_it = [&process](const LockProcess& other) { return process.pid && other.pid == process.pid; };
-    if (std::any_of(waiters.begin(), waiters.end(), is_it)) continue;
-    process.slot = slot;
-    waiters.push_back(std::move(process));
+// The lower, the more it says about a lock that has a file in this state.
+int rank_of(LockState state) {
+  switch (state) {
+    case LockState::held:
+      return 0;
+    case LockState::unknown:
+      return 1;
+    case LockState::free:
+      return 2;
+    case LockState::absent:
+      break;
   }
+  return 3;
 }
 
-// Merges the reports on the slots and on the queue files behind them.
-void merge(const FoundLock& lock, std::span<const FileReport> files, LockReport& report) {
-  FileReport merged;
-  bool any_file = false;
-  bool any_unknown = !lock.is_complete;
-  for (std::size_t i = 0; i < lock.slots.size(); ++i) {
-    const FileReport& file = files[i];
-    any_file = any_file || file.state != LockState::absent;
-    any_unknown = any_unknown || file.state == LockState::unknown;
-    if (file.why_unknown) merged.why_unknown = file.why_unknown;
-    if (file.record == RecordState::stale || merged.record == RecordState::none) merged.record = file.record;
-    if (report.used == 0) merged.evidence = file.evidence;
-    add_waiters(merged.waiters, file, lock.slots[i]);
-    if (file.state != LockState::held) continue;
-    merged.evidence = file.evidence;
-    if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
-    ++report.used;
-    for (LockProcess process : file.holders) {
-      process.slot = lock.slots[i];
-      merged.holders.push_back(std::move(process));
+// A process that has one file and waits for the next does not hold the lock.
+void remove_waiters(std::vector<LockProcess>& holders, const std::vector<LockProcess>& waiters) {
+  std::erase_if(holders, [&waiters](const LockProcess& holder) {
+    return holder.pid && std::any_of(waiters.begin(), waiters.end(),
+                                     [&holder](const LockProcess& waiter) { return waiter.pid == holder.pid; });
+  });
+}
+
+RecordState better(RecordState a, RecordState b) {
+  if (a == RecordState::valid || b == RecordState::valid) return RecordState::valid;
+  return a == RecordState::stale ? a : b;
+}
+
+// Merges the reports on the files of a lock.
+void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& report) {
+  FileReport& merged = report.merged;
+  merged.state = lock.is_complete ? LockState::absent : LockState::unknown;
+  bool is_first = true;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    FileReport& file = files[i];
+    const FoundFile& found = lock.files[i];
+    report.files.push_back({found.path, found.layout, file.state});
+    add_processes(merged.waiters, std::move(file.waiters), found.path, found.slot);
+    merged.is_list_cut = merged.is_list_cut || file.is_list_cut;
+    const bool is_queue = lock.tier == Tier::semaphore && !found.slot;
+    if (is_queue) continue;
+    if (is_first || rank_of(file.state) < rank_of(merged.state)) {
+      report.path = found.path;
+      merged.evidence = file.evidence;
+      merged.file = file.file;
+      if (lock.is_complete || file.state == LockState::held) merged.state = file.state;
     }
+    is_first = false;
+    merged.record = better(merged.record, file.record);
+    if (file.why_unknown) merged.why_unknown = file.why_unknown;
+    if (file.state != LockState::held) continue;
+    if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
+    if (found.slot) ++report.used;
+    add_processes(merged.holders, std::move(file.holders), found.path, found.slot);
   }
-  for (std::size_t i = lock.slots.size(); i < lock.files.size(); ++i) add_waiters(merged.waiters, files[i], {});
-  merged.state = any_file ? LockState::free : LockState::absent;
-  if (any_unknown) merged.state = LockState::unknown;
-  if (report.used > 0) merged.state = LockState::held;
-  report.file = std::move(merged);
+  remove_waiters(merged.holders, merged.waiters);
 }
 
 // A device has one file system, so that is looked up once for consecutive locks on it.
@@ -52,8 +71,8 @@ void find_file_system(LockReport& report, const std::vector<LockReport>& before,
   const auto device_of = [](const FileReport& file) {
     return file.file ? std::optional(file.file->id.dev) : std::nullopt;
   };
-  const auto device = device_of(report.file);
-  if (!before.empty() && device && device == device_of(before.back().file)) {
+  const auto device = device_of(report.merged);
+  if (!before.empty() && device && device == device_of(before.back().merged)) {
     report.file_system = before.back().file_system;
   } else if (const auto place = sys::place_of(report.path)) {
     report.file_system = file_system_at(*place, mounts);
@@ -64,20 +83,18 @@ void find_file_system(LockReport& report, const std::vector<LockReport>& before,
 
 std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
   std::vector<std::string> files;
-  for (const FoundLock& lock : locks) files.insert(files.end(), lock.files.begin(), lock.files.end());
+  for (const FoundLock& lock : locks) {
+    for (const FoundFile& file : lock.files) files.push_back(file.path);
+  }
   const std::vector<Mount> mounts = visible_mounts();
   std::vector<FileReport> inspected = inspect(files, mounts, search);
   std::vector<LockReport> reports;
   reports.reserve(locks.size());
   std::size_t next = 0;
   for (const FoundLock& lock : locks) {
-    LockReport report{lock.tier, lock.target, lock.path, {}};
-    if (lock.tier == Tier::semaphore) {
-      report.slots = slots;
-      merge(lock, std::span(inspected).subspan(next, lock.files.size()), report);
-    } else {
-      report.file = std::move(inspected[next]);
-    }
+    LockReport report{lock.tier, lock.target, lock.path, lock.is_old};
+    if (lock.tier == Tier::semaphore) report.slots = slots;
+    merge(lock, std::span(inspected).subspan(next, lock.files.size()), report);
     next += lock.files.size();
     find_file_system(report, reports, mounts);
     reports.push_back(std::move(report));

@@ -10,12 +10,21 @@
 
 namespace grex::core {
 
+/// The state of one file of a lock.
+struct ReportedFile {
+  std::string path;
+  Layout layout = Layout::flat;
+  LockState state = LockState::unknown;
+};
+
 /// The report on one lock, whatever number of files it has.
 struct LockReport {
   Tier tier = Tier::per_pack;
-  std::string target;                          ///< canonical path
-  std::string path;                            ///< of the lock file; at tier semaphore that of a slot
-  FileReport file;                             ///< at tier semaphore, merged from all slots
+  std::string target;   ///< canonical path
+  std::string path;     ///< of the first file with the state of `merged`; of the first one if there are none
+  bool is_old = false;  ///< as in FoundLock
+  std::vector<ReportedFile> files = {};        ///< at tier semaphore the slots, then the queue files
+  FileReport merged = {};                      ///< what all files show together
   unsigned slots = 0;                          ///< at tier semaphore, how many slots there are; 0: no limit
   unsigned used = 0;                           ///< at tier semaphore, how many of them are held
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist

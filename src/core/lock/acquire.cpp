@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
+#include <tuple>
 
 #include "sys/lock/flock_wait_any.hpp"
 #include "sys/signal/blocked_signals.hpp"
@@ -11,18 +13,27 @@ namespace {
 
 using sys::Acquire;
 
-sys::Mode mode_at(Tier tier, sys::Mode wanted) { return tier == Tier::semaphore ? sys::Mode::exclusive : wanted; }
+// The next file to take, below the directory by which its place in the order was found.
+struct Next {
+  FilePosition at;
+  sys::LockDirectory directory;
+};
 
-// The outcome of trying one target.
+// The outcome of trying one file.
 struct Step {
   enum class Kind {
-    ours,      ///< held; no `lock` if another of our locks has the file, or none is needed
+    ours,      ///< held; no `file` if another of our locks has it
     replaced,  ///< held, but its path no longer names this file
     ended,     ///< not held; see `end`
   };
   Kind kind = Kind::ended;
-  std::optional<HeldLock> lock = {};
+  std::optional<HeldFile> file = {};
   sys::WaitEnd end = {};
+};
+
+struct TakenFile {
+  FilePosition at;
+  HeldFile held;
 };
 
 // Whether the path of a directory now names another one.
@@ -42,14 +53,32 @@ bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const
 
 // If a lock file is removed or replaced, a second holder can lock the new one; the lock
 // on the old one guards nothing.
-Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index, sys::Mode mode) {
-  std::string path = target.lock_path(index);
+Result<Step> checked(sys::LockFile file, const TargetFile& wanted, std::size_t index) {
+  std::string path = wanted.path(index);
   const auto named = sys::status_of(path);
   if (!named) return named.error();
   if (named->id != file.id) return Step{Step::Kind::replaced};
   file.must_not_write = file.must_not_write || !has_one_name(file, *named, path);
-  return Step{Step::Kind::ours, HeldLock(std::move(file), target.tier(), std::move(path), mode)};
+  return Step{Step::Kind::ours, HeldFile{std::move(file), std::move(path)}};
 }
+
+Result<sys::LockFile> open(const TargetFile& file, const std::string& name, sys::OpenFor purpose) {
+  return sys::open_lock_file(file.directory->fd.get(), name, purpose);
+}
+
+// A file that has to be taken, and the directory in which it is opened.
+struct Wanted {
+  const Target& target;
+  const TargetFile& file;
+  int directory = -1;  // that of the lock file itself; -1: as the target names it
+
+  [[nodiscard]] bool has_record() const { return &file == &target.files.back(); }
+  [[nodiscard]] Result<sys::LockFile> open(std::size_t index, sys::OpenFor purpose) const {
+    const std::string& name = file.names[index];
+    if (directory < 0) return sys::open_lock_file(file.directory->fd.get(), name, purpose);
+    return sys::open_lock_file(directory, name.substr(name.rfind('/') + 1), purpose);
+  }
+};
 
 // Processes that want one of the same number of slots queue for the lock on the queue
 // file, and only the first of them waits for all of the slots. So they are served in
@@ -57,53 +86,55 @@ Result<Step> checked(sys::LockFile file, const Target& target, std::size_t index
 // number of slots has its own queue: no process waits behind one that must not take the
 // slot that comes free. A process that can lock the slots, but not create a file beside
 // them, stays out of the queue.
-Result<sys::AnyEnd> wait_in_queue(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
+Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, const std::vector<int>& fds,
+                                  std::optional<Deadline> deadline) {
   // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
   std::optional<sys::DeferredStop> stop;
-  const std::string name = queue_name(target.request.layout, target.request.slots);
-  const auto queue = sys::open_lock_file(target.directory.fd.get(), name, sys::OpenFor::locking);
+  const auto slots = static_cast<unsigned>(fds.size());
+  const auto queue = open(file, queue_name(slots), sys::OpenFor::recording);
   const bool is_refused =
       !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
   if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, deadline);
-  if (!queue) return at_path(queue.error(), queue_path(target, target.request.slots));
+  if (!queue) return at_path(queue.error(), queue_path(file, slots));
   const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
-  if (!first) return at_path(first.error(), queue_path(target, target.request.slots));
+  if (!first) return at_path(first.error(), queue_path(file, slots));
   if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
   stop.emplace();
   return sys::wait_any(fds, sys::Mode::exclusive, deadline, stop->fd());
 }
 
-Result<sys::AnyEnd> wait_for_slot(const Target& target, const std::vector<int>& fds, std::optional<Deadline> deadline) {
+Result<sys::AnyEnd> wait_for_slot(const TargetFile& file, const std::vector<int>& fds,
+                                  std::optional<Deadline> deadline) {
   const sys::BlockTerminationSignals between_waits;
   for (;;) {
-    auto any = wait_in_queue(target, fds, deadline);
+    auto any = wait_in_queue(file, fds, deadline);
     if (!any || any->end.outcome != Acquire::suspended) return any;
   }
 }
 
-Result<Step> wait_for(const Target& target, std::vector<sys::LockFile> files, sys::Mode mode,
+Result<Step> wait_for(const TargetFile& wanted, std::vector<sys::LockFile> files, sys::Mode mode,
                       std::optional<Deadline> deadline) {
   sys::AnyEnd any;
   if (files.size() == 1) {
     const auto end = sys::wait_lock(files.front().fd.get(), mode, deadline);
-    if (!end) return at_path(end.error(), target.lock_path(0));
+    if (!end) return at_path(end.error(), wanted.path(0));
     any.end = *end;
   } else {
     std::vector<int> fds(files.size());
     std::transform(files.begin(), files.end(), fds.begin(), [](const sys::LockFile& file) { return file.fd.get(); });
-    const auto end = wait_for_slot(target, fds, deadline);
-    if (!end) return end.error().path.empty() ? at_path(end.error(), target.lock_path(0)) : end.error();
+    const auto end = wait_for_slot(wanted, fds, deadline);
+    if (!end) return end.error().path.empty() ? at_path(end.error(), wanted.path(0)) : end.error();
     any = *end;
   }
   if (any.end.outcome != Acquire::held) return Step{Step::Kind::ended, {}, any.end};
-  return checked(std::move(files[any.index]), target, any.index, mode);
+  return checked(std::move(files[any.index]), wanted, any.index);
 }
 
 // Reports the start and the end of a wait to its observer.
 class ObservedWait {
  public:
-  ObservedWait(WaitObserver* observer, const Target& target) : observer_(observer) {
-    if (observer_ != nullptr) observer_->wait_begins(target);
+  ObservedWait(WaitObserver* observer, const Target& target, const TargetFile& file) : observer_(observer) {
+    if (observer_ != nullptr) observer_->wait_begins(target, file);
   }
   ObservedWait(const ObservedWait&) = delete;
   ObservedWait& operator=(const ObservedWait&) = delete;
@@ -115,40 +146,152 @@ class ObservedWait {
   WaitObserver* observer_;
 };
 
-Result<Step> take(const Target& target, const std::vector<HeldLock>& ours, sys::Mode wanted, const WaitPolicy& policy) {
-  if (target.names.empty()) return Step{Step::Kind::ours};
-  const sys::Mode mode = mode_at(target.tier(), wanted);
-  std::vector<sys::LockFile> busy;
-  for (std::size_t i = 0; i < target.names.size(); ++i) {
-    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::locking);
-    if (!file && was_replaced(target.directory)) return Step{Step::Kind::replaced};
-    if (!file) return at_path(file.error(), target.lock_path(i));
-    if (file->is_new && policy.observer != nullptr) policy.observer->lock_file_created(target.lock_path(i));
-    // The same file through a bind mount or a hard link: waiting for it would never end.
-    const auto is_it = [&file](const HeldLock& lock) { return lock.file() == file->id; };
-    if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
-    const auto outcome = sys::try_lock(file->fd.get(), mode);
-    if (!outcome) return at_path(outcome.error(), target.lock_path(i));
-    if (*outcome == Acquire::held) return checked(std::move(*file), target, i, mode);
-    busy.push_back(std::move(*file));
+struct Tried {
+  sys::LockFile file;
+  Acquire outcome = Acquire::busy;
+};
+
+// Opens a file and tries its lock. Errors have no path.
+Result<Tried> open_and_try(const Wanted& wanted, std::size_t index) {
+  auto purpose = wanted.has_record() ? sys::OpenFor::recording : sys::OpenFor::locking;
+  for (;;) {
+    auto file = wanted.open(index, purpose);
+    if (!file) return file.error();
+    const auto outcome = sys::try_lock(file->fd.get(), wanted.target.mode());
+    if (outcome) return Tried{std::move(*file), *outcome};
+    const bool must_be_writable = outcome.error().err == EBADF && purpose == sys::OpenFor::locking;  // NFS
+    if (!must_be_writable) return outcome.error();
+    purpose = sys::OpenFor::recording;
   }
-  if (!policy.waits || target.request.if_busy == IfBusy::report) return Step{Step::Kind::ended, {}, {Acquire::busy}};
-  const ObservedWait observed(policy.observer, target);
-  return wait_for(target, std::move(busy), mode, policy.deadline);
+}
+
+// In a file that stays empty now, grex-lock 0.1 may have left a record.
+void remove_old_record(const HeldFile& held, const Wanted& wanted, std::size_t index) {
+  const bool may_have_one =
+      !wanted.has_record() && held.file.has_content && wanted.target.mode() == sys::Mode::exclusive;
+  if (!may_have_one) return;
+  const auto writable = wanted.open(index, sys::OpenFor::recording);
+  if (writable && writable->id == held.file.id) empty_record(*writable, held.path);
+}
+
+Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy) {
+  const auto& [target, file, directory] = wanted;
+  std::vector<sys::LockFile> busy;
+  for (std::size_t i = 0; i < file.names.size(); ++i) {
+    auto tried = open_and_try(wanted, i);
+    if (!tried && was_replaced(*file.directory)) return Step{Step::Kind::replaced};
+    if (!tried) return at_path(tried.error(), file.path(i));
+    if (tried->file.is_new && policy.observer != nullptr) policy.observer->lock_file_created(file.path(i));
+    // The same file through a bind mount or a hard link: waiting for it would never end.
+    const auto is_it = [&tried](const TakenFile& taken) { return taken.held.file.id == tried->file.id; };
+    if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
+    if (tried->outcome == Acquire::held) {
+      auto step = checked(std::move(tried->file), file, i);
+      if (step && step->file) remove_old_record(*step->file, wanted, i);
+      return step;
+    }
+    busy.push_back(std::move(tried->file));
+  }
+  if (!policy.waits || file.if_busy == IfBusy::report) return Step{Step::Kind::ended, {}, {Acquire::busy}};
+  const ObservedWait observed(policy.observer, target, file);
+  return wait_for(file, std::move(busy), target.mode(), policy.deadline);
+}
+
+// A file's place in the order of taking them. If several names lead to one file, it is
+// taken in the mode that is enough for all.
+auto place_of(const Next& next, const std::vector<Target>& targets) {
+  const Target& target = targets[next.at.target];
+  const TargetFile& file = target.files[next.at.file];
+  const std::string_view name = file.names.front();
+  return std::tuple(ordinal_of(target.tier()), file.layout, next.directory.id.ino, next.directory.id.dev,
+                    name.substr(name.rfind('/') + 1), target.mode());
+}
+
+// The order of taking files. Creates their directories; if that fails, `at` is the file.
+Result<std::vector<Next>> order_of(const std::vector<Target>& targets, FilePosition& at) {
+  std::vector<Next> order;
+  for (at.target = 0; at.target < targets.size(); ++at.target) {
+    const Target& target = targets[at.target];
+    for (at.file = 0; at.file < target.files.size(); ++at.file) {
+      const TargetFile& file = target.files[at.file];
+      if (file.names.empty()) continue;
+      auto directory = sys::open_lock_directory(file.directory->fd.get(), file.names.front());
+      if (!directory) return at_path(directory.error(), file.path(0));
+      order.push_back({at, std::move(*directory)});
+    }
+  }
+  std::sort(order.begin(), order.end(),
+            [&targets](const Next& a, const Next& b) { return place_of(a, targets) < place_of(b, targets); });
+  return order;
+}
+
+// Whether the paths of all files still name them: before the last one was locked, there may
+// have been a long wait.
+bool are_named(const std::vector<TakenFile>& taken) {
+  return std::all_of(taken.begin(), taken.end(), [](const TakenFile& file) {
+    const auto named = sys::status_of(file.held.path);
+    return named && named->id == file.held.file.id;
+  });
+}
+
+// Takes all files; if not, `at` is the one that was not taken.
+Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& policy, std::vector<TakenFile>& taken,
+                      FilePosition& at) {
+  const auto order = order_of(targets, at);
+  if (!order && was_replaced(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
+  if (!order) return order.error();
+  for (const Next& next : *order) {
+    at = next.at;
+    const Target& target = targets[at.target];
+    const TargetFile& file = target.files[at.file];
+    const int directory = next.directory.fd.is_open() ? next.directory.fd.get() : file.directory->fd.get();
+    auto step = take({target, file, directory}, taken, policy);
+    if (!step || step->kind != Step::Kind::ours) return step;
+    if (step->file) taken.push_back({at, std::move(*step->file)});
+  }
+  return Step{taken.size() == 1 || are_named(taken) ? Step::Kind::ours : Step::Kind::replaced};
+}
+
+// Combines the files of each lock.
+std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<TakenFile> taken) {
+  std::vector<HeldLock> locks;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    std::vector<HeldFile> files;
+    for (TakenFile& file : taken) {
+      if (file.at.target == i) files.push_back(std::move(file.held));
+    }
+    if (!files.empty()) locks.emplace_back(targets[i].tier(), targets[i].path, targets[i].mode(), std::move(files));
+  }
+  return locks;
+}
+
+// Whether a file could be taken now, and its path, or that of a free slot.
+Result<Probe> probe(const TargetFile& wanted, sys::Mode mode) {
+  for (std::size_t i = 0; i < wanted.names.size(); ++i) {
+    const std::string path = wanted.path(i);
+    auto file = open(wanted, wanted.names[i], sys::OpenFor::probing);
+    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path};  // it would be created
+    if (!file) return at_path(file.error(), path);
+    const auto outcome = sys::try_lock(file->fd.get(), mode);  // released when `file` is closed
+    if (!outcome) return at_path(outcome.error(), path);
+    if (*outcome == Acquire::held) return Probe{Acquire::held, 0, path};
+  }
+  return wanted.names.empty() ? Probe{Acquire::held, 0, wanted.directory->path}
+                              : Probe{Acquire::busy, 0, wanted.path(0)};
 }
 
 }  // namespace
 
-Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& policy) {
+Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy) {
   Attempt attempt{sys::WaitEnd{Acquire::held}, {}};
-  while (attempt.at < targets.size()) {
-    auto step = take(targets[attempt.at], attempt.locks, mode, policy);
+  for (;;) {
+    std::vector<TakenFile> taken;
+    const auto step = take_all(targets, policy, taken, attempt.at);
     if (step && step->kind == Step::Kind::ours) {
-      if (step->lock) attempt.locks.push_back(std::move(*step->lock));
-      ++attempt.at;
-      continue;
+      attempt.locks = locks_of(targets, std::move(taken));
+      return attempt;
     }
-    release_all(attempt.locks);
+    taken.clear();
     if (!step || step->kind == Step::Kind::ended) {
       attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
       return attempt;
@@ -162,27 +305,29 @@ Attempt acquire(std::vector<Target>& targets, sys::Mode mode, const WaitPolicy& 
       attempt.end = sys::WaitEnd{Acquire::timed_out};
       return attempt;
     }
-    if (auto renewed = re_resolve(targets, attempt.at); !renewed) {
+    attempt.at = {};
+    if (auto renewed = re_resolve(targets, attempt.at.target); !renewed) {
       attempt.end = renewed.error();
       return attempt;
     }
-    attempt.at = 0;
   }
-  return attempt;
 }
 
-Result<Probe> probe(const Target& target, sys::Mode mode) {
-  mode = mode_at(target.tier(), mode);
-  for (std::size_t i = 0; i < target.names.size(); ++i) {
-    const std::string path = target.lock_path(i);
-    auto file = sys::open_lock_file(target.directory.fd.get(), target.names[i], sys::OpenFor::probing);
-    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, path};  // it would be created
-    if (!file) return at_path(file.error(), path);
-    const auto outcome = sys::try_lock(file->fd.get(), mode);  // released when `file` is closed
-    if (!outcome) return at_path(outcome.error(), path);
-    if (*outcome == Acquire::held) return Probe{Acquire::held, path};
+Result<sys::WaitEnd> wait_until_free(const Target& target, const TargetFile& file, const WaitPolicy& policy) {
+  const auto step = take({target, file}, {}, policy);
+  if (!step) return step.error();
+  return step->kind == Step::Kind::ended ? step->end : sys::WaitEnd{Acquire::held};
+}
+
+Result<Probe> probe(const Target& target) {
+  std::string path = target.shown_path();
+  for (std::size_t i = 0; i < target.files.size(); ++i) {
+    auto probed = probe(target.files[i], target.mode());
+    if (!probed) return probed.error();
+    if (i == 0) path = probed->path;
+    if (probed->outcome == Acquire::busy) return Probe{Acquire::busy, i, std::move(probed->path)};
   }
-  return Probe{target.names.empty() ? Acquire::held : Acquire::busy, target.shown_path()};
+  return Probe{Acquire::held, 0, std::move(path)};
 }
 
 }  // namespace grex::core

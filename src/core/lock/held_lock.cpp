@@ -1,5 +1,7 @@
 #include "core/lock/held_lock.hpp"
 
+#include <utility>
+
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 
@@ -31,25 +33,29 @@ std::optional<Record> record_in(const sys::LockFile& file, const std::string& pa
   return text ? parse_record(*text) : std::nullopt;
 }
 
+void empty_record(const sys::LockFile& file, const std::string& path) {
+  if (content_of(file, path) == Content::record) (void)sys::replace_content(file.fd.get(), {});
+}
+
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   if (this == &other) return *this;
   release();
-  file_ = std::move(other.file_);
   tier_ = other.tier_;
-  path_ = std::move(other.path_);
+  target_ = std::move(other.target_);
   mode_ = other.mode_;
-  taken_ = other.taken_;
+  files_ = std::move(other.files_);
   has_record_ = other.has_record_;
   has_first_record_ = other.has_first_record_;
   return *this;
 }
 
 Result<bool> HeldLock::write_record(const Record& record) {
-  if (mode_ == sys::Mode::shared || file_.must_not_write) return false;
-  const Content content = content_of(file_, path_);
+  const auto& [file, path, taken] = files_.back();
+  if (mode_ == sys::Mode::shared || file.must_not_write) return false;
+  const Content content = content_of(file, path);
   if (content == Content::other) return false;
-  if (auto written = sys::replace_content(file_.fd.get(), to_line(record)); !written) {
-    return at_path(written.error(), path_);
+  if (auto written = sys::replace_content(file.fd.get(), to_line(record)); !written) {
+    return at_path(written.error(), path);
   }
   has_record_ = true;
   has_first_record_ = content == Content::none;
@@ -57,21 +63,47 @@ Result<bool> HeldLock::write_record(const Record& record) {
 }
 
 Result<void> HeldLock::unlock() {
-  if (!file_.fd.is_open()) return {};
-  // If a process that inherited the lock has unlocked it and another one has taken it,
-  // it isn't ours any more, and neither is the record. A record that stays behind is
-  // shown as stale, so a failure does no harm.
-  if (has_record_) {
-    const auto still_ours = sys::try_lock(file_.fd.get(), mode_);
-    if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(file_.fd.get(), {});
+  Result<void> result;
+  while (!files_.empty()) {
+    const HeldFile held = std::move(files_.back());
+    files_.pop_back();
+    const int fd = held.file.fd.get();
+    // If a process that inherited the lock has unlocked it and another one has taken it,
+    // it isn't ours any more, and neither is the record. A record that stays behind is
+    // shown as stale, so a failure does no harm.
+    if (std::exchange(has_record_, false)) {
+      const auto still_ours = sys::try_lock(fd, mode_);
+      if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(fd, {});
+    }
+    const auto unlocked = sys::unlock(fd);
+    if (result && !unlocked) result = at_path(unlocked.error(), held.path);
   }
-  auto unlocked = sys::unlock(file_.fd.get());
-  file_.fd.reset();
-  if (!unlocked) return at_path(unlocked.error(), path_);
-  return {};
+  return result;
 }
 
-StackEntry HeldLock::stack_entry() const { return {tier_, path_, file_.id, sys::own_pid(), mode_, taken_}; }
+TierStack HeldLock::stack_entries() const {
+  TierStack entries;
+  for (const HeldFile& held : files_) {
+    entries.push_back({tier_, held.path, held.file.id, sys::own_pid(), mode_, held.taken});
+  }
+  return entries;
+}
+
+TierStack entries_of(const std::vector<HeldLock>& locks) {
+  TierStack entries;
+  for (const HeldLock& lock : locks) {
+    for (StackEntry& entry : lock.stack_entries()) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::vector<int> descriptors_of(const std::vector<HeldLock>& locks) {
+  std::vector<int> fds;
+  for (const HeldLock& lock : locks) {
+    for (const HeldFile& held : lock.files()) fds.push_back(held.file.fd.get());
+  }
+  return fds;
+}
 
 void release_all(std::vector<HeldLock>& locks) {
   while (!locks.empty()) locks.pop_back();

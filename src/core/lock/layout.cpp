@@ -10,13 +10,17 @@ constexpr std::string_view slot_prefix = ".grex.slot-";
 constexpr std::string_view queue_prefix = ".grex.slot-queue-";
 constexpr std::string_view slot_suffix = ".lock";
 constexpr std::string_view pack_name = ".grex-lock";
-constexpr std::string_view flat_backend_suffix = ".grex-backend.lock";
+constexpr std::string_view flat_backend_prefix = ".grex-backend-";
+constexpr std::string_view old_backend_suffix = ".grex-backend.lock";
+constexpr std::string_view old_sync_directory = "/.grex/workspace";
 constexpr std::string_view nested_backend_directory = ".grex/locks/";
 constexpr std::string_view nested_backend_suffix = ".backend.lock";
 constexpr std::string_view manifest_name = ".grex/.grex.lock";
 
+std::string nested(std::string_view name) { return ".grex/" + std::string(name); }
+
 std::string in_layout(Layout layout, std::string_view name) {
-  return (layout == Layout::nested ? ".grex/" : "") + std::string(name);
+  return layout == Layout::nested ? nested(name) : std::string(name);
 }
 
 std::string numbered(std::string_view prefix, unsigned number) {
@@ -50,11 +54,37 @@ LockPlace contained_place(Tier tier, std::string_view directory) {
   return {tier, Layout::nested, root_if_empty(directory.substr(0, directory.size() - nested_directory.size())), {}};
 }
 
-// The place of a clone's lock file, which lies outside the clone. Its name must be longer
-// than its suffix.
+// That of a slot or a queue. Only those of grex-lock 0.1 lie outside of `.grex/`.
+LockPlace slot_place(std::optional<unsigned> slot, std::string_view directory) {
+  LockPlace place = contained_place(Tier::semaphore, directory);
+  place.is_old = place.layout == Layout::flat;
+  place.layout = Layout::flat;
+  place.slot = slot;
+  return place;
+}
+
+// The name NAME of a clone in `.grex-backend-NAME.lock`, or in NAME.grex-backend.lock of
+// grex-lock 0.1; empty for any other name.
+struct CloneName {
+  std::string_view name;
+  bool is_old = false;
+};
+
+CloneName clone_name(std::string_view file) {
+  const bool is_one = file.starts_with(flat_backend_prefix) && file.ends_with(slot_suffix);
+  if (is_one && file.size() > flat_backend_prefix.size() + slot_suffix.size()) {
+    file.remove_prefix(flat_backend_prefix.size());
+    file.remove_suffix(slot_suffix.size());
+    return {file};
+  }
+  return {without_end(file, old_backend_suffix).value_or(""), true};
+}
+
+// The place of a clone's lock file, which lies outside the clone.
 std::optional<LockPlace> sibling_place(std::string_view path) {
-  if (const auto target = without_end(path, flat_backend_suffix); target && !target->ends_with('/')) {
-    return LockPlace{Tier::backend, Layout::flat, std::string(*target), {}};
+  const auto slash = path.rfind('/') + 1;  // npos + 1 is 0
+  if (const auto [name, is_old] = clone_name(path.substr(slash)); !name.empty()) {
+    return LockPlace{Tier::backend, Layout::flat, std::string(path.substr(0, slash)).append(name), {}, is_old};
   }
   const std::string locks = "/" + std::string(nested_backend_directory);
   const auto directory = path.rfind(locks);
@@ -74,6 +104,10 @@ std::optional<Layouts> layouts_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view name_of(Layout layout) { return layout == Layout::flat ? "flat" : "nested"; }
+
+bool has_file_per_layout(Tier tier) { return tier != Tier::semaphore && tier != Tier::manifest; }
+
 bool is_sibling_lock(Tier tier) { return tier == Tier::backend; }
 
 std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned slot) {
@@ -81,11 +115,13 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
     case Tier::workspace_sync:
       return in_layout(layout, sync_name);
     case Tier::semaphore:
-      return in_layout(layout, numbered(slot_prefix, slot));
+      return nested(numbered(slot_prefix, slot));
     case Tier::per_pack:
       return in_layout(layout, pack_name);
     case Tier::backend:
-      if (layout == Layout::flat) return std::string(child) + std::string(flat_backend_suffix);
+      if (layout == Layout::flat) {
+        return std::string(flat_backend_prefix) + std::string(child) + std::string(slot_suffix);
+      }
       return std::string(nested_backend_directory) + std::string(child) + std::string(nested_backend_suffix);
     case Tier::manifest:
       break;
@@ -93,7 +129,7 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
   return std::string(manifest_name);
 }
 
-std::string queue_name(Layout layout, unsigned slots) { return in_layout(layout, numbered(queue_prefix, slots)); }
+std::string queue_name(unsigned slots) { return nested(numbered(queue_prefix, slots)); }
 
 std::optional<unsigned> slot_number(std::string_view name) { return number_between(slot_prefix, name); }
 
@@ -103,13 +139,13 @@ std::optional<LockPlace> lock_place_of(std::string_view path) {
   const auto slash = path.rfind('/');
   const std::string_view directory = slash == std::string_view::npos ? "" : path.substr(0, slash);
   const std::string_view name = path.substr(slash + 1);  // npos + 1 is 0
+  if (name == sync_name && directory.ends_with(old_sync_directory)) {
+    const std::string_view target = directory.substr(0, directory.size() - old_sync_directory.size());
+    return LockPlace{Tier::workspace_sync, Layout::flat, root_if_empty(target), {}, true};
+  }
   if (name == sync_name) return contained_place(Tier::workspace_sync, directory);
   if (name == pack_name) return contained_place(Tier::per_pack, directory);
-  if (const auto slot = slot_number(name); slot || queue_number(name)) {
-    LockPlace place = contained_place(Tier::semaphore, directory);
-    place.slot = slot;
-    return place;
-  }
+  if (const auto slot = slot_number(name); slot || queue_number(name)) return slot_place(slot, directory);
   const std::string manifest = "/" + std::string(manifest_name);
   if (path.ends_with(manifest)) {
     return LockPlace{Tier::manifest, Layout::flat, root_if_empty(path.substr(0, path.size() - manifest.size())), {}};
@@ -122,7 +158,7 @@ bool may_be_lock_file(std::string_view name) { return name.ends_with(slot_suffix
 std::optional<Tier> tier_of_lock_file(std::string_view path) {
   const auto place = lock_place_of(path);
   const bool is_queue = place && place->tier == Tier::semaphore && !place->slot;
-  return place && !is_queue ? std::optional(place->tier) : std::nullopt;
+  return place && !is_queue && !place->is_old ? std::optional(place->tier) : std::nullopt;
 }
 
 }  // namespace grex::core

@@ -66,68 +66,99 @@ Result<sys::Directory> find_meta_of(const std::string& path, const std::string& 
   return std::move(search.found.front());
 }
 
+std::shared_ptr<const sys::Directory> shared(sys::Directory directory) {
+  return std::make_shared<const sys::Directory>(std::move(directory));
+}
+
+Result<TargetFile> nested_sibling(const std::string& path, const std::string& parent, Tier tier) {
+  auto meta = find_meta_of(path, parent);
+  if (!meta) return meta.error();
+  const std::string child = path.substr(path_in(meta->path, "").size());
+  return TargetFile{Layout::nested, shared(std::move(*meta)), {lock_name(Layout::nested, tier, child, 0)}};
+}
+
+// A clone without a meta directory has no file in the nested layout, so no grex locks one.
 Result<Target> resolve_sibling(const LockRequest& request) {
   auto destination = find_destination(request);
   if (!destination) return destination.error();
-  const std::string path = path_in(destination->parent.path, destination->leaf);
-  if (request.layout == Layout::flat) {
-    return Target{
-        request, path, std::move(destination->parent), {lock_name(request.layout, request.tier, destination->leaf, 0)}};
-  }
-  auto meta = find_meta_of(path, destination->parent.path);
-  if (!meta) return meta.error();
-  const std::string child = path.substr(path_in(meta->path, "").size());
-  return Target{request, path, std::move(*meta), {lock_name(request.layout, request.tier, child, 0)}};
-}
-
-Result<Target> resolve_contained(const LockRequest& request) {
-  auto directory = open_or_create(request.path, request.create);
-  if (!directory) return directory.error();
-  const std::string path = directory->path;
-  Target target{request, path, std::move(*directory), {}};
-  const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
-  for (unsigned slot = 0; slot < count; ++slot) {
-    target.names.push_back(lock_name(request.layout, request.tier, {}, slot));
+  const auto parent = shared(std::move(destination->parent));
+  Target target{request, path_in(parent->path, destination->leaf), {}};
+  for (const Layout layout : request.layouts) {
+    if (layout == Layout::flat) {
+      target.files.push_back({layout, parent, {lock_name(layout, request.tier, destination->leaf, 0)}});
+      continue;
+    }
+    auto file = nested_sibling(target.path, parent->path, request.tier);
+    if (file) {
+      target.files.push_back(std::move(*file));
+    } else if (target.files.empty() || file.error().op != find_meta) {
+      return file.error();
+    }
   }
   return target;
 }
 
+Result<Target> resolve_contained(const LockRequest& request) {
+  auto opened = open_or_create(request.path, request.create);
+  if (!opened) return opened.error();
+  const auto directory = shared(std::move(*opened));
+  Target target{request, directory->path, {}};
+  for (const Layout layout : request.layouts) {
+    TargetFile file{layout, directory, {}};
+    const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
+    for (unsigned slot = 0; slot < count; ++slot) file.names.push_back(lock_name(layout, request.tier, {}, slot));
+    target.files.push_back(std::move(file));
+    if (!has_file_per_layout(request.tier)) break;
+  }
+  return target;
+}
+
+// Drops the files that `before` lacks, and takes over what to do if they are busy.
+void keep_choices(const Target& before, Target& renewed) {
+  std::erase_if(renewed.files, [&before](TargetFile& file) {
+    const auto is_it = [&file](const TargetFile& other) { return other.layout == file.layout; };
+    const auto same = std::find_if(before.files.begin(), before.files.end(), is_it);
+    if (same != before.files.end()) file.if_busy = same->if_busy;
+    return same == before.files.end();
+  });
+}
+
 }  // namespace
 
-std::string Target::lock_path(std::size_t index) const { return path_in(directory.path, names.at(index)); }
+std::string TargetFile::path(std::size_t index) const { return path_in(directory->path, names.at(index)); }
 
-std::vector<std::string> Target::lock_paths() const {
+std::vector<std::string> TargetFile::paths() const {
   std::vector<std::string> paths;
   paths.reserve(names.size());
-  for (const std::string& name : names) paths.push_back(path_in(directory.path, name));
+  for (const std::string& name : names) paths.push_back(path_in(directory->path, name));
   return paths;
 }
 
-std::string Target::shown_path() const { return names.empty() ? path : lock_path(0); }
+std::vector<std::string> Target::paths_from(const TargetFile& file) const {
+  std::vector<std::string> paths;
+  for (const TargetFile* next = &file; next != files.data() + files.size(); ++next) {
+    for (std::string& own : next->paths()) paths.push_back(std::move(own));
+  }
+  return paths;
+}
+
+std::string Target::shown_path() const {
+  const bool has_file = !files.empty() && !files.front().names.empty();
+  return has_file ? files.front().path(0) : path;
+}
+
+bool Target::lacks_layout() const { return has_file_per_layout(tier()) && files.size() < request.layouts.size(); }
 
 Result<Target> resolve(const LockRequest& request) {
   return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
 }
 
-Result<std::vector<Target>> resolve_each(LockRequest request, const Layouts& layouts) {
-  std::vector<Target> targets;
-  for (const Layout layout : layouts) {
-    request.layout = layout;
-    auto target = resolve(request);
-    if (!target) return target.error();
-    targets.push_back(std::move(*target));
-  }
-  return targets;
-}
-
 void sort_and_dedupe(std::vector<Target>& targets) {
   std::stable_sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
-    return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.request.layout) <
-           std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.request.layout);
+    return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.mode()) <
+           std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.mode());
   });
-  const auto is_same = [](const Target& a, const Target& b) {
-    return a.tier() == b.tier() && a.path == b.path && a.names == b.names;
-  };
+  const auto is_same = [](const Target& a, const Target& b) { return a.tier() == b.tier() && a.path == b.path; };
   targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
 }
 
@@ -136,24 +167,24 @@ Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
   for (at = 0; at < targets.size(); ++at) {
     auto target = resolve(targets[at].request);
     if (!target) return target.error();
+    keep_choices(targets[at], *target);
     renewed.push_back(std::move(*target));
   }
-  sort_and_dedupe(renewed);
   targets = std::move(renewed);
   return {};
 }
 
-std::string slot_path(const Target& target, unsigned slot) {
-  return path_in(target.directory.path, lock_name(target.request.layout, Tier::semaphore, {}, slot));
+std::string slot_path(const TargetFile& file, unsigned slot) {
+  return path_in(file.directory->path, lock_name(file.layout, Tier::semaphore, {}, slot));
 }
 
-std::string queue_path(const Target& target, unsigned slots) {
-  return path_in(target.directory.path, queue_name(target.request.layout, slots));
+std::string queue_path(const TargetFile& file, unsigned slots) {
+  return path_in(file.directory->path, queue_name(slots));
 }
 
-Result<Slots> existing_slots(const Target& target) {
+Result<Slots> existing_slots(const TargetFile& file) {
   const auto names =
-      sys::names_beside_lock_file(target.directory.fd.get(), lock_name(target.request.layout, Tier::semaphore, {}, 0));
+      sys::names_beside_lock_file(file.directory->fd.get(), lock_name(file.layout, Tier::semaphore, {}, 0));
   Slots slots;
   if (!names && names.error().err == ENOENT) return slots;
   if (!names) return names.error();
@@ -166,19 +197,19 @@ Result<Slots> existing_slots(const Target& target) {
   return slots;
 }
 
-std::vector<std::string> files_to_inspect(const Target& target) {
-  std::vector<std::string> paths = target.lock_paths();
+std::vector<std::string> files_to_inspect(const Target& target, const TargetFile& file) {
+  std::vector<std::string> paths = file.paths();
   if (target.tier() != Tier::semaphore || paths.empty()) return paths;
-  if (const auto slots = existing_slots(target)) {
+  if (const auto slots = existing_slots(file)) {
     paths.clear();
-    for (const unsigned slot : slots->numbers) paths.push_back(slot_path(target, slot));
+    for (const unsigned slot : slots->numbers) paths.push_back(slot_path(file, slot));
   }
   return paths;
 }
 
-std::vector<ExistingFile> existing_files(const Target& target) {
+std::vector<ExistingFile> existing_files(const Target& target, const TargetFile& file) {
   std::vector<ExistingFile> files;
-  for (std::string& path : files_to_inspect(target)) {
+  for (std::string& path : files_to_inspect(target, file)) {
     const auto status = sys::status_of_lock_file(path);
     if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,65 +10,80 @@
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
 #include "sys/file/file.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::core {
 
 enum class CreateTarget { no, yes };
 
-/// What to do if the lock is busy. `report`: an ancestor seems to hold it, so a wait might
+/// What to do if a file is busy. `report`: an ancestor seems to hold it, so a wait might
 /// never end.
 enum class IfBusy { wait, report };
 
-/// A lock as the user names it, in one layout.
+/// A lock as the user names it.
 struct LockRequest {
   Tier tier = Tier::per_pack;
   std::string path;
   unsigned slots = 1;  ///< at tier semaphore, how many slots there are; 0: no limit
   CreateTarget create = CreateTarget::no;
-  Layout layout = Layout::flat;
-  IfBusy if_busy = IfBusy::wait;
+  Layouts layouts = {Layout::flat, Layout::nested};  ///< those whose files make up the lock
+  sys::Mode mode = sys::Mode::exclusive;             ///< a slot is never shared, whatever this says
 };
 
-/// A lock as the file system has it: the canonical path of what it guards, and the lock
-/// files, any one of which is the lock. Only at tier semaphore can there be several, or
-/// none if slots have no limit.
+/// A file that has to be locked; at tier semaphore, any one of several.
+struct TargetFile {
+  Layout layout = Layout::flat;
+  std::shared_ptr<const sys::Directory> directory;  ///< what `names` are relative to
+  std::vector<std::string> names;                   ///< one; or those of the slots, none if they have no limit
+  IfBusy if_busy = IfBusy::wait;
+
+  [[nodiscard]] std::string path(std::size_t index) const;
+
+  /// In the order of `names`.
+  [[nodiscard]] std::vector<std::string> paths() const;
+};
+
+/// A lock as the file system has it: the canonical path of what it guards, and its files,
+/// all of which are locked.
 struct Target {
   LockRequest request;
   std::string path;
-  sys::Directory directory;        ///< what `names` are relative to
-  std::vector<std::string> names;  ///< of the lock files
+  std::vector<TargetFile> files;  ///< the flat one first
 
   [[nodiscard]] Tier tier() const { return request.tier; }
 
-  [[nodiscard]] std::string lock_path(std::size_t index) const;
+  /// The mode in which its files are locked.
+  [[nodiscard]] sys::Mode mode() const { return tier() == Tier::semaphore ? sys::Mode::exclusive : request.mode; }
 
-  /// The paths of all lock files, in the order of `names`.
-  [[nodiscard]] std::vector<std::string> lock_paths() const;
+  /// The paths of its files, from this one on: if it is busy, its holder has the next, too,
+  /// and has left its record there.
+  [[nodiscard]] std::vector<std::string> paths_from(const TargetFile& file) const;
 
   /// The path that names the lock in a message: its first file, or what it guards if it
   /// has none.
   [[nodiscard]] std::string shown_path() const;
+
+  /// Whether a layout was asked for in which the lock has no file: a clone's, if no meta
+  /// directory is above it.
+  [[nodiscard]] bool lacks_layout() const;
 };
 
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
-/// The same lock in each of these layouts, whatever layout the request has. Errors:
-/// those of resolve.
-Result<std::vector<Target>> resolve_each(LockRequest request, const Layouts& layouts);
-
-/// The `op` of the not-found Error if no directory above a clone's destination is found that
-/// keeps its lock in the nested layout. With ENOENT, there is none. With EPERM or EACCES, the
-/// search stopped at the directory that is the Error's path; see SearchStop.
+/// The `op` of the not-found Error if only the nested layout was asked for, and no directory
+/// above a clone's destination is found that keeps its lock there. With ENOENT, there is
+/// none. With EPERM or EACCES, the search stopped at the directory that is the Error's path;
+/// see SearchStop.
 inline constexpr std::string_view find_meta = "find .grex/pack.yaml above";
 
-/// Sorts locks by tier, path and layout, and removes duplicates. All processes take locks
-/// in this order, so that no two wait for each other.
+/// Sorts locks by tier and path, and removes duplicates; of a lock that is wanted in both
+/// modes, the exclusive one stays. They are taken in another order: see acquire.
 void sort_and_dedupe(std::vector<Target>& targets);
 
-/// Resolves the targets again, as the file system has them now, and sorts them. Errors:
-/// those of resolve; then `at` is the index of the target that could not be resolved, and
-/// `targets` has not changed.
+/// Resolves the targets again, as the file system has them now. Keeps which of their files
+/// are left to take. Errors: those of resolve; then `at` is the index of the target that
+/// could not be resolved, and `targets` has not changed.
 Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at);
 
 /// The slots of a workspace that have a file, whatever number of slots the processes that
@@ -76,17 +93,17 @@ struct Slots {
   std::vector<unsigned> queues;  ///< the numbers N of slots that have a queue file
 };
 
-/// `target` must be one of tier semaphore. Errors: those of sys::names_beside_lock_file,
-/// except for a missing directory.
-Result<Slots> existing_slots(const Target& target);
+/// `file` must be that of a target of tier semaphore. Errors: those of
+/// sys::names_beside_lock_file, except for a missing directory.
+Result<Slots> existing_slots(const TargetFile& file);
 
 /// The paths of a slot's file, and of the queue file for one of `slots` slots.
-std::string slot_path(const Target& target, unsigned slot);
-std::string queue_path(const Target& target, unsigned slots);
+std::string slot_path(const TargetFile& file, unsigned slot);
+std::string queue_path(const TargetFile& file, unsigned slots);
 
-/// The paths of a target's lock files. At tier semaphore, those of all slots that exist,
+/// The paths of one of a target's files. At tier semaphore, those of all slots that exist,
 /// since any of them is the lock; if they can't be listed, those of the target's slots.
-std::vector<std::string> files_to_inspect(const Target& target);
+std::vector<std::string> files_to_inspect(const Target& target, const TargetFile& file);
 
 /// A lock file that exists.
 struct ExistingFile {
@@ -95,7 +112,7 @@ struct ExistingFile {
 };
 
 /// Those of files_to_inspect that exist.
-std::vector<ExistingFile> existing_files(const Target& target);
+std::vector<ExistingFile> existing_files(const Target& target, const TargetFile& file);
 
 /// Their identities, in the same order.
 std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files);

@@ -89,16 +89,18 @@ TierStack live_entries(const VerifiedStack& stack) {
   return entries;
 }
 
-Verdict judge(const VerifiedStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
-              Reentrant reentrant) {
+Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant reentrant) {
+  const auto is_in = [](const std::vector<sys::FileId>& files, const StackEntry& entry) {
+    return std::find(files.begin(), files.end(), entry.file) != files.end();
+  };
   Verdict verdict;
   const StackEntry* highest = nullptr;
   for (const auto& [entry, liveness] : stack) {
-    if (!is_live(liveness)) continue;
+    if (!is_live(liveness) || is_in(wanted.before, entry)) continue;
     if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->tier)) highest = &entry;
-    if (std::find(files.begin(), files.end(), entry.file) == files.end()) continue;
+    if (!is_in(wanted.files, entry)) continue;
     const bool is_proved = liveness == Liveness::live_proved;
-    if (reentrant == Reentrant::yes && is_proved && is_enough(entry.mode, mode)) {
+    if (reentrant == Reentrant::yes && is_proved && is_enough(entry.mode, wanted.mode)) {
       return {Verdict::Kind::already_ours, &entry};
     }
     if (reentrant == Reentrant::no || is_proved) {
@@ -107,7 +109,7 @@ Verdict judge(const VerifiedStack& stack, Tier tier, const std::vector<sys::File
       verdict = {Verdict::Kind::seems_ours, &entry};
     }
   }
-  const bool is_violation = highest != nullptr && ordinal_of(tier) <= ordinal_of(highest->tier);
+  const bool is_violation = highest != nullptr && ordinal_of(wanted.tier) <= ordinal_of(highest->tier);
   if (verdict.kind == Verdict::Kind::take && is_violation) return {Verdict::Kind::tier_violation, highest};
   return verdict;
 }

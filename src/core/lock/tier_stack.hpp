@@ -18,10 +18,10 @@ namespace grex::core {
 /// The environment variable that passes the locks of ancestors on.
 inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
 
-/// A lock that an ancestor took, as an entry of this variable.
+/// A file that an ancestor locked, as an entry of this variable: one of the files of a lock.
 struct StackEntry {
   Tier tier = Tier::per_pack;
-  std::string path;  ///< of the lock file, for people; `file` is its identity
+  std::string path;  ///< of the file, for people; `file` is its identity
   sys::FileId file;  ///< st_dev and st_ino
   pid_t pid = 0;     ///< the process that took it
   sys::Mode mode = sys::Mode::exclusive;
@@ -66,7 +66,7 @@ inline constexpr std::size_t longest_stack_text = 128UL * 1024 - 32;
 
 enum class Reentrant { no, yes };
 
-/// Whether a lock may be taken below the locks of a stack.
+/// Whether a file may be locked below the locks of a stack.
 struct Verdict {
   enum class Kind {
     take,            ///< no entry forbids it
@@ -79,9 +79,17 @@ struct Verdict {
   const StackEntry* because = nullptr;  ///< borrowed from the stack; null with `take`
 };
 
-/// `files` are the existing lock files of the wanted lock, any one of which is the lock.
+/// A file that is wanted.
+struct WantedFile {
+  Tier tier = Tier::per_pack;
+  /// The existing files, any one of which it is: at tier semaphore those of the slots.
+  std::vector<sys::FileId> files;
+  /// Those of the same lock that are taken before it: its tier rule doesn't apply to them.
+  std::vector<sys::FileId> before;
+  sys::Mode mode = sys::Mode::exclusive;
+};
+
 /// Only live entries count. Pure.
-Verdict judge(const VerifiedStack& stack, Tier tier, const std::vector<sys::FileId>& files, sys::Mode mode,
-              Reentrant reentrant);
+Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant reentrant);
 
 }  // namespace grex::core

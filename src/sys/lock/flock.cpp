@@ -18,6 +18,12 @@ namespace {
 constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // safe for any type of file
 constexpr mode_t lock_file_mode = 0666;
 
+bool creates(OpenFor purpose) { return purpose == OpenFor::recording || purpose == OpenFor::locking; }
+
+bool only_reads(OpenFor purpose) { return purpose == OpenFor::reading || purpose == OpenFor::locking; }
+
+int access_for(OpenFor purpose) { return only_reads(purpose) ? O_RDONLY : O_RDWR; }
+
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
 struct Opened {
@@ -37,7 +43,7 @@ Opened open_parent(int directory, std::string_view parents, OpenFor purpose) {
     const int above = parent.fd.is_open() ? parent.fd.get() : directory;
     const std::string name(take_until(parents, '/'));
     UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // opens a symlink itself
-    if (!below.is_open() && errno == ENOENT && purpose == OpenFor::locking) {
+    if (!below.is_open() && errno == ENOENT && creates(purpose)) {
       const Creation made = create_directory_in(above, name);
       if (made.result != 0) return {{}, false, made.as_owner, made.err, made.err};
       below = open_at(above, name, O_PATH | O_NOFOLLOW);
@@ -89,8 +95,9 @@ Error lookup_error(int err) { return {err == ELOOP ? ErrorKind::unsafe_file : ki
 
 Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
-  if (purpose != OpenFor::reading) opened.fd = open_at(directory, name, O_RDWR | safe_flags);
-  if (!opened.fd.is_open() && (purpose == OpenFor::reading || is_refusal(errno))) {
+  opened.read_only = only_reads(purpose);
+  opened.fd = open_at(directory, name, access_for(purpose) | safe_flags);
+  if (!opened.fd.is_open() && !opened.read_only && is_refusal(errno)) {
     opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
     opened.read_only = true;
   }
@@ -100,10 +107,10 @@ Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
 
 Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   Opened opened = open_existing(directory, name, purpose);
-  if (opened.open_error != ENOENT || purpose != OpenFor::locking) return opened;
-  const Creation made = create_in(
-      directory, [&] { return open_at(directory, name, O_RDWR | O_CREAT | safe_flags, lock_file_mode).release(); });
-  if (made.result >= 0) return {UniqueFd(made.result), false, false, 0, 0, true};
+  if (opened.open_error != ENOENT || !creates(purpose)) return opened;
+  const int flags = access_for(purpose) | O_CREAT | safe_flags;
+  const Creation made = create_in(directory, [&] { return open_at(directory, name, flags, lock_file_mode).release(); });
+  if (made.result >= 0) return {UniqueFd(made.result), only_reads(purpose), false, 0, 0, true};
   opened.open_error = made.err;
   // Another process may have created one that only root may open, or that
   // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
@@ -139,19 +146,22 @@ ErrorKind kind_of_open(const Opened& opened) {
   }
 }
 
+// The Error of a file or a directory that is not open. If it doesn't exist and could not be
+// created, the error of creating it.
+Error error_of(const Opened& opened) {
+  const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
+  const int err = missing ? opened.create_error : opened.open_error;
+  const ErrorKind kind = missing || (opened.as_owner && is_refusal(err)) ? ErrorKind::create : kind_of_open(opened);
+  return {kind, opened.as_owner ? create_as_owner : "open", {}, err};
+}
+
 Result<LockFile> checked(Opened opened) {
-  if (!opened.fd.is_open()) {
-    // If it doesn't exist and could not be created, report the error of creating it.
-    const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
-    const int err = missing ? opened.create_error : opened.open_error;
-    const ErrorKind kind = missing || (opened.as_owner && is_refusal(err)) ? ErrorKind::create : kind_of_open(opened);
-    return Error{kind, opened.as_owner ? create_as_owner : "open", {}, err};
-  }
+  if (!opened.fd.is_open()) return error_of(opened);
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
-  return LockFile{std::move(opened.fd), status->id, opened.read_only || status->names > 1, status->changed,
-                  opened.is_new};
+  return LockFile{std::move(opened.fd), status->id,       opened.read_only || status->names > 1,
+                  status->changed,      status->size > 0, opened.is_new};
 }
 
 }  // namespace
@@ -206,6 +216,18 @@ std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::s
   const bool is_only_name = opened && named && named->id == opened->id && opened->names == 1 && named->names == 1 &&
                             named->changed == opened->changed;
   return is_only_name ? std::optional(*opened) : std::nullopt;
+}
+
+Result<LockDirectory> open_lock_directory(int directory, const std::string& name) {
+  const std::string_view parents = parents_of(name);
+  Opened parent;
+  if (!parents.empty()) {
+    parent = open_parent(directory, parents, OpenFor::locking);
+    if (!parent.fd.is_open()) return error_of(parent);
+  }
+  const auto status = status_of(parents.empty() ? directory : parent.fd.get());
+  if (!status) return status.error();
+  return LockDirectory{std::move(parent.fd), status->id};
 }
 
 Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name) {

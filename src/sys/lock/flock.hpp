@@ -25,23 +25,25 @@ struct LockFile {
   /// hard link, so it may be another file.
   bool must_not_write = false;
   std::chrono::nanoseconds changed = {};  ///< as in FileStatus, when it was opened
+  bool has_content = false;               ///< when it was opened
   bool is_new = false;                    ///< it was missing, and has been created to open it
 };
 
 /// What a lock file is opened for.
 enum class OpenFor {
-  locking,  ///< creates it if it is missing, with the directories of its name
-  probing,  ///< may lock it, but doesn't create it
-  reading,  ///< only reads it
+  recording,  ///< locks it and writes into it; creates it if it is missing, with the directories of its name
+  locking,    ///< the same, but writes nothing: file watchers report each close of a file that was open for writing
+  probing,    ///< may lock it, but doesn't create it
+  reading,    ///< only reads it
 };
 
 /// Opens a lock file below an open directory, even if that directory's path changes in
 /// the meantime. It follows no symlink in the name, doesn't block on a FIFO, opens only
 /// a regular file, and never truncates it. A file that may only be read is opened for
-/// reading.
+/// reading. On NFS, only one that is open for writing can be locked exclusively.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
-/// (missing; with OpenFor::locking, it can't be created), system, io.
+/// (missing; or it can't be created), system, io.
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
 
 /// The same for an absolute path, in which no name may be a symlink: callers give the
@@ -59,6 +61,16 @@ Result<FileStatus> status_of_lock_file(const std::string& path);
 /// look at the file, and so may `path`, but the time of the last change shows it: in
 /// between, there was no change.
 std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::string& path);
+
+/// The directory that a lock file is in.
+struct LockDirectory {
+  UniqueFd fd;  ///< not open if the file lies in the given directory itself
+  FileId id;
+};
+
+/// Opens it, and creates it if it is missing. `name` is as in open_lock_file. Errors: those
+/// of open_lock_file.
+Result<LockDirectory> open_lock_directory(int directory, const std::string& name);
 
 /// The names in the directory that a lock file is in. `name` is as in open_lock_file.
 /// Errors: not-found, unsafe-file (a symlink on the way to it), permission, system, io.

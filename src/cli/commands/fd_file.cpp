@@ -1,0 +1,123 @@
+#include "cli/commands/fd_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "base/text.hpp"
+#include "core/inspect/descriptor_locks.hpp"
+#include "core/lock/held_lock.hpp"
+#include "core/lock/target.hpp"
+#include "sys/process/proc.hpp"
+
+namespace grex::cli {
+namespace {
+
+// The other files of the lock that has this one; none if they can't be found.
+std::vector<core::TargetFile> find_others(const core::LockPlace& place, const std::string& path) {
+  std::vector<core::TargetFile> others;
+  if (!core::has_file_per_layout(place.tier)) return others;
+  auto target = core::resolve({.tier = place.tier, .path = place.target});
+  if (!target) return others;
+  std::copy_if(std::make_move_iterator(target->files.begin()), std::make_move_iterator(target->files.end()),
+               std::back_inserter(others), [&path](const core::TargetFile& file) { return file.path(0) != path; });
+  return others;
+}
+
+// A file's place in the order of taking them.
+auto place_of(const FdFile& file) {
+  const auto slash = file.path.rfind('/');
+  const auto directory = sys::status_of(slash == std::string::npos ? std::string() : file.path.substr(0, slash + 1));
+  const sys::FileId id = directory ? directory->id : sys::FileId{};
+  const core::Layout layout = file.place ? file.place->layout : core::Layout::flat;
+  return std::tuple(core::ordinal_of(file.name.tier), layout, id.ino, id.dev, file.path);
+}
+
+}  // namespace
+
+Result<FdFile, Failure> find_fd_file(int number, core::Tier tier) {
+  const sys::Access access = sys::access_of(number);
+  if (access == sys::Access::closed) {
+    return usage_failure(fmt::format("descriptor {} is not open", number),
+                         fmt::format("open it in the shell first, as by 'exec {}>>FILE'", number));
+  }
+  const auto status = sys::status_of(number);
+  if (!status) return failure_from(status.error());
+  std::string path = sys::path_of(number);
+  constexpr std::string_view no_name = " (deleted)";  // proc(5), /proc/PID/fd
+  if (path.ends_with(no_name) && !sys::exists(path)) path.resize(path.size() - no_name.size());
+  if (!path.starts_with('/')) path.clear();  // such as "(unreachable)…", or "pipe:[…]"
+  const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
+  if (status->type != sys::FileType::regular) {
+    Failure failure = failure_from({ErrorKind::unsafe_file, "fstat", shown, 0});
+    failure.hint = fmt::format("open a lock file, as by 'exec {}>>PATH/.grex-lock'", number);
+    return failure;
+  }
+  auto copy = sys::duplicate(number);
+  if (!copy) return failure_from(copy.error());
+  const bool must_not_write = access == sys::Access::reading || status->names > 1;
+  const bool has_content = status->size > 0;
+  // The shell may have created a file that is empty.
+  FdFile file{number,
+              {std::move(*copy), status->id, must_not_write, status->changed, has_content, !has_content},
+              {core::tier_of_lock_file(path).value_or(tier), shown},
+              path,
+              {},
+              {}};
+  if (core::tier_of_lock_file(path)) {
+    file.place = core::lock_place_of(path);
+    file.others = find_others(*file.place, path);
+  }
+  return file;
+}
+
+void sort_fd_files(std::vector<FdFile>& files) {
+  std::stable_sort(files.begin(), files.end(),
+                   [](const FdFile& a, const FdFile& b) { return place_of(a) < place_of(b); });
+}
+
+std::vector<sys::FileId> files_before(const FdFile& file) {
+  std::vector<sys::FileId> ids;
+  for (const core::TargetFile& other : file.others) {
+    const auto status = sys::status_of_lock_file(other.path(0));
+    if (other.layout < file.place->layout && status) ids.push_back(status->id);
+  }
+  return ids;
+}
+
+std::optional<core::KernelLock> lock_of(const FdFile& file) {
+  const auto locks = core::locks_on({sys::own_process, file.number, {}});
+  return !locks || locks->empty() ? std::nullopt : std::optional(locks->front());
+}
+
+bool has_fd_record(const FdFile& file) {
+  if (!file.place || file.file.must_not_write) return false;
+  const auto record = core::record_in(file.file, file.path);
+  return record && record->verb == "fd";
+}
+
+Result<void, Failure> refuse_replaced(const FdFile& file) {
+  if (file.path.empty()) return {};
+  const auto named = sys::status_of(file.path);
+  if (!named || named->id == file.file.id) return {};
+  Failure failure = failure_from({ErrorKind::unsafe_file, "stat", file.name.path, 0}, file.name.tier);
+  failure.why = "the file was removed or replaced since it was opened";
+  failure.hint = fmt::format("open it again, as by 'exec {}>>FILE'", file.number);
+  return failure;
+}
+
+std::string half_lock_line(const FdFile& file, const core::TierStack& stack) {
+  for (const core::TargetFile& other : file.others) {
+    const std::string path = other.path(0);
+    const auto is_it = [&path](const core::StackEntry& entry) { return entry.path == path; };
+    if (std::any_of(stack.begin(), stack.end(), is_it)) continue;
+    const bool lacks_nested = other.layout == core::Layout::nested;
+    return fmt::format("{}: this is one of two files of the lock, and does not exclude {}: lock {}, too", file.path,
+                       lacks_nested ? "grex 1.3.2 and later" : "grex 1.1.0 to 1.3.1", path);
+  }
+  return {};
+}
+
+}  // namespace grex::cli
