@@ -368,16 +368,6 @@ ends_with 0
 grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not print how long it waited'
 leaves_nothing
 
-recipe 'Work alongside grex 1.1.0 and later'
-start
-expect_report 'make runs'
-is_held --layout flat ~/ws/app
-is_held --layout nested ~/ws/app
-go_on
-expect_report 'make ends'
-ends_with 0
-leaves_nothing
-
 recipe 'Run grex again if it is busy'
 start
 expect_report 'grex runs'
