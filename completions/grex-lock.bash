@@ -10,7 +10,7 @@ _grex_lock_describe() {
     local tier='-t= --tier='
     local choosing="$tier -s --shared -x --exclusive --reentrant --tier-check="
     choosing+=' -E= --conflict-exit-code= -q --quiet -v --verbose'
-    local several='-l= --lock= --slots='
+    local several='-l= --lock= --slots= --guard'
     local waiting='-n --nonblock -w= --timeout= --json-status-fd='
     local recording='--note= --no-record --git-exclude='
     options='-h --help --version --json --color= --layout='
@@ -21,7 +21,7 @@ _grex_lock_describe() {
         options+=' -c= --command= -o --close -F --no-fork --linger --new-scope --'
         most_paths=any
         ;;
-    probe) options+=" $choosing --slots=" most_paths=1 ;;
+    probe) options+=" $choosing --slots= --guard" most_paths=1 ;;
     status)
         options+=' -r --recursive --all --held --watch --graph -v --verbose'
         most_paths=any

@@ -119,6 +119,7 @@ complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s q -l quiet -
 complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s v -l verbose -d 'Say what is going on, on stderr'
 
 complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'
+complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l guard -d 'Also keep grex sync of the workspaces above out'
 complete -c grex-lock -n '__grex_lock_at run hold wait' -s l -l lock -x -d 'One more lock, TIER:PATH' -a '(__grex_lock_locks)'
 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail at once where busy'

@@ -368,6 +368,32 @@ ends_with 0
 grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not print how long it waited'
 leaves_nothing
 
+recipe "A job that grex sync can't interrupt"
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+start
+expect_report 'make runs'
+expect_report 'make runs'
+is_held ~/ws/app
+is_held ~/ws/lib
+for ((i = 0; i < 2; i++)); do
+  status=0
+  timeout "$time_limit" grex sync ~/ws || status=$?
+  ((status == 3)) || fail "beside a guarded job, grex ended with $status"
+  expect_report 'grex is busy'
+  go_on
+  expect_report 'make ends'
+done
+ends_with 0
+leaves_nothing
+grex sync ~/ws &
+script=$!
+expect_report 'grex runs'
+go_on
+expect_report 'grex ends'
+ends_with 0
+leaves_nothing
+
 recipe 'Run grex again if it is busy'
 start
 expect_report 'grex runs'

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::signal(SIGPIPE, SIG_IGN);
   for (const char* const name : {"GREX_LOCK_STACK", "GREX_LOCK_TIMEOUT", "GREX_LOCK_TIER_CHECK", "GREX_LOCK_LAYOUT",
-                                 "GREX_PARALLEL", "NO_COLOR"}) {
+                                 "GREX_LOCK_GUARD", "GREX_PARALLEL", "NO_COLOR"}) {
     ::unsetenv(name);
   }
   doctest::Context context(argc, argv);

@@ -44,6 +44,10 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& loc
   if (!applied) return applied;
   applied = set_from_environment("GREX_LOCK_GIT_EXCLUDE", lock.git_exclude, git_exclude_syntax);
   if (!lock.git_exclude) lock.git_exclude = GitExclude::automatic;
+  if (!applied) return applied;
+  std::optional<bool> guards;
+  applied = set_from_environment("GREX_LOCK_GUARD", guards, switch_syntax);
+  lock.guards_by_default = guards.value_or(false);
   if (!applied || lock.nonblock) return applied;
   applied = set_from_environment("GREX_LOCK_TIMEOUT", lock.timeout, duration_syntax);
   if (lock.timeout == std::chrono::nanoseconds::zero()) lock.nonblock = true;

@@ -27,6 +27,11 @@ std::optional<GitExclude> git_exclude_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<bool> parse_switch(std::string_view text) {
+  if (text == "1") return true;
+  return text == "0" ? std::optional(false) : std::nullopt;
+}
+
 std::optional<Color> color_named(std::string_view name) {
   if (name == "auto") return Color::when_terminal;
   if (name == "always") return Color::always;

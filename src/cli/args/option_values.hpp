@@ -33,6 +33,7 @@ struct ValueSyntax {
 
 std::optional<TierCheck> tier_check_named(std::string_view name);
 std::optional<GitExclude> git_exclude_named(std::string_view name);
+std::optional<bool> parse_switch(std::string_view text);
 std::optional<Color> color_named(std::string_view name);
 std::optional<int> parse_exit_code(std::string_view text);
 std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text);
@@ -45,6 +46,7 @@ inline constexpr ValueSyntax<core::Tier> tier_syntax = {core::tier_named,
 inline constexpr ValueSyntax<core::Layouts> layout_syntax = {core::layouts_named, "flat, nested or both"};
 inline constexpr ValueSyntax<TierCheck> tier_check_syntax = {tier_check_named, "enforce, warn or off"};
 inline constexpr ValueSyntax<GitExclude> git_exclude_syntax = {git_exclude_named, "auto or off"};
+inline constexpr ValueSyntax<bool> switch_syntax = {parse_switch, "1 or 0"};
 inline constexpr ValueSyntax<Color> color_syntax = {color_named, "auto, always or never"};
 inline constexpr ValueSyntax<std::chrono::nanoseconds> duration_syntax = {
     parse_duration, "a duration such as 5, 0.25, 250ms, 2m or 1h"};

@@ -106,6 +106,13 @@ void add_slots_option(Parser& parser, LockOptions& options) {
       ->group("Lock");
 }
 
+void add_guard_option(Parser& parser, LockOptions& options) {
+  // A flag, so that its value must be in the same word.
+  parser.add_flag("--guard", options.guards, "also keep 'grex sync' out of each pack")
+      ->type_name("[=DIR]")
+      ->group("Lock");
+}
+
 void add_create_option(Parser& parser, LockOptions& options) {
   parser
       .add_flag_callback(
@@ -138,6 +145,7 @@ void add_lock_options(Parser& parser, LockOptions& options) {
   add_locks(parser, options);
   add_choice_options(parser, options);
   add_slots_option(parser, options);
+  add_guard_option(parser, options);
   add_create_option(parser, options);
   add_waiting_options(parser, options);
   add_record_options(parser, options);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/args/option_values.hpp"
@@ -25,6 +26,9 @@ struct GlobalOptions {
   bool operator==(const GlobalOptions&) const = default;
 };
 
+/// The value of --guard without a DIR: the workspaces above each pack.
+inline constexpr std::string_view guard_above = "true";
+
 /// The options of the commands that take locks.
 struct LockOptions {
   std::vector<std::string> paths;  ///< at `tier`
@@ -35,6 +39,8 @@ struct LockOptions {
   bool nonblock = false;
   std::optional<std::chrono::nanoseconds> timeout;
   std::optional<int> conflict_exit_code;
+  std::vector<std::string> guards;  ///< of --guard: a workspace, or guard_above
+  bool guards_by_default = false;   ///< GREX_LOCK_GUARD
   core::Reentrant reentrant = core::Reentrant::no;
   std::optional<TierCheck> tier_check;
   core::CreateTarget create = core::CreateTarget::no;
@@ -64,6 +70,9 @@ void add_choice_options(Parser& parser, LockOptions& options);
 
 /// --slots.
 void add_slots_option(Parser& parser, LockOptions& options);
+
+/// --guard.
+void add_guard_option(Parser& parser, LockOptions& options);
 
 /// --create.
 void add_create_option(Parser& parser, LockOptions& options);

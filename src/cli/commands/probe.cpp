@@ -22,6 +22,7 @@ void define(Parser& parser, ProbeOptions& options) {
   add_global_options(parser, options.global);
   add_choice_options(parser, options.lock);
   add_slots_option(parser, options.lock);
+  add_guard_option(parser, options.lock);
   parser.set_help("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.",
                   "grex-lock probe [OPTIONS] [PATH]\n"
                   "       (default PATH: the pack around the current directory)",
@@ -68,21 +69,27 @@ Outcome probe(const CommandLine& line, Events& events) {
 
   auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
-  while (!plan->targets.empty()) {
-    const core::Target& target = plan->targets.front();
+  std::string path_of_last;
+  for (std::size_t i = 0; i < plan->targets.size();) {
+    const core::Target& target = plan->targets[i];
     const auto probed = core::probe(target);
     if (!probed) return failure_from(probed.error(), target.tier());
     if (probed->outcome == sys::Acquire::held) {
-      return print_answer(name_of(target), probed->path, Answer::free, options);
+      path_of_last = probed->path;
+      ++i;
+      continue;
     }
     const core::TargetFile& file = target.files[probed->file];
     if (file.if_busy == core::IfBusy::wait) {
       return busy_failure_soon(
           {name_of(target, file), target.paths_from(file), busy_report_of(lock), audience_of(lock, global, events)});
     }
-    if (auto again = check_again(*plan, {0, probed->file}, lock); !again) return std::move(again.error());
+    if (auto again = check_again(*plan, {i, probed->file}, lock); !again) return std::move(again.error());
   }
-  const LockName& ours = plan->already_ours.front();
+  // Guards come before what they guard.
+  const bool is_free = !plan->targets.empty() && !plan->targets.back().request.is_guard;
+  if (is_free) return print_answer(name_of(plan->targets.back()), path_of_last, Answer::free, options);
+  const LockName& ours = plan->already_ours.back();
   return print_answer(ours, ours.path, Answer::ours, options);
 }
 

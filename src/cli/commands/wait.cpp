@@ -91,6 +91,7 @@ void define(Parser& parser, WaitOptions& options) {
   add_locks(parser, options.lock);
   add_choice_options(parser, options.lock);
   add_slots_option(parser, options.lock);
+  add_guard_option(parser, options.lock);
   add_waiting_options(parser, options.lock);
   parser.set_help("Wait until the locks are free, and keep nothing.",
                   "grex-lock wait [OPTIONS] [PATH...]\n"

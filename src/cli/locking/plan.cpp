@@ -10,6 +10,7 @@
 
 #include "cli/args/env_defaults.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/guards.hpp"
 #include "cli/locking/omitted_path.hpp"
 #include "cli/report/output.hpp"
 #include "core/inspect/liveness.hpp"
@@ -49,8 +50,37 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
     if (!target) return not_found(target.error(), lock);
     targets.push_back(std::move(*target));
   }
+  if (auto added = add_guards(targets, options, global); !added) return std::move(added.error());
   core::sort_and_dedupe(targets);
   return targets;
+}
+
+std::vector<std::string> guards_in(const std::vector<core::Target>& targets) {
+  std::vector<std::string> guards;
+  for (const core::Target& target : targets) {
+    if (target.request.is_guard) guards.push_back(target.path);
+  }
+  return guards;
+}
+
+// Reports locks that have one file, though two were asked for.
+void note_half_locks(const std::vector<core::Target>& targets) {
+  for (const core::Target& target : targets) {
+    if (!target.lacks_layout()) continue;
+    note(fmt::format("{}: no directory above has .grex/pack.yaml, so there is no file that grex 1.3.2 and later lock",
+                     target.shown_path()));
+  }
+}
+
+// A guard needs no exclusive lock, so one that an ancestor holds will do.
+LockOptions options_for(const core::Target& target, const LockOptions& options) {
+  LockOptions chosen = options;
+  if (target.request.is_guard) chosen.reentrant = core::Reentrant::yes;
+  return chosen;
+}
+
+Failure refusal_of(const core::Target& target, Failure failure) {
+  return target.request.is_guard ? with_guard_hint(std::move(failure)) : failure;
 }
 
 // What locking a file of a target means.
@@ -132,8 +162,8 @@ Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, cons
   core::Target& target = plan.targets[at.target];
   core::TargetFile& busy = target.files[at.file];
   const LockName name = name_of(target, busy);
-  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, options);
-  if (!reentry) return reentry.error();
+  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, options_for(target, options));
+  if (!reentry) return refusal_of(target, reentry.error());
   if (*reentry != Reentry::ours) {
     busy.if_busy = core::IfBusy::wait;
     return {};
@@ -152,7 +182,8 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
   auto targets = find_targets(*locks, options, global);
   if (!targets) return std::move(targets.error());
 
-  Plan plan{{}, core::live_entries(*live), {}};
+  if (options.verbosity == Verbosity::verbose) note_half_locks(*targets);
+  Plan plan{{}, core::live_entries(*live), {}, guards_in(*targets)};
   if (plan.stack.empty()) {
     plan.targets = std::move(*targets);
     return plan;
@@ -161,8 +192,8 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
     std::vector<core::TargetFile> files;
     for (const core::TargetFile& file : target.files) {
       const LockName name = name_of(target, file);
-      const auto reentry = reentry_of(name, wanted_at(target, file), *live, options);
-      if (!reentry) return reentry.error();
+      const auto reentry = reentry_of(name, wanted_at(target, file), *live, options_for(target, options));
+      if (!reentry) return refusal_of(target, reentry.error());
       if (*reentry == Reentry::ours) {
         plan.already_ours.push_back(name);
         continue;

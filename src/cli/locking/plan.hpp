@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/result.hpp"
@@ -16,6 +17,7 @@ struct Plan {
   std::vector<core::Target> targets;   ///< with the files that are to be taken
   core::TierStack stack;               ///< the ancestors' locks that are live
   std::vector<LockName> already_ours;  ///< --reentrant: an ancestor holds these files
+  std::vector<std::string> guards;     ///< the workspaces that guard packs, also by an ancestor's lock
 };
 
 /// Finds the locks that the options name, and checks that they may be taken. Locks

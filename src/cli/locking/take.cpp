@@ -1,6 +1,7 @@
 #include "cli/locking/take.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/deadline.hpp"
 #include "cli/locking/announce.hpp"
@@ -94,9 +95,10 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   acquired.locks = std::move(attempt.locks);
   for (core::StackEntry& entry : core::entries_of(acquired.locks)) core::add_entry(acquired.stack, std::move(entry));
   events.set_locks(acquired.locks);
-  events.acquired(acquired.waited);
+  events.acquired(acquired.waited, plan.guards);
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
     note(fmt::format("locked {} after {}", paths_of(acquired.locks), format_duration(acquired.waited)));
+    if (!plan.guards.empty()) note(fmt::format("guarded: {}", fmt::join(plan.guards, ", ")));
     note_caveats(acquired.locks);
   }
   return acquired;

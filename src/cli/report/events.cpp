@@ -26,6 +26,7 @@ struct Event {
   std::optional<int> signal = {};                             // with an exit code: what killed the command
   const std::vector<core::LockProcess>* processes = nullptr;  // with "inherited"
   const Failure* error = nullptr;                             // with "failed"
+  const std::vector<std::string>* guards = nullptr;           // with "acquired"
   const Failure* busy = nullptr;                              // with "waiting": why the lock is busy
 };
 
@@ -49,6 +50,7 @@ std::string to_line(const Event& event, Extent extent) {
   if (extent == Extent::cut) document["cut"] = true;
   if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
   if (event.waited) document["waited_ms"] = event.waited->count();
+  if (event.guards != nullptr && extent == Extent::all) document["guards"] = *event.guards;
   if (event.pid) document["pid"] = *event.pid;
   if (event.held) document["held_ms"] = event.held->count();
   if (event.processes != nullptr && extent == Extent::all)
@@ -101,10 +103,11 @@ void Events::waiting(const Failure& busy) const {
   write(waiting);
 }
 
-void Events::acquired(std::chrono::milliseconds waited) {
+void Events::acquired(std::chrono::milliseconds waited, const std::vector<std::string>& guards) {
   acquired_at_ = steady_clock::now();
   Event acquired = event("acquired");
   acquired.waited = waited;
+  acquired.guards = &guards;
   write(acquired);
 }
 

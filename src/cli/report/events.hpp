@@ -46,7 +46,8 @@ class Events {
   [[nodiscard]] bool is_open() const { return writer_ != nullptr; }
   [[nodiscard]] bool is_idle() const { return writer_ == nullptr || writer_->is_idle(); }
   void waiting(const Failure& busy) const;
-  void acquired(std::chrono::milliseconds waited);
+  /// `guards` are the workspaces that guard packs.
+  void acquired(std::chrono::milliseconds waited, const std::vector<std::string>& guards = {});
   void started(pid_t pid) const;
   /// `signal` is the one that killed the command.
   void released(int exit_code, std::optional<int> signal = std::nullopt) const;

@@ -28,6 +28,7 @@ struct LockRequest {
   CreateTarget create = CreateTarget::no;
   Layouts layouts = {Layout::flat, Layout::nested};  ///< those whose files make up the lock
   sys::Mode mode = sys::Mode::exclusive;             ///< a slot is never shared, whatever this says
+  bool is_guard = false;  ///< a workspace above a pack, which is locked to keep grex out of the pack
 };
 
 /// A file that has to be locked; at tier semaphore, any one of several.

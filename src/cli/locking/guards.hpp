@@ -1,0 +1,22 @@
+#pragma once
+
+#include <vector>
+
+#include "base/result.hpp"
+#include "cli/args/options.hpp"
+#include "cli/report/failure.hpp"
+#include "core/lock/target.hpp"
+
+namespace grex::cli {
+
+/// Adds the guards of packs: shared locks on the workspaces above each pack and on those that
+/// the user names, which keep `grex sync` out while others that share them go on. Only if
+/// --guard is given, or by GREX_LOCK_GUARD. A Failure if a pack has none; by GREX_LOCK_GUARD,
+/// that is a warning at most. Errors: usage (no pack is locked), and those of core::resolve.
+Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
+                                 const GlobalOptions& global);
+
+/// With what the user can do if a guard can't be taken under the locks of ancestors.
+Failure with_guard_hint(Failure failure);
+
+}  // namespace grex::cli

@@ -1,0 +1,209 @@
+// --guard: shared locks on the workspaces above a pack, which keep `grex sync` out.
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+using nlohmann::json;
+
+namespace {
+
+// A workspace with the packs app, doc and lib.
+class Workspace : public TempDir {
+ public:
+  Workspace() {
+    make_pack("ws");
+    for (const char* const name : {"ws/app", "ws/doc", "ws/lib"}) make(name);
+  }
+  void make_pack(const std::string& name) const {
+    make(name + "/.grex");
+    write_file(*this / (name + "/.grex/pack.yaml"), "");
+  }
+};
+
+// What `grex sync` does: one exclusive try at workspace-sync, in either place, and then work
+// on packs without their locks. It ends with 3 if the lock is busy.
+Words sync_of(const std::string& workspace, const std::string& lock, const std::string& work) {
+  return {"flock", "-n", "-E", "3", workspace + lock, "sh", "-c", work};
+}
+
+constexpr std::array sync_locks = {"/.grex.sync.lock", "/.grex/.grex.sync.lock"};
+
+}  // namespace
+
+TEST_CASE("a guarded job keeps every grex sync of the workspaces above out, and others guarded jobs may run") {
+  const Workspace dir;
+  dir.make_pack("ws/inner");
+  const std::string pack = dir.make("ws/inner/app");
+  Process job(grex_lock({"run", "--guard", pack, "--", "sh", "-c", "echo ready; read -r line"}));
+  CHECK(job.line() == "ready");
+  for (const std::string& workspace : {dir / "ws", dir / "ws/inner"}) {
+    for (const char* const lock : sync_locks) {
+      CAPTURE(workspace + lock);
+      CHECK(finish(sync_of(workspace, lock, "true")).ended == exited(3));
+    }
+  }
+  CHECK(run_tool({"run", "-n", "--guard", dir / "ws/lib", "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"run", "-n", "--guard", pack, "--", "true"}).ended == exited(75));
+  CHECK(run_tool({"run", "-n", "-t", "workspace-sync", dir / "ws", "--", "true"}).ended == exited(75));
+  job.close_input();
+  CHECK(job.wait() == exited(1));
+  for (const char* const lock : sync_locks) CHECK(finish(sync_of(dir / "ws", lock, "true")).ended == exited(0));
+}
+
+TEST_CASE("run, hold, wait and probe find a grex sync in the way") {
+  const Workspace dir;
+  for (const char* const lock : sync_locks) {
+    const Fd sync = lock_as_grex(dir / "ws" + lock);
+    for (const auto& words :
+         {grex_lock({"run", "-n", "--guard", dir / "ws/app", "--", "true"}),
+          grex_lock({"hold", "-n", "--guard", dir / "ws/app"}), grex_lock({"wait", "-n", "--guard", dir / "ws/app"}),
+          grex_lock({"probe", "--guard", dir / "ws/app"})}) {
+      CAPTURE(words[1]);
+      const Finished finished = finish(words);
+      CHECK(finished.ended == exited(75));
+      CHECK(finished.err.find(dir / "ws" + lock) != std::string::npos);
+    }
+  }
+  CHECK(run_tool({"probe", "--guard", dir / "ws/app"}).ended == exited(0));
+  CHECK(run_tool({"wait", "--guard", dir / "ws/app"}).ended == exited(0));
+}
+
+TEST_CASE("what is guarded is shown by -v and the event, and is in the stack as shared") {
+  const Workspace dir;
+  const Finished finished = run_tool({"run", "-v", "--json-status-fd=1", "--guard", dir / "ws/app", "--", "true"});
+  CHECK(finished.err.find("grex-lock: guarded: " + dir / "ws" + "\n") != std::string::npos);
+  const json acquired = json::parse(finished.out.substr(0, finished.out.find('\n')));
+  CHECK(acquired["guards"] == json::array({dir / "ws"}));
+  const json stack =
+      json::parse(run_tool({"run", "--guard", dir / "ws/app", "--", "sh", "-c", "echo \"$GREX_LOCK_STACK\""}).out);
+  REQUIRE(stack.size() == 4);
+  CHECK(stack[0]["path"] == dir / "ws/.grex.sync.lock");
+  CHECK(stack[0]["mode"] == "shared");
+  CHECK(stack[3]["mode"] == "exclusive");
+  const std::string events = run_tool({"run", "--json-status-fd=1", dir / "ws/app", "--", "true"}).out;
+  const json plain = json::parse(events.substr(0, events.find('\n')));
+  CHECK(plain["guards"] == json::array());
+}
+
+TEST_CASE("--guard=DIR guards a workspace that is not above, and may be repeated") {
+  const Workspace dir;
+  dir.make("other");
+  Process job(grex_lock(
+      {"run", "--guard=" + dir / "other", "--guard", dir / "ws/app", "--", "sh", "-c", "echo ready; read -r line"}));
+  CHECK(job.line() == "ready");
+  CHECK(finish(sync_of(dir / "other", "/.grex.sync.lock", "true")).ended == exited(3));
+  CHECK(finish(sync_of(dir / "ws", "/.grex.sync.lock", "true")).ended == exited(3));
+  job.close_input();
+  job.wait();
+  const std::string alone = dir.make("alone");
+  CHECK(run_tool({"run", "--guard=" + dir / "other", alone, "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"run", "--guard=" + dir / "none", alone, "--", "true"}).ended == exited(66));
+}
+
+TEST_CASE("a workspace above the path as it is written is guarded, too") {
+  const Workspace dir;
+  const std::string elsewhere = dir.make("elsewhere/app");
+  std::filesystem::create_directory_symlink(elsewhere, dir / "ws/linked");
+  Process job(grex_lock({"run", "--guard", dir / "ws/linked", "--", "sh", "-c", "echo ready; read -r line"}));
+  CHECK(job.line() == "ready");
+  CHECK(finish(sync_of(dir / "ws", "/.grex.sync.lock", "true")).ended == exited(3));
+  job.close_input();
+  job.wait();
+}
+
+TEST_CASE("without a workspace above, --guard is refused, and GREX_LOCK_GUARD locks the pack alone") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const Finished refused = run_tool({"run", "--guard", pack, "--", "true"});
+  CHECK(refused.ended == exited(66));
+  CHECK(refused.err.starts_with("grex-lock: nothing to guard: " + pack + ": "));
+  CHECK(refused.err.find("\ngrex-lock: leave out --guard, or name the workspace: --guard=DIR\n") != std::string::npos);
+  const Setup by_default = {.environment = {{"GREX_LOCK_GUARD", "1"}}};
+  CHECK(run_tool({"run", "-q", pack, "--", "true"}, by_default).ended == exited(0));
+  CHECK(run_tool({"run", "-t", "manifest", pack, "--", "true"}, by_default).err.empty());
+  const Finished bad = run_tool({"run", pack, "--", "true"}, {.environment = {{"GREX_LOCK_GUARD", "yes"}}});
+  CHECK(bad.ended == exited(64));
+
+  const Workspace ws;
+  const Fd sync = lock_as_grex(ws / "ws/.grex.sync.lock");
+  CHECK(run_tool({"run", "-n", ws / "ws/app", "--", "true"}, by_default).ended == exited(75));
+  CHECK(run_tool({"run", "-n", ws / "ws/app", "--", "true"}, {.environment = {{"GREX_LOCK_GUARD", "0"}}}).ended ==
+        exited(0));
+}
+
+TEST_CASE("--guard without a pack is a usage error") {
+  const Workspace dir;
+  const Finished finished = run_tool({"run", "--guard", "-t", "workspace-sync", dir / "ws", "--", "true"});
+  CHECK(finished.ended == exited(64));
+  CHECK(finished.err.starts_with("grex-lock: usage: --guard needs a lock at tier per-pack\n"));
+}
+
+TEST_CASE("a guard that an ancestor holds is not taken again, and one that is missing below a held tier is refused") {
+  const Workspace dir;
+  const std::string tool = grex_lock();
+  CHECK(run_tool({"run", "--guard", dir / "ws/app", "--", tool, "run", "--guard", "--reentrant", dir / "ws/app", "--",
+                  "true"})
+            .ended == exited(0));
+  CHECK(
+      run_tool({"run", "-t", "workspace-sync", dir / "ws", "--", tool, "run", "--guard", dir / "ws/app", "--", "true"})
+          .ended == exited(0));
+  const Finished missing =
+      run_tool({"run", dir / "ws/app", "--", tool, "run", "--guard", "--reentrant", dir / "ws/app", "--", "true"});
+  CHECK(missing.ended == exited(76));
+  CHECK(missing.err.find("use --guard on the outermost command, or take both locks in one command with -l\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("a workspace that is also locked exclusively is locked so") {
+  const Workspace dir;
+  Process job(grex_lock({"run", "--guard", dir / "ws/app", "-l", "workspace-sync:" + dir / "ws", "--", "sh", "-c",
+                         "echo ready; read -r line"}));
+  CHECK(job.line() == "ready");
+  CHECK(run_tool({"run", "-n", "--guard", dir / "ws/lib", "--", "true"}).ended == exited(75));
+  job.close_input();
+  job.wait();
+}
+
+TEST_CASE("beside guarded jobs on three packs, no grex sync writes into one of them, and the jobs overlap") {
+  const Workspace dir;
+  const int jobs = tries(120);
+  // A sync writes into a declarative pack without its lock. Each side claims by mkdir, which
+  // fails if another is there.
+  const std::string sync =
+      "for pack in app doc lib; do mkdir \"$0/$pack.claim\" || exit 9; done; "
+      "for pack in app doc lib; do rmdir \"$0/$pack.claim\"; done";
+  const std::string job = "mkdir \"$0.claim\" || exit 9; rmdir \"$0.claim\"";
+  int synced = 0;
+  const Words packs = {dir / "ws/app", dir / "ws/doc", dir / "ws/lib"};
+  for (int i = 0; i < jobs; i += 3) {
+    std::vector<Process> running;
+    for (const std::string& pack : packs) {
+      running.emplace_back(grex_lock({"run", "--guard", pack, "--", "sh", "-c", job, pack}));
+    }
+    for (const char* const lock : sync_locks) {
+      Words words = sync_of(dir / "ws", lock, sync);
+      words.push_back(dir / "ws");
+      const Ended ended = finish(words).ended;
+      CHECK((ended == exited(0) || ended == exited(3)));
+      if (ended == exited(0)) ++synced;
+    }
+    for (Process& process : running) CHECK(process.wait() == exited(0));
+  }
+  MESSAGE(synced << " syncs got in between");
+  // Jobs on different packs run at the same time: each waits for the next.
+  std::vector<Process> together;
+  for (const std::string& pack : packs) {
+    together.emplace_back(grex_lock({"run", "--guard", pack, "--", "sh", "-c", "echo in; read -r line"}));
+  }
+  for (Process& process : together) CHECK(process.line() == "in");
+  for (Process& process : together) process.close_input();
+  for (Process& process : together) process.wait();
+}
