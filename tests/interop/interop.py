@@ -32,7 +32,7 @@ PEER_BUSY = 3
 LOCKS = (
     ("workspace-sync", "", {"flat": ".grex.sync.lock", "nested": ".grex/.grex.sync.lock"}),
     ("per-pack", "app", {"flat": "app/.grex-lock", "nested": "app/.grex/.grex-lock"}),
-    ("backend", "app", {"nested": ".grex/locks/app.backend.lock"}),
+    ("backend", "app", {"flat": ".grex-backend-app.lock", "nested": ".grex/locks/app.backend.lock"}),
     ("manifest", "app", {"flat": "app/.grex/.grex.lock", "nested": "app/.grex/.grex.lock"}),
 )
 

@@ -36,6 +36,14 @@ Failure not_found(const Error& error, const NamedLock& lock) {
   return failure;
 }
 
+// The flat file of `.grex/` would be the nested one of the directory above, and have two
+// places in the order in which files are taken.
+Result<void, Failure> refuse_lock_directory(const core::Target& target) {
+  if (!target.path.ends_with("/.grex")) return {};
+  return usage_failure(fmt::format("PATH is {}, in which lock files are kept", target.path),
+                       "name the directory above it");
+}
+
 Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks, const LockOptions& options,
                                                         const GlobalOptions& global) {
   unsigned slots = options.slots.value_or(1);
@@ -48,6 +56,7 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
     }
     auto target = core::resolve({lock.tier, lock.path, slots, options.create, global.layouts.value(), options.mode});
     if (!target) return not_found(target.error(), lock);
+    if (auto refused = refuse_lock_directory(*target); !refused) return std::move(refused.error());
     targets.push_back(std::move(*target));
   }
   if (auto added = add_guards(targets, options, global); !added) return std::move(added.error());

@@ -39,10 +39,11 @@ class AcquisitionObserver : public WaitAnnouncer {
 Failure with_layout_hint(Failure failure, const core::Target& target, const core::TargetFile& file) {
   const bool is_refused = failure.kind == ErrorKind::create || failure.kind == ErrorKind::permission ||
                           failure.kind == ErrorKind::unsafe_file;
-  if (is_refused && failure.hint.empty() && target.files.size() > 1) {
-    failure.hint = file.layout == core::Layout::nested
-                       ? "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later"
-                       : "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1";
+  if (is_refused && target.files.size() > 1) {
+    if (!failure.hint.empty()) failure.hint += "; ";
+    failure.hint += file.layout == core::Layout::nested
+                        ? "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later"
+                        : "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1";
   }
   return failure;
 }
