@@ -83,15 +83,17 @@ def whole_processes(stage, table, rounds):
         "flock -F": ["flock", "-F", file, COMMAND],
         "flock -n": ["flock", "-n", file, COMMAND],
         "run": [tool, "run", pack, "--", COMMAND],
+        "run flat": ["GREX_LOCK_LAYOUT=flat", tool, "run", pack, "--", COMMAND],
         "run -n": [tool, "run", "-n", pack, "--", COMMAND],
         "run -F": [tool, "run", "--no-fork", in_place, "--", COMMAND],
         "probe": [tool, "probe", pack],
     }
     cost = stage.each(rounds, contestants)
-    counted = ("floor", "flock", "flock -n", "run", "run -n", "probe")
+    counted = ("floor", "flock", "flock -n", "run", "run flat", "run -n", "probe")
     count = {name: stage.instructions(contestants[name]) for name in counted}
     table.compare("run", cost["run"].time, "flock FILE", cost["flock"].time, 0.75)
     table.compare("run", cost["run"].time, "the floor", cost["floor"].time, 1.15)
+    table.compare("run, of two files", cost["run"].time, "run in layout flat", cost["run flat"].time, 1.05)
     table.compare("run -n", cost["run -n"].time, "flock -n FILE", cost["flock -n"].time)
     table.compare("run --no-fork", cost["run -F"].time, "flock -F", cost["flock -F"].time, 0.75)
     table.compare("probe", cost["probe"].time, "flock -n FILE true", cost["flock -n"].time, 0.45)
@@ -103,6 +105,7 @@ def whole_processes(stage, table, rounds):
     table.compare("processor time of probe", cost["probe"].processor, "flock -n FILE true", cost["flock -n"].processor)
     table.count("instructions of run", count["run"], "flock FILE", count["flock"], 1.0)
     table.count("instructions of run", count["run"], "the floor", count["floor"])
+    table.count("instructions of run", count["run"], "run in layout flat", count["run flat"])
     table.count("instructions of run -n", count["run -n"], "flock -n FILE", count["flock -n"])
     table.count("instructions of probe", count["probe"], "flock -n FILE true", count["flock -n"])
     table.count("peak memory of run", cost["run"].memory, "flock FILE", cost["flock"].memory, 1.5, size)

@@ -183,6 +183,11 @@ class Stage:
 
     def instructions(self, command):
         """Returns the user-space instructions of the command itself, without what it runs."""
-        output = self._output(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        words = list(command)
+        environment = dict(os.environ)
+        while "=" in words[0]:
+            name, value = words.pop(0).split("=", 1)
+            environment[name] = value
+        output = self._output(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *words],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
         return int(re.search(r"Collected : (\d+)", output).group(1))

@@ -174,7 +174,7 @@ TEST_CASE("a workspace that is also locked exclusively is locked so") {
 
 TEST_CASE("beside guarded jobs on three packs, no grex sync writes into one of them, and the jobs overlap") {
   const Workspace dir;
-  const int jobs = tries(120);
+  const int jobs = tries(200);
   // A sync writes into a declarative pack without its lock. Each side claims by mkdir, which
   // fails if another is there.
   const std::string sync =
