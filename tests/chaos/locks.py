@@ -35,6 +35,7 @@ class Semaphore(Lock):
         super().__init__(sandbox, "slots", slots)
         self.path = f"{sandbox}/ws"
         self.files = [f"{self.path}/.grex/.grex.slot-{k}.lock" for k in range(slots)]
+        os.makedirs(f"{self.path}/.grex", exist_ok=True)
 
     def arguments(self):
         return ["-t", "semaphore", "--slots", str(self.slots), self.path]
@@ -53,7 +54,8 @@ class Locks:
         self.semaphore = Semaphore(sandbox, 3)
 
     def files(self):
-        return [file for lock in [*self.packs, self.semaphore] for file in lock.files]
+        nested = [f"{pack.path}/.grex/.grex-lock" for pack in self.packs]
+        return [*nested, *(file for lock in [*self.packs, self.semaphore] for file in lock.files)]
 
     def choose_packs(self, most=3):
         """Up to `most` packs in any order."""

@@ -161,8 +161,9 @@ TEST_CASE("a lock file of fd is excluded even if it gets no record") {
 
 TEST_CASE("a lock file is excluded even if another lock of the same command is busy") {
   const TempDir dir;
-  const std::string one = make_pack(dir, "one");
-  const std::string two = make_pack(dir, "two");
+  const auto [one, two] = dir.make_two();
+  make_pack(dir, "a");
+  make_pack(dir, "b");
   const Fd lock = lock_as_grex(two + "/.grex-lock");
   CHECK(run_tool({"run", "-n", one, two, "--", "true"}).ended == exited(75));
   CHECK(exists(one + "/.grex-lock"));

@@ -61,11 +61,10 @@ TEST_CASE("if one of the locks is busy, none is taken, and the busy one is named
 
 TEST_CASE("a signal in the wait for the second lock releases the first") {
   const TempDir dir;
-  const std::string a = dir.make("a");
-  const std::string b = dir.make("b");
+  const auto [a, b] = dir.make_two();
   const Fd lock = lock_as_grex(b + "/.grex-lock");
   Process waiter(grex_lock({"run", a, b, "--", "true"}));
-  until([&b] { return waiters_on(b + "/.grex-lock") == 1; });
+  until([&path = b] { return waiters_on(path + "/.grex-lock") == 1; });
   CHECK(is_locked(a + "/.grex-lock"));
   waiter.signal(SIGTERM);
   CHECK(waiter.wait() == exited(128 + SIGTERM));

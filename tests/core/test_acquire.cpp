@@ -292,10 +292,9 @@ TEST_CASE("a lock has two files, the flat one first, but one at tier manifest") 
 // The order is that of inodes, so it is asked of what is locked while another file is busy.
 TEST_CASE("the flat files of all locks are taken before the nested ones, in the order of their directories") {
   const TempDir dir;
-  std::vector<std::string> packs = {dir.make("a"), dir.make("b")};
+  const auto [first, second] = dir.make_two();
+  const std::vector<std::string> packs = {first, second};
   const auto inode_of = [](const std::string& path) { return sys::status_of(path)->id.ino; };
-  if (inode_of(packs[0]) > inode_of(packs[1])) std::swap(packs[0], packs[1]);
-  const auto& [first, second] = std::pair(packs[0], packs[1]);
   const auto taken_beside = [&](const std::string& busy) {
     const test::Fd other = test::lock_as_grex(busy);
     std::vector<std::string> locked;
@@ -364,8 +363,7 @@ TEST_CASE("a lock file that is a hard link to another of the same command is loc
 
 TEST_CASE("one deadline covers all locks, and a timeout releases those that were taken") {
   const TempDir dir;
-  const std::string a = dir.make("a");
-  const std::string b = dir.make("b");
+  const auto [a, b] = dir.make_two();
   for (auto time = 20ms;; time *= 2) {
     REQUIRE(time < 1min);
     HandOver hand_over(a + "/.grex-lock", b + "/.grex-lock", Deadline::clock::now() + time);

@@ -1,6 +1,7 @@
 #include "support/temp_dir.hpp"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,16 @@ TempDir::~TempDir() {
 std::string TempDir::make(const std::string& name) const {
   fs::create_directories(path_ + "/" + name);
   return path_ + "/" + name;
+}
+
+std::pair<std::string, std::string> TempDir::make_two() const {
+  std::pair<std::string, std::string> two = {make("a"), make("b")};
+  const auto inode_of = [](const std::string& path) {
+    struct stat st {};
+    return ::stat(path.c_str(), &st) == 0 ? st.st_ino : 0;
+  };
+  if (inode_of(two.first) > inode_of(two.second)) std::swap(two.first, two.second);
+  return two;
 }
 
 bool exists(const std::string& path) { return fs::symlink_status(path).type() != fs::file_type::not_found; }

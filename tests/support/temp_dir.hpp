@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 namespace grex::test {
 
@@ -18,6 +19,10 @@ class TempDir {
 
   /// Creates a directory in it, with missing parents; returns its path.
   std::string make(const std::string& name) const;
+
+  /// Creates two directories. Returns first the one whose lock is taken first, which is a
+  /// matter of inodes.
+  [[nodiscard]] std::pair<std::string, std::string> make_two() const;
 
  private:
   std::string path_;

@@ -20,8 +20,10 @@ Result<core::Target, Failure> guard_of(const std::string& workspace, const Globa
                                .layouts = global.layouts.value(),
                                .mode = sys::Mode::shared,
                                .is_guard = true});
-  if (!target) return failure_from(target.error(), core::Tier::workspace_sync);
-  return std::move(*target);
+  if (target) return std::move(*target);
+  Failure failure = failure_from(target.error(), core::Tier::workspace_sync);
+  if (failure.hint.empty()) failure.hint = "DIR in --guard=DIR has to be a workspace directory";
+  return failure;
 }
 
 // No workspace was found above the pack.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/time_text.hpp"
+#include "core/lock/layout.hpp"
 
 namespace grex::cli {
 namespace {
@@ -13,6 +14,12 @@ std::string tier_text(core::Tier tier) {
 
 std::string entry_text(const core::StackEntry& entry) {
   return fmt::format("{} {}, which ancestor {} holds", tier_text(entry.tier), entry.path, entry.pid);
+}
+
+// Whether the entry is for another file of the same lock.
+bool is_of_same_lock(const core::StackEntry& entry, const LockName& lock) {
+  const auto place = core::lock_place_of(entry.path);
+  return place && place->tier == lock.tier && place->target == lock.target && entry.tier == lock.tier;
 }
 
 // An ancestor holds this very lock, or may hold it.
@@ -74,6 +81,11 @@ Failure order_failure(const LockName& lock, const core::StackEntry& ancestor) {
   failure.path = lock.path;
   failure.why = fmt::format("{} may not be taken under {}", tier_text(lock.tier), entry_text(ancestor));
   failure.hint = "take locks in the order that 'grex-lock tiers' shows, or see --tier-check";
+  if (is_of_same_lock(ancestor, lock)) {
+    failure.why = fmt::format("must be taken before the other file of this lock, {}, which ancestor {} holds",
+                              ancestor.path, ancestor.pid);
+    failure.hint = "take both files there, or only the other one here: --layout nested";
+  }
   failure.exit_code = exit_code::tier_violation;
   failure.tier = lock.tier;
   failure.ancestor = ancestor;
