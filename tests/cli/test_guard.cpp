@@ -119,6 +119,19 @@ TEST_CASE("a workspace above the path as it is written is guarded, too") {
   job.wait();
 }
 
+TEST_CASE("a search that stopped below another workspace is a warning") {
+  const Workspace dir;
+  dir.make_pack("ws/open/inner");
+  const std::string pack = dir.make("ws/open/inner/app");
+  REQUIRE(::chmod((dir / "ws/open").c_str(), 0777) == 0);
+  const Finished finished = run_tool({"run", "--guard", pack, "--", "true"});
+  CHECK(finished.ended == exited(0));
+  CHECK(finished.err.starts_with(
+      "grex-lock: warning: " + pack + ": not guarded from workspaces further up: the search " +
+      "for .grex/pack.yaml stopped at " + dir / "ws/open" + ", which other users can write to\n"));
+  CHECK(run_tool({"run", "-q", "--guard", pack, "--", "true"}).err.empty());
+}
+
 TEST_CASE("without a workspace above, --guard is refused, and GREX_LOCK_GUARD locks the pack alone") {
   const TempDir dir;
   const std::string pack = dir.make("app");
@@ -139,8 +152,12 @@ TEST_CASE("without a workspace above, --guard is refused, and GREX_LOCK_GUARD lo
         exited(0));
 }
 
-TEST_CASE("--guard without a pack is a usage error") {
+TEST_CASE("--guard without a pack, with an empty DIR, or with a directory of lock files is a usage error") {
   const Workspace dir;
+  CHECK(run_tool({"run", "--guard=", dir / "ws/app", "--", "true"}).ended == exited(64));
+  CHECK(run_tool({"run", "--guard=" + dir / "ws/.grex", dir / "ws/app", "--", "true"}).ended == exited(64));
+  CHECK(run_tool({"run", "--create", "--guard", "-t", "manifest", dir / "new", "--", "true"}).ended == exited(64));
+  CHECK_FALSE(exists(dir / "new"));
   const Finished finished = run_tool({"run", "--guard", "-t", "workspace-sync", dir / "ws", "--", "true"});
   CHECK(finished.ended == exited(64));
   CHECK(finished.err.starts_with("grex-lock: usage: --guard needs a lock at tier per-pack\n"));

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -145,6 +146,76 @@ TEST_CASE("fd locks both files of a lock, and says what is not excluded if it lo
   const Fd other = lock_as_grex(dir / ".grex/.grex-lock");
   const Finished busy = in_bash(open + "\"$LOCK\" fd -n 8 9; echo $?; flock -n .grex-lock true; echo $?", dir);
   CHECK(busy.out == "75\n0\n");
+}
+
+TEST_CASE("fd refuses two descriptors of one file, which would wait for each other") {
+  const TempDir dir;
+  const Finished finished = in_bash("exec 8>>.grex-lock 9>>.grex-lock; \"$LOCK\" fd 8 9; echo $?", dir);
+  CHECK(finished.out == "64\n");
+  CHECK(finished.err.starts_with("grex-lock: usage: descriptors 8 and 9 have the same file open\n"));
+}
+
+TEST_CASE("a .grex that is removed while another lock is waited for is made again") {
+  const TempDir dir;
+  const auto [first, second] = dir.make_two();
+  CHECK(run_tool({"run", first, second, "--", "true"}).ended == exited(0));
+  Fd lock = lock_as_grex(first + "/.grex-lock");
+  Process waiter(grex_lock({"run", first, second, "--", "flock", "-n", second + "/.grex/.grex-lock", "true"}));
+  until([&path = first] { return waiters_on(path + "/.grex-lock") == 1; });
+  std::filesystem::remove_all(second + "/.grex");
+  lock.reset();
+  CHECK(waiter.wait() == exited(1));  // flock finds it locked
+}
+
+TEST_CASE("a lock file with two names is not locked in two modes by one command") {
+  const TempDir dir;
+  const auto [first, second] = dir.make_two();
+  dir.make("a/.grex");
+  write_file(dir / "a/.grex/pack.yaml", "");
+  write_file(dir / "a/.grex.sync.lock", "");
+  std::filesystem::create_hard_link(dir / "a/.grex.sync.lock", dir / "b/.grex.sync.lock");
+  const Finished finished = run_tool({"run", "-s", "-l", "workspace-sync:" + dir / "b", "--guard=" + dir / "a", "-l",
+                                      "per-pack:" + dir / "b", "--", "true"});
+  CHECK(finished.ended == exited(0));  // both are shared
+}
+
+TEST_CASE("a hold that waits for one file of a lock is not ended as its holder") {
+  const TempDir dir;
+  const Fd other = lock_as_grex(dir / ".grex/.grex-lock");
+  Process hold(grex_lock({"hold", dir.path()}));
+  until([&dir] { return waiters_on(dir / ".grex/.grex-lock") == 1; });
+  const Finished released = run_tool({"release", dir.path()});
+  CHECK(released.ended == exited(69));
+  const json status = json::parse(run_tool({"status", "--json", dir.path()}).out);
+  const json& lock = status["locks"][2];
+  REQUIRE(lock["waiters"].size() == 1);
+  CHECK(lock["waiters"][0]["pid"] == hold.pid());
+  REQUIRE(lock["holders"].size() == 1);
+  CHECK(lock["holders"][0]["pid"] == ::getpid());
+  hold.signal(SIGTERM);
+  hold.wait();
+}
+
+TEST_CASE("what is shown of a holder of both files is one process with its record") {
+  const TempDir dir;
+  Process job(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read -r line"}));
+  job.line();
+  const Finished refused = run_tool({"release", "--json", dir.path()});
+  CHECK(json::parse(refused.out)["error"]["holders"][0]["note"] == "nightly");
+  CHECK(refused.err.find("more") == std::string::npos);
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).err.find("[nightly]") != std::string::npos);
+}
+
+TEST_CASE("a record of 0.1 is removed after a wait, too") {
+  const TempDir dir;
+  run_tool({"run", "--layout", "flat", dir.path(), "--", "cp", dir / ".grex-lock", dir / "left"});
+  Fd lock = lock_as_grex(dir / ".grex-lock");
+  write_file(dir / ".grex-lock", content_of(dir / "left"));
+  Process waiter(grex_lock({"run", dir.path(), "--", "true"}));
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  lock.reset();
+  CHECK(waiter.wait() == exited(0));
+  CHECK(content_of(dir / ".grex-lock").empty());
 }
 
 TEST_CASE("a directory of lock files is no PATH") {

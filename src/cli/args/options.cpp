@@ -1,5 +1,7 @@
 #include "cli/args/options.hpp"
 
+#include <fmt/format.h>
+
 #include "cli/args/parser.hpp"
 
 namespace grex::cli {
@@ -108,7 +110,7 @@ void add_slots_option(Parser& parser, LockOptions& options) {
 
 void add_guard_option(Parser& parser, LockOptions& options) {
   // A flag, so that its value must be in the same word.
-  parser.add_flag("--guard", options.guards, "also keep 'grex sync' out of each pack")
+  parser.add_flag(fmt::format("--guard{{{}}}", guard_above), options.guards, "also keep 'grex sync' out of each pack")
       ->type_name("[=DIR]")
       ->group("Lock");
 }

@@ -26,8 +26,9 @@ struct GlobalOptions {
   bool operator==(const GlobalOptions&) const = default;
 };
 
-/// The value of --guard without a DIR: the workspaces above each pack.
-inline constexpr std::string_view guard_above = "true";
+/// The value of --guard without a DIR: the workspaces above each pack. No directory can have
+/// this name.
+inline constexpr std::string_view guard_above = "/dev/null/above";
 
 /// The options of the commands that take locks.
 struct LockOptions {

@@ -94,6 +94,14 @@ bool ends_like_path(const CLI::App& app, const std::string& word) {
   return follows_flags && never_first.find(word[options.end]) != std::string_view::npos;
 }
 
+// Whether a word is a flag with an empty value, for which CLI11 would take the flag's
+// default: most often, a variable is unset.
+bool has_empty_value(const CLI::App& app, const std::string& word) {
+  if (!word.starts_with("--") || !word.ends_with('=')) return false;
+  const CLI::Option* const option = app.get_option_no_throw(word.substr(0, word.size() - 1));
+  return option != nullptr && !has_value(*option) && !option->get_type_name().empty();
+}
+
 // Keeps CLI11 from splitting a word in brackets, if put before it. No word contains it.
 constexpr char bracket_mark = '\0';
 
@@ -133,6 +141,7 @@ std::vector<std::string> Parser::words_for_cli11() const {
     if (std::exchange(is_value, false)) continue;
     if (word == "--") may_be_option = false;
     if (may_be_option && ends_like_path(*this, word)) throw CLI::ValidationError("unknown option " + word);
+    if (may_be_option && has_empty_value(*this, word)) throw CLI::ValidationError(word + " has no value");
     is_value = may_be_option && takes_next_word(*this, word);
     if (takes_words_ && word.starts_with('[')) word.insert(word.begin(), bracket_mark);
   }

@@ -274,10 +274,16 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
 Result<std::vector<FdFile>, Failure> find_files(const FdOptions& options) {
   std::vector<FdFile> files;
   for (const std::string& text : options.numbers) {
-    auto file = find_fd_file(*natural_syntax.parse(text), options.lock.tier);
+    auto file = find_fd_file(*natural_syntax.parse(text), options.lock.tier, *options.global.layouts);
     if (!file) return file.error();
-    const auto is_it = [&file](const FdFile& other) { return other.number == file->number; };
-    if (std::none_of(files.begin(), files.end(), is_it)) files.push_back(std::move(*file));
+    const auto is_it = [&file](const FdFile& other) { return other.file.id == file->file.id; };
+    const auto same = std::find_if(files.begin(), files.end(), is_it);
+    if (same == files.end()) {
+      files.push_back(std::move(*file));
+    } else if (same->number != file->number) {
+      return usage_failure(fmt::format("descriptors {} and {} have the same file open", same->number, file->number),
+                           "name one of them");
+    }
   }
   sort_fd_files(files);
   return files;

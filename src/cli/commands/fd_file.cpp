@@ -16,28 +16,33 @@ namespace grex::cli {
 namespace {
 
 // The other files of the lock that has this one; none if they can't be found.
-std::vector<core::TargetFile> find_others(const core::LockPlace& place, const std::string& path) {
+std::vector<core::TargetFile> find_others(const core::LockPlace& place, const std::string& path,
+                                          const core::Layouts& layouts) {
   std::vector<core::TargetFile> others;
   if (!core::has_file_per_layout(place.tier)) return others;
-  auto target = core::resolve({.tier = place.tier, .path = place.target});
+  auto target = core::resolve({.tier = place.tier, .path = place.target, .layouts = layouts});
   if (!target) return others;
   std::copy_if(std::make_move_iterator(target->files.begin()), std::make_move_iterator(target->files.end()),
                std::back_inserter(others), [&path](const core::TargetFile& file) { return file.path(0) != path; });
   return others;
 }
 
-// A file's place in the order of taking them.
-auto place_of(const FdFile& file) {
-  const auto slash = file.path.rfind('/');
-  const auto directory = sys::status_of(slash == std::string::npos ? std::string() : file.path.substr(0, slash + 1));
-  const sys::FileId id = directory ? directory->id : sys::FileId{};
+// The directory that a file is in, by which it is sorted.
+sys::FileId directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const auto directory = sys::status_of(slash == std::string::npos ? std::string() : path.substr(0, slash + 1));
+  return directory ? directory->id : sys::FileId{};
+}
+
+auto order_key_of(const FdFile& file) {
   const core::Layout layout = file.place ? file.place->layout : core::Layout::flat;
-  return std::tuple(core::ordinal_of(file.name.tier), layout, id.ino, id.dev, file.path);
+  return std::tuple(core::ordinal_of(file.name.tier), layout, file.directory.ino, file.directory.dev,
+                    std::string_view(file.path));
 }
 
 }  // namespace
 
-Result<FdFile, Failure> find_fd_file(int number, core::Tier tier) {
+Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::Layouts& layouts) {
   const sys::Access access = sys::access_of(number);
   if (access == sys::Access::closed) {
     return usage_failure(fmt::format("descriptor {} is not open", number),
@@ -64,18 +69,20 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier) {
               {std::move(*copy), status->id, must_not_write, status->changed, has_content, !has_content},
               {core::tier_of_lock_file(path).value_or(tier), shown},
               path,
+              directory_of(path),
               {},
               {}};
   if (core::tier_of_lock_file(path)) {
     file.place = core::lock_place_of(path);
-    file.others = find_others(*file.place, path);
+    file.name.target = file.place->target;
+    file.others = find_others(*file.place, path, layouts);
   }
   return file;
 }
 
 void sort_fd_files(std::vector<FdFile>& files) {
   std::stable_sort(files.begin(), files.end(),
-                   [](const FdFile& a, const FdFile& b) { return place_of(a) < place_of(b); });
+                   [](const FdFile& a, const FdFile& b) { return order_key_of(a) < order_key_of(b); });
 }
 
 std::vector<sys::FileId> files_before(const FdFile& file) {
@@ -111,7 +118,8 @@ Result<void, Failure> refuse_replaced(const FdFile& file) {
 std::string half_lock_line(const FdFile& file, const core::TierStack& stack) {
   for (const core::TargetFile& other : file.others) {
     const std::string path = other.path(0);
-    const auto is_it = [&path](const core::StackEntry& entry) { return entry.path == path; };
+    const auto status = sys::status_of_lock_file(path);
+    const auto is_it = [&status](const core::StackEntry& entry) { return status && entry.file == status->id; };
     if (std::any_of(stack.begin(), stack.end(), is_it)) continue;
     const bool lacks_nested = other.layout == core::Layout::nested;
     return fmt::format("{}: this is one of two files of the lock, and does not exclude {}: lock {}, too", file.path,

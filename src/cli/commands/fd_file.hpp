@@ -21,13 +21,14 @@ struct FdFile {
   sys::LockFile file;
   LockName name;
   std::string path;                      ///< empty if unknown
+  sys::FileId directory;                 ///< of its path
   std::optional<core::LockPlace> place;  ///< none: not a file of grex, so its content must not be changed
   std::vector<core::TargetFile> others;  ///< the other files of its lock
 };
 
-/// `tier` is that of a file whose name shows none. Errors: usage (the descriptor is not
-/// open), unsafe-file, system, io.
-Result<FdFile, Failure> find_fd_file(int number, core::Tier tier);
+/// `tier` is that of a file whose name shows none; `layouts` are those that make up a lock. Errors: usage (the
+/// descriptor is not open), unsafe-file, system, io.
+Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::Layouts& layouts);
 
 /// Sorts files in the order of taking them, as core::acquire does.
 void sort_fd_files(std::vector<FdFile>& files);

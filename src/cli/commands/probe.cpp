@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <string>
+
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -89,8 +92,12 @@ Outcome probe(const CommandLine& line, Events& events) {
   // Guards come before what they guard.
   const bool is_free = !plan->targets.empty() && !plan->targets.back().request.is_guard;
   if (is_free) return print_answer(name_of(plan->targets.back()), path_of_last, Answer::free, options);
-  const LockName& ours = plan->already_ours.back();
-  return print_answer(ours, ours.path, Answer::ours, options);
+  const auto is_guard = [&plan](const LockName& name) {
+    return std::find(plan->guards.begin(), plan->guards.end(), name.target) != plan->guards.end();
+  };
+  const auto ours = std::find_if_not(plan->already_ours.rbegin(), plan->already_ours.rend(), is_guard);
+  const LockName& name = ours != plan->already_ours.rend() ? *ours : plan->already_ours.back();
+  return print_answer(name, name.path, Answer::ours, options);
 }
 
 }  // namespace grex::cli

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ using HoldKind = core::Hold::Kind;
 struct Inspection {
   std::vector<core::Hold> holds;           // one for each process
   std::vector<core::LockProcess> holders;  // all of them
+  std::set<pid_t> waiters;                 // of these, none holds the whole lock
   bool is_held = false;                    // or it may be, because it can't be inspected
   std::optional<Error> unsafe;             // if there is something else in the place of a file
   std::string linked;                      // a file of a hold that has a second name
@@ -75,7 +77,8 @@ void add_file(const std::string& path, core::FileReport report, Inspection& foun
       *same = std::move(hold);
     }
   }
-  for (core::LockProcess& holder : report.holders) found.holders.push_back(std::move(holder));
+  for (const core::LockProcess& waiter : report.waiters) found.waiters.insert(waiter.pid.value_or(0));
+  core::add_processes(found.holders, std::move(report.holders), path);
 }
 
 Inspection inspect_holders(const core::Target& target) {
@@ -86,6 +89,7 @@ Inspection inspect_holders(const core::Target& target) {
   Inspection found;
   std::vector<core::FileReport> reports = core::inspect(files, core::visible_mounts());
   for (std::size_t i = 0; i < files.size(); ++i) add_file(files[i], std::move(reports[i]), found);
+  std::erase_if(found.holds, [&found](const core::Hold& hold) { return found.waiters.contains(hold.pid); });
   return found;
 }
 

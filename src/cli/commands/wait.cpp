@@ -77,7 +77,7 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
   }
   if (auto interrupted = interruption()) return std::move(*interrupted);
   const auto waited = elapsed_since(start);
-  events.acquired(waited);
+  events.acquired(waited, plan.guards);
   return waited;
 }
 

@@ -40,11 +40,13 @@ void WaitAnnouncer::wait_begins(const core::Target& target, const core::TargetFi
 void note_caveats(const std::vector<core::HeldLock>& locks) {
   const std::vector<core::Mount> mounts = core::visible_mounts();
   for (const core::HeldLock& lock : locks) {
+    std::string last;  // both files are hardly ever on different file systems
     for (const core::HeldFile& held : lock.files()) {
       const auto place = sys::place_of(held.file.fd.get());
       const auto file_system = place ? core::file_system_at(*place, mounts) : std::nullopt;
       const std::string line = file_system ? caveat_line(*file_system) : std::string();
-      if (!line.empty()) note(fmt::format("{}: {}", held.path, line));
+      if (!line.empty() && line != last) note(fmt::format("{}: {}", held.path, line));
+      last = line;
     }
   }
 }

@@ -26,6 +26,12 @@ Result<core::Target, Failure> guard_of(const std::string& workspace, const Globa
   return failure;
 }
 
+std::string stop_text(const core::SearchStop& stop) {
+  return fmt::format(
+      "the search for .grex/pack.yaml stopped at {}, {}", stop.directory,
+      stop.reason == core::SearchStop::Reason::unsafe ? "which other users can write to" : "which cannot be read");
+}
+
 // No workspace was found above the pack.
 Failure no_workspace(const core::Target& pack, const core::SearchResult& search) {
   Failure failure;
@@ -34,55 +40,44 @@ Failure no_workspace(const core::Target& pack, const core::SearchResult& search)
   failure.path = pack.path;
   failure.exit_code = exit_code::not_found;
   failure.tier = core::Tier::workspace_sync;
-  failure.why = "neither it nor a directory above has .grex/pack.yaml";
+  failure.why = search.stop ? stop_text(*search.stop) : "neither it nor a directory above has .grex/pack.yaml";
   failure.hint = "leave out --guard, or name the workspace: --guard=DIR";
-  if (search.stop) {
-    const bool is_unsafe = search.stop->reason == core::SearchStop::Reason::unsafe;
-    failure.why = fmt::format("the search for .grex/pack.yaml stopped at {}, {}", search.stop->directory,
-                              is_unsafe ? "which other users can write to" : "which cannot be read");
-  }
   return failure;
 }
 
 }  // namespace
 
+Result<void, Failure> check_guards(const std::vector<NamedLock>& locks, const LockOptions& options) {
+  const auto is_pack = [](const NamedLock& lock) { return lock.tier == core::Tier::per_pack; };
+  if (options.guards.empty() || std::any_of(locks.begin(), locks.end(), is_pack)) return {};
+  return usage_failure("--guard needs a lock at tier per-pack", "it guards the workspaces above a pack");
+}
+
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global) {
   const bool is_asked_for = !options.guards.empty();
   if (!is_asked_for && !options.guards_by_default) return {};
-  std::vector<core::Target> guards;
-  const auto add = [&](const std::string& workspace) -> Result<void, Failure> {
-    auto guard = guard_of(workspace, global);
-    if (!guard) return std::move(guard.error());
-    guards.push_back(std::move(*guard));
-    return {};
-  };
-  bool has_pack = false;
+  std::vector<std::string> workspaces;
+  for (const std::string& guard : options.guards) {
+    if (guard != guard_above) workspaces.push_back(guard);
+  }
+  const bool is_named = !workspaces.empty();
   for (const core::Target& target : targets) {
     if (target.tier() != core::Tier::per_pack) continue;
-    has_pack = true;
     const core::SearchResult search = core::find_workspaces(target.request.path);
-    for (const sys::Directory& workspace : search.found) {
-      if (auto added = add(workspace.path); !added) return added;
-    }
-    const bool is_named = std::any_of(options.guards.begin(), options.guards.end(),
-                                      [](const std::string& guard) { return guard != guard_above; });
-    if (!search.found.empty() || is_named) continue;
-    Failure none = no_workspace(target, search);
-    if (is_asked_for) return none;
-    // Without a workspace above, the pack is locked alone.
+    for (const sys::Directory& workspace : search.found) workspaces.push_back(workspace.path);
+    if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
+    // There may be a workspace above, which is not guarded.
     if (search.stop && options.verbosity != Verbosity::quiet) {
-      note(fmt::format("warning: {}: {}: {}", none.what, none.path, none.why));
+      note(
+          fmt::format("warning: {}: not guarded from workspaces further up: {}", target.path, stop_text(*search.stop)));
     }
   }
-  if (is_asked_for && !has_pack) {
-    return usage_failure("--guard needs a lock at tier per-pack", "it guards the workspaces above a pack");
+  for (const std::string& workspace : workspaces) {
+    auto guard = guard_of(workspace, global);
+    if (!guard) return std::move(guard.error());
+    targets.push_back(std::move(*guard));
   }
-  for (const std::string& guard : options.guards) {
-    if (guard == guard_above) continue;
-    if (auto added = add(guard); !added) return added;
-  }
-  std::move(guards.begin(), guards.end(), std::back_inserter(targets));
   return {};
 }
 

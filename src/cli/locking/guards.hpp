@@ -9,10 +9,13 @@
 
 namespace grex::cli {
 
+/// A usage Failure if --guard is given, but no pack is locked.
+Result<void, Failure> check_guards(const std::vector<NamedLock>& locks, const LockOptions& options);
+
 /// Adds the guards of packs: shared locks on the workspaces above each pack and on those that
 /// the user names, which keep `grex sync` out while others that share them go on. Only if
-/// --guard is given, or by GREX_LOCK_GUARD. A Failure if a pack has none; by GREX_LOCK_GUARD,
-/// that is a warning at most. Errors: usage (no pack is locked), and those of core::resolve.
+/// --guard is given, or by GREX_LOCK_GUARD. With --guard, a Failure if a pack has none. Warns
+/// of a search that stopped before the root directory. Errors: those of core::resolve.
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global);
 

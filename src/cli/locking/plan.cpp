@@ -46,6 +46,7 @@ Result<void, Failure> refuse_lock_directory(const core::Target& target) {
 
 Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks, const LockOptions& options,
                                                         const GlobalOptions& global) {
+  if (auto checked = check_guards(locks, options); !checked) return std::move(checked.error());
   unsigned slots = options.slots.value_or(1);
   std::vector<core::Target> targets;
   for (const NamedLock& lock : locks) {
@@ -56,10 +57,12 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
     }
     auto target = core::resolve({lock.tier, lock.path, slots, options.create, global.layouts.value(), options.mode});
     if (!target) return not_found(target.error(), lock);
-    if (auto refused = refuse_lock_directory(*target); !refused) return std::move(refused.error());
     targets.push_back(std::move(*target));
   }
   if (auto added = add_guards(targets, options, global); !added) return std::move(added.error());
+  for (const core::Target& target : targets) {
+    if (auto refused = refuse_lock_directory(target); !refused) return std::move(refused.error());
+  }
   core::sort_and_dedupe(targets);
   return targets;
 }
@@ -72,12 +75,18 @@ std::vector<std::string> guards_in(const std::vector<core::Target>& targets) {
   return guards;
 }
 
-// Reports locks that have one file, though two were asked for.
-void note_half_locks(const std::vector<core::Target>& targets) {
+// Reports locks that have one file, though two were asked for. If another file may exist, that
+// is a warning.
+void note_half_locks(const std::vector<core::Target>& targets, Verbosity verbosity) {
   for (const core::Target& target : targets) {
-    if (!target.lacks_layout()) continue;
-    note(fmt::format("{}: no directory above has .grex/pack.yaml, so there is no file that grex 1.3.2 and later lock",
-                     target.shown_path()));
+    if (!target.lacks_layout() || verbosity == Verbosity::quiet) continue;
+    if (target.stop) {
+      const Failure stop = failure_from(*target.stop);
+      note(fmt::format("warning: {}: grex 1.3.2 and later may lock another file: {}: {}", target.shown_path(),
+                       stop.path, stop.why));
+    } else if (verbosity == Verbosity::verbose)
+      note(fmt::format("{}: no directory above has .grex/pack.yaml, so there is no file that grex 1.3.2 and later lock",
+                       target.shown_path()));
   }
 }
 
@@ -178,6 +187,7 @@ Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, cons
     return {};
   }
   plan.already_ours.push_back(name);
+  target.inherited.push_back(busy.layout);
   target.files.erase(target.files.begin() + static_cast<std::ptrdiff_t>(at.file));
   if (target.files.empty()) plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(at.target));
   return {};
@@ -191,7 +201,7 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
   auto targets = find_targets(*locks, options, global);
   if (!targets) return std::move(targets.error());
 
-  if (options.verbosity == Verbosity::verbose) note_half_locks(*targets);
+  note_half_locks(*targets, options.verbosity);
   Plan plan{{}, core::live_entries(*live), {}, guards_in(*targets)};
   if (plan.stack.empty()) {
     plan.targets = std::move(*targets);
@@ -205,6 +215,7 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
       if (!reentry) return refusal_of(target, reentry.error());
       if (*reentry == Reentry::ours) {
         plan.already_ours.push_back(name);
+        target.inherited.push_back(file.layout);
         continue;
       }
       files.push_back(file);

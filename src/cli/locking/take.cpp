@@ -39,7 +39,8 @@ class AcquisitionObserver : public WaitAnnouncer {
 Failure with_layout_hint(Failure failure, const core::Target& target, const core::TargetFile& file) {
   const bool is_refused = failure.kind == ErrorKind::create || failure.kind == ErrorKind::permission ||
                           failure.kind == ErrorKind::unsafe_file;
-  if (is_refused && target.files.size() > 1) {
+  const bool is_file = failure.path == file.path(0);
+  if (is_refused && is_file && target.files.size() > 1) {
     if (!failure.hint.empty()) failure.hint += "; ";
     failure.hint += file.layout == core::Layout::nested
                         ? "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later"
@@ -124,7 +125,8 @@ void write_records(Acquired& acquired, const LockOptions& options, const std::st
     if (!written) {
       note("no record written: " + failure_from(written.error()).why);
     } else if (!*written && lock.mode() == sys::Mode::exclusive) {
-      note(fmt::format("no record written: {} may only be read, has a second name, or has other content", lock.path()));
+      note(fmt::format("no record written: {} may only be read, has a second name, or has other content",
+                       lock.files().back().path));
     }
   }
 }

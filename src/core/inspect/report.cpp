@@ -26,8 +26,9 @@ int rank_of(LockState state) {
 // A process that has one file and waits for the next does not hold the lock.
 void remove_waiters(std::vector<LockProcess>& holders, const std::vector<LockProcess>& waiters) {
   std::erase_if(holders, [&waiters](const LockProcess& holder) {
-    return holder.pid && std::any_of(waiters.begin(), waiters.end(),
-                                     [&holder](const LockProcess& waiter) { return waiter.pid == holder.pid; });
+    return holder.pid && std::any_of(waiters.begin(), waiters.end(), [&holder](const LockProcess& waiter) {
+             return waiter.pid == holder.pid && waiter.file != holder.file;
+           });
   });
 }
 
@@ -53,11 +54,11 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
       report.path = found.path;
       merged.evidence = file.evidence;
       merged.file = file.file;
+      merged.why_unknown = file.why_unknown;
       if (lock.is_complete || file.state == LockState::held) merged.state = file.state;
     }
     is_first = false;
     merged.record = better(merged.record, file.record);
-    if (file.why_unknown) merged.why_unknown = file.why_unknown;
     if (file.state != LockState::held) continue;
     if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
     if (found.slot) ++report.used;

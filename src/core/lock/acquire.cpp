@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
-#include <tuple>
 
+#include "core/lock/file_order.hpp"
+#include "core/lock/slot_queue.hpp"
 #include "sys/lock/flock_wait_any.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
@@ -12,12 +12,6 @@ namespace grex::core {
 namespace {
 
 using sys::Acquire;
-
-// The next file to take, below the directory by which its place in the order was found.
-struct Next {
-  FilePosition at;
-  sys::LockDirectory directory;
-};
 
 // The outcome of trying one file.
 struct Step {
@@ -34,14 +28,17 @@ struct Step {
 struct TakenFile {
   FilePosition at;
   HeldFile held;
+  sys::Mode mode;
 };
 
-// Whether the path of a directory now names another one.
-bool was_replaced(const sys::Directory& directory) {
-  const auto named = sys::status_of(directory.path);
-  const auto opened = sys::status_of(directory.fd.get());
-  return named && opened && named->id != opened->id;
+// Whether a path names an open directory; a symlink at its end must have a slash behind it.
+bool names(const std::string& path, int directory) {
+  const auto named = sys::status_of(path);
+  const auto opened = sys::status_of(directory);
+  return !named || !opened || named->id == opened->id;
 }
+
+bool is_elsewhere(const sys::Directory& directory) { return !names(directory.path, directory.fd.get()); }
 
 // Whether the path is the only name of a file that had one name when it was opened. If it
 // has changed since, a process that had the lock before may have written its record; none
@@ -62,10 +59,6 @@ Result<Step> checked(sys::LockFile file, const TargetFile& wanted, std::size_t i
   return Step{Step::Kind::ours, HeldFile{std::move(file), std::move(path)}};
 }
 
-Result<sys::LockFile> open(const TargetFile& file, const std::string& name, sys::OpenFor purpose) {
-  return sys::open_lock_file(file.directory->fd.get(), name, purpose);
-}
-
 // A file that has to be taken, and the directory in which it is opened.
 struct Wanted {
   const Target& target;
@@ -73,6 +66,13 @@ struct Wanted {
   int directory = -1;  // that of the lock file itself; -1: as the target names it
 
   [[nodiscard]] bool has_record() const { return &file == &target.files.back(); }
+
+  // Whether the paths of its directories name others by now.
+  [[nodiscard]] bool has_moved(std::size_t index) const {
+    if (is_elsewhere(*file.directory)) return true;
+    const std::string path = file.path(index);
+    return directory >= 0 && !names(path.substr(0, path.rfind('/') + 1), directory);
+  }
   [[nodiscard]] Result<sys::LockFile> open(std::size_t index, sys::OpenFor purpose) const {
     const std::string& name = file.names[index];
     if (directory < 0) return sys::open_lock_file(file.directory->fd.get(), name, purpose);
@@ -80,49 +80,17 @@ struct Wanted {
   }
 };
 
-// Processes that want one of the same number of slots queue for the lock on the queue
-// file, and only the first of them waits for all of the slots. So they are served in
-// order of arrival, and one thread per slot is enough, however many processes wait. Each
-// number of slots has its own queue: no process waits behind one that must not take the
-// slot that comes free. A process that can lock the slots, but not create a file beside
-// them, stays out of the queue.
-Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, const std::vector<int>& fds,
-                                  std::optional<Deadline> deadline) {
-  // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
-  std::optional<sys::DeferredStop> stop;
-  const auto slots = static_cast<unsigned>(fds.size());
-  const auto queue = open(file, queue_name(slots), sys::OpenFor::recording);
-  const bool is_refused =
-      !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
-  if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, deadline);
-  if (!queue) return at_path(queue.error(), queue_path(file, slots));
-  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, deadline);
-  if (!first) return at_path(first.error(), queue_path(file, slots));
-  if (first->outcome != Acquire::held) return sys::AnyEnd{*first};
-  stop.emplace();
-  return sys::wait_any(fds, sys::Mode::exclusive, deadline, stop->fd());
-}
-
-Result<sys::AnyEnd> wait_for_slot(const TargetFile& file, const std::vector<int>& fds,
-                                  std::optional<Deadline> deadline) {
-  const sys::BlockTerminationSignals between_waits;
-  for (;;) {
-    auto any = wait_in_queue(file, fds, deadline);
-    if (!any || any->end.outcome != Acquire::suspended) return any;
-  }
-}
-
 Result<Step> wait_for(const TargetFile& wanted, std::vector<sys::LockFile> files, sys::Mode mode,
-                      std::optional<Deadline> deadline) {
+                      const WaitPolicy& policy) {
   sys::AnyEnd any;
   if (files.size() == 1) {
-    const auto end = sys::wait_lock(files.front().fd.get(), mode, deadline);
+    const auto end = sys::wait_lock(files.front().fd.get(), mode, policy.deadline);
     if (!end) return at_path(end.error(), wanted.path(0));
     any.end = *end;
   } else {
     std::vector<int> fds(files.size());
     std::transform(files.begin(), files.end(), fds.begin(), [](const sys::LockFile& file) { return file.fd.get(); });
-    const auto end = wait_for_slot(wanted, fds, deadline);
+    const auto end = wait_for_slot(wanted, fds, policy);
     if (!end) return end.error().path.empty() ? at_path(end.error(), wanted.path(0)) : end.error();
     any = *end;
   }
@@ -166,11 +134,11 @@ Result<Tried> open_and_try(const Wanted& wanted, std::size_t index) {
 }
 
 // In a file that stays empty now, grex-lock 0.1 may have left a record.
-void remove_old_record(const HeldFile& held, const Wanted& wanted, std::size_t index) {
+void remove_old_record(const HeldFile& held, const Wanted& wanted) {
   const bool may_have_one =
       !wanted.has_record() && held.file.has_content && wanted.target.mode() == sys::Mode::exclusive;
   if (!may_have_one) return;
-  const auto writable = wanted.open(index, sys::OpenFor::recording);
+  const auto writable = wanted.open(0, sys::OpenFor::probing);
   if (writable && writable->id == held.file.id) empty_record(*writable, held.path);
 }
 
@@ -179,50 +147,26 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
     auto tried = open_and_try(wanted, i);
-    if (!tried && was_replaced(*file.directory)) return Step{Step::Kind::replaced};
+    if (!tried && wanted.has_moved(i)) return Step{Step::Kind::replaced};
     if (!tried) return at_path(tried.error(), file.path(i));
     if (tried->file.is_new && policy.observer != nullptr) policy.observer->lock_file_created(file.path(i));
     // The same file through a bind mount or a hard link: waiting for it would never end.
     const auto is_it = [&tried](const TakenFile& taken) { return taken.held.file.id == tried->file.id; };
-    if (std::any_of(ours.begin(), ours.end(), is_it)) return Step{Step::Kind::ours};
+    const auto same = std::find_if(ours.begin(), ours.end(), is_it);
+    if (same != ours.end()) {
+      // In one mode, it can't be locked in the other one, too.
+      const bool is_enough = same->mode == sys::Mode::exclusive || target.mode() == sys::Mode::shared;
+      if (!is_enough) return Error{ErrorKind::unsafe_file, "open", file.path(i), EMLINK};
+      return Step{Step::Kind::ours};
+    }
     if (tried->outcome == Acquire::held) {
-      auto step = checked(std::move(tried->file), file, i);
-      if (step && step->file) remove_old_record(*step->file, wanted, i);
-      return step;
+      return checked(std::move(tried->file), file, i);
     }
     busy.push_back(std::move(tried->file));
   }
   if (!policy.waits || file.if_busy == IfBusy::report) return Step{Step::Kind::ended, {}, {Acquire::busy}};
   const ObservedWait observed(policy.observer, target, file);
-  return wait_for(file, std::move(busy), target.mode(), policy.deadline);
-}
-
-// A file's place in the order of taking them. If several names lead to one file, it is
-// taken in the mode that is enough for all.
-auto place_of(const Next& next, const std::vector<Target>& targets) {
-  const Target& target = targets[next.at.target];
-  const TargetFile& file = target.files[next.at.file];
-  const std::string_view name = file.names.front();
-  return std::tuple(ordinal_of(target.tier()), file.layout, next.directory.id.ino, next.directory.id.dev,
-                    name.substr(name.rfind('/') + 1), target.mode());
-}
-
-// The order of taking files. Creates their directories; if that fails, `at` is the file.
-Result<std::vector<Next>> order_of(const std::vector<Target>& targets, FilePosition& at) {
-  std::vector<Next> order;
-  for (at.target = 0; at.target < targets.size(); ++at.target) {
-    const Target& target = targets[at.target];
-    for (at.file = 0; at.file < target.files.size(); ++at.file) {
-      const TargetFile& file = target.files[at.file];
-      if (file.names.empty()) continue;
-      auto directory = sys::open_lock_directory(file.directory->fd.get(), file.names.front());
-      if (!directory) return at_path(directory.error(), file.path(0));
-      order.push_back({at, std::move(*directory)});
-    }
-  }
-  std::sort(order.begin(), order.end(),
-            [&targets](const Next& a, const Next& b) { return place_of(a, targets) < place_of(b, targets); });
-  return order;
+  return wait_for(file, std::move(busy), target.mode(), policy);
 }
 
 // Whether the paths of all files still name them: before the last one was locked, there may
@@ -238,16 +182,19 @@ bool are_named(const std::vector<TakenFile>& taken) {
 Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& policy, std::vector<TakenFile>& taken,
                       FilePosition& at) {
   const auto order = order_of(targets, at);
-  if (!order && was_replaced(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
+  if (!order && is_elsewhere(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
   if (!order) return order.error();
-  for (const Next& next : *order) {
+  for (const OrderedFile& next : *order) {
     at = next.at;
     const Target& target = targets[at.target];
     const TargetFile& file = target.files[at.file];
     const int directory = next.directory.fd.is_open() ? next.directory.fd.get() : file.directory->fd.get();
-    auto step = take({target, file, directory}, taken, policy);
+    const Wanted wanted = {target, file, directory};
+    auto step = take(wanted, taken, policy);
     if (!step || step->kind != Step::Kind::ours) return step;
-    if (step->file) taken.push_back({at, std::move(*step->file)});
+    if (!step->file) continue;
+    remove_old_record(*step->file, wanted);
+    taken.push_back({at, std::move(*step->file), target.mode()});
   }
   return Step{taken.size() == 1 || are_named(taken) ? Step::Kind::ours : Step::Kind::replaced};
 }
@@ -269,7 +216,7 @@ std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<T
 Result<Probe> probe(const TargetFile& wanted, sys::Mode mode) {
   for (std::size_t i = 0; i < wanted.names.size(); ++i) {
     const std::string path = wanted.path(i);
-    auto file = open(wanted, wanted.names[i], sys::OpenFor::probing);
+    auto file = sys::open_lock_file(wanted.directory->fd.get(), wanted.names[i], sys::OpenFor::probing);
     if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path};  // it would be created
     if (!file) return at_path(file.error(), path);
     const auto outcome = sys::try_lock(file->fd.get(), mode);  // released when `file` is closed

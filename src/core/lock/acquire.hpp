@@ -1,46 +1,16 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/target.hpp"
+#include "core/lock/wait_policy.hpp"
 #include "sys/lock/flock.hpp"
 #include "sys/lock/flock_wait.hpp"
 
 namespace grex::core {
-
-/// Is called when a wait begins and ends, and when a lock file is created.
-class WaitObserver {
- public:
-  WaitObserver() = default;
-  WaitObserver(const WaitObserver&) = delete;
-  WaitObserver& operator=(const WaitObserver&) = delete;
-  virtual ~WaitObserver() = default;
-
-  /// A wait for a file of `target` begins. The references are valid until wait_ends().
-  virtual void wait_begins(const Target& target, const TargetFile& file) = 0;
-  virtual void wait_ends() = 0;
-
-  /// The lock file of this path was missing, and has been created; it is not locked yet.
-  virtual void lock_file_created(const std::string& path) { (void)path; }
-};
-
-/// How long to try for locks.
-struct WaitPolicy {
-  bool waits = true;
-  std::optional<Deadline> deadline = {};  ///< for all locks together
-  WaitObserver* observer = nullptr;       ///< borrowed; may be null
-};
-
-/// A file of one of several targets.
-struct FilePosition {
-  std::size_t target = 0;
-  std::size_t file = 0;
-};
 
 /// How an attempt ended.
 struct Attempt {
@@ -56,9 +26,8 @@ struct Attempt {
 /// of these locks have is locked once. While it waits for a file, in the kernel's queue, it
 /// keeps the files before.
 ///
-/// The files are taken in one order, whatever layouts they are of, and by whatever paths
-/// their directories are reached, so that no two processes wait for each other: by tier,
-/// then the flat layout first, then by inode and device of the directory, then by name.
+/// The files are taken in the order of order_of, so that no two processes wait for each
+/// other.
 ///
 /// If a lock file turns out to be removed or replaced, its path doesn't name the locked
 /// file any more: then it starts over, and resolves `targets` again.

@@ -76,7 +76,8 @@ SearchResult search_upwards(const std::string& from, Mark (*mark_in)(int directo
     if (mark == Mark::present) {
       auto directory = walk->directory();
       if (!directory) {
-        result.stop = stop_at(walk->shown_path(), Mark::unreadable);
+        const bool is_unsafe = directory.error().kind == ErrorKind::unsafe_file;
+        result.stop = stop_at(walk->shown_path(), is_unsafe ? Mark::unsafe : Mark::unreadable);
         return result;
       }
       result.found.push_back(std::move(*directory));

@@ -93,6 +93,8 @@ Result<Target> resolve_sibling(const LockRequest& request) {
       target.files.push_back(std::move(*file));
     } else if (target.files.empty() || file.error().op != find_meta) {
       return file.error();
+    } else if (file.error().err != ENOENT) {
+      target.stop = file.error();
     }
   }
   return target;
@@ -113,14 +115,17 @@ Result<Target> resolve_contained(const LockRequest& request) {
   return target;
 }
 
-// Drops the files that `before` lacks, and takes over what to do if they are busy.
+// Drops the files that an ancestor has, and takes over what to do if the others are busy.
 void keep_choices(const Target& before, Target& renewed) {
-  std::erase_if(renewed.files, [&before](TargetFile& file) {
+  renewed.inherited = before.inherited;
+  std::erase_if(renewed.files, [&before](const TargetFile& file) {
+    return std::find(before.inherited.begin(), before.inherited.end(), file.layout) != before.inherited.end();
+  });
+  for (TargetFile& file : renewed.files) {
     const auto is_it = [&file](const TargetFile& other) { return other.layout == file.layout; };
     const auto same = std::find_if(before.files.begin(), before.files.end(), is_it);
     if (same != before.files.end()) file.if_busy = same->if_busy;
-    return same == before.files.end();
-  });
+  }
 }
 
 }  // namespace
@@ -147,7 +152,9 @@ std::string Target::shown_path() const {
   return has_file ? files.front().path(0) : path;
 }
 
-bool Target::lacks_layout() const { return has_file_per_layout(tier()) && files.size() < request.layouts.size(); }
+bool Target::lacks_layout() const {
+  return has_file_per_layout(tier()) && files.size() + inherited.size() < request.layouts.size();
+}
 
 Result<Target> resolve(const LockRequest& request) {
   return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
@@ -168,7 +175,7 @@ Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
     auto target = resolve(targets[at].request);
     if (!target) return target.error();
     keep_choices(targets[at], *target);
-    renewed.push_back(std::move(*target));
+    if (!target->files.empty()) renewed.push_back(std::move(*target));
   }
   targets = std::move(renewed);
   return {};

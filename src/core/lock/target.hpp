@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,10 @@ struct TargetFile {
 struct Target {
   LockRequest request;
   std::string path;
-  std::vector<TargetFile> files;  ///< the flat one first
+  std::vector<TargetFile> files;       ///< the flat one first, without those that an ancestor has
+  std::vector<Layout> inherited = {};  ///< the layouts of those
+  /// Why it has no nested file, if the search for the meta directory stopped: see find_meta.
+  std::optional<Error> stop = {};
 
   [[nodiscard]] Tier tier() const { return request.tier; }
 
@@ -69,6 +73,12 @@ struct Target {
   [[nodiscard]] bool lacks_layout() const;
 };
 
+/// A file of one of several targets.
+struct FilePosition {
+  std::size_t target = 0;
+  std::size_t file = 0;
+};
+
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
@@ -79,12 +89,12 @@ Result<Target> resolve(const LockRequest& request);
 inline constexpr std::string_view find_meta = "find .grex/pack.yaml above";
 
 /// Sorts locks by tier and path, and removes duplicates; of a lock that is wanted in both
-/// modes, the exclusive one stays. They are taken in another order: see acquire.
+/// modes, the exclusive one stays. They are taken in another order: see order_of.
 void sort_and_dedupe(std::vector<Target>& targets);
 
-/// Resolves the targets again, as the file system has them now. Keeps which of their files
-/// are left to take. Errors: those of resolve; then `at` is the index of the target that
-/// could not be resolved, and `targets` has not changed.
+/// Resolves the targets again, as the file system has them now, without the files that an
+/// ancestor has, and drops those that have no files left. Errors: those of resolve; then `at` is the index of the
+/// target that could not be resolved, and `targets` has not changed.
 Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at);
 
 /// The slots of a workspace that have a file, whatever number of slots the processes that

@@ -1,0 +1,43 @@
+#include "core/lock/slot_queue.hpp"
+
+#include "sys/lock/flock.hpp"
+#include "sys/lock/flock_wait.hpp"
+#include "sys/signal/blocked_signals.hpp"
+
+namespace grex::core {
+namespace {
+
+// Processes that want one of the same number of slots queue for the lock on the queue
+// file, and only the first of them waits for all of the slots. So they are served in
+// order of arrival, and one thread per slot is enough, however many processes wait. Each
+// number of slots has its own queue: no process waits behind one that must not take the
+// slot that comes free. A process that can lock the slots, but not create a file beside
+// them, stays out of the queue.
+Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, const std::vector<int>& fds, const WaitPolicy& policy) {
+  // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
+  std::optional<sys::DeferredStop> stop;
+  const auto slots = static_cast<unsigned>(fds.size());
+  const auto queue = sys::open_lock_file(file.directory->fd.get(), queue_name(slots), sys::OpenFor::recording);
+  const bool is_refused =
+      !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
+  if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline);
+  if (!queue) return at_path(queue.error(), queue_path(file, slots));
+  if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(queue_path(file, slots));
+  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, policy.deadline);
+  if (!first) return at_path(first.error(), queue_path(file, slots));
+  if (first->outcome != sys::Acquire::held) return sys::AnyEnd{*first};
+  stop.emplace();
+  return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline, stop->fd());
+}
+
+}  // namespace
+
+Result<sys::AnyEnd> wait_for_slot(const TargetFile& file, const std::vector<int>& fds, const WaitPolicy& policy) {
+  const sys::BlockTerminationSignals between_waits;
+  for (;;) {
+    auto any = wait_in_queue(file, fds, policy);
+    if (!any || any->end.outcome != sys::Acquire::suspended) return any;
+  }
+}
+
+}  // namespace grex::core

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/deadline.hpp"
+#include "core/lock/target.hpp"
+
+namespace grex::core {
+
+/// Is called when a wait begins and ends, and when a lock file is created.
+class WaitObserver {
+ public:
+  WaitObserver() = default;
+  WaitObserver(const WaitObserver&) = delete;
+  WaitObserver& operator=(const WaitObserver&) = delete;
+  virtual ~WaitObserver() = default;
+
+  /// A wait for a file of `target` begins. The references are valid until wait_ends().
+  virtual void wait_begins(const Target& target, const TargetFile& file) = 0;
+  virtual void wait_ends() = 0;
+
+  /// The lock file of this path was missing, and has been created.
+  /// It may be locked by now, but the command does not run yet.
+  virtual void lock_file_created(const std::string& path) { (void)path; }
+};
+
+/// How long to try for locks.
+struct WaitPolicy {
+  bool waits = true;
+  std::optional<Deadline> deadline = {};  ///< for all locks together
+  WaitObserver* observer = nullptr;       ///< borrowed; may be null
+};
+
+}  // namespace grex::core
