@@ -9,8 +9,8 @@
 namespace grex::cli {
 
 /// Sets the options that the command line has not set, from the environment or else to
-/// their defaults: GREX_LOCK_LAYOUT; GREX_LOCK_TIER_CHECK, GREX_LOCK_GIT_EXCLUDE and
-/// GREX_LOCK_TIMEOUT. A Failure names the variable, or says that --json-status-fd can't be written.
+/// their defaults: GREX_LOCK_LAYOUT; GREX_LOCK_TIER_CHECK, GREX_LOCK_GIT_EXCLUDE,
+/// GREX_LOCK_GUARD and GREX_LOCK_TIMEOUT. A Failure names the variable, or says that --json-status-fd can't be written.
 Result<void, Failure> apply_env_defaults(GlobalOptions& options);
 Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock);
 

@@ -121,9 +121,8 @@ std::string half_lock_line(const FdFile& file, const core::TierStack& stack) {
     const auto status = sys::status_of_lock_file(path);
     const auto is_it = [&status](const core::StackEntry& entry) { return status && entry.file == status->id; };
     if (std::any_of(stack.begin(), stack.end(), is_it)) continue;
-    const bool lacks_nested = other.layout == core::Layout::nested;
-    return fmt::format("{}: this is one of two files of the lock, and does not exclude {}: lock {}, too", file.path,
-                       lacks_nested ? "grex 1.3.2 and later" : "grex 1.1.0 to 1.3.1", path);
+    return fmt::format("{}: this is one of two files of the lock, and does not exclude grex {}: lock {}, too",
+                       file.path, core::releases_of(other.layout), path);
   }
   return {};
 }

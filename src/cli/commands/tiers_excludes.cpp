@@ -27,7 +27,7 @@ const Excluded& excluded_by(core::Tier tier) { return excluded.at(static_cast<st
 
 std::string_view releases_with(const core::Layouts& layouts) {
   if (layouts.size() > 1) return every_known_release;
-  return layouts.front() == core::Layout::flat ? "1.1.0 to 1.3.1" : "1.3.2 and later";
+  return core::releases_of(layouts.front());
 }
 
 std::optional<std::string_view> releases_with(const core::Layouts& layouts, core::Tier tier) {

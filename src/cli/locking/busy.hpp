@@ -35,8 +35,8 @@ struct BusyLock {
 /// Another process has the lock, and nothing is known of it.
 Failure unknown_holder_failure(const BusyLock& lock);
 
-/// Another process has the lock. Once it should stop,
-/// which any user can bring about by many locks, the failure has the holders found so far.
+/// Another process has the lock. Once it should stop, which any user can bring about by many
+/// locks, the failure has the holders found so far.
 Failure busy_failure(const BusyLock& lock, const StopToken& should_stop);
 
 /// The same when nothing is left to wait for: the user, who limited the wait by -n or -w,

@@ -91,10 +91,9 @@ void note_half_locks(const std::vector<core::Target>& targets, Verbosity verbosi
 }
 
 // A guard needs no exclusive lock, so one that an ancestor holds will do.
-LockOptions options_for(const core::Target& target, const LockOptions& options) {
-  LockOptions chosen = options;
-  if (target.request.is_guard) chosen.reentrant = core::Reentrant::yes;
-  return chosen;
+LockOptions options_for_guards(LockOptions options) {
+  options.reentrant = core::Reentrant::yes;
+  return options;
 }
 
 Failure refusal_of(const core::Target& target, Failure failure) {
@@ -103,10 +102,10 @@ Failure refusal_of(const core::Target& target, Failure failure) {
 
 // What locking a file of a target means.
 core::WantedFile wanted_at(const core::Target& target, const core::TargetFile& file) {
-  core::WantedFile wanted{target.tier(), core::ids_of(core::existing_files(target, file)), {}, target.mode()};
+  core::WantedFile wanted{target.tier(), core::existing_files(target, file), {}, target.mode()};
   for (const core::TargetFile& before : target.files) {
     if (&before == &file) break;
-    const auto ids = core::ids_of(core::existing_files(target, before));
+    const auto ids = core::existing_files(target, before);
     wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
   }
   return wanted;
@@ -180,7 +179,8 @@ Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, cons
   core::Target& target = plan.targets[at.target];
   core::TargetFile& busy = target.files[at.file];
   const LockName name = name_of(target, busy);
-  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, options_for(target, options));
+  const LockOptions chosen = target.request.is_guard ? options_for_guards(options) : options;
+  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, chosen);
   if (!reentry) return refusal_of(target, reentry.error());
   if (*reentry != Reentry::ours) {
     busy.if_busy = core::IfBusy::wait;
@@ -207,11 +207,13 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
     plan.targets = std::move(*targets);
     return plan;
   }
+  const LockOptions for_guards = options_for_guards(options);
   for (core::Target& target : *targets) {
     std::vector<core::TargetFile> files;
     for (const core::TargetFile& file : target.files) {
       const LockName name = name_of(target, file);
-      const auto reentry = reentry_of(name, wanted_at(target, file), *live, options_for(target, options));
+      const LockOptions& chosen = target.request.is_guard ? for_guards : options;
+      const auto reentry = reentry_of(name, wanted_at(target, file), *live, chosen);
       if (!reentry) return refusal_of(target, reentry.error());
       if (*reentry == Reentry::ours) {
         plan.already_ours.push_back(name);

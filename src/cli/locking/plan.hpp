@@ -14,7 +14,7 @@ namespace grex::cli {
 
 /// The locks that a command may take: the tier order has been checked.
 struct Plan {
-  std::vector<core::Target> targets;   ///< with the files that are to be taken
+  std::vector<core::Target> targets;   ///< with the files that have to be taken
   core::TierStack stack;               ///< the ancestors' locks that are live
   std::vector<LockName> already_ours;  ///< --reentrant: an ancestor holds these files
   std::vector<std::string> guards;     ///< the workspaces that guard packs, also by an ancestor's lock
@@ -30,7 +30,7 @@ Result<core::TierStack, Failure> inherited_stack();
 /// The ancestors' locks that are live; -v reports the others.
 Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options);
 
-/// Whether a file is to be locked, with --reentrant.
+/// Whether a file must be locked, with --reentrant.
 enum class Reentry {
   none,   ///< lock it
   ours,   ///< don't: an ancestor has it

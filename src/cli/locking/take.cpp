@@ -42,9 +42,10 @@ Failure with_layout_hint(Failure failure, const core::Target& target, const core
   const bool is_file = failure.path == file.path(0);
   if (is_refused && is_file && target.files.size() > 1) {
     if (!failure.hint.empty()) failure.hint += "; ";
-    failure.hint += file.layout == core::Layout::nested
-                        ? "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later"
-                        : "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1";
+    const bool is_nested = file.layout == core::Layout::nested;
+    failure.hint += fmt::format("--layout {} locks only the other file, which does not exclude grex {}",
+                                core::name_of(is_nested ? core::Layout::flat : core::Layout::nested),
+                                core::releases_of(file.layout));
   }
   return failure;
 }

@@ -68,7 +68,7 @@ std::string hint_of(const Error& error) {
   if (error.kind == ErrorKind::unsafe_file)
     return "remove it if it does not belong there: grex-lock makes the file itself";
   if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {
-    return "its file system has no locks, or cannot reach whoever keeps them: see how it is mounted";
+    return "its file system has no locks, or cannot reach the server that keeps them: see how it is mounted";
   }
   if (error.op == core::find_meta) return "use --layout flat, or a destination in a workspace";
   return {};

@@ -8,7 +8,7 @@
 namespace grex::core {
 namespace {
 
-auto place_of(const OrderedFile& next, const std::vector<Target>& targets) {
+auto order_key_of(const OrderedFile& next, const std::vector<Target>& targets) {
   const Target& target = targets[next.at.target];
   const TargetFile& file = target.files[next.at.file];
   const std::string_view name = file.names.front();
@@ -31,7 +31,7 @@ Result<std::vector<OrderedFile>> order_of(const std::vector<Target>& targets, Fi
     }
   }
   std::sort(order.begin(), order.end(), [&targets](const OrderedFile& a, const OrderedFile& b) {
-    return place_of(a, targets) < place_of(b, targets);
+    return order_key_of(a, targets) < order_key_of(b, targets);
   });
   return order;
 }

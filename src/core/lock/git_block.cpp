@@ -7,7 +7,7 @@
 namespace grex::core {
 namespace {
 
-// To be raised whenever the patterns change.
+// Raise it whenever the patterns change.
 constexpr unsigned block_version = 1;
 
 constexpr std::string_view first_words = "# BEGIN grex-lock ";

@@ -8,16 +8,12 @@
 #include "core/lock/git_block.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
+#include "sys/file/upward_walk.hpp"
 
 namespace grex::core {
 namespace {
 
 constexpr std::size_t longest_path_file = 8192;  // bytes
-
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return path.substr(0, slash == 0 ? 1 : slash);
-}
 
 bool has(int directory, const std::string& name) {
   const auto status = sys::status_at(directory, name);
@@ -71,22 +67,21 @@ Result<std::optional<GitDirectory>> open_git(int work_tree, const std::string& p
 }  // namespace
 
 GitSearch find_git_directory(const std::string& path, sys::Owner owner) {
-  std::string above = path;
-  while (above != "/") {
-    above = parent_of(above);
-    const std::string mark = path_in(above, ".git");
-    const auto status = sys::status_of(mark);
-    if (status && status->type == sys::FileType::absent) continue;
-    if (!status) return {above, at_path(status.error(), mark)};
-    const UniqueFd work_tree = sys::open_at(AT_FDCWD, above, O_PATH | O_DIRECTORY);
-    if (!work_tree.is_open()) {
-      const int err = errno;
-      return {above, Error{sys::kind_of_lookup(err), "open", mark, err}};
+  auto walk = sys::UpwardWalk::from(path.substr(0, path.rfind('/') + 1));
+  if (!walk) return {{}, walk.error()};
+  for (;;) {
+    const auto status = sys::status_at(walk->fd(), ".git");
+    if (!status || status->type != sys::FileType::absent) {
+      const std::string above = walk->shown_path();
+      const std::string mark = path_in(above, ".git");
+      if (!status) return {above, at_path(status.error(), mark)};
+      auto directory = open_git(walk->fd(), mark, status->type, owner);
+      if (!directory || *directory) return {above, std::move(directory)};
     }
-    auto directory = open_git(work_tree.get(), mark, status->type, owner);
-    if (!directory || *directory) return {above, std::move(directory)};
+    const auto has_stepped = walk->step();
+    if (!has_stepped) return {walk->shown_path(), has_stepped.error()};
+    if (!*has_stepped) return {{}, std::optional<GitDirectory>()};
   }
-  return {{}, std::optional<GitDirectory>()};
 }
 
 }  // namespace grex::core

@@ -12,6 +12,7 @@
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
 #include "sys/file/no_follow.hpp"
+#include "sys/file/owner.hpp"
 #include "sys/lock/flock.hpp"
 
 namespace grex::core {
@@ -28,7 +29,7 @@ Result<std::string> read_exclude(int fd) {
 }
 
 // Most often, nothing needs to be written: then nothing is opened for writing, which would
-// wake those who watch the file.
+// wake the processes that watch the file.
 Result<bool> has_block(int info, sys::Owner owner) {
   const auto file = sys::open_file_no_follow(info, exclude_name, O_RDONLY, owner);
   if (!file && file.error().err == ENOENT) return false;
@@ -69,7 +70,8 @@ Result<bool> add_block(int info) {
 Result<UniqueFd> open_info(int directory) {
   auto info = sys::open_directory_no_follow(directory, "info", sys::Owner::effective_user);
   if (info || info.error().err != ENOENT) return info;
-  if (auto created = sys::create_directory(directory, "info"); !created) return created.error();
+  const sys::Creation made = sys::create_directory_in(directory, "info");
+  if (made.result != 0) return Error{ErrorKind::create, "mkdir", {}, made.err};
   return sys::open_directory_no_follow(directory, "info", sys::Owner::effective_user);
 }
 
@@ -87,7 +89,7 @@ Result<bool> exclude_in(const GitDirectory& directory) {
   return *added;
 }
 
-// Whether the owner of a repository, whoever that is, has the block already.
+// Whether the repository has the block already, if it belongs to another user, too.
 bool has_block_above(const std::string& path) {
   const GitSearch search = find_git_directory(path, sys::Owner::anyone);
   if (!search.directory || !*search.directory) return false;

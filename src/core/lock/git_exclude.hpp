@@ -15,7 +15,7 @@ struct GitExclusion {
 /// Keeps lock files out of `git status` in the repository that an absolute, canonical path
 /// lies in: adds the block of patterns to its info/exclude, unless it is there. Changes only
 /// what the effective user owns, and follows no symlink. If another process has the file
-/// locked, it waits for 100 ms at most.
+/// locked, it waits for about 100 ms, and if that replaces the file, again, up to ten times.
 ///
 /// Errors, with the path: those of find_git_directory, and busy (another process keeps the
 /// file locked), unsafe-file (also EMLINK: it has a second name; EFBIG: it is too long),

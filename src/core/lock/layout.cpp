@@ -106,6 +106,8 @@ std::optional<Layouts> layouts_named(std::string_view name) {
 
 std::string_view name_of(Layout layout) { return layout == Layout::flat ? "flat" : "nested"; }
 
+std::string_view releases_of(Layout layout) { return layout == Layout::flat ? "1.1.0 to 1.3.1" : "1.3.2 and later"; }
+
 bool has_file_per_layout(Tier tier) { return tier != Tier::semaphore && tier != Tier::manifest; }
 
 bool is_sibling_lock(Tier tier) { return tier == Tier::backend; }

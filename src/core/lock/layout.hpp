@@ -15,6 +15,9 @@ enum class Layout { flat, nested };
 
 std::string_view name_of(Layout layout);
 
+/// The releases of grex that lock a file of this layout: "1.1.0 to 1.3.1".
+std::string_view releases_of(Layout layout);
+
 /// The layouts with files to lock: flat first if there are both.
 using Layouts = std::vector<Layout>;
 

@@ -214,19 +214,13 @@ std::vector<std::string> files_to_inspect(const Target& target, const TargetFile
   return paths;
 }
 
-std::vector<ExistingFile> existing_files(const Target& target, const TargetFile& file) {
-  std::vector<ExistingFile> files;
-  for (std::string& path : files_to_inspect(target, file)) {
+std::vector<sys::FileId> existing_files(const Target& target, const TargetFile& file) {
+  std::vector<sys::FileId> files;
+  for (const std::string& path : files_to_inspect(target, file)) {
     const auto status = sys::status_of_lock_file(path);
-    if (status && status->type == sys::FileType::regular) files.push_back({std::move(path), status->id});
+    if (status && status->type == sys::FileType::regular) files.push_back(status->id);
   }
   return files;
-}
-
-std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files) {
-  std::vector<sys::FileId> ids(files.size());
-  std::transform(files.begin(), files.end(), ids.begin(), [](const ExistingFile& file) { return file.id; });
-  return ids;
 }
 
 }  // namespace grex::core

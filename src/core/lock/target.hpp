@@ -116,16 +116,7 @@ std::string queue_path(const TargetFile& file, unsigned slots);
 /// since any of them is the lock; if they can't be listed, those of the target's slots.
 std::vector<std::string> files_to_inspect(const Target& target, const TargetFile& file);
 
-/// A lock file that exists.
-struct ExistingFile {
-  std::string path;
-  sys::FileId id;
-};
-
-/// Those of files_to_inspect that exist.
-std::vector<ExistingFile> existing_files(const Target& target, const TargetFile& file);
-
-/// Their identities, in the same order.
-std::vector<sys::FileId> ids_of(const std::vector<ExistingFile>& files);
+/// The identities of those of files_to_inspect that exist.
+std::vector<sys::FileId> existing_files(const Target& target, const TargetFile& file);
 
 }  // namespace grex::core

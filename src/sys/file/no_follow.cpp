@@ -1,7 +1,6 @@
 #include "sys/file/no_follow.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,7 +12,6 @@ namespace grex::sys {
 namespace {
 
 constexpr mode_t file_mode = 0666;
-constexpr mode_t directory_mode = 0777;
 
 Error open_error(int err) { return {err == ELOOP ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err}; }
 
@@ -60,16 +58,6 @@ Result<UniqueFd> open_file_no_follow(int directory, const std::string& name, int
   if (!status) return status.error();
   if (!is_ours(status->owner, owner)) return other_owner();
   return file;
-}
-
-Result<void> create_directory(int directory, const std::string& name) {
-  int result = -1;
-  do {
-    result = ::mkdirat(directory, name.c_str(), directory_mode);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0 || errno == EEXIST) return {};
-  const int err = errno;
-  return Error{ErrorKind::create, "mkdir", {}, err};
 }
 
 }  // namespace grex::sys

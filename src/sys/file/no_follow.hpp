@@ -27,7 +27,4 @@ Result<UniqueFd> open_directory_no_follow(int directory, std::string_view path, 
 /// umask.
 Result<UniqueFd> open_file_no_follow(int directory, const std::string& name, int flags, Owner owner);
 
-/// mkdirat(2) with mode 0777, less the umask. A name that exists is no Error. Errors: create.
-Result<void> create_directory(int directory, const std::string& name);
-
 }  // namespace grex::sys

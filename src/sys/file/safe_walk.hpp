@@ -13,7 +13,7 @@ enum class IfMissing { fail, create };
 /// Opens a directory (O_PATH) step by step, for root: no step may lead from a directory or
 /// symlink of a user other than root to what is another user's, because a user chooses what
 /// is in their directories, and where their links lead. A relative path starts at the
-/// working directory, whoever owns it. Missing directories are created as create_in does,
+/// working directory, even if another user owns it. Missing directories are created as create_in does,
 /// but none behind a symlink that leads nowhere.
 ///
 /// Errors: unsafe-file (such a step; its path is in the Error), not-found, permission,
