@@ -218,6 +218,39 @@ TEST_CASE("a record of 0.1 is removed after a wait, too") {
   CHECK(content_of(dir / ".grex-lock").empty());
 }
 
+TEST_CASE("a holder of one file is not reported at the other") {
+  const TempDir dir;
+  Process flat(grex_lock({"hold", "--layout", "flat", dir.path()}));
+  flat.line();
+  Process nested(grex_lock({"hold", "--layout", "nested", dir.path()}));
+  nested.line();
+  const std::string busy = run_tool({"run", "-n", dir.path(), "--", "true"}).err;
+  CHECK(busy.find("held by pid " + std::to_string(flat.pid())) != std::string::npos);
+  CHECK(busy.find("more") == std::string::npos);
+  const std::string status = run_tool({"status", "-v", dir.path()}).out;
+  CHECK(status.find("at " + dir / ".grex/.grex-lock") != std::string::npos);
+  flat.signal(SIGTERM);
+  CHECK(flat.wait() == exited(0));
+  const std::string other = run_tool({"status", dir.path()}).out;
+  CHECK(other.find("held  " + dir / ".grex/.grex-lock") != std::string::npos);
+  nested.signal(SIGTERM);
+  nested.wait();
+}
+
+TEST_CASE("a file in place of .grex makes the locks in it unknown, and says so") {
+  const TempDir dir;
+  write_file(dir / ".grex", "");
+  const json status = json::parse(run_tool({"status", "--json", dir.path()}).out);
+  for (const json& lock : status["locks"]) {
+    if (lock["tier"] == "backend") continue;
+    CAPTURE(lock["tier"]);
+    CHECK(lock["state"] == "unknown");
+    CHECK(lock["reason"] == "unsafe");
+  }
+  CHECK(run_tool({"probe", dir.path()}).err.find("cannot create") == std::string::npos);
+  CHECK(run_tool({"probe", dir.path()}).ended == exited(77));
+}
+
 TEST_CASE("a directory of lock files is no PATH") {
   const TempDir dir;
   dir.make(".grex");

@@ -116,7 +116,7 @@ Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Lay
     auto locks = core::locks_of(path, layouts, scope.slots);
     if (!locks) return failure_from(locks.error());
     for (core::FoundLock& lock : *locks) {
-      found.is_complete = found.is_complete && lock.is_complete;
+      found.is_complete = found.is_complete && !lock.why_incomplete;
       found.locks.push_back(std::move(lock));
     }
   }

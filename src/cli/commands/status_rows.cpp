@@ -12,8 +12,9 @@ using core::LockProcess;
 using core::LockReport;
 using core::LockState;
 
-std::string details_of(const LockProcess& process) {
+std::string details_of(const LockProcess& process, const std::string& path) {
   std::vector<std::string> known;
+  if (!process.slot && !process.file.empty() && process.file != path) known.push_back("at " + printable(process.file));
   if (!process.cwd.empty()) known.push_back("in " + printable(process.cwd));
   if (process.since) known.push_back("since " + format_utc(*process.since));
   if (process.verb && !process.verb->empty())
@@ -22,7 +23,7 @@ std::string details_of(const LockProcess& process) {
   return fmt::format("{}", fmt::join(known, ", "));
 }
 
-Row row_of(const LockProcess& process, const StatusReport& report, const std::string& indent) {
+Row row_of(const LockProcess& process, const LockReport& lock, const StatusReport& report, const std::string& indent) {
   const UtcTime now = report.taken_at;
   Row row;
   row.pid = pid_of(process);
@@ -31,18 +32,18 @@ Row row_of(const LockProcess& process, const StatusReport& report, const std::st
   row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
   if (process.since) row.time = format_duration(now - *process.since);
   row.command = indent + command_of(process);
-  row.details = details_of(process);
+  row.details = details_of(process, lock.path);
   return row;
 }
 
-// The holders of one file, each followed by those of its children that hold it, too.
-void add_tree(const std::vector<LockProcess>& holders, std::optional<pid_t> parent, std::optional<unsigned> slot,
-              std::size_t depth, const StatusReport& report, std::vector<Row>& rows) {
+// The holders of a lock, or of one slot, each followed by those of its children that hold it, too.
+void add_tree(const LockReport& lock, std::optional<pid_t> parent, std::optional<unsigned> slot, std::size_t depth,
+              const StatusReport& report, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
-  for (const LockProcess& process : holders) {
+  for (const LockProcess& process : lock.merged.holders) {
     if (process.parent != parent || process.slot != slot) continue;
-    rows.push_back(row_of(process, report, indent));
-    if (process.pid && process.alive == true) add_tree(holders, process.pid, slot, depth + 1, report, rows);
+    rows.push_back(row_of(process, lock, report, indent));
+    if (process.pid && process.alive == true) add_tree(lock, process.pid, slot, depth + 1, report, rows);
   }
 }
 
@@ -64,7 +65,7 @@ std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, con
   for (const LockProcess& process : lock.merged.holders) slots.insert(process.slot);
   for (const auto slot : slots) {
     const std::size_t first = rows.size();
-    add_tree(lock.merged.holders, std::nullopt, slot, 0, report, rows);
+    add_tree(lock, std::nullopt, slot, 0, report, rows);
     if (first < rows.size()) rows[first].label = slot ? fmt::format("slot {}", *slot) : "held by";
   }
   if (lock.merged.state == LockState::held && rows.empty()) {
@@ -73,7 +74,7 @@ std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, con
     rows.back().command = "a process that can't be seen from here";
   }
   for (const LockProcess& process : lock.merged.waiters) {
-    rows.push_back(row_of(process, report, ""));
+    rows.push_back(row_of(process, lock, report, ""));
     rows.back().label = "waiting";
     rows.back().is_stuck = process.pid && stuck.contains(*process.pid);
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -10,6 +11,18 @@
 #include "sys/process/worker_thread.hpp"
 
 namespace grex::cli {
+
+namespace {
+
+// Removes processes that are not among the known ones.
+void remove_others(std::vector<core::LockProcess>& processes, const std::vector<core::LockProcess>& known) {
+  std::erase_if(processes, [&known](const core::LockProcess& process) {
+    return std::none_of(known.begin(), known.end(),
+                        [&process](const core::LockProcess& other) { return process.pid && other.pid == process.pid; });
+  });
+}
+
+}  // namespace
 
 Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
   if (global.json || events.is_open()) return Audience::programs;
@@ -44,6 +57,9 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
     core::FileReport& inspected = reports[i];
     still_held = still_held || inspected.state == core::LockState::held;
     is_list_cut = is_list_cut || inspected.is_list_cut;
+    // A process that has only the next file is not in the way yet, but its record may be
+    // that of a holder that can't be seen.
+    if (i > 0 && !has_slots && !failure.holders.empty()) remove_others(inspected.holders, failure.holders);
     core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i]);
   }
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";

@@ -20,7 +20,7 @@ namespace {
 // Finds the slots that exist; if they can't be listed, the first `slots` ones.
 void find_slots(FoundLock& lock, const TargetFile& file, unsigned slots) {
   const auto existing = existing_slots(file);
-  lock.is_complete = static_cast<bool>(existing);
+  if (!existing) lock.why_incomplete = at_path(existing.error(), slot_path(file, 0));
   std::vector<unsigned> numbers(existing ? existing->numbers : std::vector<unsigned>(slots));
   if (!existing) std::iota(numbers.begin(), numbers.end(), 0U);
   for (const unsigned slot : numbers) lock.files.push_back({slot_path(file, slot), file.layout, slot});

@@ -26,7 +26,8 @@ struct FoundLock {
   std::string target;            ///< canonical path of what it guards
   std::string path;              ///< of its first file; at tier semaphore that of a slot
   std::vector<FoundFile> files;  ///< the flat one first; at tier semaphore the slots, then the queue files
-  bool is_complete = true;       ///< false: there may be more slots than could be seen
+  /// If there may be more slots than could be seen: why they can't be listed.
+  std::optional<Error> why_incomplete = {};
   bool is_old = false;           ///< its files have old names: see LockPlace
 };
 

@@ -40,7 +40,7 @@ RecordState better(RecordState a, RecordState b) {
 // Merges the reports on the files of a lock.
 void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& report) {
   FileReport& merged = report.merged;
-  merged.state = lock.is_complete ? LockState::absent : LockState::unknown;
+  merged.state = lock.why_incomplete ? LockState::unknown : LockState::absent;
   bool is_first = true;
   for (std::size_t i = 0; i < files.size(); ++i) {
     FileReport& file = files[i];
@@ -54,8 +54,8 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
       report.path = found.path;
       merged.evidence = file.evidence;
       merged.file = file.file;
-      merged.why_unknown = file.why_unknown;
-      if (lock.is_complete || file.state == LockState::held) merged.state = file.state;
+      merged.why_unknown = lock.why_incomplete ? lock.why_incomplete : file.why_unknown;
+      if (!lock.why_incomplete || file.state == LockState::held) merged.state = file.state;
     }
     is_first = false;
     merged.record = better(merged.record, file.record);
@@ -65,6 +65,8 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
     add_processes(merged.holders, std::move(file.holders), found.path, found.slot);
   }
   remove_waiters(merged.holders, merged.waiters);
+  // The path must be that of a file which the first holder has.
+  if (!merged.holders.empty() && lock.tier != Tier::semaphore) report.path = merged.holders.front().file;
 }
 
 // A device has one file system, so that is looked up once for consecutive locks on it.

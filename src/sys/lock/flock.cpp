@@ -91,7 +91,10 @@ Start start_of(std::string_view path) {
 }
 
 // The Error if what is on the way to a lock file can't be opened.
-Error lookup_error(int err) { return {err == ELOOP ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err}; }
+Error lookup_error(int err) {
+  const bool is_no_directory = err == ELOOP || err == ENOTDIR;
+  return {is_no_directory ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err};
+}
 
 Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
   Opened opened;
@@ -181,6 +184,8 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
     opened = open_any(directory, name, purpose);
   } else if (Opened parent = open_parent(directory, parents, purpose); parent.fd.is_open()) {
     opened = open_any(parent.fd.get(), last_name_of(name), purpose);
+  } else if (!creates(purpose) && parent.open_error == ENOTDIR) {
+    return lookup_error(ENOTDIR);
   } else {
     opened = std::move(parent);
   }
@@ -200,7 +205,7 @@ Result<FileStatus> status_of_lock_file(const std::string& path) {
   const Opened parent = open_parent(start.directory.get(), parents, OpenFor::reading);
   if (!parents.empty() && !parent.fd.is_open()) {
     const int err = parent.open_error;
-    return err == ENOENT || err == ENOTDIR ? Result(FileStatus{}) : at_path(lookup_error(err), path);
+    return err == ENOENT ? Result(FileStatus{}) : at_path(lookup_error(err), path);
   }
   const int above = parents.empty() ? start.directory.get() : parent.fd.get();
   auto status = status_at(above, last_name_of(start.names));
