@@ -28,7 +28,7 @@ struct FoundLock {
   std::vector<FoundFile> files;  ///< the flat one first; at tier semaphore the slots, then the queue files
   /// If there may be more slots than could be seen: why they can't be listed.
   std::optional<Error> why_incomplete = {};
-  bool is_old = false;           ///< its files have old names: see LockPlace
+  bool is_old = false;  ///< its files have old names: see LockPlace
 };
 
 /// The lock of each tier that a path has, with its files in these layouts, whether they
