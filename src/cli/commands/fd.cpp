@@ -49,7 +49,7 @@ void define(Parser& parser, FdOptions& options) {
   add_record_options(parser, options.lock);
   parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("General");
   for (const char* const other : {"--shared", "--exclusive", "--nonblock", "--timeout", "--reentrant"}) {
-    if (CLI::Option* const option = parser.get_option_no_throw(other)) Parser::exclude(unlock, option);
+    if (CLI::Option* const conflicting = parser.get_option_no_throw(other)) Parser::exclude(unlock, conflicting);
   }
   parser.set_help("Lock the files that descriptors N of the calling shell have open.", "grex-lock fd [OPTIONS] N...",
                   "Examples:\n"
@@ -237,7 +237,7 @@ Outcome lock(std::vector<Wanted> files, const FdOptions& options, Events& events
     const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
     write_records(locks.acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
   }
-  const Outcome outcome = print_result(locks.acquired.stack, locks.entries, options);
+  Outcome outcome = print_result(locks.acquired.stack, locks.entries, options);
   if (!is_new) return outcome;
   if (const auto signal = signals->next()) {
     return cancelled_failure(files.front().open.name, *signal, busy_report_of(options.lock));
@@ -256,12 +256,13 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
   if (!live) return live.error();
   core::TierStack stack = core::live_entries(*live);
   Result<void, Failure> result;
-  for (auto open = files.rbegin(); open != files.rend(); ++open) {
-    drop_from(stack, open->file.id);
-    const bool had_record = has_fd_record(*open);
+  std::reverse(files.begin(), files.end());
+  for (FdFile& open : files) {
+    drop_from(stack, open.file.id);
+    const bool had_record = has_fd_record(open);
     std::vector<core::HeldFile> file;
-    file.push_back({std::move(open->file), open->name.path});
-    core::HeldLock held(open->name.tier, {}, sys::Mode::exclusive, std::move(file));
+    file.push_back({std::move(open.file), open.name.path});
+    core::HeldLock held(open.name.tier, {}, sys::Mode::exclusive, std::move(file));
     if (had_record) held.adopt_record();
     if (const auto unlocked = held.unlock(); !unlocked && result) {
       result = failure_from(unlocked.error(), held.tier());

@@ -120,7 +120,7 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
   write_records(*acquired, options.lock, line.verb, own_command_line(line));
-  const Outcome announced = announce(*acquired, options, ends);
+  Outcome announced = announce(*acquired, options, ends);
   if (!announced) return announced;
   if (background != nullptr) {
     if (acquired->locks.empty()) return ExitStatus{};

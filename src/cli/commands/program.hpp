@@ -19,6 +19,7 @@ class Program {
   Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
+  ~Program() = default;
 
   /// Valid while this lives. `inherit` is borrowed.
   [[nodiscard]] sys::Command command(std::span<const int> inherit) const;

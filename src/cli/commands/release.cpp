@@ -45,6 +45,7 @@ struct Inspection {
 bool is_hold_command(const std::vector<std::string>& command) {
   std::vector<std::string> words = command;
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   return split_command_line(static_cast<int>(words.size()), argv.data()).verb == "hold";

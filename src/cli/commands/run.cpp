@@ -107,7 +107,7 @@ Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) 
   if (line.has_only_paths()) {
     options.lock.paths = line.arguments;
   } else {
-    const auto parsed = parse(line, [&](Parser& parser) {
+    auto parsed = parse(line, [&](Parser& parser) {
       options = RunOptions{};
       define(parser, options);
       // Words that could be a command are kept for the error message, not refused.

@@ -34,6 +34,16 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
   return to_line(document);
 }
 
+// Waits for a busy file, and keeps nothing, unless there is no time left.
+core::Attempt wait_at(const std::vector<core::Target>& targets, const core::FilePosition& busy,
+                      const core::WaitPolicy& policy) {
+  core::Attempt attempt{sys::WaitEnd{sys::Acquire::timed_out}, {}, busy};
+  const bool is_late = policy.deadline && Deadline::clock::now() >= *policy.deadline;
+  const core::Target& target = targets[busy.target];
+  if (!is_late) attempt.end = core::wait_until_free(target, target.files[busy.file], policy);
+  return attempt;
+}
+
 // No process has to wait for us while we wait: a lock that becomes free is released
 // immediately, and all locks are probed again, until none is busy. Returns how long that
 // took.
@@ -58,15 +68,11 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
     if (!found) return failure_from(found.error());
     if (!*found) break;
     const core::FilePosition busy = **found;
-    const core::Target& target = targets[busy.target];
-    const core::TargetFile& file = target.files[busy.file];
-    const bool is_late = policy.deadline && Deadline::clock::now() >= *policy.deadline;
-    if (!is_late && file.if_busy == core::IfBusy::report) {
+    if (targets[busy.target].files[busy.file].if_busy == core::IfBusy::report) {
       if (auto again = check_again(plan, busy, options); !again) return std::move(again.error());
       continue;
     }
-    core::Attempt attempt{sys::WaitEnd{sys::Acquire::timed_out}, {}, busy};
-    if (!is_late) attempt.end = core::wait_until_free(target, file, policy);
+    const core::Attempt attempt = wait_at(targets, busy, policy);
     if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
       return acquisition_failure(attempt, targets, options, audience_of(options, global, events), start);
     }

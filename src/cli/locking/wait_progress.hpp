@@ -29,6 +29,8 @@ class WaitProgress {
   /// `find_busy` is called in the thread, and must own all that it uses. `unknown` is what
   /// it would return if it found nothing.
   WaitProgress(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line);
+  WaitProgress(const WaitProgress&) = delete;
+  WaitProgress& operator=(const WaitProgress&) = delete;
   ~WaitProgress();
 
  private:
