@@ -169,6 +169,9 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
   return wait_for(file, std::move(busy), target.mode(), policy);
 }
 
+// Unlocks a file even if closing it fails.
+void release(const HeldFile& held) { (void)sys::unlock(held.file.fd.get()); }
+
 // Whether the paths of all files still name them: before the last one was locked, there may
 // have been a long wait.
 bool are_named(const std::vector<TakenFile>& taken) {
@@ -238,7 +241,10 @@ Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy) {
       attempt.locks = locks_of(targets, std::move(taken));
       return attempt;
     }
-    taken.clear();
+    while (!taken.empty()) {
+      release(taken.back().held);
+      taken.pop_back();
+    }
     if (!step || step->kind == Step::Kind::ended) {
       attempt.end = step ? Result(step->end) : Result<sys::WaitEnd>(step.error());
       return attempt;
@@ -263,6 +269,7 @@ Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy) {
 Result<sys::WaitEnd> wait_until_free(const Target& target, const TargetFile& file, const WaitPolicy& policy) {
   const auto step = take({target, file}, {}, policy);
   if (!step) return step.error();
+  if (step->file) release(*step->file);
   return step->kind == Step::Kind::ended ? step->end : sys::WaitEnd{Acquire::held};
 }
 
