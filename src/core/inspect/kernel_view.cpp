@@ -20,6 +20,7 @@ KernelView KernelView::take(const std::vector<Mount>& mounts, const StopToken& s
   const sys::LockTableText table = sys::lock_table_text(should_stop);
   KernelView view(parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read));
   view.is_cut_ = table.is_cut;
+  view.may_repeat_ = !table.single_read;
   return view;
 }
 
@@ -29,9 +30,11 @@ KernelView KernelView::take_stable(const StopToken& should_stop) {
   std::string last;
   bool is_stable = false;
   bool is_cut = false;
+  bool may_repeat = false;
   for (int i = 0; i < max_reads && !is_stable && !is_cut; ++i) {
     sys::LockTableText table = sys::lock_table_text(should_stop);
     is_cut = table.is_cut;
+    may_repeat = may_repeat || !table.single_read;
     // A list hardly ever changes in the same way twice.
     is_stable = table.single_read || (!is_cut && table.text == last);
     auto listed = parse_lock_table(table.text);
@@ -40,6 +43,7 @@ KernelView KernelView::take_stable(const StopToken& should_stop) {
   }
   KernelView view(std::move(locks), {}, scope_of(is_stable));
   view.is_cut_ = is_cut;
+  view.may_repeat_ = may_repeat;
   return view;
 }
 

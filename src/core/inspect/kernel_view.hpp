@@ -46,6 +46,10 @@ class KernelView {
   /// Whether the list was not read to its end.
   [[nodiscard]] bool is_cut() const { return is_cut_; }
 
+  /// Whether one lock or wait may be listed several times, because the list was read in
+  /// several pieces.
+  [[nodiscard]] bool may_repeat() const { return may_repeat_; }
+
   /// Whether another read might show a lock on this file that this one missed.
   [[nodiscard]] bool is_inconsistent_for(sys::FileId file) const;
 
@@ -56,6 +60,7 @@ class KernelView {
   std::vector<std::uint64_t> local_devices_;
   Scope scope_;
   bool is_cut_ = false;
+  bool may_repeat_ = false;
 };
 
 }  // namespace grex::core

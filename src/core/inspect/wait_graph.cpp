@@ -118,6 +118,9 @@ WaitGraph read_wait_graph(const StopToken& should_stop) {
     if (is_holder(lock) || lock.pid <= 0) continue;
     WaitingProcess& process = waiting[lock.pid];
     process.pid = lock.pid;
+    // Counted twice, the wait of one thread would seem to be that of another, too.
+    const auto& waits = process.waits_for;
+    if (view.may_repeat() && std::find(waits.begin(), waits.end(), lock.file) != waits.end()) continue;
     process.waits_for.push_back(lock.file);
   }
   WaitGraph graph;
