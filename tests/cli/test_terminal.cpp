@@ -297,10 +297,10 @@ TEST_CASE("a command that left the process group gets Ctrl-C from grex-lock") {
   const TempDir dir;
   Terminal terminal(grex_lock({"run", dir.path(), "--", "python3", "-c",
                                "import os, signal, sys\n"
-                               "def interrupted(number, frame): print('got it', flush=True); sys.exit(3)\n"
+                               "def interrupted(number, frame): os.write(1, b'got it\\n'); sys.exit(3)\n"
                                "signal.signal(signal.SIGINT, interrupted)\n"
                                "os.setpgid(0, 0)\n"
-                               "print('ready', flush=True)\n"
+                               "os.write(1, b'ready\\n')  # print() may not be interrupted by another one\n"
                                "while True: signal.pause()\n"}));
   terminal.expect("ready");
   terminal.type(ctrl_c);
