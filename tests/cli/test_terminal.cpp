@@ -297,11 +297,12 @@ TEST_CASE("a command that left the process group gets Ctrl-C from grex-lock") {
   const TempDir dir;
   Terminal terminal(grex_lock({"run", dir.path(), "--", "python3", "-c",
                                "import os, signal, sys\n"
-                               "def interrupted(number, frame): os.write(1, b'got it\\n'); sys.exit(3)\n"
-                               "signal.signal(signal.SIGINT, interrupted)\n"
+                               "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
                                "os.setpgid(0, 0)\n"
-                               "os.write(1, b'ready\\n')  # print() may not be interrupted by another one\n"
-                               "while True: signal.pause()\n"}));
+                               "os.write(1, b'ready\\n')\n"
+                               "signal.sigwait({signal.SIGINT})\n"
+                               "os.write(1, b'got it\\n')\n"
+                               "sys.exit(3)\n"}));
   terminal.expect("ready");
   terminal.type(ctrl_c);
   terminal.expect("got it");
