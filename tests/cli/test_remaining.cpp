@@ -38,6 +38,15 @@ std::string line_about(const std::string& paths, const std::string& processes) {
   return "grex-lock: still locked: " + paths + ": the command has ended, but left running: " + processes;
 }
 
+// Waits until a process that starts now is later than this one: start times are counted in
+// hundredths of a second.
+void until_others_start_later(pid_t pid) {
+  until([pid] {
+    const Process later({"cat"});
+    return start_time_of(later.pid()) > start_time_of(pid);
+  });
+}
+
 // Ends the remaining work, and waits until it is gone.
 void end_work(Process& tool, pid_t work) {
   tool.close_input();
@@ -246,10 +255,7 @@ TEST_CASE("a remaining process that may not be read counts, but none that is old
                               std::string("-- sh -c 'kill -TERM $$'; echo $?");
   Process session({"setsid", "--wait", "sh", "-c", as_root, grex_lock()}, in(pack.path()));
   const pid_t job = std::stoi(session.line());
-  until([job] {  // start times are counted in hundredths of a second
-    const Process later({"cat"});
-    return start_time_of(later.pid()) > start_time_of(job);
-  });
+  until_others_start_later(job);
   session.write("\n");
   CHECK(session.line() == "143");
   CHECK(process_exists(job));
@@ -267,10 +273,7 @@ TEST_CASE("an older process whose descriptors are listed, but can't be read, doe
       "echo $?";
   Process session({"setsid", "--wait", "sh", "-c", script, grex_lock()}, in(pack.path()));
   const pid_t older = std::stoi(session.line());
-  until([older] {  // start times are counted in hundredths of a second
-    const Process later({"cat"});
-    return start_time_of(later.pid()) > start_time_of(older);
-  });
+  until_others_start_later(older);
   session.write("\n");
   CHECK(session.line() == "143");
   CHECK_FALSE(is_locked(pack.lock()));

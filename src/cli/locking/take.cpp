@@ -39,7 +39,7 @@ class AcquisitionObserver : public WaitAnnouncer {
 Failure with_layout_hint(Failure failure, const core::Target& target, const core::TargetFile& file) {
   const bool is_refused = failure.kind == ErrorKind::create || failure.kind == ErrorKind::permission ||
                           failure.kind == ErrorKind::unsafe_file;
-  const bool is_file = failure.path == file.path(0);
+  const bool is_file = !file.names.empty() && failure.path == file.path(0);
   if (is_refused && is_file && target.files.size() > 1) {
     if (!failure.hint.empty()) failure.hint += "; ";
     const bool is_nested = file.layout == core::Layout::nested;
