@@ -20,11 +20,18 @@ inline int milliseconds_left(std::optional<Deadline> deadline) {
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left, 0, longest));
 }
 
-/// For calls that take a time of CLOCK_MONOTONIC.
-inline timespec to_timespec(Deadline deadline) {
-  const std::chrono::nanoseconds time = deadline.time_since_epoch();
+/// For calls that take a duration.
+inline timespec to_timespec(std::chrono::nanoseconds time) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
   return {static_cast<time_t>(seconds.count()), static_cast<long>((time - seconds).count())};
+}
+
+/// For calls that take a time of CLOCK_MONOTONIC.
+inline timespec to_timespec(Deadline deadline) { return to_timespec(deadline.time_since_epoch()); }
+
+/// The time left until a deadline; 0 if it has passed.
+inline std::chrono::nanoseconds time_left(Deadline deadline) {
+  return std::max<std::chrono::nanoseconds>(deadline - Deadline::clock::now(), {});
 }
 
 /// The time that has passed since an instant.

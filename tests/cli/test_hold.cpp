@@ -67,7 +67,7 @@ TEST_CASE("hold announces its lock, and at a signal releases it and exits with 0
     hold.signal(signal);
     CHECK(hold.wait() == exited(0));
     CHECK_FALSE(is_locked(dir / ".grex-lock"));
-    CHECK(content_of(dir / ".grex/.grex-lock").empty());
+    CHECK(has_released_record(dir / ".grex/.grex-lock"));
   }
 }
 
@@ -118,15 +118,20 @@ TEST_CASE("hold uses no processor time while it holds") {
   CHECK(times_on_processor() == before);
 }
 
-TEST_CASE("the record of a hold has its verb and command line") {
+TEST_CASE("the record of a hold has its verb, note and process, and status its command line") {
   const TempDir dir;
-  Process hold(grex_lock({"hold", "--note", "hands off", dir.path()}));
+  const std::string self = std::to_string(::getpid());
+  Process hold(grex_lock({"hold", "--note", "hands off", "--while-pid", self, dir.path()}));
   hold.line();
   const json record = json::parse(content_of(dir / ".grex/.grex-lock"));
   CHECK(record["verb"] == "hold");
   CHECK(record["pid"] == hold.pid());
   CHECK(record["note"] == "hands off");
-  CHECK(record["command"] == Words{"grex-lock", "hold", "--note", "hands off", dir.path()});
+  CHECK(record["command"] == Words{"grex-lock"});
+  CHECK(record["while_pid"] == ::getpid());
+  const json lock = json::parse(run_tool({"status", "--json", dir.path()}).out)["locks"][2];
+  CHECK(lock["holders"][0]["command"] ==
+        Words{grex_lock(), "hold", "--note", "hands off", "--while-pid", self, dir.path()});
 }
 
 TEST_CASE("a detached hold inherits nothing from its caller") {
@@ -145,7 +150,7 @@ TEST_CASE("a detached hold inherits nothing from its caller") {
   holder.signal(SIGTERM);
   holder.wait();
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
-  CHECK(content_of(dir / ".grex/.grex-lock").empty());
+  CHECK(has_released_record(dir / ".grex/.grex-lock"));
 }
 
 TEST_CASE("hold --detach exits with the error if it gets no lock, and leaves no process") {

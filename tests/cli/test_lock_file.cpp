@@ -220,8 +220,8 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
   CHECK(text.find(std::to_string(hold.pid())) == std::string::npos);
 }
 
-// SECURITY.md: a hard link to a file of the victim's, to have it emptied by the record | it is locked, and nothing is
-// written into a file that has another name, or a content that is no record
+// SECURITY.md: a hard link to a file of the victim's, to have it overwritten by the record | it is locked, and nothing
+// is written into a file that has another name, or a content that is no record
 TEST_CASE("a lock file with another name is locked, and its content stays") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -244,14 +244,15 @@ TEST_CASE("a lock file with another name is locked, and its content stays") {
   CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
   write_file(dir / ".grex-lock", "mine");
   const Finished verbose = run_tool({"run", "-v", dir.path(), "--", "true"});
-  CHECK(verbose.err.find("no record written: " + (dir / ".grex-lock") + " may only be read") != std::string::npos);
+  CHECK(verbose.err.find("no holder record: " + (dir / ".grex-lock") + ": it contains other data\n") !=
+        std::string::npos);
   CHECK(content_of(dir / ".grex-lock") == "mine");
   CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
   CHECK(content_of(dir / "victim") == "precious");
 }
 
-// SECURITY.md: a hard link to a file of the victim's, to have it emptied by the record | it is locked, and nothing is
-// written into a file that has another name, or a content that is no record
+// SECURITY.md: a hard link to a file of the victim's, to have it overwritten by the record | it is locked, and nothing
+// is written into a file that has another name, or a content that is no record
 TEST_CASE("a hard link that comes and goes at any moment empties no file that is not a record") {
   const FlatLayout one_file;
   const TempDir dir;

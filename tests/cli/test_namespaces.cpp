@@ -183,6 +183,7 @@ TEST_CASE("a record stays valid while its command runs, even if its writer in a 
                               " -- sh -c 'echo ready; read line' <&3 & wait; read line"));
   CHECK(inside.line() == "ready");
   const pid_t writer = pack_lock(run_tool({"status", "--json", dir.path()}).out)["holders"][0]["pid"].get<pid_t>();
+  until([&dir] { return content_of(dir / ".grex/.grex-lock").find("\"pid:[") != std::string::npos; });
   REQUIRE(::kill(writer, SIGKILL) == 0);
   until([writer] { return !process_exists(writer) || state_of(writer) == 'Z'; });
   const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);

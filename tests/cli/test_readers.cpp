@@ -67,15 +67,19 @@ TEST_CASE("a hold whose output is not read still ends at a signal, after its tim
       return Process(grex_lock({"hold", "-v", stream == 9 ? "--json-status-fd=9" : "-x", option, dir.path()}),
                      full.as(stream));
     };
+    const auto until_held_by = [&dir](const Process& process) {
+      const std::string start = "{\"pid\":" + std::to_string(process.pid()) + ",";
+      until([&] { return content_of(dir / ".grex/.grex-lock").starts_with(start); });
+    };
     Process told = hold("--note=x");
-    until([&dir] { return !content_of(dir / ".grex/.grex-lock").empty(); });
+    until_held_by(told);
     told.signal(SIGTERM);
     CHECK(told.wait() == exited(0));
     CHECK(hold("--for=10ms").wait() == exited(0));
     Process watched(until_input_closes());
     watched.line();
     Process holder = hold("--while-pid=" + std::to_string(watched.pid()));
-    until([&dir] { return !content_of(dir / ".grex/.grex-lock").empty(); });
+    until_held_by(holder);
     watched.close_input();
     watched.wait();
     CHECK(holder.wait() == exited(0));

@@ -131,7 +131,8 @@ TEST_CASE("a record that cannot be written does not keep the command from runnin
   const std::string script = "ulimit -f 0; exec " + grex_lock() + " run -v " + dir.path() + " -- echo ran";
   const Finished finished = finish({"bash", "-c", script});
   CHECK(finished.out == "ran\n");
-  CHECK(finished.err.find("grex-lock: no record written: File too large (write)\n") != std::string::npos);
+  CHECK(finished.err.find("grex-lock: no holder record: " + (dir / ".grex/.grex-lock") +
+                          ": File too large (write)\n") != std::string::npos);
   CHECK(finished.ended == exited(0));
   const std::string locked = "ulimit -f 0; exec " + grex_lock() + " run " + dir.path() + " -- flock -n ";
   CHECK(finish({"bash", "-c", locked + (dir / ".grex-lock") + " true"}).ended == exited(1));

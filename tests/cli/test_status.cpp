@@ -247,7 +247,6 @@ TEST_CASE("a PID that another process has now is not taken for the acquirer") {
   // A record is no reason to name it.
   json forged = json::parse(run_tool({"run", dir.make("b"), "--", "cat", dir / "b/.grex-lock"}).out);
   forged["pid"] = other.pid();
-  forged["start_time"] = start_time_of(other.pid());
   forged["note"] = "forged";
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   const json again = holder_with(pack_lock(dir), "role", "acquirer");
@@ -255,8 +254,8 @@ TEST_CASE("a PID that another process has now is not taken for the acquirer") {
   CHECK(again["command"].is_null());
   CHECK(again["note"].is_null());
   CHECK(run_tool({"probe", dir.path()}).err.find("forged") == std::string::npos);
-  // One whose number matches, but not its start time, is another process's.
-  forged["start_time"] = 1;
+  // One whose number matches, but that began later, is another process's.
+  forged["taken"] = 1;
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
 }
@@ -302,12 +301,21 @@ TEST_CASE("a record of a lock that is gone is stale, even if another process hol
   json forged = json::parse(record);
   const std::uint64_t start_time = start_time_of(::getpid());
   REQUIRE(start_time > 0);
+  const json taken = forged["taken"];
   forged["pid"] = ::getpid();
+  forged["taken"] = 1;
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  CHECK(pack_lock(dir)["record"] == "stale");
+  forged.erase("taken");  // as grex-lock 0.1 wrote it
   forged["start_time"] = start_time + 1;
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
-  // The same PID and start time, but from another boot.
   forged["start_time"] = start_time;
+  forged["boot_id"] = "";
+  write_file(dir / ".grex-lock", forged.dump() + "\n");
+  CHECK(pack_lock(dir)["record"] == "valid");
+  // The same process by its number and times, but from another boot.
+  forged["taken"] = taken;
   forged["boot_id"] = "another";
   write_file(dir / ".grex-lock", forged.dump() + "\n");
   CHECK(pack_lock(dir)["record"] == "stale");
@@ -322,7 +330,7 @@ TEST_CASE("any bytes in a record do no harm") {
     write_file(dir / ".grex-lock", bytes);
     const json status = pack_lock(dir);
     CHECK(status["state"] == "held");
-    CHECK(status["record"] == "stale");
+    CHECK(status["record"] == "none");
     REQUIRE(status["holders"].size() == 1);
     CHECK(status["holders"][0]["pid"] == ::getpid());
     CHECK(status["holders"][0]["note"].is_null());
@@ -337,11 +345,11 @@ TEST_CASE("only 4 KiB of a record are read") {
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
   const std::string record = content_of(dir / ".grex-lock");
-  const std::string blanks(4096 - record.size(), ' ');  // which JSON may begin with
+  const std::string blanks(4096 - record.size(), ' ');  // which JSON may begin with, too
   write_file(dir / ".grex-lock", blanks + record);
   CHECK(pack_lock(dir)["record"] == "valid");
   write_file(dir / ".grex-lock", blanks + " " + record);
-  CHECK(pack_lock(dir)["record"] == "stale");
+  CHECK(pack_lock(dir)["record"] == "none");
   CHECK(pack_lock(dir)["holders"][0]["note"].is_null());
 }
 

@@ -109,7 +109,7 @@ TEST_CASE("an acquirer that is gone is shown as gone, above its fd-holders") {
   CHECK(tool.wait() == killed_by(SIGKILL));
   const auto lines = lines_of(run_tool({"status", dir.path()}).out);
   REQUIRE(lines.size() == 3);
-  column_of(lines[1], "(gone) sh -c");
+  column_of(lines[1], "(gone) sh");
   CHECK(lines[2].find("└") == std::string::npos);
   column_of(lines[2], "sh -c 'echo; read line'");
 }

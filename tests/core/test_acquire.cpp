@@ -33,7 +33,9 @@ LockRequest flat(Tier tier, const std::string& path, unsigned slots = 1) {
   return {.tier = tier, .path = path, .slots = slots, .layouts = {core::Layout::flat}};
 }
 
-core::Attempt acquire_now(std::vector<core::Target> targets) { return core::acquire(targets, {.waits = false}); }
+core::Attempt acquire_now(std::vector<core::Target> targets) {
+  return core::acquire(targets, {.waits = false, .will_record = true});
+}
 
 // The result of an attempt at one lock, without waiting.
 struct TryResult {
@@ -155,16 +157,19 @@ TEST_CASE("sharers share and keep an exclusive attempt out") {
   CHECK(try_lock(pack).outcome == Acquire::busy);
 }
 
-TEST_CASE("dropping a lock releases it and empties its record") {
+TEST_CASE("dropping a lock releases it and marks its record") {
   const TempDir dir;
   const LockRequest pack = flat(Tier::per_pack, dir.path());
   {
     const auto attempt = try_lock(pack);
     core::HeldLock& lock = const_cast<core::HeldLock&>(*attempt.lock);
-    REQUIRE(*lock.write_record(record()));
-    CHECK(core::parse_record(test::content_of(dir / ".grex-lock")));
+    REQUIRE(*lock.write_record(record()) == core::Recorded::first_written);
+    const auto written = core::parse_record(test::content_of(dir / ".grex-lock"));
+    REQUIRE(written);
+    CHECK_FALSE(written->release);
+    CHECK(written->path == dir / ".grex-lock");
   }
-  CHECK(test::content_of(dir / ".grex-lock").empty());
+  CHECK(core::parse_record(test::content_of(dir / ".grex-lock"))->release);
   CHECK(test::exists(dir / ".grex-lock"));
   CHECK(try_lock(pack).outcome == Acquire::held);
 }
@@ -196,7 +201,7 @@ TEST_CASE("a shared holder writes no record and keeps an existing one") {
     CAPTURE(content);
     test::write_file(dir / ".grex-lock", content);
     auto attempt = try_lock(flat(Tier::per_pack, dir.path()), Mode::shared);
-    CHECK_FALSE(*attempt.lock->write_record(record()));
+    CHECK(*attempt.lock->write_record(record()) == core::Recorded::shared);
     CHECK(test::content_of(dir / ".grex-lock") == content);
     attempt.lock->release();
     CHECK(test::content_of(dir / ".grex-lock") == content);

@@ -62,7 +62,7 @@ TEST_CASE("a lock that this process has a descriptor for is proved, whatever pro
 TEST_CASE("a descriptor for the file without its lock proves nothing") {
   const TempDir dir;
   test::Process holder = holder_of(dir / "lock");
-  const auto file = sys::open_lock_file(dir / "lock", sys::OpenFor::probing);
+  const auto file = sys::open_lock_file(dir / "lock", sys::OpenFor::reading);
   CHECK(liveness_of(entry_for(dir / "lock", holder.pid())) == Liveness::live_unproved);
 }
 

@@ -22,6 +22,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "support/temp_dir.hpp"
+
 namespace grex::test {
 namespace {
 
@@ -334,6 +336,11 @@ std::size_t waiters_on(const std::string& path) {
 bool is_locked(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   return fd.is_open() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;
+}
+
+bool has_released_record(const std::string& path) {
+  const std::string content = content_of(path);
+  return content.starts_with("{\"pid\":") && content.find(",\"released\":\"") != std::string::npos;
 }
 
 FlatLayout::FlatLayout() { ::setenv("GREX_LOCK_LAYOUT", "flat", 1); }

@@ -130,6 +130,9 @@ std::size_t waiters_on(const std::string& path);
 /// Whether the file is locked; tries to lock it.
 bool is_locked(const std::string& path);
 
+/// Whether the lock file's record says that its holder has released it.
+bool has_released_record(const std::string& path);
+
 /// While this lives, grex-lock uses layout flat unless told otherwise: for tests of what
 /// happens to one lock file.
 class FlatLayout {

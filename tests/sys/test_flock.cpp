@@ -84,7 +84,7 @@ TEST_CASE("a symlink, a FIFO, a socket, a directory or a device is refused as a 
 
 TEST_CASE("a missing lock file is created with its directories for locking, but not for probing") {
   const TempDir dir;
-  const auto left = open_lock(dir / "a/b/lock", OpenFor::probing);
+  const auto left = open_lock(dir / "a/b/lock", OpenFor::reading);
   REQUIRE_FALSE(left);
   CHECK(left.error().err == ENOENT);
   CHECK_FALSE(test::exists(dir / "a"));

@@ -180,8 +180,8 @@ struct FdLocks {
 
 Result<void, Failure> take_lock(Wanted& wanted, bool has_record, const FdOptions& options, const Events& events,
                                 std::chrono::steady_clock::time_point start, FdLocks& locks) {
-  if (wanted.existing && options.lock.mode == sys::Mode::shared && has_fd_record(wanted.open)) {
-    (void)sys::replace_content(wanted.open.file.fd.get(), {});  // a shared lock has none
+  if (wanted.existing && options.lock.mode == sys::Mode::shared) {  // which has no record
+    if (const auto record = fd_record_in(wanted.open)) core::mark_released(wanted.open.file, *record, {});
   }
   const auto reentry = wait_for_lock(wanted, locks.acquired.stack, options, events, start);
   if (!reentry) return with_conversion_hint(reentry.error(), wanted);
@@ -234,8 +234,9 @@ Outcome lock(std::vector<Wanted> files, const FdOptions& options, Events& events
   }
   // The record shows the shell that has the descriptor as the command.
   if (!locks.acquired.locks.empty()) {
-    const auto shell = sys::process_file(sys::parent_pid(), "cmdline");
-    write_records(locks.acquired, options.lock, "fd", sys::parse_command_line(shell.value_or("")));
+    const auto shell = sys::parse_command_line(sys::process_file(sys::parent_pid(), "cmdline").value_or(""));
+    locks.acquired.writer = core::own_identity();
+    write_records(locks.acquired, options.lock, {"fd", shell.empty() ? std::string() : shell.front()});
   }
   Outcome outcome = print_result(locks.acquired.stack, locks.entries, options);
   if (!is_new) return outcome;
@@ -259,11 +260,11 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
   std::reverse(files.begin(), files.end());
   for (FdFile& open : files) {
     drop_from(stack, open.file.id);
-    const bool had_record = has_fd_record(open);
+    auto record = fd_record_in(open);
     std::vector<core::HeldFile> file;
     file.push_back({std::move(open.file), open.name.path});
     core::HeldLock held(open.name.tier, {}, sys::Mode::exclusive, std::move(file));
-    if (had_record) held.adopt_record();
+    if (record) held.adopt_record(std::move(*record));
     if (const auto unlocked = held.unlock(); !unlocked && result) {
       result = failure_from(unlocked.error(), held.tier());
     }

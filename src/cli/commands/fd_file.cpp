@@ -62,11 +62,12 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::La
   }
   auto copy = sys::duplicate(number);
   if (!copy) return failure_from(copy.error());
-  const bool must_not_write = access == sys::Access::reading || status->names > 1;
+  const bool read_only = access == sys::Access::reading;
   const bool has_content = status->size > 0;
   // The shell may have created a file that is empty.
   FdFile file{number,
-              {std::move(*copy), status->id, must_not_write, status->changed, has_content, !has_content},
+              {std::move(*copy), status->id, read_only, read_only || status->names > 1, status->changed, has_content,
+               !has_content, sys::appends(number)},
               {core::tier_of_lock_file(path).value_or(tier), shown},
               path,
               directory_of(path),
@@ -99,10 +100,11 @@ std::optional<core::KernelLock> lock_of(const FdFile& file) {
   return !locks || locks->empty() ? std::nullopt : std::optional(locks->front());
 }
 
-bool has_fd_record(const FdFile& file) {
-  if (!file.place || file.file.must_not_write) return false;
-  const auto record = core::record_in(file.file, file.path);
-  return record && record->verb == "fd";
+std::optional<core::WrittenRecord> fd_record_in(const FdFile& file) {
+  if (!file.place || file.file.must_not_write) return std::nullopt;
+  auto written = core::written_record_in(file.file, file.path);
+  if (written && (written->record.verb != "fd" || written->record.release)) written.reset();
+  return written;
 }
 
 Result<void, Failure> refuse_replaced(const FdFile& file) {

@@ -40,8 +40,8 @@ std::vector<sys::FileId> files_before(const FdFile& file);
 /// other mode, whatever the stack says.
 std::optional<core::KernelLock> lock_of(const FdFile& file);
 
-/// Whether the file has a record that `fd` wrote: only `fd` empties it.
-bool has_fd_record(const FdFile& file);
+/// The record that `fd` wrote into the file, and that isn't released: only `fd` releases it.
+std::optional<core::WrittenRecord> fd_record_in(const FdFile& file);
 
 /// A lock on a file that was removed or replaced excludes no process.
 Result<void, Failure> refuse_replaced(const FdFile& file);

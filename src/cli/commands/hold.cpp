@@ -58,13 +58,6 @@ void define(Parser& parser, HoldOptions& options) {
                   "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
 }
 
-// What status shows as the command: our own command line, because hold runs no other.
-std::vector<std::string> own_command_line(const CommandLine& line) {
-  std::vector<std::string> words = {"grex-lock", line.verb};
-  words.insert(words.end(), line.arguments.begin(), line.arguments.end());
-  return words;
-}
-
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {
   if (options.print_export) return export_line(acquired.stack);
   if (options.global.json) return held_document("hold", core::entries_of(acquired.locks));
@@ -110,8 +103,8 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
 
 // Takes the locks, announces them, and keeps them. `background` is null in the
 // foreground; `pidfd` is that of --while-pid, or -1.
-Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& options, int pidfd,
-                         sys::Background* background, Events& events) {
+Outcome acquire_and_hold(Plan plan, const HoldOptions& options, int pidfd, sys::Background* background,
+                         Events& events) {
   // From here on, a signal ends only the wait or the hold, and nothing in between.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
@@ -119,7 +112,8 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
   if (!acquired) return acquired.error();
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
-  write_records(*acquired, options.lock, line.verb, own_command_line(line));
+  acquired->writer = core::own_identity();
+  write_records(*acquired, options.lock, {"hold", "grex-lock", options.while_pid});
   Outcome announced = announce(*acquired, options, ends);
   if (!announced) return announced;
   if (background != nullptr) {
@@ -128,7 +122,7 @@ Outcome acquire_and_hold(Plan plan, const CommandLine& line, const HoldOptions& 
     if (!detached) return detached.error();
   }
   const auto ended = sys::wait_until_released(*signals, ends);
-  core::release_all(acquired->locks);
+  core::release_all(acquired->locks, exit_code::ok);
   if (background == nullptr) events.released(exit_code::ok);
   if (!ended) return failure_from(ended.error());
   return ExitStatus{};
@@ -144,7 +138,7 @@ Result<UniqueFd, Failure> open_watched_process(const HoldOptions& options) {
                        "$$ is the shell's own number");
 }
 
-Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& events) {
+Outcome hold_locks(const HoldOptions& options, Events& events) {
   const auto watched = open_watched_process(options);
   if (!watched) return watched.error();
   auto plan = make_plan(options.lock, options.global);
@@ -154,7 +148,7 @@ Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& 
   }
   sys::restore_sigterm();
   if (!options.detach) {
-    return acquire_and_hold(std::move(*plan), line, options, watched->get(), nullptr, events);
+    return acquire_and_hold(std::move(*plan), options, watched->get(), nullptr, events);
   }
   standard_error().finish({Deadline::clock::now(), {-1, -1}});  // its thread would not be forked
   auto forked = sys::fork_background();
@@ -164,7 +158,7 @@ Outcome hold_locks(const CommandLine& line, const HoldOptions& options, Events& 
     return ended != nullptr ? status_of(*ended) : ExitStatus{};
   }
   auto& background = std::get<sys::Background>(*forked);
-  return acquire_and_hold(std::move(*plan), line, options, watched->get(), &background, events);
+  return acquire_and_hold(std::move(*plan), options, watched->get(), &background, events);
 }
 
 }  // namespace
@@ -177,7 +171,7 @@ Outcome hold(const CommandLine& line, Events& events) {
   }
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
   events.open(options.lock.status_fd);
-  return hold_locks(line, options, events);
+  return hold_locks(options, events);
 }
 
 }  // namespace grex::cli

@@ -23,7 +23,7 @@ class Program {
 
   /// Valid while this lives. `inherit` is borrowed.
   [[nodiscard]] sys::Command command(std::span<const int> inherit) const;
-  [[nodiscard]] std::vector<std::string> words() const { return {argv_.begin(), argv_.end() - 1}; }
+  [[nodiscard]] std::string name() const { return argv_.front(); }
 
  private:
   std::vector<std::string> words_;

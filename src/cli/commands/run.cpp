@@ -156,7 +156,7 @@ void release_locks(Acquired& acquired, const RunOptions& options, const Events& 
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(acquired.locks);
   if (unlock) {
-    core::release_all(acquired.locks);
+    core::release_all(acquired.locks, end.exit_code);
   } else {
     abandon_all(acquired.locks);
   }
@@ -225,10 +225,15 @@ std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& 
 // Waits until the command ends, and releases the locks.
 Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions& options, const Events& events) {
   events.started(child.pid());
-  const auto end = child.wait([&options, pid = child.pid()](int signal, const Error& error) {
-    if (options.lock.verbosity == Verbosity::quiet) return;
-    note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid, failure_from(error).why));
-  });
+  const sys::ChildObserver observer = {
+      .unforwarded =
+          [&options, pid = child.pid()](int signal, const Error& error) {
+            if (options.lock.verbosity == Verbosity::quiet) return;
+            note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid,
+                             failure_from(error).why));
+          },
+      .runs_on = [&acquired] { complete_records(acquired); }};
+  const auto end = child.wait(observer);
   if (!end) {
     Failure failure = failure_from(end.error());
     leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code});  // it may still run
@@ -273,7 +278,8 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
   if (!acquired) return acquired.error();
   const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack);
-  write_records(*acquired, options.lock, "run", program.words());
+  if (options.in_place && options.lock.record) acquired->writer = core::own_identity();  // no later time for it
+  write_records(*acquired, options.lock, {"run", program.name()});
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
   }

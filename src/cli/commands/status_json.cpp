@@ -11,6 +11,26 @@ Json reason_of(const core::FileReport& file) {
   return file.why_unknown->kind == ErrorKind::unsafe_file ? "unsafe" : name_of(file.why_unknown->kind);
 }
 
+// Who held the lock last, if that is known.
+Json last_of(const core::FileReport& file) {
+  if (!file.last) return nullptr;
+  const auto& [process, release] = *file.last;
+  return {
+      {"pid", or_null(process.pid)},
+      {"uid", or_null(process.uid)},
+      {"user", or_null(process.user)},
+      {"command", process.command},
+      {"cwd", or_null(process.cwd)},
+      {"since", process.since ? Json(format_utc(*process.since)) : Json(nullptr)},
+      {"released", format_utc(release.time)},
+      {"held_ms", release.held.count()},
+      {"exit_code", or_null(release.exit_code)},
+      {"host", or_null(process.host)},
+      {"note", or_null(process.note)},
+      {"verb", or_null(process.verb)},
+  };
+}
+
 // In which layout a lock has this file.
 std::string_view layout_of(const core::ReportedFile& file, const core::LockReport& lock) {
   if (lock.is_old) return "old";
@@ -38,6 +58,7 @@ Json to_json(const core::LockReport& lock, UtcTime now) {
       {"holders", cli::to_json(lock.merged.holders, now)},
       {"waiters", cli::to_json(lock.merged.waiters, now)},
       {"record", core::name_of(lock.merged.record)},
+      {"last", last_of(lock.merged)},
       {"file_system", lock.file_system ? Json(lock.file_system->type) : Json(nullptr)},
       {"weakness", lock.file_system ? Json(core::name_of(lock.file_system->caveat)) : Json(nullptr)},
   };

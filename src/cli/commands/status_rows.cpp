@@ -30,9 +30,21 @@ Row row_of(const LockProcess& process, const LockReport& lock, const StatusRepor
   // On this host, the same PID is another process.
   if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);
   row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
-  if (process.since) row.time = format_duration(now - *process.since);
+  if (process.since && *process.since <= now) row.time = format_duration(now - *process.since);
   row.command = indent + command_of(process);
   row.details = details_of(process, lock.path);
+  return row;
+}
+
+// Who held the lock before it became free.
+Row row_of_last(const core::LastHolder& last, const LockReport& lock, const StatusReport& report) {
+  Row row = row_of(last.process, lock, report, "");
+  row.label = "last";
+  row.time = format_duration(last.release.held);
+  if (last.release.time <= report.taken_at) {
+    row.command += fmt::format(", released {} ago", format_duration(report.taken_at - last.release.time));
+  }
+  if (last.release.exit_code) row.command += fmt::format(", exit code {}", *last.release.exit_code);
   return row;
 }
 
@@ -72,6 +84,9 @@ std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, con
     rows.emplace_back();
     rows.back().label = "held by";
     rows.back().command = "a process that can't be seen from here";
+  }
+  if (lock.merged.state == LockState::free && lock.merged.last) {
+    rows.push_back(row_of_last(*lock.merged.last, lock, report));
   }
   for (const LockProcess& process : lock.merged.waiters) {
     rows.push_back(row_of(process, lock, report, ""));

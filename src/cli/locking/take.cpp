@@ -50,6 +50,23 @@ Failure with_layout_hint(Failure failure, const core::Target& target, const core
   return failure;
 }
 
+// Why there is no record; empty if there is one, or a shared lock, which has none.
+std::string reason_of(core::Recorded recorded) {
+  switch (recorded) {
+    case core::Recorded::written:
+    case core::Recorded::first_written:
+    case core::Recorded::shared:
+      break;
+    case core::Recorded::read_only:
+      return "it may only be read";
+    case core::Recorded::second_name:
+      return "it has a second name (hard link), or was removed";
+    case core::Recorded::other_content:
+      return "it contains other data";
+  }
+  return {};
+}
+
 }  // namespace
 
 bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
@@ -84,7 +101,8 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   events.set_locks(plan.targets);
   Acquired acquired;
   AcquisitionObserver observer(options, global, events, acquired);
-  const core::WaitPolicy policy = wait_policy_of(options, start, observer);
+  core::WaitPolicy policy = wait_policy_of(options, start, observer);
+  policy.will_record = options.record;
   core::Attempt attempt = core::acquire(plan.targets, policy);
   while (must_check_again(attempt, plan.targets)) {
     if (auto again = check_again(plan, attempt.at, options); !again) return std::move(again.error());
@@ -107,29 +125,32 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   return acquired;
 }
 
-void write_records(Acquired& acquired, const LockOptions& options, const std::string& verb,
-                   const std::vector<std::string>& command) {
+void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder) {
   if (!options.record || acquired.locks.empty()) return;
   core::Record record;
-  record.writer = acquired.writer ? *acquired.writer : core::own_identity();
+  record.writer = acquired.writer ? *acquired.writer : core::own_number();
   record.uid = sys::own_uid();
-  record.command = command;
+  record.command = {holder.program.substr(holder.program.rfind('/') + 1)};
   record.cwd = sys::working_directory();
   record.since = utc_now();
   record.note = options.note;
-  record.verb = verb;
+  record.verb = holder.verb;
+  record.while_pid = holder.while_pid;
   for (core::HeldLock& lock : acquired.locks) {
-    record.tier = lock.tier();
     const auto written = lock.write_record(record);
-    if (lock.has_first_record()) acquired.git.look_at(lock.files().back().path, options);
-    if (options.verbosity != Verbosity::verbose) continue;
-    if (!written) {
-      note("no record written: " + failure_from(written.error()).why);
-    } else if (!*written && lock.mode() == sys::Mode::exclusive) {
-      note(fmt::format("no record written: {} may only be read, has a second name, or has other content",
-                       lock.files().back().path));
-    }
+    const std::string& path = lock.files().back().path;
+    if (written && *written == core::Recorded::first_written) acquired.git.look_at(path, options);
+    const std::string why = written ? reason_of(*written) : failure_from(written.error()).why;
+    const bool is_told =
+        options.verbosity == Verbosity::verbose || (holder.verb == "hold" && options.verbosity != Verbosity::quiet);
+    if (is_told && !why.empty()) note(fmt::format("no holder record: {}: {}", path, why));
   }
+}
+
+void complete_records(Acquired& acquired) {
+  if (acquired.writer || acquired.locks.empty()) return;
+  acquired.writer = core::own_identity();
+  for (core::HeldLock& lock : acquired.locks) lock.complete_record(*acquired.writer);
 }
 
 }  // namespace grex::cli

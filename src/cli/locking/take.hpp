@@ -22,17 +22,27 @@ struct Acquired {
   std::vector<core::HeldLock> locks;  ///< empty if ancestors have them, or slots have no limit
   core::TierStack stack;              ///< for descendants
   std::chrono::milliseconds waited{0};
-  std::optional<core::ProcessIdentity> writer = {};  ///< of the records, if a wait gave the time to read it
+  std::optional<core::ProcessIdentity> writer = {};  ///< of the records, if there was time to read it
   GitExcluder git = {};
 };
 
 /// Takes all of the locks, or none, and reports this as the options say.
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events);
 
-/// Writes a holder record with this verb and command into a file of each lock, unless
-/// --no-record is given.
-void write_records(Acquired& acquired, const LockOptions& options, const std::string& verb,
-                   const std::vector<std::string>& command);
+/// What a command's records say of it.
+struct Holder {
+  std::string verb;
+  std::string program;  ///< that runs under the locks, with or without its directory
+  std::optional<int> while_pid = {};
+};
+
+/// Writes a holder record into a file of each lock, unless --no-record is given. `-v` reports
+/// those that can't be written; a `hold` always does, unless it is quiet.
+void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder);
+
+/// Completes the records with what /proc tells about this process, if they were written
+/// without it: reading it takes longer than writing a record.
+void complete_records(Acquired& acquired);
 
 /// How long to wait for locks, counted from `start`; `observer` is borrowed.
 core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_clock::time_point start,

@@ -38,7 +38,7 @@ std::string process_text(const LockProcess& process, UtcTime now, Detail detail)
   std::string text = pid_text(process);
   if (process.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*process.user));
   if (process.alive == false) text += " (gone)";
-  if (process.since) text += " for " + format_duration(now - *process.since);
+  if (process.since && *process.since <= now) text += " for " + format_duration(now - *process.since);
   if (process.since && detail == Detail::all) text += " since " + format_utc(*process.since);
   const bool has_note = process.note && !process.note->empty();
   if (has_note || !process.command.empty()) text += ":";

@@ -29,7 +29,7 @@ Json to_json(const core::LockProcess& process, UtcTime now) {
       {"mode", cli::to_json(process.mode)},
   };
   // The clock may have been set back since.
-  if (process.since) document["held_ms"] = std::max<std::int64_t>((now - *process.since).count(), 0);
+  if (process.since && *process.since <= now) document["held_ms"] = (now - *process.since).count();
   if (!process.file.empty()) document["file"] = process.file;
   if (process.slot) document["slot"] = *process.slot;
   return document;

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/time_text.hpp"
+#include "core/lock/record.hpp"
 #include "sys/file/file.hpp"
 #include "sys/lock/flock.hpp"
 
@@ -49,6 +50,12 @@ struct LockProcess {
 void add_processes(std::vector<LockProcess>& all, std::vector<LockProcess> more, const std::string& file,
                    std::optional<unsigned> slot = std::nullopt);
 
+/// The process that had a lock before it was released.
+struct LastHolder {
+  LockProcess process;
+  Release release;
+};
+
 /// The report on one lock file.
 struct FileReport {
   LockState state = LockState::unknown;
@@ -58,6 +65,7 @@ struct FileReport {
   std::vector<LockProcess> holders;  ///< first those that took it, then those that have it open
   std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
+  std::optional<LastHolder> last;
   std::optional<sys::FileStatus> file;  ///< before it was inspected, if there is one
   bool is_list_cut = false;             ///< the kernel's list was not read to its end: there may be more holders
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/inspect/process_numbers.hpp"
+#include "core/inspect/record_writer.hpp"
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -18,26 +19,26 @@ void describe_process(LockProcess& process) {
   process.host = sys::host_name();
 }
 
+// What runs under the lock that `grex-lock run` took, if its arguments say so.
+std::vector<std::string> command_under(std::vector<std::string> command) {
+  const auto separator = std::find(command.begin(), command.end(), "--");
+  if (separator != command.end() && separator + 1 != command.end()) command.erase(command.begin(), separator + 1);
+  return command;
+}
+
+// The record has only the name of the program; the kernel has the whole command, if the
+// process is visible.
 void describe_by(LockProcess& process, const Record& record) {
   if (!process.uid) process.uid = record.uid;
-  process.command = record.command;
-  process.cwd = record.cwd;
+  const bool is_run = record.verb == "run";
+  process.command = process.command.empty() ? record.command
+                    : is_run                ? command_under(std::move(process.command))
+                                            : std::move(process.command);
+  if (process.cwd.empty()) process.cwd = record.cwd;
   process.since = record.since;
   process.host = record.writer.host;
   process.note = record.note;
   process.verb = record.verb;
-}
-
-enum class Match { yes, no, unknown };
-
-// Whether the process that has this number now is the one that wrote the record.
-Match is_writer(const Record& record, pid_t pid) {
-  const auto stat = sys::process_file(pid, "stat");
-  if (!stat) return Match::unknown;
-  const auto innermost = sys::parse_innermost_pid(sys::process_file(pid, "status").value_or(""));
-  const bool same =
-      sys::parse_start_time(*stat) == record.writer.start_time && innermost.value_or(pid) == record.writer.pid;
-  return same ? Match::yes : Match::no;
 }
 
 bool has_lock_open(const InspectedFile& inspected, pid_t pid) {
@@ -64,7 +65,7 @@ bool took_lock(const InspectedFile& inspected, const Record& record, pid_t acqui
   if (match == Match::yes) return true;
   // A writer of another namespace that is gone, and its number there with it: the
   // processes that inherited its lock are in that namespace, too.
-  if (record.writer.pid_ns != self.pid_ns)
+  if (!record.writer.pid_ns.empty() && record.writer.pid_ns != self.pid_ns)
     return match == Match::unknown && has_inheritor_in(inspected, record.writer.pid_ns, should_stop);
   // If it is gone, only its number is left.
   return acquirer == record.writer.pid && match == Match::unknown;
@@ -78,7 +79,9 @@ RecordState judge_record(const InspectedFile& inspected, const SearchedProcesses
   const Record& record = *inspected.record;
   if (inspected.report.mode == sys::Mode::shared) return RecordState::stale;
   const bool other_host = record.writer.host != self.host;
-  if (!other_host && record.writer.boot_id != self.boot_id) return RecordState::stale;
+  // A record has none as long as the command is short.
+  const bool other_boot = !record.writer.boot_id.empty() && record.writer.boot_id != self.boot_id;
+  if (!other_host && other_boot) return RecordState::stale;
 
   bool acquirer_is_known = false;
   for (const KernelLock& lock : inspected.locks) {
@@ -221,6 +224,14 @@ LockProcess waiting_process(pid_t pid) {
   LockProcess process = undescribed_waiter(pid);
   if (process.pid) describe_process(process);
   return process;
+}
+
+LastHolder last_holder(const Record& record) {
+  LockProcess process;
+  process.role = Role::acquirer;
+  process.pid = record.writer.pid;
+  describe_by(process, record);
+  return {std::move(process), *record.release};
 }
 
 // Reads the file itself: a static program can't use NSS.

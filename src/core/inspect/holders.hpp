@@ -35,6 +35,9 @@ struct SearchedProcesses {
   std::set<pid_t> unreadable;  ///< they may hold a lock
 };
 
+/// Describes the process that wrote a record, and has released the lock.
+LastHolder last_holder(const Record& record);
+
 /// Describes a process that waits for a lock.
 LockProcess waiting_process(pid_t pid);
 

@@ -12,8 +12,9 @@ namespace grex::core {
 namespace {
 
 // Tries the lock: first exclusively, which any holder prevents, then shared.
-void inspect_by_trying(const sys::LockFile& file, FileReport& report) {
-  const auto exclusive = sys::try_lock(file.fd.get(), sys::Mode::exclusive);
+void inspect_by_trying(sys::LockFile& file, const std::string& path, FileReport& report) {
+  const auto exclusive =
+      sys::try_lock(file, sys::Mode::exclusive, [&path] { return sys::open_lock_file(path, sys::OpenFor::writing); });
   if (!exclusive) return;
   report.mode.reset();
   const bool is_free = *exclusive == sys::Acquire::held;
@@ -27,10 +28,15 @@ void inspect_by_trying(const sys::LockFile& file, FileReport& report) {
 void read_record(InspectedFile& inspected) {
   auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
   if (!file) return;
-  const auto text = sys::read_start(file->fd.get(), record_limit + 1);
-  if (!text || text->empty()) return;
-  inspected.report.record = RecordState::stale;
-  inspected.record = parse_record(*text);
+  const auto text = sys::read_stable_start(file->fd.get(), record_limit + 1);
+  auto record = text ? parse_record(*text) : std::nullopt;
+  if (!record) return;
+  if (record->release) {
+    inspected.report.last = last_holder(*record);
+    return;
+  }
+  inspected.report.record = RecordState::stale;  // unless it is a holder's
+  inspected.record = std::move(record);
 }
 
 // The number by which the kernel lists a file: its inode number, and the device of the
@@ -57,7 +63,7 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
   if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
   if (view.is_complete_for(inspected.file)) return conclude(inspected, LockState::free, {});
-  const auto file = sys::open_lock_file(inspected.path, sys::OpenFor::probing);
+  auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
   if (!file) inspected.report.why_unknown = at_path(file.error(), inspected.path);
   if (!file || file->id != inspected.file) return;  // the latter: it was replaced
   const sys::FileId number = listed_number(*file, mounts);
@@ -67,7 +73,7 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
     // No file with this number is locked.
     if (inspected.locks.empty() && view.is_complete_for(number)) return conclude(inspected, LockState::free, {});
   }
-  inspect_by_trying(*file, inspected.report);
+  inspect_by_trying(*file, inspected.path, inspected.report);
   if (inspected.report.state != LockState::held) inspected.locks.clear();
 }
 
@@ -109,20 +115,21 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std
     inspect_file(inspected_files[i], view, mounts, search.should_stop);
   }
   std::vector<InspectedFile*> held;
+  std::vector<LockProcess*> processes;
   for (InspectedFile& inspected : inspected_files) {
     if (inspected.report.state == LockState::held) held.push_back(&inspected);
+    if (inspected.report.last) processes.push_back(&inspected.report.last->process);
   }
   if (!held.empty()) {
     const SearchedProcesses searched = search_holders(held, view, mounts, search);
     const ProcessIdentity self = own_identity();
-    std::vector<LockProcess*> processes;
     for (InspectedFile* inspected : held) {
       fill_in_processes(*inspected, searched, self, search.should_stop);
       for (LockProcess& process : inspected->report.holders) processes.push_back(&process);
       for (LockProcess& process : inspected->report.waiters) processes.push_back(&process);
     }
-    fill_in_user_names(processes);
   }
+  fill_in_user_names(processes);
   std::vector<FileReport> reports;
   reports.reserve(inspected_files.size());
   for (InspectedFile& inspected : inspected_files) reports.push_back(std::move(inspected.report));

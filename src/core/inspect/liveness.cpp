@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/inspect/descriptor_locks.hpp"
+#include "core/inspect/record_writer.hpp"
 #include "core/lock/held_lock.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"
@@ -68,9 +69,10 @@ std::optional<sys::LockFile> open_file(const StackEntry& entry, sys::OpenFor pur
 enum class Tried { free, busy, not_known };
 
 Tried try_file(const StackEntry& entry) {
-  const auto file = open_file(entry, sys::OpenFor::probing);
+  auto file = open_file(entry, sys::OpenFor::reading);
   if (!file) return Tried::not_known;
-  const auto outcome = sys::try_lock(file->fd.get(), sys::Mode::exclusive);
+  const auto outcome = sys::try_lock(*file, sys::Mode::exclusive,
+                                     [&entry] { return sys::open_lock_file(entry.path, sys::OpenFor::writing); });
   if (!outcome) return Tried::not_known;
   return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
@@ -118,11 +120,11 @@ Recorded find_recorded(const StackEntry& entry, const Surroundings& around) {
   if (!around.numbers.has_own_proc()) return Recorded::not_known;
   const auto file = open_file(entry, sys::OpenFor::reading);
   const auto record = file ? record_in(*file, entry.path) : std::nullopt;
-  if (!record || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
+  if (!record || record->release || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
   if (record->writer.pid_ns != sys::process_link(sys::own_process, "ns/pid")) return Recorded::not_known;
   const pid_t writer = record->writer.pid;
-  const auto stat = sys::process_file(writer, "stat").value_or("");
-  const bool is_there = !sys::has_ended(stat) && sys::parse_start_time(stat) == record->writer.start_time;
+  const bool is_there =
+      presence_of(writer, Numbering::in_proc) == Presence::running && is_writer(*record, writer) == Match::yes;
   const auto lock = is_there ? lock_on(entry.file, writer, around.should_stop) : std::nullopt;
   if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
   const bool is_same = writer == entry.pid && find_process(entry) == Process::same;

@@ -37,6 +37,11 @@ RecordState better(RecordState a, RecordState b) {
   return a == RecordState::stale ? a : b;
 }
 
+// Keeps the one that released later.
+void keep_last(std::optional<LastHolder>& last, std::optional<LastHolder> other) {
+  if (other && (!last || last->release.time < other->release.time)) last = std::move(other);
+}
+
 // Merges the reports on the files of a lock.
 void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& report) {
   FileReport& merged = report.merged;
@@ -59,6 +64,7 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
     }
     is_first = false;
     merged.record = better(merged.record, file.record);
+    keep_last(merged.last, std::move(file.last));
     if (file.state != LockState::held) continue;
     if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
     if (found.slot) ++report.used;

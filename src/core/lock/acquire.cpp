@@ -120,17 +120,14 @@ struct Tried {
 };
 
 // Opens a file and tries its lock. Errors have no path.
-Result<Tried> open_and_try(const Wanted& wanted, std::size_t index) {
-  auto purpose = wanted.has_record() ? sys::OpenFor::recording : sys::OpenFor::locking;
-  for (;;) {
-    auto file = wanted.open(index, purpose);
-    if (!file) return file.error();
-    const auto outcome = sys::try_lock(file->fd.get(), wanted.target.mode());
-    if (outcome) return Tried{std::move(*file), *outcome};
-    const bool must_be_writable = outcome.error().err == EBADF && purpose == sys::OpenFor::locking;  // NFS
-    if (!must_be_writable) return outcome.error();
-    purpose = sys::OpenFor::recording;
-  }
+Result<Tried> open_and_try(const Wanted& wanted, std::size_t index, const WaitPolicy& policy) {
+  const bool is_written = policy.will_record && wanted.has_record() && wanted.target.mode() == sys::Mode::exclusive;
+  auto file = wanted.open(index, is_written ? sys::OpenFor::recording : sys::OpenFor::locking);
+  if (!file) return file.error();
+  const auto outcome =
+      sys::try_lock(*file, wanted.target.mode(), [&] { return wanted.open(index, sys::OpenFor::recording); });
+  if (!outcome) return outcome.error();
+  return Tried{std::move(*file), *outcome};
 }
 
 // In a file that stays empty now, grex-lock 0.1 may have left a record.
@@ -138,7 +135,7 @@ void remove_old_record(const HeldFile& held, const Wanted& wanted) {
   const bool may_have_one =
       !wanted.has_record() && held.file.has_content && wanted.target.mode() == sys::Mode::exclusive;
   if (!may_have_one) return;
-  const auto writable = wanted.open(0, sys::OpenFor::probing);
+  const auto writable = wanted.open(0, sys::OpenFor::writing);
   if (writable && writable->id == held.file.id) empty_record(*writable, held.path);
 }
 
@@ -146,7 +143,7 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
   const auto& [target, file, directory] = wanted;
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
-    auto tried = open_and_try(wanted, i);
+    auto tried = open_and_try(wanted, i, policy);
     if (!tried && wanted.has_moved(i)) return Step{Step::Kind::replaced};
     if (!tried) return at_path(tried.error(), file.path(i));
     if (tried->file.is_new && policy.observer != nullptr) policy.observer->lock_file_created(file.path(i));
@@ -219,10 +216,14 @@ std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<T
 Result<Probe> probe(const TargetFile& wanted, sys::Mode mode) {
   for (std::size_t i = 0; i < wanted.names.size(); ++i) {
     const std::string path = wanted.path(i);
-    auto file = sys::open_lock_file(wanted.directory->fd.get(), wanted.names[i], sys::OpenFor::probing);
+    const auto open = [&](sys::OpenFor purpose) {
+      return sys::open_lock_file(wanted.directory->fd.get(), wanted.names[i], purpose);
+    };
+    auto file = open(sys::OpenFor::reading);
     if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path};  // it would be created
     if (!file) return at_path(file.error(), path);
-    const auto outcome = sys::try_lock(file->fd.get(), mode);  // released when `file` is closed
+    // Released when `file` is closed.
+    const auto outcome = sys::try_lock(*file, mode, [&] { return open(sys::OpenFor::writing); });
     if (!outcome) return at_path(outcome.error(), path);
     if (*outcome == Acquire::held) return Probe{Acquire::held, 0, path};
   }

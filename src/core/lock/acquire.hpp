@@ -32,8 +32,8 @@ struct Attempt {
 /// If a lock file turns out to be removed or replaced, its path doesn't name the locked
 /// file any more: then it starts over, and resolves `targets` again.
 ///
-/// Only a lock's last file is opened for writing. What grex-lock 0.1 has left in another one
-/// is removed.
+/// At most a lock's last file is opened for writing: see WaitPolicy. What grex-lock 0.1 has
+/// left in another one is removed.
 Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy);
 
 /// Waits for a file, and keeps nothing. Then it is free, or it was replaced. Errors: those of

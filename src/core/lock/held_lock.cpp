@@ -1,5 +1,7 @@
 #include "core/lock/held_lock.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "sys/file/io.hpp"
@@ -8,33 +10,80 @@
 namespace grex::core {
 namespace {
 
-enum class Content { none, record, other };
+// Reads a lock file through its descriptor. If locks are mandatory (CIFS), only the one that
+// has the lock can read; one that is only open for writing can't.
+template <class Read>
+std::optional<std::string> read_by(const sys::LockFile& file, const std::string& path, Read read) {
+  if (auto text = read(file.fd.get())) return text;
+  const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
+  return readable && readable->id == file.id ? read(readable->fd.get()) : std::nullopt;
+}
+
+struct Replaced {
+  Content content = Content::other;
+  std::size_t file_size = 0;
+};
 
 // What a record would replace. Other content may be that of a file to which the lock
-// file's name is a hard link.
-Content content_of(const sys::LockFile& file, const std::string& path) {
+// file's name is a hard link. nullopt if it has a second name.
+std::optional<Replaced> find_replaced(const sys::LockFile& file, const std::string& path) {
   // A second name may come and go at any moment, so this is checked again at the last one.
   const auto status = sys::status_if_only_name(file, path);
-  if (!status) return Content::other;
-  if (status->size == 0) return Content::none;
-  return record_in(file, path) ? Content::record : Content::other;
+  if (!status) return std::nullopt;
+  if (status->size == 0) return Replaced{Content::nothing, 0};
+  if (status->size > record_limit) return Replaced{Content::other, status->size};
+  const auto text = read_by(file, path, [size = status->size](int fd) {
+    auto start = sys::read_start(fd, size);
+    return start ? std::optional(std::move(*start)) : std::nullopt;
+  });
+  return Replaced{text ? classify(*text) : Content::other, status->size};
+}
+
+// Records are padded to a multiple of this, in bytes, so that most have the same size, and
+// one replaces the other without truncating the file, which takes ten times as long.
+constexpr std::size_t record_unit = 512;
+
+// Fills up the line with blanks, which JSON allows, so that nothing of what is in the file
+// stays behind it.
+std::string padded(std::string line, std::size_t file_size) {
+  const std::size_t covered = std::max(line.size(), file_size);
+  const std::size_t size = (covered + record_unit - 1) / record_unit * record_unit;
+  line.insert(line.size() - 1, size - line.size(), ' ');
+  return line;
+}
+
+Result<void> put(const sys::LockFile& file, const std::string& line, std::size_t file_size) {
+  const std::string text = padded(line, file_size);
+  return file.appends ? sys::replace_content(file.fd.get(), text) : sys::overwrite_start(file.fd.get(), text);
 }
 
 }  // namespace
 
 std::optional<Record> record_in(const sys::LockFile& file, const std::string& path) {
-  // If locks are mandatory (CIFS), only the descriptor that has the lock can read.
-  auto text = sys::read_start(file.fd.get(), record_limit + 1);
-  if (!text) {
-    const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
-    if (!readable || readable->id != file.id) return std::nullopt;
-    text = sys::read_start(readable->fd.get(), record_limit + 1);
-  }
+  const auto text = read_by(file, path, [](int fd) { return sys::read_stable_start(fd, record_limit + 1); });
   return text ? parse_record(*text) : std::nullopt;
 }
 
 void empty_record(const sys::LockFile& file, const std::string& path) {
-  if (content_of(file, path) == Content::record) (void)sys::replace_content(file.fd.get(), {});
+  const auto replaced = find_replaced(file, path);
+  if (replaced && replaced->content == Content::record) (void)sys::replace_content(file.fd.get(), {});
+}
+
+std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const std::string& path) {
+  auto record = record_in(file, path);
+  const auto status = sys::status_of(file.fd.get());
+  if (!record || !status) return std::nullopt;
+  std::string line = to_line(*record);
+  return WrittenRecord{std::move(*record), std::move(line), status->size};
+}
+
+void mark_released(const sys::LockFile& file, const WrittenRecord& written, std::optional<int> exit_code) {
+  Release release{utc_now(), {}, exit_code};
+  const Record& record = written.record;
+  const auto held = record.taken ? std::chrono::nanoseconds(boot_clock_now() - *record.taken)
+                                 : std::chrono::nanoseconds(release.time - record.since);
+  release.held = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(held), {});
+  (void)put(file, released_line(written.line, release), written.file_size);
 }
 
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
@@ -44,25 +93,34 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   target_ = std::move(other.target_);
   mode_ = other.mode_;
   files_ = std::move(other.files_);
-  has_record_ = other.has_record_;
-  has_first_record_ = other.has_first_record_;
+  record_ = std::move(other.record_);
   return *this;
 }
 
-Result<bool> HeldLock::write_record(const Record& record) {
+Result<Recorded> HeldLock::write_record(Record record) {
   const auto& [file, path, taken] = files_.back();
-  if (mode_ == sys::Mode::shared || file.must_not_write) return false;
-  const Content content = content_of(file, path);
-  if (content == Content::other) return false;
-  if (auto written = sys::replace_content(file.fd.get(), to_line(record)); !written) {
-    return at_path(written.error(), path);
-  }
-  has_record_ = true;
-  has_first_record_ = content == Content::none;
-  return true;
+  if (mode_ == sys::Mode::shared) return Recorded::shared;
+  if (file.read_only) return Recorded::read_only;
+  const auto replaced = file.must_not_write ? std::nullopt : find_replaced(file, path);
+  if (!replaced) return Recorded::second_name;
+  if (replaced->content == Content::other) return Recorded::other_content;
+  record.tier = tier_;
+  record.path = path;
+  record.taken = taken;
+  std::string line = to_line(record);
+  if (auto written = put(file, line, replaced->file_size); !written) return at_path(written.error(), path);
+  record_ = {std::move(record), std::move(line), replaced->file_size};
+  return replaced->content == Content::nothing ? Recorded::first_written : Recorded::written;
 }
 
-Result<void> HeldLock::unlock() {
+void HeldLock::complete_record(const ProcessIdentity& writer) {
+  if (!record_) return;
+  record_->record.writer = writer;
+  record_->line = to_line(record_->record);
+  (void)put(files_.back().file, record_->line, record_->file_size);
+}
+
+Result<void> HeldLock::unlock(std::optional<int> exit_code) {
   Result<void> result;
   while (!files_.empty()) {
     const HeldFile held = std::move(files_.back());
@@ -71,9 +129,9 @@ Result<void> HeldLock::unlock() {
     // If a process that inherited the lock has unlocked it and another one has taken it,
     // it isn't ours any more, and neither is the record. A record that stays behind is
     // shown as stale, so a failure does no harm.
-    if (std::exchange(has_record_, false)) {
+    if (const auto record = std::exchange(record_, std::nullopt)) {
       const auto still_ours = sys::try_lock(fd, mode_);
-      if (still_ours && *still_ours == sys::Acquire::held) (void)sys::replace_content(fd, {});
+      if (still_ours && *still_ours == sys::Acquire::held) mark_released(held.file, *record, exit_code);
     }
     const auto unlocked = sys::unlock(fd);
     if (result && !unlocked) result = at_path(unlocked.error(), held.path);
@@ -105,8 +163,8 @@ std::vector<int> descriptors_of(const std::vector<HeldLock>& locks) {
   return fds;
 }
 
-void release_all(std::vector<HeldLock>& locks) {
-  while (!locks.empty()) locks.pop_back();
+void release_all(std::vector<HeldLock>& locks, std::optional<int> exit_code) {
+  for (; !locks.empty(); locks.pop_back()) locks.back().release(exit_code);
 }
 
 }  // namespace grex::core

@@ -20,6 +20,29 @@ std::optional<Record> record_in(const sys::LockFile& file, const std::string& pa
 /// Empties a lock file, open for writing, if it has a record and no other name.
 void empty_record(const sys::LockFile& file, const std::string& path);
 
+/// A record in a lock file that this process has locked.
+struct WrittenRecord {
+  Record record;
+  std::string line;
+  std::size_t file_size = 0;  ///< bytes
+};
+
+/// The record in a locked file, as record_in.
+std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const std::string& path);
+
+/// Marks it as released now. `exit_code` is that of what ran under the lock.
+void mark_released(const sys::LockFile& file, const WrittenRecord& written, std::optional<int> exit_code);
+
+/// What became of a record.
+enum class Recorded {
+  written,
+  first_written,  ///< the file was empty
+  shared,         ///< a shared lock has none
+  read_only,
+  second_name,    ///< so the file may be another one
+  other_content,  ///< which must not be replaced
+};
+
 /// A locked file of a lock. Its lock lasts as long as a process has the descriptor open.
 struct HeldFile {
   sys::LockFile file;
@@ -40,28 +63,30 @@ class HeldLock {
   HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
-  /// Writes the record into the last file. Returns false if the lock is shared, or the file
-  /// must not be written or has other content. Errors: io.
-  Result<bool> write_record(const Record& record);
+  /// Writes the record into the last file, in place; sets its `tier`, `path` and `taken`.
+  /// Errors: io.
+  Result<Recorded> write_record(Record record);
+
+  /// Writes it again, with what is known of the writer by now.
+  void complete_record(const ProcessIdentity& writer);
 
   /// Takes over the record that another process wrote for this lock, so that unlock()
-  /// empties it.
-  void adopt_record() { has_record_ = true; }
+  /// marks it as released.
+  void adopt_record(WrittenRecord record) { record_ = std::move(record); }
 
-  /// Empties the record and unlocks, for every process that inherited the lock. If that
-  /// fails, our copies are closed anyway. Errors: those of flock(2).
-  Result<void> unlock();
+  /// Marks the record as released and unlocks, for every process that inherited the lock.
+  /// If that fails, our copies are closed anyway. `exit_code` is that of what ran under the
+  /// lock. Errors: those of flock(2).
+  Result<void> unlock(std::optional<int> exit_code = {});
 
   /// The same, ignoring errors.
-  void release() { (void)unlock(); }
+  void release(std::optional<int> exit_code = {}) { (void)unlock(exit_code); }
 
   /// Closes only our copies: the lock stays while another process has them open.
   void abandon() { files_.clear(); }
 
   [[nodiscard]] Tier tier() const { return tier_; }
   [[nodiscard]] sys::Mode mode() const { return mode_; }
-  /// Whether write_record() wrote the first record of an empty file.
-  [[nodiscard]] bool has_first_record() const { return has_first_record_; }
   [[nodiscard]] const std::string& target() const { return target_; }
 
   /// There is at least one, until the lock is released or abandoned.
@@ -78,8 +103,7 @@ class HeldLock {
   std::string target_;
   sys::Mode mode_;
   std::vector<HeldFile> files_;
-  bool has_record_ = false;
-  bool has_first_record_ = false;
+  std::optional<WrittenRecord> record_;  // that in the last file, if it is ours
 };
 
 /// The entries of all of them.
@@ -88,7 +112,7 @@ TierStack entries_of(const std::vector<HeldLock>& locks);
 /// The descriptors of all files of locks; borrowed.
 std::vector<int> descriptors_of(const std::vector<HeldLock>& locks);
 
-/// Releases locks, the last one first.
-void release_all(std::vector<HeldLock>& locks);
+/// Releases locks, the last one first. `exit_code` is that of what ran under them.
+void release_all(std::vector<HeldLock>& locks, std::optional<int> exit_code);
 
 }  // namespace grex::core

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,7 +14,8 @@
 
 namespace grex::core {
 
-/// What distinguishes a process from all others, earlier and later ones included.
+/// What distinguishes a process from all others, earlier and later ones included. Parts that
+/// aren't known are 0 or empty.
 struct ProcessIdentity {
   pid_t pid = 0;                 ///< in the PID namespace `pid_ns`
   std::uint64_t start_time = 0;  ///< clock ticks after boot
@@ -22,30 +24,60 @@ struct ProcessIdentity {
   std::string host;
 };
 
-/// The identity of this process. Unknown parts are 0 or empty.
+/// The identity of this process.
 ProcessIdentity own_identity();
+
+/// What of it is known without reading /proc: `pid` and `host`.
+ProcessIdentity own_number();
 
 /// The size of the longest record in bytes, with its newline.
 inline constexpr std::size_t record_limit = 4096;
+
+/// How a lock was released.
+struct Release {
+  UtcTime time;
+  std::chrono::milliseconds held{0};
+  std::optional<int> exit_code;  ///< of what ran under the lock
+};
 
 /// What an exclusive holder writes about itself into the lock file, for people to read.
 /// It is advice: only the kernel knows whether the lock is held.
 struct Record {
   ProcessIdentity writer;
+  std::optional<std::uint64_t> taken;  ///< as in StackEntry; grex-lock 0.1 wrote none
   uid_t uid = 0;
-  std::vector<std::string> command;  ///< what runs under the lock
+  /// The name of the program that runs under the lock. Never its arguments, which may be
+  /// secrets; only grex-lock 0.1 wrote them.
+  std::vector<std::string> command;
   std::string cwd;
+  std::string path;  ///< of the lock file; grex-lock 0.1 wrote none
   Tier tier = Tier::per_pack;
   UtcTime since;
   std::string note;
   std::string verb;
+  std::optional<int> while_pid = {};    ///< the process with which a `hold` ends
+  std::optional<Release> release = {};  ///< if it isn't held any more
 };
 
-/// One line of JSON of at most record_limit bytes; what does not fit is cut
-/// from the command first, then from the note and the directory.
+/// One line of JSON of at most record_limit bytes. Of what does not fit, the longest texts
+/// are cut. grex-lock 0.1 can read it, too.
 std::string to_line(const Record& record);
 
-/// nullopt for anything that to_line could not have written.
+/// The line of a record that has no `release`, with it. Costs less than to_line.
+std::string released_line(std::string line, const Release& release);
+
+/// nullopt for anything that to_line could not have written. White space may follow.
 std::optional<Record> parse_record(std::string_view text);
+
+/// What a lock file contains, to someone who wants to write a record into it.
+enum class Content {
+  nothing,
+  record,  ///< or what is left of one after a crash, or with what another program has added
+  other,   ///< it must not be replaced
+};
+
+/// `text` is the start of the file, longer than record_limit if the file is. It need not be
+/// parsed: whatever begins as a record does may be replaced.
+Content classify(std::string_view text);
 
 }  // namespace grex::core

@@ -17,15 +17,22 @@ Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, const std::vector<int>
   // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
   std::optional<sys::DeferredStop> stop;
   const auto slots = static_cast<unsigned>(fds.size());
-  const auto queue = sys::open_lock_file(file.directory->fd.get(), queue_name(slots), sys::OpenFor::recording);
+  const auto open = [&](sys::OpenFor purpose) {
+    return sys::open_lock_file(file.directory->fd.get(), queue_name(slots), purpose);
+  };
+  auto queue = open(sys::OpenFor::locking);
   const bool is_refused =
       !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
   if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline);
   if (!queue) return at_path(queue.error(), queue_path(file, slots));
   if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(queue_path(file, slots));
-  const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, policy.deadline);
-  if (!first) return at_path(first.error(), queue_path(file, slots));
-  if (first->outcome != sys::Acquire::held) return sys::AnyEnd{*first};
+  const auto tried = sys::try_lock(*queue, sys::Mode::exclusive, [&] { return open(sys::OpenFor::recording); });
+  if (!tried) return at_path(tried.error(), queue_path(file, slots));
+  if (*tried == sys::Acquire::busy) {
+    const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, policy.deadline);
+    if (!first) return at_path(first.error(), queue_path(file, slots));
+    if (first->outcome != sys::Acquire::held) return sys::AnyEnd{*first};
+  }
   stop.emplace();
   return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline, stop->fd());
 }

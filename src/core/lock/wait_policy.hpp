@@ -25,11 +25,12 @@ class WaitObserver {
   virtual void lock_file_created(const std::string& path) { (void)path; }
 };
 
-/// How long to try for locks.
+/// How to take locks.
 struct WaitPolicy {
   bool waits = true;
   std::optional<Deadline> deadline = {};  ///< for all locks together
   WaitObserver* observer = nullptr;       ///< borrowed; may be null
+  bool will_record = false;               ///< a lock's last file is opened for writing, if it will be exclusive
 };
 
 }  // namespace grex::core

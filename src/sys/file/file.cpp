@@ -169,6 +169,11 @@ Access access_of(int fd) {
   return (flags & O_ACCMODE) == O_RDONLY ? Access::reading : Access::writing;
 }
 
+bool appends(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_APPEND) != 0;
+}
+
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> buffer;
   const std::string link = "/proc/self/fd/" + std::to_string(fd);

@@ -75,6 +75,9 @@ Result<Place> place_of(const std::string& path);
 enum class Access { closed, reading, writing };
 Access access_of(int fd);
 
+/// Whether a write through a descriptor goes to the end of its file (O_APPEND).
+bool appends(int fd);
+
 /// The kernel's current name for the file of a descriptor of this process; empty if
 /// unknown. " (deleted)" is appended if the file has no name any more.
 std::string path_of(int fd);

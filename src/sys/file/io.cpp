@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "sys/file/file.hpp"
 #include "sys/signal/blocked_signals.hpp"
@@ -71,6 +72,18 @@ Result<std::string> read_start(int fd, std::size_t limit) {
   return text;
 }
 
+std::optional<std::string> read_stable_start(int fd, std::size_t limit) {
+  constexpr int most_reads = 5;
+  std::optional<std::string> before;
+  for (int i = 0; i < most_reads; ++i) {
+    auto text = read_start(fd, limit);
+    if (!text) return std::nullopt;
+    if (before == *text) return before;
+    before = std::move(*text);
+  }
+  return std::nullopt;
+}
+
 Result<std::size_t> write_available(int fd, std::string_view bytes) {
   const SignalSuppressor reader_gone(SIGPIPE);
   const SignalSuppressor limit_reached(SIGXFSZ);
@@ -100,13 +113,8 @@ Result<void> write_all(int fd, std::string_view bytes, const WriteEnds& ends) {
   }
 }
 
-Result<void> replace_content(int fd, std::string_view bytes) {
+Result<void> overwrite_start(int fd, std::string_view bytes) {
   const SignalSuppressor limit_reached(SIGXFSZ);
-  // Don't truncate an empty file: that would wait for the journal, too (ext4_setattr).
-  const auto status = status_of(fd);
-  const bool is_empty = status && status->size == 0;
-  if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
-  if (!is_empty && !bytes.empty()) avoid_flush_on_close(fd);
   off_t offset = 0;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
@@ -121,6 +129,15 @@ Result<void> replace_content(int fd, std::string_view bytes) {
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+Result<void> replace_content(int fd, std::string_view bytes) {
+  // Don't truncate an empty file: that would wait for the journal, too (ext4_setattr).
+  const auto status = status_of(fd);
+  const bool is_empty = status && status->size == 0;
+  if (!is_empty && ::ftruncate(fd, 0) != 0) return Error{ErrorKind::io, "ftruncate", {}, errno};
+  if (!is_empty && !bytes.empty()) avoid_flush_on_close(fd);
+  return overwrite_start(fd, bytes);
 }
 
 Result<void> replace_end(int fd, std::size_t offset, std::string_view before, std::string_view after) {

@@ -19,6 +19,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// moving the descriptor's offset. Errors: io.
 Result<std::string> read_start(int fd, std::size_t limit);
 
+/// The same for a file that another process may be writing: reads again until two reads
+/// agree, at most 5 times. nullopt if they don't, or the file can't be read.
+std::optional<std::string> read_stable_start(int fd, std::size_t limit);
+
 /// What ends a write that waits for its reader.
 struct WriteEnds {
   std::optional<Deadline> deadline = {};
@@ -35,9 +39,13 @@ Result<void> write_all(int fd, std::string_view bytes, const WriteEnds& ends = {
 /// Errors: as write_all.
 Result<std::size_t> write_available(int fd, std::string_view bytes);
 
+/// Writes `bytes` over the start of a borrowed, writable descriptor's file, in one write,
+/// and leaves what follows as it is. On failure the file is left empty, unless ftruncate(2)
+/// itself failed. Not for a descriptor that appends. Errors: io.
+Result<void> overwrite_start(int fd, std::string_view bytes);
+
 /// Replaces the content of a borrowed, writable descriptor's file by `bytes`, which a
-/// crash of the machine may lose. On failure the file is left empty, unless ftruncate(2)
-/// itself failed. Errors: io.
+/// crash of the machine may lose. Fails as overwrite_start.
 Result<void> replace_content(int fd, std::string_view bytes);
 
 /// Replaces the end of a file, `before`, which begins at `offset`, by `after`, in one

@@ -163,8 +163,11 @@ Result<LockFile> checked(Opened opened) {
   const auto status = status_of(opened.fd.get());
   if (!status) return status.error();
   if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
-  return LockFile{std::move(opened.fd), status->id,       opened.read_only || status->names > 1,
-                  status->changed,      status->size > 0, opened.is_new};
+  LockFile file{std::move(opened.fd), status->id, opened.read_only, opened.read_only || status->names > 1};
+  file.changed = status->changed;
+  file.has_content = status->size > 0;
+  file.is_new = opened.is_new;
+  return file;
 }
 
 }  // namespace

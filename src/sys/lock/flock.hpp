@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -21,26 +23,23 @@ std::optional<Mode> mode_named(std::string_view name);
 struct LockFile {
   UniqueFd fd;
   FileId id;
-  /// Nothing may be written into it: it is open for reading only, or it has a second
-  /// hard link, so it may be another file.
-  bool must_not_write = false;
+  bool read_only = false;                 ///< it is open for reading only
+  bool must_not_write = false;            ///< the same, or it has a second hard link, so it may be another file
   std::chrono::nanoseconds changed = {};  ///< as in FileStatus, when it was opened
   bool has_content = false;               ///< when it was opened
   bool is_new = false;                    ///< it was missing, and has been created to open it
+  bool appends = false;                   ///< whatever is written goes to its end (O_APPEND)
 };
 
-/// What a lock file is opened for.
-enum class OpenFor {
-  recording,  ///< locks it and writes into it; creates it if it is missing, with the directories of its name
-  locking,    ///< the same, but writes nothing: file watchers report each close of a file that was open for writing
-  probing,    ///< may lock it, but doesn't create it
-  reading,    ///< only reads it
-};
+/// What a lock file is opened for. Both ways, it may be locked, though on NFS exclusively
+/// only for writing. File watchers report each close of a file that was open for writing.
+/// `locking` and `recording` create a file that is missing, with the directories of its name.
+enum class OpenFor { reading, writing, locking, recording };
 
 /// Opens a lock file below an open directory, even if that directory's path changes in
 /// the meantime. It follows no symlink in the name, doesn't block on a FIFO, opens only
 /// a regular file, and never truncates it. A file that may only be read is opened for
-/// reading. On NFS, only one that is open for writing can be locked exclusively.
+/// reading.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
 /// (missing; or it can't be created), system, io.
@@ -84,6 +83,18 @@ enum class Acquire { held, busy, timed_out, cancelled, suspended };
 /// Errors: permission (NFS requires a writable descriptor for an exclusive lock),
 /// system (also if the file system has no locks), io.
 Result<Acquire> try_lock(int fd, Mode mode);
+
+/// The same for a file that is open for reading: if it must be open for writing to be locked
+/// (EBADF, on NFS), `reopen` opens it so, which gives a Result<LockFile>.
+template <class Reopen>
+Result<Acquire> try_lock(LockFile& file, Mode mode, Reopen reopen) {
+  auto outcome = try_lock(file.fd.get(), mode);
+  if (outcome || outcome.error().err != EBADF) return outcome;
+  auto writable = reopen();
+  if (!writable || writable->id != file.id) return outcome;
+  file = std::move(*writable);
+  return try_lock(file.fd.get(), mode);
+}
 
 /// The same, but tries again until `time` has passed. For locks that are held for an
 /// instant, where a wait in the kernel's queue, which a signal has to end, is not worth it.

@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <optional>
 
+#include "base/deadline.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/process/shared_stop.hpp"
 #include "sys/signal/blocked_signals.hpp"
@@ -94,17 +97,23 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
   return exec_error(command, exec_failure);
 }
 
-Result<ChildEnd> Child::wait(const UnforwardedSignal& on_unforwarded) {
-  for (const ReceivedSignal& signal : arrived_) forward(signal, on_unforwarded);
+Result<ChildEnd> Child::wait(const ChildObserver& observer) {
+  for (const ReceivedSignal& signal : arrived_) forward(signal, observer);
   const auto id = static_cast<id_t>(pid_);
+  std::optional<Deadline> runs_on = Deadline::clock::now() + std::chrono::milliseconds(100);
   for (;;) {
-    const ReceivedSignal signal = signals_.wait();
-    if (signal.number == SIGCONT) {
+    const auto signal = signals_.wait(runs_on);
+    if (!signal) {
+      runs_on.reset();
+      observer.runs_on();
+      continue;
+    }
+    if (signal->number == SIGCONT) {
       continue_if_stopped();
       continue;
     }
-    if (signal.number != SIGCHLD) {
-      forward(signal, on_unforwarded);
+    if (signal->number != SIGCHLD) {
+      forward(*signal, observer);
       continue;
     }
     siginfo_t child{};
@@ -120,10 +129,10 @@ Result<ChildEnd> Child::wait(const UnforwardedSignal& on_unforwarded) {
   }
 }
 
-void Child::forward(const ReceivedSignal& signal, const UnforwardedSignal& on_unforwarded) {
+void Child::forward(const ReceivedSignal& signal, const ChildObserver& observer) {
   if (is_ctrl_c(signal)) interrupted_ = true;
   if (const auto forwarded = ForwardedSignals::forward(signal, pid_); !forwarded) {
-    on_unforwarded(signal.number, forwarded.error());
+    observer.unforwarded(signal.number, forwarded.error());
   }
   const bool asks_to_end = std::find(end_requests.begin(), end_requests.end(), signal.number) != end_requests.end();
   if (!asks_to_end) return;

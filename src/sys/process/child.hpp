@@ -29,9 +29,13 @@ struct ChildEnd {
   pid_t session = 0;           ///< its session, if it was killed or asked to end
 };
 
-/// Called for each signal that could not be forwarded to a command, with the signal's
-/// number and kill(2)'s error.
-using UnforwardedSignal = std::function<void(int signal, const Error& error)>;
+/// What may happen while a command runs.
+struct ChildObserver {
+  /// A signal, by its number, could not be forwarded to the command, because of kill(2)'s error.
+  std::function<void(int signal, const Error& error)> unforwarded;
+  /// It has run for 100 ms: there is time for what must not delay a short one.
+  std::function<void()> runs_on;
+};
 
 /// A command that runs as a child of this process. While this lives, the termination
 /// signals are blocked in this process and forwarded to the command, once each. The
@@ -46,13 +50,13 @@ class Child {
   /// Returns when the command has ended. If it stops in the foreground of a terminal, and
   /// a shell with job control waits for this process, this process stops and continues
   /// with it. Errors: system.
-  Result<ChildEnd> wait(const UnforwardedSignal& on_unforwarded);
+  Result<ChildEnd> wait(const ChildObserver& observer);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
   Child(pid_t pid, const ForwardedSignals& signals) : pid_(pid), signals_(signals) {}
-  void forward(const ReceivedSignal& signal, const UnforwardedSignal& on_unforwarded);
+  void forward(const ReceivedSignal& signal, const ChildObserver& observer);
   [[nodiscard]] ChildEnd reap(const siginfo_t& child) const;
   void follow_stop(int stop_signal) const;
   void continue_if_stopped() const;

@@ -54,12 +54,15 @@ std::optional<ReceivedSignal> ForwardedSignals::next_unignored() {
   return signal;
 }
 
-ReceivedSignal ForwardedSignals::wait() const {
+std::optional<ReceivedSignal> ForwardedSignals::wait(std::optional<Deadline> deadline) const {
   const sigset_t awaited = awaited_signals();
   siginfo_t info{};
-  int signal = -1;
-  while (signal < 0) signal = ::sigwaitinfo(&awaited, &info);  // EINTR: stopped and continued
-  return received_signal(signal, info.si_code);
+  for (;;) {
+    const timespec left = to_timespec(deadline ? time_left(*deadline) : std::chrono::nanoseconds());
+    const int signal = ::sigtimedwait(&awaited, &info, deadline ? &left : nullptr);
+    if (signal > 0) return received_signal(signal, info.si_code);
+    if (errno == EAGAIN) return std::nullopt;  // EINTR: stopped and continued
+  }
 }
 
 Result<void> ForwardedSignals::forward(const ReceivedSignal& signal, pid_t pid) {

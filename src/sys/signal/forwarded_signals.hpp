@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "sys/signal/signals.hpp"
 
@@ -29,8 +30,8 @@ class ForwardedSignals {
   /// Whether a child has received such a SIGTSTP. Shares the child's memory.
   static bool missed_stop();
 
-  /// Waits for the next of them.
-  [[nodiscard]] ReceivedSignal wait() const;
+  /// Waits for the next of them; nullopt if the deadline has passed.
+  [[nodiscard]] std::optional<ReceivedSignal> wait(std::optional<Deadline> deadline) const;
 
   /// Receives a termination signal that has already arrived, even if it was ignored when
   /// grex-lock began; nullopt if there is none.
