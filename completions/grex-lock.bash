@@ -156,6 +156,8 @@ _grex_lock() {
     local cur=${COMP_WORDS[COMP_CWORD]} before=''
     local options most_paths verb='' paths=0 option='' command_at=0
     COMPREPLY=()
+    # bash would run a command substitution to find file names.
+    if [[ $cur == *'$('* || $cur == *'`'* ]]; then return; fi
     _grex_lock_scan
 
     if ((command_at > 0)); then

@@ -39,8 +39,16 @@ function __grex_lock_in_wrapped
     and contains -- run (__grex_lock_verb)
 end
 
+# Whether the word at the cursor has a command substitution, which fish would run to
+# complete the word as a command.
+function __grex_lock_would_run
+    string match -q '*(*' -- (commandline -ct | string collect)
+end
+
 # Completes what follows the first `--`.
 function __grex_lock_wrapped
+    __grex_lock_would_run
+    and return
     set -l words (commandline -opc)
     set -l first (math (contains -i -- -- $words) + 1)
     set -l line (string join ' ' -- (string escape -- $words[$first..-1]) (commandline -ct))
@@ -49,7 +57,9 @@ end
 
 # The STRING of -c.
 function __grex_lock_string
-    complete --do-complete=(commandline -ct | string replace -r '^(--command=|-[A-Za-z]*?c)' '')
+    __grex_lock_would_run
+    and return
+    complete --do-complete=(commandline -ct | string replace -r '^(--command=|-[A-Za-z]*?c)' '' | string collect)
 end
 
 # The tiers, with what each is for; $argv[1] is put behind each name.
@@ -63,7 +73,8 @@ function __grex_lock_tiers
     end
 end
 
-# TIER:PATH. Nothing behind a `~`, which fish does not expand after a colon.
+# TIER:PATH. Nothing behind a `~`, which fish does not expand after a colon, nor behind a
+# quote before the colon: without it, a quoted `;` would end the command.
 function __grex_lock_locks
     set -l value (commandline -ct | string replace -r '^(--lock=|-[A-Za-z]*?l)' '')
     set -l parts (string split -m 1 : -- $value)
@@ -72,6 +83,7 @@ function __grex_lock_locks
         return
     end
     string match -q '~*' -- $parts[2]
+    or string match -qr '["\']' -- $parts[1]
     and return
     for directory in (__fish_complete_directories $parts[2] '')
         printf '%s:%s\tDirectory\n' $parts[1] (string split -m 1 \t -- $directory)[1]

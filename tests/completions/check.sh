@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that a shell completes command lines of grex-lock as in the table
-# `cases`.
+# `cases`, and runs nothing that is typed in the lines of `never-run`.
 # usage: check.sh bash|bare-bash|fish|zsh COMPLETIONS-DIRECTORY
 set -euo pipefail
 shell=$1
@@ -73,4 +73,12 @@ while IFS='|' read -r line wanted unwanted && IFS= read -r offers <&3; do
     status=1
   fi
 done <"$dir/cases" 3<"$dir/offers"
+
+# Not each of these is completed by grex-lock's own code.
+grep -v '^#' "$here/never-run" | timeout 100 "$here/$driver" "$completions" >/dev/null
+ran=$(find "$dir/work" -name 'ran-*' -printf ' %f')
+if [[ -n $ran ]]; then
+  echo "$shell ran what was typed:$ran" >&2
+  status=1
+fi
 exit "$status"
