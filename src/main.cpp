@@ -11,6 +11,7 @@
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
+#include "sys/process/proc.hpp"
 #include "sys/signal/signals.hpp"
 
 namespace {
@@ -21,7 +22,8 @@ int run(int argc, char** argv) {
   }
   const auto line = grex::cli::split_command_line(argc, argv);
   grex::cli::Events events;
-  const auto outcome = grex::cli::dispatch(line, events);
+  const auto outcome = grex::sys::is_privileged_program() ? grex::cli::Outcome(grex::cli::privileged_failure())
+                                                          : grex::cli::dispatch(line, events);
   grex::cli::ExitStatus status;
   if (outcome) {
     status = *outcome;

@@ -2,12 +2,17 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -248,4 +253,50 @@ TEST_CASE("a message stays one line for any path") {
   const TempDir dir;
   const Finished finished = run_tool({"probe", dir / "a\nb\x1b[31m\xff"});
   CHECK(finished.err == "grex-lock: not found: " + dir.path() + "/a\\nb\\x1b[31m\\xff: No such file or directory\n");
+}
+
+// SECURITY.md: to run a command with the rights of a copy of grex-lock that is set-user-ID, set-group-ID or has file
+// capabilities | refused, 77, before anything is read from the environment
+TEST_CASE("a copy with a set-user-ID or set-group-ID bit or with file capabilities refuses to run") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  REQUIRE(::chmod(dir.path().c_str(), 0777) == 0);
+  struct statvfs fs {};
+  REQUIRE(::statvfs(dir.path().c_str(), &fs) == 0);
+  if ((fs.f_flag & ST_NOSUID) != 0 || ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 0) {
+    skip("programs get no rights from their files here");
+    return;
+  }
+  const std::string copy = dir / "grex-lock";
+  std::filesystem::copy_file(grex_lock(), copy);
+  Setup nobody = as_nobody();
+  nobody.directory = dir.path();
+  nobody.environment = {{"GREX_LOCK_STACK", "no stack"}, {"GREX_LOCK_TIMEOUT", "never"}};
+  const auto refuses = [&] {
+    const Finished run = finish({copy, "run", "--create", dir / "new", "--", "touch", dir / "ran"}, nobody);
+    CHECK(run.ended == exited(77));
+    CHECK(run.err.starts_with("grex-lock: no permission: "));
+    CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 2);
+    const Finished status = finish({copy, "status", "--json"}, nobody);
+    CHECK(status.ended == exited(77));
+    CHECK(json::parse(status.out)["error"]["kind"] == "permission");
+    CHECK(finish({copy, "--version"}, nobody).ended == exited(77));
+    CHECK_FALSE(exists(dir / "new"));
+    CHECK_FALSE(exists(dir / "ran"));
+  };
+  REQUIRE(::chmod(copy.c_str(), 04755) == 0);
+  refuses();
+  REQUIRE(::chmod(copy.c_str(), 02755) == 0);
+  refuses();
+  REQUIRE(::chmod(copy.c_str(), 0755) == 0);
+  struct vfs_cap_data capabilities = {.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, .data = {}};
+  capabilities.data[0].permitted = 1U << CAP_DAC_OVERRIDE;
+  if (::setxattr(copy.c_str(), "security.capability", &capabilities, sizeof capabilities, 0) == 0) {
+    refuses();
+    REQUIRE(::removexattr(copy.c_str(), "security.capability") == 0);
+  }
+  CHECK(finish({copy, "--version"}, nobody).ended == exited(0));
+  // Root itself is not refused: it gets no rights from the file.
+  REQUIRE(::chmod(copy.c_str(), 04755) == 0);
+  CHECK(finish({copy, "--version"}).ended == exited(0));
 }

@@ -104,6 +104,16 @@ Failure usage_failure(std::string why, std::string hint) {
   return failure;
 }
 
+Failure privileged_failure() {
+  Failure failure;
+  failure.kind = ErrorKind::permission;
+  failure.what = "no permission";
+  failure.why = "grex-lock has rights that its caller may not have, which it would pass on to any command";
+  failure.hint = "the program must not be set-user-ID or set-group-ID, nor have file capabilities";
+  failure.exit_code = exit_code::permission;
+  return failure;
+}
+
 std::string to_text(const Failure& failure) {
   std::string line = "grex-lock: " + failure.what;
   if (!failure.path.empty()) line += ": " + printable(failure.path);

@@ -43,6 +43,9 @@ Failure failure_from(const Error& error, core::Tier tier);
 /// Bad input; `hint` is what to type instead.
 Failure usage_failure(std::string why, std::string hint);
 
+/// This process has rights that its caller may not have, and so it must do nothing.
+Failure privileged_failure();
+
 /// `grex-lock: WHAT: PATH: WHY`, and the hint on its own line; with the newlines.
 std::string to_text(const Failure& failure);
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -173,6 +174,8 @@ std::optional<pid_t> own_pid_in_proc() {
 uid_t own_uid() { return ::getuid(); }
 
 uid_t effective_uid() { return ::geteuid(); }
+
+bool is_privileged_program() { return ::getauxval(AT_SECURE) != 0; }
 
 pid_t parent_pid() { return ::getppid(); }
 

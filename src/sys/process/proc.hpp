@@ -56,6 +56,11 @@ std::optional<pid_t> own_pid_in_proc();
 /// Its effective user.
 uid_t effective_uid();
 
+/// Whether the kernel gave this process rights that its caller may not have: by a
+/// set-user-ID or set-group-ID bit, file capabilities, or a security module (getauxval(3),
+/// AT_SECURE).
+bool is_privileged_program();
+
 /// The process that started this one, or adopted it.
 pid_t parent_pid();
 
