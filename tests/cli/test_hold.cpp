@@ -183,28 +183,6 @@ TEST_CASE("a script's lock is free when the script has ended, however it ended")
   }
 }
 
-// SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted
-TEST_CASE("a shell can eval an exported stack, whatever the path") {
-  const TempDir dir;
-  const std::string pack = dir.make("it's $HOME `id` \"x\" \\ \n;exit 9;\xff");
-  Process script(bash("s=$(\"$LOCK\" hold --detach --export --while-pid $$ .) || exit; eval \"$s\" || exit\n"
-                      "\"$LOCK\" run -n . -- true; echo $?; \"$LOCK\" stack --json; read -r line; exit 0"),
-                 in(pack));
-  CHECK(script.line() == "75");
-  const json stack = json::parse(script.line());
-  REQUIRE(stack["entries"].size() == 2);  // one for each file
-  CHECK(stack["entries"][0]["live"] == true);
-  CHECK(stack["entries"][1]["live"] == true);
-  const pid_t holder = stack["entries"][0]["pid"];
-  script.close_input();
-  CHECK(script.wait() == exited(0));
-  reap(holder);
-  const Finished fd = finish(bash("exec 9>>.grex-lock; s=$(\"$LOCK\" fd --export 9) || exit; eval \"$s\" || exit\n"
-                                  "\"$LOCK\" run -n . -- true; echo $?; \"$LOCK\" run --reentrant . -- echo again"),
-                             in(pack));
-  CHECK(fd.out == "75\nagain\n");
-}
-
 TEST_CASE("a signal to a waiting hold --detach ends both its processes") {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     const TempDir dir;

@@ -52,6 +52,22 @@ TEST_CASE("a stack is read back unchanged from the environment") {
   CHECK(core::to_text(*parsed) == text);
 }
 
+TEST_CASE("a stack has no character that some shell changes within quotes") {
+  core::TierStack stack = {entry(Tier::per_pack, 1)};
+  for (int c = 1; c < 256; ++c) stack[0].path += static_cast<char>(c);
+  stack[0].path += "\xc3\xa9\\\\\"\\n";
+  const std::string text = core::to_text(stack);
+  CHECK(text.find_first_of(" !#$%&'()*;<=>?^`|~") == std::string::npos);
+  for (std::size_t at = 0; (at = text.find('\\', at)) != std::string::npos; ++at) {
+    CHECK(std::string_view("ubfnrt").find(text[at + 1]) != std::string_view::npos);
+  }
+  const auto parsed = core::parse_tier_stack(text);
+  REQUIRE(parsed);
+  CHECK((*parsed)[0].path.starts_with("/ws/lock-1\x01"));
+  CHECK((*parsed)[0].path.ends_with("\xc3\xa9\\\\\"\\n"));
+  CHECK(core::to_text(*parsed) == text);
+}
+
 TEST_CASE("an empty text and an empty array are an empty stack") {
   CHECK(core::parse_tier_stack("")->empty());
   CHECK(core::parse_tier_stack("[]")->empty());

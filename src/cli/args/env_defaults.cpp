@@ -23,9 +23,12 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
 Result<void, Failure> check_status_fd(std::optional<int> fd) {
   const sys::Access access = fd ? sys::access_of(*fd) : sys::Access::writing;
   if (access == sys::Access::writing) return {};
-  return usage_failure(fmt::format("--json-status-fd: descriptor {} is {}", *fd,
-                                   access == sys::Access::closed ? "not open" : "not open for writing"),
-                       fmt::format("open it in the shell, as by 'exec {}>FILE'", *fd));
+  const bool is_closed = access == sys::Access::closed;
+  const bool is_withheld = is_closed && sys::is_open_in_parent(*fd);
+  return usage_failure(
+      fmt::format("--json-status-fd: descriptor {} is {}", *fd, is_closed ? "not open" : "not open for writing"),
+      is_withheld ? fmt::format("the shell has it open, but does not pass it on: add {0}>&{0}", *fd)
+                  : fmt::format("open it in the shell, as by 'exec {}>FILE'", *fd));
 }
 
 }  // namespace

@@ -273,10 +273,24 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
   return print_result(stack, {}, options);
 }
 
+// ksh and mksh open descriptors above 2 so that their commands don't get them.
+Failure closed_failure(int number, const FdOptions& options) {
+  std::string hint = fmt::format("open it in the shell first, as by 'exec {}>>FILE'", number);
+  if (sys::is_open_in_parent(number)) {
+    hint = "the shell has it open, but does not pass it on: grex-lock fd";
+    if (options.unlock) hint += " -u";
+    for (const std::string& text : options.numbers) hint += " " + text;
+    for (const std::string& text : options.numbers) hint += fmt::format(" {0}>&{0}", text);
+  }
+  return usage_failure(fmt::format("descriptor {} is not open", number), std::move(hint));
+}
+
 Result<std::vector<FdFile>, Failure> find_files(const FdOptions& options) {
   std::vector<FdFile> files;
   for (const std::string& text : options.numbers) {
-    auto file = find_fd_file(*natural_syntax.parse(text), options.lock.tier, *options.global.layouts);
+    const int number = *natural_syntax.parse(text);
+    if (sys::access_of(number) == sys::Access::closed) return closed_failure(number, options);
+    auto file = find_fd_file(number, options.lock.tier, *options.global.layouts);
     if (!file) return file.error();
     const auto is_it = [&file](const FdFile& other) { return other.file.id == file->file.id; };
     const auto same = std::find_if(files.begin(), files.end(), is_it);

@@ -44,10 +44,6 @@ auto order_key_of(const FdFile& file) {
 
 Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::Layouts& layouts) {
   const sys::Access access = sys::access_of(number);
-  if (access == sys::Access::closed) {
-    return usage_failure(fmt::format("descriptor {} is not open", number),
-                         fmt::format("open it in the shell first, as by 'exec {}>>FILE'", number));
-  }
   const auto status = sys::status_of(number);
   if (!status) return failure_from(status.error());
   std::string path = sys::path_of(number);

@@ -26,8 +26,8 @@ struct FdFile {
   std::vector<core::TargetFile> others;  ///< the other files of its lock
 };
 
-/// `tier` is that of a file whose name shows none; `layouts` are those that make up a lock. Errors: usage (the
-/// descriptor is not open), unsafe-file, system, io.
+/// `number` is an open descriptor; `tier` is that of a file whose name shows none; `layouts` are those that make up a
+/// lock. Errors: unsafe-file, system, io.
 Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::Layouts& layouts);
 
 /// Sorts files in the order of taking them, as core::acquire does.

@@ -34,6 +34,28 @@ std::optional<StackEntry> parse_entry(const json& entry) {
   return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode, taken};
 }
 
+// Escapes what some shell changes in a JSON text of ASCII, even within quotes: fish
+// takes a backslash for its own within single quotes, csh an exclamation mark. The marks
+// of JSON itself must stay.
+std::string escape_for_shells(std::string_view document) {
+  constexpr std::string_view special = " !#$%&'()*;<=>?^`|~";
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < document.size(); ++i) {
+    const bool is_escape = document[i] == '\\';
+    if (is_escape) ++i;
+    const char c = document[i];
+    if (is_escape ? c == '"' || c == '\\' : special.find(c) != std::string_view::npos) {
+      const auto byte = static_cast<unsigned char>(c);
+      text += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 0xfU]};
+      continue;
+    }
+    if (is_escape) text += '\\';
+    text += c;
+  }
+  return text;
+}
+
 bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
 
 }  // namespace
@@ -71,7 +93,7 @@ std::string to_text(const TierStack& stack) {
     document.push_back(to_json(entry));
   }
   // Only ASCII: shells print it, and terminals interpret some other characters.
-  return document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+  return escape_for_shells(document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace));
 }
 
 void add_entry(TierStack& stack, StackEntry entry) {

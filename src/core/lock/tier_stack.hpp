@@ -54,6 +54,7 @@ TierStack live_entries(const VerifiedStack& stack);
 /// written; a stack that can't be read would protect nothing.
 Result<TierStack> parse_tier_stack(std::string_view text);
 
+/// JSON. Within single quotes, no shell changes it, and none needs to be escaped there.
 std::string to_text(const TierStack& stack);
 
 /// Appends the entry of a lock that this process has just taken. If that is exclusive, no

@@ -179,6 +179,11 @@ bool is_privileged_program() { return ::getauxval(AT_SECURE) != 0; }
 
 pid_t parent_pid() { return ::getppid(); }
 
+bool is_open_in_parent(int fd) {
+  const pid_t parent = parent_pid();  // 0 in an outer PID namespace
+  return parent > 0 && process_link(parent, "fd/" + std::to_string(fd));
+}
+
 char** environment() { return environ; }
 
 std::string host_name() {

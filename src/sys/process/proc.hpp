@@ -64,6 +64,9 @@ bool is_privileged_program();
 /// The process that started this one, or adopted it.
 pid_t parent_pid();
 
+/// Whether that process has this descriptor open, as far as can be seen.
+bool is_open_in_parent(int fd);
+
 /// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
 std::optional<std::string> process_link(pid_t pid, const std::string& name);
 
