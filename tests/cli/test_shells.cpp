@@ -101,7 +101,7 @@ TEST_CASE("csh can eval an exported stack with an alias, whatever the path") {
   const std::string pack = dir.make(awkward_name);
   const std::string script =
       "alias export 'setenv \\!:1:s/=/ /'\n"
-      "set s = \"`$LOCK:q hold --detach --export --while-pid $$ .`\" || exit\n"
+      "set s = \"`$LOCK:q hold --detach --export --while-pid $$ .`\" || exit $status\n"
       "eval \"$s\" || exit\n"
       "$LOCK:q run -n . -- true\necho $status\n$LOCK:q stack --json\nset line = \"$<\"";
   check_hold({"tcsh", "-f", "-c", script}, pack);

@@ -3,10 +3,12 @@
 # it stands, in a home directory of its own, and checks the locks while it runs.
 # usage: recipes.sh GREX-LOCK SOURCE-DIRECTORY
 #
-# One word of one block is replaced: the 2m of 'Wait at most two minutes'.
+# One word of two blocks is replaced: the 2m of 'Wait at most two minutes', and the 10m
+# of the second block of 'Over ssh'.
 #
 # The blocks call stand-ins for `make`, `git` and `grex`. These report that they run,
-# and then wait for go_on, so nothing here sleeps. A step that takes `time_limit`
+# and then wait for go_on, so nothing here sleeps. Those for ssh and sudo do with their
+# command what matters here. A step that takes `time_limit`
 # seconds hangs.
 set -euo pipefail
 tool=$(realpath -- "$1")
@@ -49,6 +51,14 @@ echo "${0##*/} ends" >"$HOME/reports"
 STAND_IN
 chmod +x ~/bin/make
 cp ~/bin/make ~/bin/git
+cat >~/asks <<'ASKS'
+#!/bin/sh
+grex-lock run ~/ws/app -- true
+echo "status $?"
+grex-lock run --reentrant ~/ws/app -- echo 'went on'
+echo "reentrant $?"
+ASKS
+chmod +x ~/asks
 # `grex sync DIR` of grex 1.1.0, where DIR is a meta pack: it tries the lock
 # workspace-sync once, and takes the per-pack lock after the work on the children. It
 # does not take slots.
@@ -80,16 +90,16 @@ extract() {
     /^### / { here = in_recipes && $0 == heading }
     here && /^```$/ { inside = 0 }
     inside && count == wanted { print }
-    here && /^```sh$/ { inside = 1; count++ }
+    here && /^```(sh|fish|csh)$/ { inside = 1; count++ }
   ' "${pages[@]}" >"$3"
   [[ -s $3 ]] || fail "there is no block $2"
   tested[$1]+=" $2"
 }
 
-# Begins the test of a recipe.
+# Begins the test of a recipe, whose blocks bash runs unless `interpreter` is set after it.
 declare -A tested=()
 recipe() {
-  heading=$1
+  heading=$1 interpreter=(bash)
   rm -rf ~/ws/*/.grex* ~/ws/.grex* ~/output
 }
 
@@ -97,7 +107,7 @@ recipe() {
 start() {
   rm -f ~/block # the shell that still runs the last block has it open
   extract "$heading" "${1:-1}" ~/block
-  bash ~/block >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
+  "${interpreter[@]}" ~/block >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
   script=$!
 }
 
@@ -192,13 +202,7 @@ release_app
 leaves_nothing
 
 recipe 'Lock the rest of a script, and tell its commands'
-cat >~/bin/make <<'ASKS'
-#!/bin/sh
-grex-lock run ~/ws/app -- true
-echo "status $?"
-grex-lock run --reentrant ~/ws/app -- echo 'went on'
-echo "reentrant $?"
-ASKS
+cp ~/asks ~/bin/make
 start
 ends_with 0
 printed 'status 75'
@@ -494,6 +498,167 @@ cp ~/bin/compiler ~/bin/make
 rm ~/bin/compiler
 leaves_nothing
 
+# Checks a script that holds the lock of app for all of it, and tells its commands.
+locks_the_rest() {
+  start 1
+  expect_report 'git runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'git ends'
+  expect_report 'make runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+  becomes_free ~/ws/app
+  leaves_nothing
+  cp ~/bin/git ~/git
+  cp ~/asks ~/bin/git
+  cp ~/asks ~/bin/make
+  start 1
+  ends_with 0
+  printed 'status 75'
+  printed 'already held by ancestor'
+  becomes_free ~/ws/app
+  leaves_nothing
+  cp ~/git ~/bin/git
+  mv ~/git ~/bin/make
+  hold_app
+  GREX_LOCK_TIMEOUT=0 start 1
+  ends_with 75
+  release_app
+  leaves_nothing
+}
+
+# Checks a script that holds it for git, and not for make.
+locks_a_part() {
+  start "$1"
+  expect_report 'git runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'git ends'
+  expect_report 'make runs'
+  is_free ~/ws/app
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+  leaves_nothing
+}
+
+recipe 'Lock the rest of a fish script'
+interpreter=(fish --no-config)
+locks_the_rest
+locks_a_part 2
+
+recipe 'Lock the rest of a csh script'
+interpreter=(tcsh -f)
+locks_the_rest
+
+recipe 'Lock a part of a ksh script'
+for shell in ksh93 mksh bash; do
+  interpreter=("$shell")
+  locks_a_part 1
+done
+
+# As sshd does, keeps the command on its host if the connection is lost, which is here the
+# end of this process. `script` has the terminal of -tt: if it is killed, that hangs up.
+recipe 'Over ssh'
+cat >~/bin/ssh <<'STAND_IN'
+#!/bin/bash
+if [[ $1 == -tt ]]; then exec script -qec "$3" /dev/null; fi
+setsid sh -c "$2" &
+wait $!
+STAND_IN
+chmod +x ~/bin/ssh
+for block in 1 2; do
+  start "$block"
+  expect_report 'make runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+  leaves_nothing
+done
+# Breaks the connection of a block that waits.
+break_connection() {
+  local client
+  until grex-lock status --json ~/ws/app | grep -q '"role":"waiter"'; do
+    kill -0 "$script" || fail 'it did not wait'
+  done
+  client=$(pgrep -P "$script")
+  kill -KILL "$client"
+  wait "$script" || true
+}
+no_waiter() { ! grex-lock status --json ~/ws/app | grep -q '"role":"waiter"'; }
+hold_app
+start 1
+break_connection
+until no_waiter; do :; done
+release_app
+leaves_nothing
+hold_app
+extract "$heading" 2 ~/limited
+sed -i 's/10m/100ms/' ~/limited
+status=0
+bash ~/limited >~/output 2>&1 || status=$?
+((status == 75)) || fail "it ended with $status"
+# What does not work, as the recipe says.
+start 2
+break_connection
+release_app
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+leaves_nothing
+
+recipe 'Under sudo, su or doas'
+cat >~/bin/sudo <<'STAND_IN'
+#!/bin/bash
+kept=(PATH HOME)
+if [[ $1 == --preserve-env=* ]]; then kept+=("${1#*=}"); shift; fi
+for name in "${kept[@]}"; do values+=("$name=${!name}"); done
+env -i "${values[@]}" "$@"
+STAND_IN
+chmod +x ~/bin/sudo
+printf 'grex-lock run ~/ws/app -- true\necho "status $?"\n' >~/install.sh
+cd
+start
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+ends_with 0
+printed 'already held by ancestor'
+printed 'status 75'
+rm install.sh
+cd /
+leaves_nothing
+
+recipe 'Under timeout or systemd'
+cat >~/bin/reports-signals <<'STAND_IN'
+#!/usr/bin/env python3
+import os, signal
+
+def report(line):
+    with open(os.environ['HOME'] + '/reports', 'w') as reports: reports.write(line + '\n')
+
+signal.signal(signal.SIGTERM, lambda *_: report('make got SIGTERM'))
+report('make runs')
+with open(os.environ['HOME'] + '/go') as go: go.readline()
+report('make ends')
+STAND_IN
+chmod +x ~/bin/reports-signals
+cp ~/bin/make ~/make
+cp ~/bin/reports-signals ~/bin/make
+start
+expect_report 'make runs'
+kill -TERM "$(pgrep -P "$script")" # timeout passes it on as it does its own
+expect_report 'make got SIGTERM'
+go_on
+expect_report 'make ends'
+ends_with 0
+mv ~/make ~/bin/make
+leaves_nothing
+
 # Checks that every block of every recipe was tested.
 heading=Recipes
 while read -r title count; do
@@ -502,6 +667,6 @@ while read -r title count; do
 done < <(awk '
   /^## / { in_recipes = $0 == "## Recipes" }
   in_recipes && /^### / { title = substr($0, 5); gsub(/ /, "_", title); counts[title] = 0 }
-  in_recipes && /^```sh$/ { counts[title]++ }
+  in_recipes && /^```(sh|fish|csh)$/ { counts[title]++ }
   END { for (title in counts) print title, counts[title] }
 ' "${pages[@]}")
