@@ -3,15 +3,20 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -26,6 +31,25 @@ namespace {
 
 // LeakSanitizer itself fails under a resource limit.
 const std::map<std::string, std::optional<std::string>> without_leak_check = {{"ASAN_OPTIONS", "detect_leaks=0"}};
+
+// As on a kernel that has none of these system calls.
+Setup without(const std::vector<long>& calls, const std::string& directory) {
+  Setup setup = in(directory);
+  setup.before_exec = [calls] {
+    std::vector<sock_filter> filter = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+    for (const long call : calls) {
+      filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1));
+      filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    }
+    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    const sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};
+    const rlimit descriptors = {256, 256};  // closed one by one
+    ::setrlimit(RLIMIT_NOFILE, &descriptors);
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) ::_exit(77);
+  };
+  return setup;
+}
 
 Words event_names(const std::string& output) {
   Words names;
@@ -299,4 +323,30 @@ TEST_CASE("a copy with a set-user-ID or set-group-ID bit or with file capabiliti
   // Root itself is not refused: it gets no rights from the file.
   REQUIRE(::chmod(copy.c_str(), 04755) == 0);
   CHECK(finish({copy, "--version"}).ended == exited(0));
+}
+
+TEST_CASE("on an older kernel, locks are taken and waited for, and what needs a missing call fails cleanly") {
+  const TempDir dir;
+  const std::vector<long> newer = {SYS_pidfd_open, SYS_pidfd_send_signal, SYS_close_range, SYS_pwritev2, SYS_statx};
+  const Setup older = without(newer, dir.path());
+  if (run_tool({"--version"}, older).ended == exited(77)) {
+    skip("seccomp(2) is missing");
+    return;
+  }
+  CHECK(run_tool({"run", ".", "--", "true"}, older).ended == exited(0));
+  CHECK(run_tool({"wait", "."}, older).ended == exited(0));
+  CHECK(run_tool({"probe", "."}, older).ended == exited(0));
+  CHECK(run_tool({"hold", "--for", "1ms", "."}, older).ended == exited(0));
+  CHECK(run_tool({"hold", "--while-pid", "1", "."}, older).ended == exited(71));
+  const Finished hold = run_tool({"hold", "--detach", "."}, older);
+  CHECK(hold.ended == exited(0));
+  const pid_t holder = std::stoi(hold.out.substr(sizeof "pid"));
+  CHECK(run_tool({"run", "-n", ".", "--", "true"}, older).ended == exited(75));
+  CHECK(run_tool({"run", "-w", "1ms", ".", "--", "true"}, older).ended == exited(75));
+  const json locks = json::parse(run_tool({"status", "--json", "."}, older).out)["locks"];
+  CHECK(locks[2]["state"] == "held");
+  CHECK(run_tool({"release", "."}, older).ended == exited(69));
+  CHECK(run_tool({"release", "."}, without({SYS_pidfd_send_signal}, dir.path())).ended == exited(71));
+  reap(holder, SIGTERM);
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
