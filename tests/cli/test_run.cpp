@@ -1,6 +1,7 @@
 // What `run` does with its command, options and environment.
 
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 
@@ -52,6 +53,51 @@ TEST_CASE("a command not found is 127, and one that cannot be executed 126") {
   const Finished plain = run_tool({"run", dir.path(), "--", dir / "plain"});
   CHECK(plain.ended == exited(126));
   CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\n");
+}
+
+TEST_CASE(
+    "a program whose interpreter is missing is there, but cannot be executed: 126, and the interpreter is named") {
+  const TempDir dir;
+  const auto check = [&dir](const std::string& command, const std::string& why) {
+    for (const char* const how : {"--quiet", "--no-fork"}) {
+      CAPTURE(command);
+      Setup setup = in(dir.path());
+      setup.environment["PATH"] = dir / "bin:" + ::getenv("PATH");
+      const Finished finished = run_tool({"run", how, ".", "--", command}, setup);
+      CHECK(finished.ended == exited(126));
+      CHECK(finished.err == "grex-lock: cannot run: " + command + ": " + why + "\n");
+    }
+  };
+  const auto write_program = [&dir](const std::string& name, const std::string& content) {
+    write_file(dir / name, content);
+    std::filesystem::permissions(dir / name, std::filesystem::perms(0755));
+  };
+  write_file(dir / "plain", "");
+  dir.make("bin");
+  write_program("gone", "#!/no/such -x\n");
+  write_program("bin/in-path", "#! /no/such\n");
+  write_program("dos", "#!/bin/sh\r\n");
+  write_program("refused", "#!" + (dir / "plain") + "\n");
+  write_program("outer", "#!./gone\n");
+  check("./gone", "its interpreter /no/such does not exist");
+  check("in-path", "its interpreter /no/such does not exist");
+  check("./dos", "its interpreter /bin/sh\\r does not exist");
+  check("./refused", "its interpreter " + (dir / "plain") + ": Permission denied");
+  check("./outer", "the interpreter /no/such of ./gone does not exist");
+  // A binary names its dynamic loader.
+  std::string binary = content_of("/bin/sh");
+  const auto loader = binary.find("/ld-linux");
+  if (loader == std::string::npos) return skip("/bin/sh has no dynamic loader of glibc");
+  binary.replace(loader, 9, "/no-linux");
+  write_program("unloadable", binary);
+  check("./unloadable", "its interpreter or dynamic loader does not exist");
+}
+
+TEST_CASE("an empty command is not found, and the message says so") {
+  const TempDir dir;
+  const Finished finished = run_tool({"run", dir.path(), "--", "", "argument"});
+  CHECK(finished.ended == exited(127));
+  CHECK(finished.err == "grex-lock: command not found: CMD is empty\ngrex-lock: is a variable unset?\n");
 }
 
 TEST_CASE("every tier locks the file that grex locks") {

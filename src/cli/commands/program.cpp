@@ -1,12 +1,28 @@
 #include "cli/commands/program.hpp"
 
+#include <fmt/format.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <cerrno>
 #include <string_view>
 
+#include "base/exit_code.hpp"
+#include "sys/process/interpreter.hpp"
 #include "sys/process/proc.hpp"
 
 namespace grex::cli {
+namespace {
+
+std::string why_of(const sys::BadInterpreter& bad, const std::string& command) {
+  if (bad.path.empty()) return "its interpreter or dynamic loader does not exist";
+  std::string interpreter = bad.of == command || bad.of.ends_with("/" + command)
+                                ? "its interpreter " + bad.path
+                                : fmt::format("the interpreter {} of {}", bad.path, bad.of);
+  return interpreter + (bad.err == ENOENT ? " does not exist" : fmt::format(": {}", ::strerrordesc_np(bad.err)));
+}
+
+}  // namespace
 
 Program::Program(const CommandLine& line, const std::optional<std::string>& shell_command,
                  const core::TierStack& stack) {
@@ -32,5 +48,21 @@ Program::Program(const CommandLine& line, const std::optional<std::string>& shel
 }
 
 sys::Command Program::command(std::span<const int> inherit) const { return {argv_.data(), envp_.data(), inherit}; }
+
+Failure Program::start_failure(const Error& error) const {
+  Failure failure = failure_from(error);
+  if (error.kind != ErrorKind::exec) return failure;
+  const std::string command = argv_.front();
+  if (command.empty()) {
+    failure.why = "CMD is empty";
+    failure.hint = "is a variable unset?";
+  } else if (const auto bad = sys::find_bad_interpreter(command, error.err)) {
+    failure.what = "cannot run";
+    failure.why = why_of(*bad, command);
+    failure.err = bad->err;
+    failure.exit_code = exit_code::cannot_execute;
+  }
+  return failure;
+}
 
 }  // namespace grex::cli

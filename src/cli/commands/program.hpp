@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/args/command_line.hpp"
+#include "cli/report/failure.hpp"
 #include "core/lock/tier_stack.hpp"
 #include "sys/process/child.hpp"
 
@@ -24,6 +25,10 @@ class Program {
   /// Valid while this lives. `inherit` is borrowed.
   [[nodiscard]] sys::Command command(std::span<const int> inherit) const;
   [[nodiscard]] std::string name() const { return argv_.front(); }
+
+  /// Why it was not started, in words; `error` is that of sys::Child::start or
+  /// sys::exec_in_place.
+  [[nodiscard]] Failure start_failure(const Error& error) const;
 
  private:
   std::vector<std::string> words_;

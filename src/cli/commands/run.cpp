@@ -259,10 +259,10 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   if (options.in_place) {
     events.started(sys::own_pid());
     signals.restore();
-    return give_up(acquired, options, events, failure_from(sys::exec_in_place(command)));
+    return give_up(acquired, options, events, program.start_failure(sys::exec_in_place(command)));
   }
   auto child = sys::Child::start(command, signals);
-  if (!child) return give_up(acquired, options, events, failure_from(child.error()));
+  if (!child) return give_up(acquired, options, events, program.start_failure(child.error()));
   return wait_for_command(*child, acquired, options, events);
 }
 
