@@ -271,6 +271,44 @@ TEST_CASE("if fork fails, the exit status is 71 and the lock is free") {
   CHECK(event_names(refused.out) == Words{"acquired", "released", "failed"});
 }
 
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
+TEST_CASE("a thread that runs out of memory while it names the holder doesn't end the process") {
+  if (is_sanitized()) return skip("a sanitizer needs more memory than any limit");
+  const TempDir dir;
+  // A command line that needs more memory than all else.
+  Words holding = {"flock", dir / ".grex-lock", "sh", "-c", "echo ready; read line; exit 0"};
+  holding.insert(holding.end(), 30'000, "x");
+  Process holder(holding);
+  holder.line();
+  const auto run_with = [&dir](rlim_t memory) {
+    return run_tool({"run", "-w", "1ms", dir.path(), "--", "true"}, {.before_exec = [memory] {
+                      const rlimit stack = {256UL * 1024, 256UL * 1024};  // that of a thread, too
+                      const rlimit all = {memory, memory};
+                      ::setrlimit(RLIMIT_STACK, &stack);
+                      ::setrlimit(RLIMIT_AS, &all);
+                    }});
+  };
+  constexpr rlim_t step = 16UL * 1024;
+  rlim_t too_little = 0;
+  rlim_t enough = 1UL * 1024 * 1024 * 1024;
+  while (enough - too_little > step) {
+    const rlim_t middle = (too_little + enough) / 2;
+    (run_with(middle).err.find("held by pid") == std::string::npos ? too_little : enough) = middle;
+  }
+  int unnamed = 0;
+  for (int i = 0; i < 20; ++i) {
+    const Finished finished = run_with(enough - i * step);
+    CHECK(finished.err.find("bad_alloc") == std::string::npos);
+    if (finished.err.find("its holder could not be read") == std::string::npos) continue;
+    CHECK(finished.ended == exited(75));
+    ++unnamed;
+  }
+  CHECK(unnamed > 0);
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+}
+
 // SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
 // the direction of a line
 TEST_CASE("a message stays one line for any path") {

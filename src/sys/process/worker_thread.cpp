@@ -34,7 +34,10 @@ Result<void> WorkerThread::start(std::function<void(int)> work) {
 
 void* WorkerThread::begin(void* shared) {
   const std::unique_ptr<std::shared_ptr<Shared>> ours(static_cast<std::shared_ptr<Shared>*>(shared));
-  (*ours)->work((*ours)->stop.get());
+  try {
+    (*ours)->work((*ours)->stop.get());
+  } catch (...) {  // NOLINT(bugprone-empty-catch): what it had to do is not essential
+  }
   return nullptr;
 }
 

@@ -23,7 +23,8 @@ class WorkerThread {
   ~WorkerThread();
 
   /// Starts the thread. `work` gets a descriptor, borrowed, that becomes readable when
-  /// it must return, whatever else it is waiting for. Errors: system.
+  /// it must return, whatever else it is waiting for. An exception, such as that of no
+  /// memory, ends only the thread. Errors: system.
   Result<void> start(std::function<void(int stop)> work);
 
   /// Asks the thread to end, and waits until it has, or else abandons it at the deadline;
@@ -44,7 +45,7 @@ class WorkerThread {
 bool stop_requested(int stop, std::chrono::milliseconds within);
 
 /// The result of `work`, computed in another thread; nullopt if there is none within the
-/// limit. For what may block in the kernel forever, such as reading the arguments of a
+/// limit, or `work` throws. For what may block in the kernel forever, such as reading the arguments of a
 /// process. The thread is then abandoned, so `work` must own all that it uses.
 template <class T>
 std::optional<T> result_within(std::chrono::milliseconds limit, std::function<T()> work) {
