@@ -1,12 +1,21 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bit>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
@@ -53,6 +62,33 @@ std::string stat_field_after_name(pid_t pid, int field) {
   return text;
 }
 constexpr int session_field = 3;
+
+// For before_exec: no close_range(2), as before Linux 5.9. A process that closes a number from
+// 3000 on, which the limit allows, is killed.
+void forbid_close_range() {
+  constexpr rlim_t limit = 4096;
+  constexpr std::uint32_t first_forbidden = 3000;
+  rlimit descriptors{};
+  ::getrlimit(RLIMIT_NOFILE, &descriptors);
+  descriptors.rlim_cur = limit;
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close, 0, 3),
+      // The lower half of the first argument.
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+               offsetof(seccomp_data, args[0]) + (std::endian::native == std::endian::big ? 4 : 0)),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first_forbidden, 2, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  const sock_fprog program = {std::size(filter), filter};
+  if (::setrlimit(RLIMIT_NOFILE, &descriptors) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    ::_exit(2);
+  }
+}
 
 bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
 
@@ -151,6 +187,20 @@ TEST_CASE("a detached hold inherits nothing from its caller") {
   holder.wait();
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
   CHECK(has_released_record(dir / ".grex/.grex-lock"));
+}
+
+TEST_CASE("without close_range(2), a detached hold closes what is open, and tries no other number") {
+  const TempDir dir;
+  Setup setup = in(dir.path());
+  setup.before_exec = forbid_close_range;
+  const Finished script = finish(bash("exec 5>leaked 2000>high; x=$(\"$LOCK\" hold --detach .); echo \"$x\""), setup);
+  CHECK(script.err.empty());
+  REQUIRE(script.ended == exited(0));
+  REQUIRE(script.out.starts_with("pid "));
+  const Holder holder(script.out);
+  until([&holder] { return descriptors_of(holder.pid()).size() == 6; });
+  CHECK(descriptors_of(holder.pid()) ==
+        Words{"/", "/", "/", dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
 }
 
 TEST_CASE("hold --detach exits with the error if it gets no lock, and leaves no process") {

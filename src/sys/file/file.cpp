@@ -16,6 +16,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/text.hpp"
 #include "sys/file/owner.hpp"
 #include "sys/file/safe_walk.hpp"
 
@@ -97,6 +98,28 @@ Result<std::vector<std::string>> names_of(UniqueFd directory, const std::string&
   }
   if (const int err = errno; err != 0) return Error{kind_of_lookup(err), "readdir", {}, err};
   return names;
+}
+
+// Closes the descriptors from `first` to `last` that /proc/self/fd lists; returns false if
+// that can't be read. Async-signal-safe: opendir(3) is not.
+bool close_listed(unsigned first, unsigned last) {
+  const int directory = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return false;
+  alignas(dirent64) std::array<char, 1024> entries;
+  ssize_t size = 0;
+  // The kernel goes on from the number that it listed last, whatever is closed in the meantime.
+  while ((size = ::getdents64(directory, entries.data(), entries.size())) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(&entries[static_cast<std::size_t>(at)]);
+      at += entry->d_reclen;
+      const auto fd = parse_number<unsigned>(entry->d_name);  // not of "." and ".."
+      if (fd && first <= *fd && *fd <= last && *fd != static_cast<unsigned>(directory)) {
+        ::close(static_cast<int>(*fd));
+      }
+    }
+  }
+  ::close(directory);
+  return size == 0;
 }
 
 }  // namespace
@@ -207,7 +230,8 @@ Result<void> reserve_standard_streams() {
 
 void close_descriptors(unsigned first, unsigned last) {
   if (first > last || ::close_range(first, last, 0) == 0) return;
-  // Before Linux 5.9, or if it is forbidden: one by one, up to the limit.
+  // Before Linux 5.9, or if it is forbidden.
+  if (close_listed(first, last)) return;
   const long limit = ::sysconf(_SC_OPEN_MAX);
   last = std::min(last, static_cast<unsigned>(limit > 0 ? limit : 1024));
   for (unsigned fd = first; fd <= last; ++fd) ::close(static_cast<int>(fd));
