@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -192,6 +195,69 @@ TEST_CASE("a timeout or a signal ends a wait for slots, and leaves nothing in an
   CHECK(first.wait() == exited(128 + SIGTERM));
   for (const std::string& path : {slot(dir, 0), slot(dir, 1), queue(dir, 2)}) CHECK(waiters_on(path) == 0);
   CHECK_FALSE(is_locked(queue(dir, 2)));
+}
+
+// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// never runs without its lock
+TEST_CASE("more slots than a process may have files open") {
+  constexpr int slots = 100;
+  constexpr rlim_t soft = 40;
+  const TempDir dir;
+  std::vector<Fd> holders;
+  for (int i = 0; i < slots; ++i) holders.push_back(lock_as_grex(slot(dir, i)));
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlim_t hard = limit.rlim_max;
+  if (hard < 2UL * slots) return skip("the hard limit on open files is too low");
+  const auto limited_to = [](rlim_t hard_limit) {
+    return Setup{.before_exec = [hard_limit] {
+      ::closefrom(3);
+      const rlimit low = {soft, hard_limit};
+      if (::setrlimit(RLIMIT_NOFILE, &low) != 0) ::_exit(2);
+    }};
+  };
+  const std::string count = std::to_string(slots);
+  SUBCASE("are tried without waiting, whatever the limits") {
+    const Words tried[] = {grex_lock({"run", "-n", "-t", "semaphore", "--slots", count, dir.path(), "--", "true"}),
+                           grex_lock({"probe", "-t", "semaphore", "--slots", count, dir.path()})};
+    for (const Words& words : tried) {
+      const Finished finished = finish(words, limited_to(soft));
+      CAPTURE(finished.err);
+      CHECK(finished.ended == exited(75));
+      CHECK(finished.err.find("all 100 permits are taken") != std::string::npos);
+    }
+  }
+  SUBCASE("are waited for if the hard limit allows it, and the command gets the old limits") {
+    const std::string limits = "ulimit -Sn; ulimit -Hn";
+    const std::string expected = std::to_string(soft) + "\n" + std::to_string(hard) + "\n";
+    for (const char* const how : {"--quiet", "--no-fork", "--close"}) {
+      CAPTURE(how);
+      Process waiter(grex_lock({"run", how, "-t", "semaphore", "--slots", count, dir.path(), "-c", limits}),
+                     limited_to(hard));
+      until([&dir] { return is_first_in_queue(dir, slots); });
+      holders.back().reset();
+      CHECK(waiter.rest() == expected);
+      CHECK(waiter.wait() == exited(0));
+      holders.back() = lock_as_grex(slot(dir, slots - 1));
+    }
+    Process hold(grex_lock({"hold", "-t", "semaphore", "--slots", count, dir.path()}), limited_to(hard));
+    until([&dir] { return is_first_in_queue(dir, slots); });
+    holders.back().reset();
+    hold.line();
+    rlimit held{};
+    REQUIRE(::prlimit(hold.pid(), RLIMIT_NOFILE, nullptr, &held) == 0);
+    CHECK(held.rlim_cur == soft);
+    CHECK(held.rlim_max == hard);
+  }
+  SUBCASE("can't be waited for if the hard limit is too low, and the message says so") {
+    const Finished finished = finish(
+        grex_lock({"run", "-w", "1", "-t", "semaphore", "--slots", count, dir.path(), "--", "true"}), limited_to(soft));
+    CHECK(finished.ended == exited(71));
+    CHECK(
+        finished.err.ends_with(": Too many open files (open)\n"
+                               "grex-lock: a wait for 100 slots needs as many open files: raise the hard limit "
+                               "(ulimit -Hn)\n"));
+  }
 }
 
 TEST_CASE("--slots overrides GREX_PARALLEL, and 0 is unbounded") {

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
+#include <utility>
+
 #include "base/deadline.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
@@ -67,6 +70,19 @@ std::string reason_of(core::Recorded recorded) {
   return {};
 }
 
+// The hint if the system can't give what a wait for a slot needs.
+Failure with_slots_hint(Failure failure, const core::TargetFile& file) {
+  const std::size_t slots = file.names.size();
+  if (slots < 2 || failure.kind != ErrorKind::system || !failure.hint.empty()) return failure;
+  if (failure.err == EMFILE) {
+    failure.hint =
+        fmt::format("a wait for {} slots needs as many open files: raise the hard limit (ulimit -Hn)", slots);
+  } else if (failure.err == EAGAIN) {
+    failure.hint = fmt::format("a wait for {} slots needs as many threads: raise the limit (ulimit -u)", slots);
+  }
+  return failure;
+}
+
 }  // namespace
 
 bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
@@ -87,7 +103,10 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
                             const LockOptions& options, Audience audience, steady_clock::time_point start) {
   const core::Target& target = targets[attempt.at.target];
   const core::TargetFile& file = target.files[attempt.at.file];
-  if (!attempt.end) return with_layout_hint(failure_from(attempt.end.error(), target.tier()), target, file);
+  if (!attempt.end) {
+    Failure failure = failure_from(attempt.end.error(), target.tier());
+    return with_slots_hint(with_layout_hint(std::move(failure), target, file), file);
+  }
   const BusyReport report = busy_report_of(options);
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);

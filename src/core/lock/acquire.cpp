@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include "core/lock/file_order.hpp"
 #include "core/lock/slot_queue.hpp"
 #include "sys/lock/flock_wait_any.hpp"
+#include "sys/process/descriptor_limit.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::core {
@@ -141,6 +143,8 @@ void remove_old_record(const HeldFile& held, const Wanted& wanted) {
 
 Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy) {
   const auto& [target, file, directory] = wanted;
+  const bool waits = policy.waits && file.if_busy != IfBusy::report;
+  std::optional<sys::RaisedDescriptorLimit> room;  // for all slots
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
     auto tried = open_and_try(wanted, i, policy);
@@ -159,9 +163,11 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
     if (tried->outcome == Acquire::held) {
       return checked(std::move(tried->file), file, i);
     }
+    if (!waits) continue;
+    if (file.names.size() > 1 && !room) room.emplace();
     busy.push_back(std::move(tried->file));
   }
-  if (!policy.waits || file.if_busy == IfBusy::report) return Step{Step::Kind::ended, {}, {Acquire::busy}};
+  if (!waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
   const ObservedWait observed(policy.observer, target, file);
   return wait_for(file, std::move(busy), target.mode(), policy);
 }
