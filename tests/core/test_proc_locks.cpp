@@ -37,6 +37,21 @@ TEST_CASE("the lock line of fdinfo is read, even if its process has no PID here"
   CHECK(locks[0].file == sys::FileId{makedev(0, 0x2f), 55});
 }
 
+TEST_CASE("leases and delegations are read, but not waits for them") {
+  const auto leases = core::parse_leases(
+      "1: FLOCK  ADVISORY  WRITE 1234 08:02:131079 0 EOF\n"
+      "2: LEASE  ACTIVE    READ 7 08:02:131080 0 EOF\n"
+      "3: LEASE  BREAKING  UNLCK 8 08:02:131081 0 EOF\n"
+      "3: -> LEASE  BREAKER   WRITE 9 08:02:131081 0 EOF\n"
+      "4: DELEG  ACTIVE    READ 10 00:2f:5 0 EOF\n"
+      "5: LEASE  ACTIVE    READ x 08:02:131080 0 EOF\n");
+  REQUIRE(leases.size() == 3);
+  CHECK(leases[0].pid == 7);
+  CHECK(leases[0].file == sys::FileId{makedev(8, 2), 131080});
+  CHECK(leases[1].pid == 8);
+  CHECK(leases[2].file == sys::FileId{makedev(0, 0x2f), 5});
+}
+
 TEST_CASE("malformed lines are skipped") {
   for (const char* const line :
        {"", ":", "1:", "1: FLOCK", "1: FLOCK  ADVISORY  WRITE", "1: FLOCK  ADVISORY  WRITE x 08:02:1 0 EOF",

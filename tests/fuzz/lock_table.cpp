@@ -47,5 +47,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const KernelLock& lock : locks) written += line_of(lock);
   require(core::parse_lock_table(written) == locks);
   check_view(locks);
+  require(core::parse_leases(text).size() <= fuzz::split(text, '\n').size() - locks.size());
   return 0;
 }

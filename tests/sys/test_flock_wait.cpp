@@ -19,33 +19,33 @@ using test::TempDir;
 
 namespace {
 
-UniqueFd open_file(const std::string& path) {
-  return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+sys::LockFile open_file(const std::string& path) {
+  return {UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)), {}};
 }
 
 }  // namespace
 
 TEST_CASE("a free lock is taken immediately") {
   const TempDir dir;
-  const UniqueFd fd = open_file(dir / "lock");
-  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt)->outcome == Acquire::held);
+  sys::LockFile file = open_file(dir / "lock");
+  CHECK(sys::wait_lock(file, Mode::exclusive, std::nullopt)->outcome == Acquire::held);
 }
 
 TEST_CASE("a deadline that has passed ends the wait before it begins") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
-  const UniqueFd fd = open_file(dir / "lock");
-  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, Deadline::clock::now() - 1s)->outcome == Acquire::timed_out);
+  sys::LockFile file = open_file(dir / "lock");
+  CHECK(sys::wait_lock(file, Mode::exclusive, Deadline::clock::now() - 1s)->outcome == Acquire::timed_out);
 }
 
 TEST_CASE("a deadline ends the wait whenever it passes, and never early") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
-  const UniqueFd fd = open_file(dir / "lock");
+  sys::LockFile file = open_file(dir / "lock");
   // From 0 to 1 ms: some pass before flock(2) blocks, others while it does.
   for (int i = 0; i < 500; ++i) {
     const auto deadline = Deadline::clock::now() + i * 2us;
-    CHECK(sys::wait_lock(fd.get(), Mode::exclusive, deadline)->outcome == Acquire::timed_out);
+    CHECK(sys::wait_lock(file, Mode::exclusive, deadline)->outcome == Acquire::timed_out);
     CHECK(Deadline::clock::now() >= deadline);
   }
 }
@@ -60,13 +60,13 @@ TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that c
       int ready[2];
       REQUIRE(::pipe2(ready, O_CLOEXEC) == 0);
       test::Process child({"true"}, {.before_exec = [&] {
-                            const UniqueFd fd = open_file(dir / "lock");
+                            sys::LockFile file = open_file(dir / "lock");
                             // The signal stays blocked until the wait handles it; otherwise it would kill the child.
                             sigset_t all;
                             sigfillset(&all);
                             ::sigprocmask(SIG_BLOCK, &all, nullptr);
                             (void)!::write(ready[1], "x", 1);
-                            const auto end = sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt);
+                            const auto end = sys::wait_lock(file, Mode::exclusive, std::nullopt);
                             const bool right = end && end->outcome == Acquire::cancelled &&
                                                end->signal.number == signal && !end->signal.from_terminal;
                             ::_exit(right ? 0 : 1);
@@ -86,7 +86,7 @@ TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that c
 TEST_CASE("the wait restores the signal handlers and the mask") {
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
-  const UniqueFd fd = open_file(dir / "lock");
+  sys::LockFile file = open_file(dir / "lock");
   struct sigaction before[4]{};
   struct sigaction after[4]{};
   const int signals[4] = {SIGTERM, SIGINT, SIGHUP, SIGRTMIN};
@@ -94,7 +94,7 @@ TEST_CASE("the wait restores the signal handlers and the mask") {
   sigset_t mask_after;
   for (int i = 0; i < 4; ++i) ::sigaction(signals[i], nullptr, &before[i]);
   ::sigprocmask(SIG_BLOCK, nullptr, &mask_before);
-  CHECK(sys::wait_lock(fd.get(), Mode::exclusive, Deadline::clock::now() + 1ms)->outcome == Acquire::timed_out);
+  CHECK(sys::wait_lock(file, Mode::exclusive, Deadline::clock::now() + 1ms)->outcome == Acquire::timed_out);
   ::sigprocmask(SIG_BLOCK, nullptr, &mask_after);
   for (int i = 0; i < 4; ++i) {
     ::sigaction(signals[i], nullptr, &after[i]);
@@ -109,8 +109,8 @@ TEST_CASE("an ignored signal does not end the wait") {
   test::Process child({"true"}, {.before_exec = [&] {
                         ::signal(SIGHUP, SIG_IGN);
                         holder.reset();  // the child's copy only
-                        const UniqueFd fd = open_file(dir / "lock");
-                        const auto end = sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt);
+                        sys::LockFile file = open_file(dir / "lock");
+                        const auto end = sys::wait_lock(file, Mode::exclusive, std::nullopt);
                         ::_exit(end && end->outcome == Acquire::held ? 0 : 1);
                       }});
   test::until([&] { return test::waiters_on(dir / "lock") == 1; });
@@ -123,9 +123,9 @@ TEST_CASE("an alarm that was set before the wait is not mistaken for the deadlin
   const TempDir dir;
   const test::Fd holder = test::lock_as_grex(dir / "lock");
   test::Process child({"true"}, {.before_exec = [&] {
-                        const UniqueFd fd = open_file(dir / "lock");
+                        sys::LockFile file = open_file(dir / "lock");
                         ::ualarm(1000, 0);
-                        (void)sys::wait_lock(fd.get(), Mode::exclusive, std::nullopt);
+                        (void)sys::wait_lock(file, Mode::exclusive, std::nullopt);
                         ::_exit(0);
                       }});
   CHECK(child.wait() == test::killed_by(SIGALRM));

@@ -50,14 +50,10 @@ struct Files {
 
 // This process's own descriptors of the files.
 struct Opened {
-  std::array<UniqueFd, count> opened;
-  std::array<int, count> fds{};
+  std::array<sys::LockFile, count> files;
 
-  explicit Opened(const Files& files) {
-    for (std::size_t i = 0; i < count; ++i) {
-      opened.at(i).reset(::open(files.path(i).c_str(), O_RDWR | O_CLOEXEC));
-      fds.at(i) = opened.at(i).get();
-    }
+  explicit Opened(const Files& of) {
+    for (std::size_t i = 0; i < count; ++i) files.at(i).fd.reset(::open(of.path(i).c_str(), O_RDWR | O_CLOEXEC));
   }
 };
 
@@ -79,13 +75,13 @@ constexpr int was_cancelled = 100;
 constexpr int was_wrong = 101;
 int wait_and_report(Files& files, const std::function<void()>& then) {
   for (test::Fd& holder : files.holders) holder.reset();  // only the parent's copies count
-  const Opened ours(files);
-  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
+  Opened ours(files);
+  const auto any = sys::wait_any(ours.files, Mode::exclusive, std::nullopt);
   if (!any) return was_wrong;
   until_one_thread();
   const bool held = any->end.outcome == Acquire::held;
   for (std::size_t i = 0; i < count; ++i) {
-    if (has_lock(ours.fds.at(i)) != (held && i == any->index)) return was_wrong;
+    if (has_lock(ours.files.at(i).fd.get()) != (held && i == any->index)) return was_wrong;
   }
   if (!held)
     return any->end.outcome == Acquire::cancelled && any->end.signal.number == SIGTERM ? was_cancelled : was_wrong;
@@ -117,8 +113,8 @@ int status_of(pid_t pid) {
 TEST_CASE("a lock that is already free is taken") {
   Files files;
   files.holders[1].reset();
-  const Opened ours(files);
-  const auto any = sys::wait_any(ours.fds, Mode::exclusive, std::nullopt);
+  Opened ours(files);
+  const auto any = sys::wait_any(ours.files, Mode::exclusive, std::nullopt);
   CHECK(any->end.outcome == Acquire::held);
   CHECK(any->index == 1);
   CHECK(test::is_locked(files.path(1)));
@@ -148,10 +144,10 @@ TEST_CASE("if several locks come free together, all but one are released") {
 
 TEST_CASE("a deadline ends the wait for any lock whenever it passes, and leaves no thread") {
   const Files files;
-  const Opened ours(files);
+  Opened ours(files);
   for (int i = 0; i < 100; ++i) {
     const auto deadline = Deadline::clock::now() + i * 10us;
-    CHECK(sys::wait_any(ours.fds, Mode::exclusive, deadline)->end.outcome == Acquire::timed_out);
+    CHECK(sys::wait_any(ours.files, Mode::exclusive, deadline)->end.outcome == Acquire::timed_out);
     CHECK(Deadline::clock::now() >= deadline);
     until_one_thread();
   }

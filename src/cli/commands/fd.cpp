@@ -107,12 +107,11 @@ Result<void, Failure> judge_all(std::vector<Wanted>& files, core::TierStack& sta
 
 // Takes the lock, and waits for it as long as the options allow; `ours` if it turns out
 // that an ancestor has it.
-Result<Reentry, Failure> wait_for_lock(const Wanted& wanted, core::TierStack& stack, const FdOptions& options,
+Result<Reentry, Failure> wait_for_lock(Wanted& wanted, core::TierStack& stack, const FdOptions& options,
                                        const Events& events, std::chrono::steady_clock::time_point start) {
   const LockOptions& lock = options.lock;
   const BusyReport report = busy_report_of(lock);
-  const FdFile& open = wanted.open;
-  const int fd = open.file.fd.get();
+  FdFile& open = wanted.open;
   const auto failed = [&open](const Error& error) {
     return failure_from(at_path(error, open.name.path), open.name.tier);
   };
@@ -121,7 +120,7 @@ Result<Reentry, Failure> wait_for_lock(const Wanted& wanted, core::TierStack& st
     if (other.layout > open.place->layout) files.push_back(other.path(0));
   }
   const BusyLock busy = {open.name, files, report, audience_of(lock, options.global, events)};
-  const auto tried = sys::try_lock(fd, lock.mode);
+  const auto tried = sys::try_lock(open.file.fd.get(), lock.mode);
   if (!tried) return failed(tried.error());
   if (*tried == sys::Acquire::held) return Reentry::none;
   if (wanted.reentry == Reentry::seems) {
@@ -135,7 +134,7 @@ Result<Reentry, Failure> wait_for_lock(const Wanted& wanted, core::TierStack& st
                     [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
   std::optional<Deadline> deadline;
   if (lock.timeout) deadline = start + *lock.timeout;
-  const auto end = sys::wait_lock(fd, lock.mode, deadline);
+  const auto end = sys::wait_lock(open.file, lock.mode, deadline);
   if (!end) return failed(end.error());
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
   if (end->outcome == sys::Acquire::timed_out) return timeout_failure(busy_failure_soon(busy), elapsed_since(start));

@@ -36,6 +36,7 @@ struct Inspection {
   std::vector<core::LockProcess> holders;  // all of them
   std::set<pid_t> waiters;                 // of these, none holds the whole lock
   bool is_held = false;                    // or it may be, because it can't be inspected
+  std::optional<core::LockProcess> lease;  // that keeps a file from being inspected
   std::optional<Error> unsafe;             // if there is something else in the place of a file
   std::string linked;                      // a file of a hold that has a second name
   bool has_changed = false;                // a file changed while it was inspected
@@ -63,6 +64,7 @@ Names count_names(const std::string& path, const sys::FileStatus& before) {
 
 void add_file(const std::string& path, core::FileReport report, Inspection& found) {
   found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
+  if (report.state == core::LockState::unknown && report.lease) found.lease = report.lease;
   if (report.why_unknown && report.why_unknown->kind == ErrorKind::unsafe_file) found.unsafe = report.why_unknown;
   for (core::Hold& hold : core::find_holds(report, is_hold_command)) {
     if (hold.kind == HoldKind::ours) {
@@ -156,6 +158,9 @@ Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) 
   for (const core::Hold& hold : found.holds) {
     if (hold.kind != HoldKind::anothers) continue;
     return refusal(lock, found, fmt::format("the hold of pid {} is another user's", hold.pid), ErrorKind::permission);
+  }
+  if (found.holders.empty() && found.lease) {
+    return refusal(lock, found, lease_text(*found.lease), ErrorKind::not_found);
   }
   std::string why = fmt::format("{}, {}", holder_line(found.holders, utc_now()), why_not_a_hold(found));
   return refusal(lock, found, std::move(why), ErrorKind::not_found);

@@ -7,6 +7,7 @@ namespace {
 
 // Why the state is unknown.
 Json reason_of(const core::FileReport& file) {
+  if (file.state == core::LockState::unknown && file.lease) return "leased";
   if (file.state != core::LockState::unknown || !file.why_unknown) return nullptr;
   return file.why_unknown->kind == ErrorKind::unsafe_file ? "unsafe" : name_of(file.why_unknown->kind);
 }

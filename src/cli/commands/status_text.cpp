@@ -9,6 +9,7 @@
 #include "cli/commands/status_rows.hpp"
 #include "cli/report/caveats.hpp"
 #include "cli/report/failure.hpp"
+#include "cli/report/holder_text.hpp"
 #include "cli/report/printable.hpp"
 
 namespace grex::cli {
@@ -116,6 +117,11 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
     Line reason(style);
     reason.add("  " + failure_from(*lock.merged.why_unknown).why, fmt::fg(terminal_color::red));
     text += reason.with_newline();
+  }
+  if (lock.merged.lease) {
+    Line lease(style);
+    lease.add("  " + lease_text(*lock.merged.lease), fmt::fg(terminal_color::yellow));
+    text += lease.with_newline();
   }
   if (style.verbosity == Verbosity::verbose && lock.merged.state != LockState::absent) {
     Line more(style);

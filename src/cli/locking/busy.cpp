@@ -49,6 +49,7 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
   if (lock.audience == Audience::none) return failure;
   bool still_held = false;
   bool is_list_cut = false;
+  std::string lease;
   using Extent = core::HolderSearch::Extent;
   const auto extent = lock.audience == Audience::people ? Extent::acquirers : Extent::all;
   std::vector<core::FileReport> reports = core::inspect(lock.files, core::visible_mounts(), {extent, should_stop});
@@ -57,12 +58,14 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
     core::FileReport& inspected = reports[i];
     still_held = still_held || inspected.state == core::LockState::held;
     is_list_cut = is_list_cut || inspected.is_list_cut;
+    if (inspected.lease && lease.empty()) lease = lease_text(*inspected.lease);
     // A process that has only the next file is not in the way yet, but its record may be
     // that of a holder that can't be seen.
     if (i > 0 && !has_slots && !failure.holders.empty()) remove_others(inspected.holders, failure.holders);
     core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i]);
   }
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
+  if (!still_held && !lease.empty()) failure.why = lease;
   if (is_list_cut && failure.holders.empty()) failure.why = "/proc/locks took too long to read";
   if (has_slots && lock.files.size() > 1)
     failure.why = fmt::format("all {} permits are taken; {}", lock.files.size(), failure.why);

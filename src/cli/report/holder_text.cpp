@@ -71,6 +71,11 @@ std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, De
   return text;
 }
 
+std::string lease_text(const LockProcess& process) {
+  if (!process.pid) return "leased by a process that can't be seen from here";
+  return "leased by " + process_text(process, utc_now(), Detail::no_date);
+}
+
 std::string process_list(const std::vector<LockProcess>& processes) {
   constexpr std::size_t shown = 3;
   std::string text;

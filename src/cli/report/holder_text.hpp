@@ -16,6 +16,9 @@ enum class Detail { all, no_date, brief };
 /// without the newline. Says so if the process is unknown.
 std::string holder_line(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
 
+/// The process that has a lease on a lock file: a part of a line.
+std::string lease_text(const core::LockProcess& process);
+
 /// The first few of these processes, each with its command, and how many more there are:
 /// a part of a line.
 std::string process_list(const std::vector<core::LockProcess>& processes);

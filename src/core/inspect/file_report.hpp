@@ -66,6 +66,9 @@ struct FileReport {
   std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
   std::optional<LastHolder> last;
+  /// A process that has a lease on the file, so it was not opened; without a pid if it can't
+  /// be seen. Not on a file whose lock is held.
+  std::optional<LockProcess> lease;
   std::optional<sys::FileStatus> file;  ///< before it was inspected, if there is one
   bool is_list_cut = false;             ///< the kernel's list was not read to its end: there may be more holders
 };

@@ -47,6 +47,16 @@ sys::FileId listed_number(const sys::LockFile& file, const std::vector<Mount>& m
   return mount == nullptr ? file.id : sys::FileId{mount->device, file.id.ino};
 }
 
+// Opening a file breaks a lease on it.
+std::optional<pid_t> find_lease(const InspectedFile& inspected, const KernelView& view,
+                                const std::vector<Mount>& mounts) {
+  if (!view.has_leases()) return std::nullopt;
+  if (const auto pid = view.lease_holder(inspected.file)) return pid;
+  const auto place = sys::place_of(inspected.path);
+  const Mount* const mount = place ? find_mount(place->mount, mounts) : nullptr;
+  return mount == nullptr ? std::nullopt : view.lease_holder({mount->device, inspected.file.ino});
+}
+
 bool has_holder(const std::vector<KernelLock>& locks) { return std::any_of(locks.begin(), locks.end(), is_holder); }
 
 void conclude(InspectedFile& inspected, LockState state, std::optional<sys::Mode> mode) {
@@ -63,7 +73,12 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
   if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
   if (view.is_complete_for(inspected.file)) return conclude(inspected, LockState::free, {});
+  if (inspected.report.lease) return;
   auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
+  if (file && file->is_leased) {
+    inspected.report.lease = LockProcess{};
+    return;
+  }
   if (!file) inspected.report.why_unknown = at_path(file.error(), inspected.path);
   if (!file || file->id != inspected.file) return;  // the latter: it was replaced
   const sys::FileId number = listed_number(*file, mounts);
@@ -90,6 +105,7 @@ void inspect_file(InspectedFile& inspected, const KernelView& view, const std::v
   }
   inspected.file = status->id;
   inspected.report.file = *status;
+  if (const auto pid = find_lease(inspected, view, mounts)) inspected.report.lease = fd_holder(*pid, {});
   inspect_lock(inspected, view, mounts);
   // Trying shows that the lock is held, but not by which process. A list that missed a
   // lock is likely to show it when read again.
@@ -101,7 +117,8 @@ void inspect_file(InspectedFile& inspected, const KernelView& view, const std::v
     if (should_stop()) break;
     inspect_lock(inspected, KernelView::take(mounts, should_stop), mounts);
   }
-  if (status->size > 0) read_record(inspected);
+  if (status->size > 0 && !inspected.report.lease) read_record(inspected);
+  if (inspected.report.state == LockState::held) inspected.report.lease.reset();
 }
 
 }  // namespace
@@ -119,6 +136,7 @@ std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std
   for (InspectedFile& inspected : inspected_files) {
     if (inspected.report.state == LockState::held) held.push_back(&inspected);
     if (inspected.report.last) processes.push_back(&inspected.report.last->process);
+    if (inspected.report.lease) processes.push_back(&*inspected.report.lease);
   }
   if (!held.empty()) {
     const SearchedProcesses searched = search_holders(held, view, mounts, search);

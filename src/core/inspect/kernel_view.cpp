@@ -18,7 +18,8 @@ KernelView::Scope scope_of(bool is_whole_list) {
 
 KernelView KernelView::take(const std::vector<Mount>& mounts, const StopToken& should_stop) {
   const sys::LockTableText table = sys::lock_table_text(should_stop);
-  KernelView view(parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read));
+  KernelView view(parse_lock_table(table.text), local_devices(mounts), scope_of(table.single_read),
+                  parse_leases(table.text));
   view.is_cut_ = table.is_cut;
   view.may_repeat_ = !table.single_read;
   return view;
@@ -47,8 +48,9 @@ KernelView KernelView::take_stable(const StopToken& should_stop) {
   return view;
 }
 
-KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope)
-    : locks_(std::move(locks)), local_devices_(std::move(local_devices)), scope_(scope) {
+KernelView::KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope,
+                       std::vector<KernelLease> leases)
+    : locks_(std::move(locks)), local_devices_(std::move(local_devices)), leases_(std::move(leases)), scope_(scope) {
   std::stable_sort(locks_.begin(), locks_.end(), has_lesser_file);
 }
 
@@ -60,6 +62,12 @@ std::vector<KernelLock> KernelView::on(sys::FileId file) const {
     return std::find(found.begin(), found.end(), lock) == found.end();
   });
   return found;
+}
+
+std::optional<pid_t> KernelView::lease_holder(sys::FileId file) const {
+  const auto is_its = [file](const KernelLease& lease) { return lease.file == file; };
+  const auto lease = std::find_if(leases_.begin(), leases_.end(), is_its);
+  return lease == leases_.end() ? std::nullopt : std::optional(lease->pid);
 }
 
 bool KernelView::is_local(sys::FileId file) const {

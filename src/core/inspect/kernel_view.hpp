@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/stop_token.hpp"
@@ -26,10 +27,16 @@ class KernelView {
     inconsistent,  ///< locks that came or went during the read may have hidden others
     namespaced,    ///< processes of other PID namespaces are missing
   };
-  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope);
+  KernelView(std::vector<KernelLock> locks, std::vector<std::uint64_t> local_devices, Scope scope,
+             std::vector<KernelLease> leases = {});
 
   /// The locks and waits on a file, in the kernel's order.
   [[nodiscard]] std::vector<KernelLock> on(sys::FileId file) const;
+
+  /// The process that has a lease on a file; one of them if there are several. Those of
+  /// other PID namespaces are missing.
+  [[nodiscard]] std::optional<pid_t> lease_holder(sys::FileId file) const;
+  [[nodiscard]] bool has_leases() const { return !leases_.empty(); }
 
   /// All locks and waits, grouped by file.
   [[nodiscard]] const std::vector<KernelLock>& all() const { return locks_; }
@@ -58,6 +65,7 @@ class KernelView {
 
   std::vector<KernelLock> locks_;  // sorted by file
   std::vector<std::uint64_t> local_devices_;
+  std::vector<KernelLease> leases_;
   Scope scope_;
   bool is_cut_ = false;
   bool may_repeat_ = false;

@@ -62,7 +62,7 @@ std::optional<sys::LockFile> open_file(const StackEntry& entry, sys::OpenFor pur
   const auto named = sys::status_of(entry.path);
   if (!named || named->type != sys::FileType::regular || named->id != entry.file) return std::nullopt;
   auto file = sys::open_lock_file(entry.path, purpose);
-  if (!file || file->id != entry.file) return std::nullopt;
+  if (!file || file->id != entry.file || file->is_leased) return std::nullopt;
   return std::move(*file);
 }
 
@@ -97,7 +97,8 @@ void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& 
 void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings& around) {
   constexpr int max_tries = 4;
   look_at_list(facts, entry, around.view, around.numbers);
-  for (int i = 0; i < max_tries && facts.listed == Listed::nothing && !facts.list_is_complete; ++i) {
+  const bool is_leased = around.view.lease_holder(entry.file).has_value();  // opening it would break the lease
+  for (int i = 0; i < max_tries && facts.listed == Listed::nothing && !facts.list_is_complete && !is_leased; ++i) {
     const Tried tried = try_file(entry);
     facts.was_free = tried == Tried::free;
     if (tried != Tried::busy) return;
@@ -117,7 +118,7 @@ Process find_process(const StackEntry& entry) {
 
 // A record is advice. It counts if its writer is seen to hold the lock, and alone.
 Recorded find_recorded(const StackEntry& entry, const Surroundings& around) {
-  if (!around.numbers.has_own_proc()) return Recorded::not_known;
+  if (!around.numbers.has_own_proc() || around.view.lease_holder(entry.file)) return Recorded::not_known;
   const auto file = open_file(entry, sys::OpenFor::reading);
   const auto record = file ? record_in(*file, entry.path) : std::nullopt;
   if (!record || record->release || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;

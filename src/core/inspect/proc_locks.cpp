@@ -21,30 +21,37 @@ std::optional<sys::FileId> parse_file(std::string_view word) {
   return sys::FileId{*device, *inode};
 }
 
+// A line of any kind of lock.
+struct Entry {
+  bool waits = false;
+  std::string_view kind;
+  std::string_view access;
+  pid_t pid = 0;
+  sys::FileId file;
+};
+
 // 1: FLOCK  ADVISORY  WRITE 1234 08:02:131079 0 EOF
 // 1:  -> FLOCK  ADVISORY  READ 1240 08:02:131079 0 EOF
-std::optional<KernelLock> parse_lock(std::string_view line) {
+// 2: LEASE  ACTIVE    WRITE 1234 08:02:131080 0 EOF
+std::optional<Entry> parse_entry(std::string_view line) {
   std::string_view word = take_word(line);
   if (word == "lock:") word = take_word(line);
   if (word.empty() || word.back() != ':') return std::nullopt;
 
-  KernelLock lock;
-  word = take_word(line);
-  if (word == "->") {
-    lock.role = KernelLock::Role::waiter;
-    word = take_word(line);
+  Entry entry;
+  entry.kind = take_word(line);
+  if (entry.kind == "->") {
+    entry.waits = true;
+    entry.kind = take_word(line);
   }
-  if (word != "FLOCK") return std::nullopt;
   take_word(line);  // ADVISORY
-  word = take_word(line);
-  if (word != "WRITE" && word != "READ") return std::nullopt;
-  lock.mode = word == "WRITE" ? sys::Mode::exclusive : sys::Mode::shared;
+  entry.access = take_word(line);
   const auto pid = parse_number<pid_t>(take_word(line), 10);
   const auto file = parse_file(take_word(line));
   if (!pid || !file) return std::nullopt;
-  lock.pid = *pid;
-  lock.file = *file;
-  return lock;
+  entry.pid = *pid;
+  entry.file = *file;
+  return entry;
 }
 
 }  // namespace
@@ -52,9 +59,22 @@ std::optional<KernelLock> parse_lock(std::string_view line) {
 std::vector<KernelLock> parse_lock_table(std::string_view text) {
   std::vector<KernelLock> locks;
   while (!text.empty()) {
-    if (const auto lock = parse_lock(take_until(text, '\n'))) locks.push_back(*lock);
+    const auto entry = parse_entry(take_until(text, '\n'));
+    if (!entry || entry->kind != "FLOCK" || (entry->access != "WRITE" && entry->access != "READ")) continue;
+    locks.push_back({entry->waits ? KernelLock::Role::waiter : KernelLock::Role::holder,
+                     entry->access == "WRITE" ? sys::Mode::exclusive : sys::Mode::shared, entry->pid, entry->file});
   }
   return locks;
+}
+
+std::vector<KernelLease> parse_leases(std::string_view text) {
+  std::vector<KernelLease> leases;
+  while (!text.empty()) {
+    const auto entry = parse_entry(take_until(text, '\n'));
+    if (!entry || entry->waits || (entry->kind != "LEASE" && entry->kind != "DELEG")) continue;
+    leases.push_back({entry->pid, entry->file});
+  }
+  return leases;
 }
 
 std::vector<KernelLock> merge_reads(std::vector<KernelLock> a, std::vector<KernelLock> b) {

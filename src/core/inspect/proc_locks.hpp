@@ -30,6 +30,16 @@ inline bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::
 /// understand.
 std::vector<KernelLock> parse_lock_table(std::string_view text);
 
+/// A lease on a file (F_SETLEASE in fcntl(2)), or a delegation by an NFS server. Opening the
+/// file breaks it.
+struct KernelLease {
+  pid_t pid = 0;     ///< as in KernelLock
+  sys::FileId file;  ///< the same
+};
+
+/// The leases in /proc/locks.
+std::vector<KernelLease> parse_leases(std::string_view text);
+
 /// All that two reads of the list show: a lock or wait is in the result as often as in the
 /// read that shows it more often, since threads of one process wait by the same line. In no
 /// particular order.

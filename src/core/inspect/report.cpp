@@ -59,6 +59,7 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
       report.path = found.path;
       merged.evidence = file.evidence;
       merged.file = file.file;
+      merged.lease = std::move(file.lease);
       merged.why_unknown = lock.why_incomplete ? lock.why_incomplete : file.why_unknown;
       if (!lock.why_incomplete || file.state == LockState::held) merged.state = file.state;
     }

@@ -86,13 +86,11 @@ Result<Step> wait_for(const TargetFile& wanted, std::vector<sys::LockFile> files
                       const WaitPolicy& policy) {
   sys::AnyEnd any;
   if (files.size() == 1) {
-    const auto end = sys::wait_lock(files.front().fd.get(), mode, policy.deadline);
+    const auto end = sys::wait_lock(files.front(), mode, policy.deadline);
     if (!end) return at_path(end.error(), wanted.path(0));
     any.end = *end;
   } else {
-    std::vector<int> fds(files.size());
-    std::transform(files.begin(), files.end(), fds.begin(), [](const sys::LockFile& file) { return file.fd.get(); });
-    const auto end = wait_for_slot(wanted, fds, policy);
+    const auto end = wait_for_slot(wanted, files, policy);
     if (!end) return end.error().path.empty() ? at_path(end.error(), wanted.path(0)) : end.error();
     any = *end;
   }

@@ -13,36 +13,36 @@ namespace {
 // number of slots has its own queue: no process waits behind one that must not take the
 // slot that comes free. A process that can lock the slots, but not create a file beside
 // them, stays out of the queue.
-Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, const std::vector<int>& fds, const WaitPolicy& policy) {
+Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, std::span<sys::LockFile> slots, const WaitPolicy& policy) {
   // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
   std::optional<sys::DeferredStop> stop;
-  const auto slots = static_cast<unsigned>(fds.size());
+  const auto count = static_cast<unsigned>(slots.size());
   const auto open = [&](sys::OpenFor purpose) {
-    return sys::open_lock_file(file.directory->fd.get(), queue_name(slots), purpose);
+    return sys::open_lock_file(file.directory->fd.get(), queue_name(count), purpose);
   };
   auto queue = open(sys::OpenFor::locking);
   const bool is_refused =
       !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
-  if (is_refused) return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline);
-  if (!queue) return at_path(queue.error(), queue_path(file, slots));
-  if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(queue_path(file, slots));
+  if (is_refused) return sys::wait_any(slots, sys::Mode::exclusive, policy.deadline);
+  if (!queue) return at_path(queue.error(), queue_path(file, count));
+  if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(queue_path(file, count));
   const auto tried = sys::try_lock(*queue, sys::Mode::exclusive, [&] { return open(sys::OpenFor::recording); });
-  if (!tried) return at_path(tried.error(), queue_path(file, slots));
+  if (!tried) return at_path(tried.error(), queue_path(file, count));
   if (*tried == sys::Acquire::busy) {
-    const auto first = sys::wait_lock(queue->fd.get(), sys::Mode::exclusive, policy.deadline);
-    if (!first) return at_path(first.error(), queue_path(file, slots));
+    const auto first = sys::wait_lock(*queue, sys::Mode::exclusive, policy.deadline);
+    if (!first) return at_path(first.error(), queue_path(file, count));
     if (first->outcome != sys::Acquire::held) return sys::AnyEnd{*first};
   }
   stop.emplace();
-  return sys::wait_any(fds, sys::Mode::exclusive, policy.deadline, stop->fd());
+  return sys::wait_any(slots, sys::Mode::exclusive, policy.deadline, stop->fd());
 }
 
 }  // namespace
 
-Result<sys::AnyEnd> wait_for_slot(const TargetFile& file, const std::vector<int>& fds, const WaitPolicy& policy) {
+Result<sys::AnyEnd> wait_for_slot(const TargetFile& file, std::span<sys::LockFile> slots, const WaitPolicy& policy) {
   const sys::BlockTerminationSignals between_waits;
   for (;;) {
-    auto any = wait_in_queue(file, fds, policy);
+    auto any = wait_in_queue(file, slots, policy);
     if (!any || any->end.outcome != sys::Acquire::suspended) return any;
   }
 }

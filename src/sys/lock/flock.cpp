@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <thread>
 
 #include "base/deadline.hpp"
@@ -33,6 +35,7 @@ struct Opened {
   int create_error = 0;   // errno, if it could not be created
   int open_error = 0;     // errno, if it is not open
   bool is_new = false;    // it has been created
+  bool is_leased = false;
 };
 
 // Opens `parents` below `directory`, and creates them if the file will be created. It
@@ -104,6 +107,10 @@ Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
     opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
     opened.read_only = true;
   }
+  if (!opened.fd.is_open() && errno == EWOULDBLOCK) {
+    opened.is_leased = true;
+    opened.fd = open_at(directory, name, O_PATH | O_NOFOLLOW);
+  }
   if (!opened.fd.is_open()) opened.open_error = errno;
   return opened;
 }
@@ -115,9 +122,9 @@ Opened open_any(int directory, const std::string& name, OpenFor purpose) {
   const Creation made = create_in(directory, [&] { return open_at(directory, name, flags, lock_file_mode).release(); });
   if (made.result >= 0) return {UniqueFd(made.result), only_reads(purpose), false, 0, 0, true};
   opened.open_error = made.err;
-  // Another process may have created one that only root may open, or that
+  // Another process may have created one that is leased, that only root may open, or that
   // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
-  if (is_refusal(made.err)) opened = open_existing(directory, name, purpose);
+  if (is_refusal(made.err) || made.err == EWOULDBLOCK) opened = open_existing(directory, name, purpose);
   opened.as_owner = !opened.fd.is_open() && made.as_owner;
   opened.create_error = made.err;
   return opened;
@@ -167,6 +174,7 @@ Result<LockFile> checked(Opened opened) {
   file.changed = status->changed;
   file.has_content = status->size > 0;
   file.is_new = opened.is_new;
+  file.is_leased = opened.is_leased;
   return file;
 }
 
@@ -199,6 +207,18 @@ Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
   const Start start = start_of(path);
   if (!start.directory.is_open()) return lookup_error(errno);
   return open_lock_file(start.directory.get(), start.names, purpose);
+}
+
+Result<LockFile> open_leased(const LockFile& leased) {
+  // The file that `fd` names is a regular one, so only its lease can block.
+  std::array<char, 32> path;
+  std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", leased.fd.get());
+  Opened opened;
+  opened.read_only = leased.read_only;
+  opened.fd.reset(::open(path.data(), (opened.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY));
+  if (!opened.fd.is_open()) opened.open_error = errno;
+  if (opened.open_error == ENOENT) return Error{ErrorKind::system, "open /proc/self/fd", {}, ENOENT};
+  return checked(std::move(opened));
 }
 
 Result<FileStatus> status_of_lock_file(const std::string& path) {

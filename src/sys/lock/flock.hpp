@@ -21,7 +21,7 @@ std::optional<Mode> mode_named(std::string_view name);
 
 /// An open lock file.
 struct LockFile {
-  UniqueFd fd;
+  UniqueFd fd;  ///< if `is_leased`, it only names the file
   FileId id;
   bool read_only = false;                 ///< it is open for reading only
   bool must_not_write = false;            ///< the same, or it has a second hard link, so it may be another file
@@ -29,6 +29,9 @@ struct LockFile {
   bool has_content = false;               ///< when it was opened
   bool is_new = false;                    ///< it was missing, and has been created to open it
   bool appends = false;                   ///< whatever is written goes to its end (O_APPEND)
+  /// Another process has a lease on the file (F_SETLEASE in fcntl(2)), which has to be broken
+  /// first: the file counts as busy, and a wait for its lock opens it.
+  bool is_leased = false;
 };
 
 /// What a lock file is opened for. Both ways, it may be locked, though on NFS exclusively
@@ -37,8 +40,8 @@ struct LockFile {
 enum class OpenFor { reading, writing, locking, recording };
 
 /// Opens a lock file below an open directory, even if that directory's path changes in
-/// the meantime. It follows no symlink in the name, doesn't block on a FIFO, opens only
-/// a regular file, and never truncates it. A file that may only be read is opened for
+/// the meantime. It follows no symlink in the name, doesn't block on a FIFO or a lease, opens
+/// only a regular file, and never truncates it. A file that may only be read is opened for
 /// reading.
 ///
 /// `name` is relative to `directory`. Errors: unsafe-file, permission, create
@@ -49,6 +52,11 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
 /// path that they resolved, and a symlink in it was put there since. Only the root
 /// directory of another process, /proc/PID/root, is followed.
 Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
+
+/// Opens a leased file. Waits until the process has given up the lease, or the kernel has
+/// ended it after /proc/sys/fs/lease-break-time. Errors: io, with EINTR, if a signal handler
+/// has run; permission, system, io. Allocates no memory.
+Result<LockFile> open_leased(const LockFile& leased);
 
 /// What is in a lock file's place, found in the same way. `absent` if it is missing, or a
 /// directory on the way to it. Errors: unsafe-file (there is something other than a
@@ -85,9 +93,10 @@ enum class Acquire { held, busy, timed_out, cancelled, suspended };
 Result<Acquire> try_lock(int fd, Mode mode);
 
 /// The same for a file that is open for reading: if it must be open for writing to be locked
-/// (EBADF, on NFS), `reopen` opens it so, which gives a Result<LockFile>.
+/// (EBADF, on NFS), `reopen` opens it so, which gives a Result<LockFile>. A leased file is busy.
 template <class Reopen>
 Result<Acquire> try_lock(LockFile& file, Mode mode, Reopen reopen) {
+  if (file.is_leased) return Acquire::busy;
   auto outcome = try_lock(file.fd.get(), mode);
   if (outcome || outcome.error().err != EBADF) return outcome;
   auto writable = reopen();

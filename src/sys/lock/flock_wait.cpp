@@ -4,14 +4,19 @@
 
 #include <cerrno>
 
+#include "sys/lock/flock_wait_any.hpp"
 #include "sys/signal/interruptions.hpp"
 
 namespace grex::sys {
 
-Result<WaitEnd> wait_lock(int fd, Mode mode, std::optional<Deadline> deadline) {
+Result<WaitEnd> wait_lock(LockFile& file, Mode mode, std::optional<Deadline> deadline) {
+  if (file.is_leased) {
+    const auto any = wait_any(std::span(&file, 1), mode, deadline);
+    return any ? Result(any->end) : any.error();
+  }
   Interruptions interruptions;
   if (auto armed = interruptions.arm(deadline); !armed) return armed.error();
-
+  const int fd = file.fd.get();
   const int operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
   WaitEnd end;
   while (!Interruptions::received()) {

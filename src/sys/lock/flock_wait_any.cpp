@@ -9,6 +9,8 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -23,42 +25,57 @@ constexpr int none = -1;
 // Shared by the threads of one wait.
 struct Race {
   int operation = 0;
-  UniqueFd news;                       ///< an eventfd; readable: there is a winner, or a failure
-  std::atomic<int> winner = none;      ///< index of the lock that is held
-  std::atomic<int> flock_failure = 0;  ///< errno
-  std::atomic<bool> over = false;      ///< threads that still wait must give up
+  UniqueFd news;                         ///< an eventfd; readable: there is a winner, or a failure
+  std::atomic<int> winner = none;        ///< index of the lock that is held
+  std::atomic<bool> has_failed = false;  ///< a thread has ended with an Error
+  std::optional<Error> failure;          ///< that of the thread that has set `has_failed`; read when all have ended
+  std::atomic<bool> over = false;        ///< threads that still wait must give up
 };
 
+// A thread, and the file at which it waits: no other thread uses it.
 struct Waiter {
   Race* race = nullptr;
-  int fd = -1;
+  LockFile* file = nullptr;
   int index = 0;
   pthread_t thread{};
 };
 
+// Opens the file if it is leased, or else locks it. Returns whether it is locked now.
+Result<bool> take_step(LockFile& file, int operation) {
+  if (file.is_leased) {
+    auto opened = open_leased(file);
+    if (!opened) return opened.error();
+    file = std::move(*opened);
+    return false;
+  }
+  if (::flock(file.fd.get(), operation) != 0) return flock_error(errno);
+  return true;
+}
+
 void* wait_at_one(void* argument) {
   const Waiter& self = *static_cast<Waiter*>(argument);
+  Race& race = *self.race;
   ThreadInterrupter::allow_here();
-  while (!self.race->over) {
-    if (::flock(self.fd, self.race->operation) == 0) {
-      int expected = none;
-      if (!self.race->winner.compare_exchange_strong(expected, self.index)) (void)unlock(self.fd);
+  while (!race.over) {
+    auto locked = take_step(*self.file, race.operation);
+    if (!locked && locked.error().err != EINTR) {
+      if (!race.has_failed.exchange(true)) race.failure = std::move(locked.error());
       break;
     }
-    const int err = errno;
-    if (err == EINTR) continue;
-    self.race->flock_failure = err;
+    if (!locked || !*locked) continue;
+    int expected = none;
+    if (!race.winner.compare_exchange_strong(expected, self.index)) (void)unlock(self.file->fd.get());
     break;
   }
-  ::eventfd_write(self.race->news.get(), 1);
+  ::eventfd_write(race.news.get(), 1);
   return nullptr;
 }
 
 // One thread per lock, from start() until this is destroyed.
 class Waiters {
  public:
-  Waiters(Race& race, std::span<const int> fds) : race_(race), waiters_(fds.size()) {
-    for (std::size_t i = 0; i < fds.size(); ++i) waiters_[i] = {&race, fds[i], static_cast<int>(i)};
+  Waiters(Race& race, std::span<LockFile> files) : race_(race), waiters_(files.size()) {
+    for (std::size_t i = 0; i < files.size(); ++i) waiters_[i] = {&race, &files[i], static_cast<int>(i)};
   }
   Waiters(const Waiters&) = delete;
   Waiters& operator=(const Waiters&) = delete;
@@ -108,7 +125,7 @@ Result<WaitEnd> wait_for_news(const Race& race, const SignalReader& signals, std
   // poll(2) skips descriptors below 0.
   std::array<pollfd, 3> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stop, POLLIN, 0}}};
   for (;;) {
-    if (race.winner != none || race.flock_failure != 0) return WaitEnd{Acquire::held};
+    if (race.winner != none || race.has_failed) return WaitEnd{Acquire::held};
     if (deadline && Deadline::clock::now() >= *deadline) return WaitEnd{Acquire::timed_out};
     if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0) {
       const int err = errno;
@@ -124,7 +141,7 @@ Result<WaitEnd> wait_for_news(const Race& race, const SignalReader& signals, std
 
 }  // namespace
 
-Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadline> deadline, int stop) {
+Result<AnyEnd> wait_any(std::span<LockFile> files, Mode mode, std::optional<Deadline> deadline, int stop) {
   const sigset_t awaited = unignored_signals();
   const SignalBlock block(awaited);
   const ThreadInterrupter interrupter;
@@ -136,7 +153,7 @@ Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadl
   if (!race.news.is_open()) return Error{ErrorKind::system, "eventfd", {}, errno};
   Result<WaitEnd> end = WaitEnd{};
   {
-    Waiters waiters(race, fds);
+    Waiters waiters(race, files);
     if (auto started = waiters.start(); !started) {
       end = started.error();
     } else {
@@ -146,9 +163,9 @@ Result<AnyEnd> wait_any(std::span<const int> fds, Mode mode, std::optional<Deadl
   const int winner = race.winner;
   const bool may_keep = end && (end->outcome == Acquire::held || end->outcome == Acquire::timed_out);
   if (winner != none && may_keep) return AnyEnd{{Acquire::held}, static_cast<std::size_t>(winner)};
-  if (winner != none) (void)unlock(fds[static_cast<std::size_t>(winner)]);
+  if (winner != none) (void)unlock(files[static_cast<std::size_t>(winner)].fd.get());
   if (!end) return end.error();
-  if (end->outcome == Acquire::held) return flock_error(race.flock_failure);
+  if (end->outcome == Acquire::held) return *race.failure;
   return AnyEnd{*end};
 }
 
