@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <string>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -206,6 +207,52 @@ TEST_CASE("the deadline holds for the whole wait, replaced files included") {
     return state_of(restless.pid()) == 'Z';
   });
   CHECK(restless.wait() == exited(75));
+}
+
+TEST_CASE("waits need no room for queued signals") {
+  const TempDir dir;
+  const Setup none_queued = {.before_exec = [] {
+    const rlimit none = {0, 0};
+    ::setrlimit(RLIMIT_SIGPENDING, &none);
+  }};
+  Fd lock = lock_as_grex(dir / ".grex-lock");
+  CHECK(run_tool({"run", "-w", "10ms", dir.path(), "--", "true"}, none_queued).ended == exited(75));
+  for (const char* const how : {"--quiet", "--no-fork"}) {
+    CAPTURE(how);
+    Process cancelled(grex_lock({"run", how, dir.path(), "--", "true"}), none_queued);
+    until_waiting(dir);
+    cancelled.signal(SIGTERM);
+    CHECK(cancelled.wait() == exited(128 + SIGTERM));
+    CHECK(waiters_on(dir / ".grex-lock") == 0);
+    // Signals reach the command, too.
+    Process waiter(grex_lock({"run", how, dir.path(), "--", "sh", "-c",
+                              "trap 'echo trapped; exit 3' TERM; echo ready; while :; do read line; done"}),
+                   none_queued);
+    until_waiting(dir);
+    lock.reset();
+    CHECK(waiter.line() == "ready");
+    waiter.signal(SIGTERM);
+    CHECK(waiter.line() == "trapped");
+    CHECK(waiter.wait() == exited(3));
+    lock = lock_as_grex(dir / ".grex-lock");
+  }
+  // The end of another process is announced by a signal.
+  Process other(until_input_closes());
+  Process hold(grex_lock({"hold", "--while-pid", std::to_string(other.pid()), dir.path()}), none_queued);
+  until_waiting(dir);
+  other.close_input();
+  CHECK(hold.wait() == exited(128 + SIGTERM));
+  Process waiting(grex_lock({"wait", dir.path()}), none_queued);
+  until_waiting(dir);
+  Process fd(bash("exec 9>>.grex-lock; \"$LOCK\" fd -x 9; echo $?"), [&] {
+    Setup setup = in(dir.path());
+    setup.before_exec = none_queued.before_exec;
+    return setup;
+  }());
+  until_waiting(dir, 2);
+  lock.reset();
+  CHECK(fd.line() == "0");
+  CHECK(waiting.wait() == exited(0));
 }
 
 TEST_CASE("a slot is waited for at tier semaphore") {

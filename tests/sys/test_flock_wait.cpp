@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +82,23 @@ TEST_CASE("a signal ends the wait whenever it arrives, and leaves nothing that c
     }
   }
   CHECK(test::waiters_on(dir / "lock") == 0);
+}
+
+TEST_CASE("without room for queued signals, a wait ends as it does with room") {
+  const TempDir dir;
+  test::Fd holder = test::lock_as_grex(dir / "lock");
+  sys::LockFile file = open_file(dir / "lock");
+  rlimit old{};
+  REQUIRE(::getrlimit(RLIMIT_SIGPENDING, &old) == 0);
+  const rlimit none = {0, old.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_SIGPENDING, &none) == 0);
+  const auto deadline = Deadline::clock::now() + 1ms;
+  CHECK(sys::wait_lock(file, Mode::exclusive, deadline)->outcome == Acquire::timed_out);
+  CHECK(Deadline::clock::now() >= deadline);
+  holder.reset();
+  CHECK(sys::wait_lock(file, Mode::exclusive, std::nullopt)->outcome == Acquire::held);
+  ::setrlimit(RLIMIT_SIGPENDING, &old);
+  CHECK(test::is_locked(dir / "lock"));
 }
 
 TEST_CASE("the wait restores the signal handlers and the mask") {

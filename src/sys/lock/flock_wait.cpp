@@ -10,12 +10,13 @@
 namespace grex::sys {
 
 Result<WaitEnd> wait_lock(LockFile& file, Mode mode, std::optional<Deadline> deadline) {
-  if (file.is_leased) {
+  Interruptions interruptions;
+  // A limit on queued signals (ulimit -i) may allow no timer. A thread needs none.
+  const bool needs_thread = file.is_leased || !interruptions.arm(deadline);
+  if (needs_thread) {
     const auto any = wait_any(std::span(&file, 1), mode, deadline);
     return any ? Result(any->end) : any.error();
   }
-  Interruptions interruptions;
-  if (auto armed = interruptions.arm(deadline); !armed) return armed.error();
   const int fd = file.fd.get();
   const int operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
   WaitEnd end;
