@@ -132,7 +132,7 @@ TEST_CASE("bad options are usage errors that show what is valid") {
   CHECK_FALSE(exists(dir / ".grex-lock"));
 }
 
-// SECURITY.md: variables with nonsense | 64, and the variable is named
+// SECURITY.md: variables with nonsense | 64, and the variable is named; `status` shows what it can
 TEST_CASE("a bad variable is a usage error that names it") {
   const TempDir dir;
   const std::pair<const char*, const char*> variables[] = {
@@ -145,6 +145,70 @@ TEST_CASE("a bad variable is a usage error that names it") {
     const Setup setup = {.environment = {{"GREX_PARALLEL", value}}};
     check_usage(run_tool({"run", "-t", "semaphore", dir.path(), "--", "true"}, setup), "GREX_PARALLEL: ");
     CHECK(run_tool({"run", dir.path(), "--", "true"}, setup).ended == exited(0));  // this tier ignores it
+  }
+}
+
+// SECURITY.md: variables with nonsense | 64, and the variable is named; `status` shows what it can
+TEST_CASE("status shows what it can, whatever the variables are") {
+  const TempDir dir;
+  const Fd slot = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
+  const auto slots_with = [&dir](const std::string& value) -> json {
+    const Setup setup = {.environment = {{"GREX_PARALLEL", value}}};
+    const Finished finished = run_tool({"status", "--json", dir.path()}, setup);
+    CAPTURE(value);
+    CHECK(finished.ended == exited(0));
+    CHECK(run_tool({"status", dir.path()}, setup).ended == exited(0));
+    CHECK(run_tool({"tiers", dir.path()}, setup).ended == exited(0));
+    return json::parse(finished.out)["locks"][1]["slots"];
+  };
+  CHECK(slots_with("0") == 0);
+  CHECK(slots_with("4096") == 4096);
+  CHECK(slots_with("5000") == 5000);  // the number is only shown
+  const json by_default = slots_with("");
+  CHECK(by_default >= 1);
+  for (const char* const value : {"auto", " 4", "-1", "4.0", "99999999999999999999"}) {
+    CHECK(slots_with(value) == by_default);
+  }
+
+  const Setup bad = {.environment = {{"GREX_LOCK_LAYOUT", "round"}, {"GREX_PARALLEL", "auto"}}};
+  const Finished both = run_tool({"status", "--json", dir.path()}, bad);
+  CHECK(both.ended == exited(0));
+  CHECK(json::parse(both.out)["locks"][2]["files"].size() == 2);
+  CHECK(run_tool({"status", "-r", dir.path()}, bad).ended == exited(0));
+  CHECK(run_tool({"status", "--all"}, bad).ended == exited(0));
+  CHECK(run_tool({"status", "--layout", "round", dir.path()}).ended == exited(64));
+}
+
+TEST_CASE("a bad variable of which a command needs nothing is ignored") {
+  const TempDir dir;
+  const Setup bad = {.environment = {{"GREX_LOCK_GIT_EXCLUDE", "never"},
+                                     {"GREX_LOCK_GUARD", "yes"},
+                                     {"GREX_LOCK_TIMEOUT", "soon"},
+                                     {"GREX_LOCK_TIER_CHECK", "maybe"},
+                                     {"GREX_PARALLEL", "auto"}}};
+  CHECK(run_tool({"release", dir.path()}, bad).ended == exited(69));
+  CHECK(run_tool({"stack"}, bad).ended == exited(0));
+  CHECK(run_tool({"tiers"}, bad).ended == exited(0));
+  Setup in_pack = in(dir.path());
+  in_pack.environment.insert(bad.environment.begin(), bad.environment.end());
+  const Finished unlocked = finish(bash("exec 9>>.grex-lock; \"$LOCK\" fd -u 9"), in_pack);
+  CHECK(unlocked.ended == exited(0));
+  // Only some tiers have guards or slots, only some commands create files, and -n has no timeout.
+  const std::string ws = "workspace-sync";
+  const Setup some = {.environment = {{"GREX_LOCK_GUARD", "yes"}, {"GREX_PARALLEL", "auto"}}};
+  CHECK(run_tool({"run", "-t", ws, dir.path(), "--", "true"}, some).ended == exited(0));
+  check_usage(run_tool({"run", dir.path(), "--", "true"}, some), "GREX_LOCK_GUARD: 'yes' is not 1 or 0\n");
+  const Setup files = {.environment = {{"GREX_LOCK_GIT_EXCLUDE", "never"}}};
+  CHECK(run_tool({"probe", dir.path()}, files).ended == exited(0));
+  CHECK(run_tool({"wait", dir.path()}, files).ended == exited(0));
+  check_usage(run_tool({"hold", dir.path()}, files), "GREX_LOCK_GIT_EXCLUDE: ");
+  const Setup timeout = {.environment = {{"GREX_LOCK_TIMEOUT", "soon"}}};
+  CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, timeout).ended == exited(0));
+  CHECK(run_tool({"probe", dir.path()}, timeout).ended == exited(0));
+  const Setup layout = {.environment = {{"GREX_LOCK_LAYOUT", "round"}}};
+  CHECK(run_tool({"tiers", "--gitignore"}, layout).ended == exited(0));
+  for (const char* const verb : {"probe", "wait", "release", "tiers"}) {
+    check_usage(run_tool({verb, dir.path()}, layout), "GREX_LOCK_LAYOUT: ");
   }
 }
 

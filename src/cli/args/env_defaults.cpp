@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <cstdint>
+
+#include "base/text.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -20,6 +23,10 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
   return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
 }
 
+constexpr const char* parallel = "GREX_PARALLEL";
+
+}  // namespace
+
 Result<void, Failure> check_status_fd(std::optional<int> fd) {
   const sys::Access access = fd ? sys::access_of(*fd) : sys::Access::writing;
   if (access == sys::Access::writing) return {};
@@ -31,35 +38,47 @@ Result<void, Failure> check_status_fd(std::optional<int> fd) {
                   : fmt::format("open it in the shell, as by 'exec {}>FILE'", *fd));
 }
 
-}  // namespace
-
 Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
   auto applied = set_from_environment("GREX_LOCK_LAYOUT", options.layouts, layout_syntax);
   if (!options.layouts) options.layouts = core::Layouts{core::Layout::flat, core::Layout::nested};
   return applied;
 }
 
+void apply_valid_env_defaults(GlobalOptions& options) { (void)apply_env_defaults(options); }
+
 Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& lock) {
   if (auto applied = apply_env_defaults(global); !applied) return applied;
   if (auto checked = check_status_fd(lock.status_fd); !checked) return checked;
   auto applied = set_from_environment("GREX_LOCK_TIER_CHECK", lock.tier_check, tier_check_syntax);
   if (!lock.tier_check) lock.tier_check = TierCheck::enforce;
-  if (!applied) return applied;
-  applied = set_from_environment("GREX_LOCK_GIT_EXCLUDE", lock.git_exclude, git_exclude_syntax);
-  if (!lock.git_exclude) lock.git_exclude = GitExclude::automatic;
-  if (!applied) return applied;
-  std::optional<bool> guards;
-  applied = set_from_environment("GREX_LOCK_GUARD", guards, switch_syntax);
-  lock.guards_by_default = guards.value_or(false);
   if (!applied || lock.nonblock) return applied;
   applied = set_from_environment("GREX_LOCK_TIMEOUT", lock.timeout, duration_syntax);
   if (lock.timeout == std::chrono::nanoseconds::zero()) lock.nonblock = true;
   return applied;
 }
 
+Result<void, Failure> apply_env_default(std::optional<GitExclude>& option) {
+  auto applied = set_from_environment("GREX_LOCK_GIT_EXCLUDE", option, git_exclude_syntax);
+  if (!option) option = GitExclude::automatic;
+  return applied;
+}
+
+Result<bool, Failure> guards_by_default() {
+  std::optional<bool> guards;
+  if (auto set = set_from_environment("GREX_LOCK_GUARD", guards, switch_syntax); !set) return set.error();
+  return guards.value_or(false);
+}
+
 Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen) {
-  if (auto set = set_from_environment("GREX_PARALLEL", chosen, slots_syntax); !set) return set.error();
+  if (auto set = set_from_environment(parallel, chosen, slots_syntax); !set) return set.error();
   return chosen ? *chosen : sys::cpu_count();
+}
+
+unsigned shown_slots() {
+  // All slots may be listed, so there is a limit all the same.
+  const char* const text = ::getenv(parallel);
+  const auto number = text == nullptr ? std::nullopt : parse_number<std::uint16_t>(text);
+  return number ? *number : sys::cpu_count();
 }
 
 }  // namespace grex::cli

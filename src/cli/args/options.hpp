@@ -41,7 +41,6 @@ struct LockOptions {
   std::optional<std::chrono::nanoseconds> timeout;
   std::optional<int> conflict_exit_code;
   std::vector<std::string> guards;  ///< of --guard: a workspace, or guard_above
-  bool guards_by_default = false;   ///< GREX_LOCK_GUARD
   core::Reentrant reentrant = core::Reentrant::no;
   std::optional<TierCheck> tier_check;
   core::CreateTarget create = core::CreateTarget::no;

@@ -284,6 +284,15 @@ Failure closed_failure(int number, const FdOptions& options) {
   return usage_failure(fmt::format("descriptor {} is not open", number), std::move(hint));
 }
 
+Result<void, Failure> apply_all_env_defaults(FdOptions& options) {
+  if (options.unlock) {
+    if (auto applied = apply_env_defaults(options.global); !applied) return applied;
+    return check_status_fd(options.lock.status_fd);
+  }
+  if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied;
+  return apply_env_default(options.lock.git_exclude);
+}
+
 Result<std::vector<FdFile>, Failure> find_files(const FdOptions& options) {
   std::vector<FdFile> files;
   for (const std::string& text : options.numbers) {
@@ -312,7 +321,7 @@ Outcome fd(const CommandLine& line, Events& events) {
   if (options.print_export && options.global.json) {
     return usage_failure("--export and --json exclude each other", "see 'grex-lock fd --help'");
   }
-  if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  if (auto applied = apply_all_env_defaults(options); !applied) return applied.error();
   events.open(options.lock.status_fd);
   auto files = find_files(options);
   if (!files) return files.error();

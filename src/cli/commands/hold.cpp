@@ -170,6 +170,7 @@ Outcome hold(const CommandLine& line, Events& events) {
     return usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'");
   }
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  if (auto applied = apply_env_default(options.lock.git_exclude); !applied) return applied.error();
   events.open(options.lock.status_fd);
   return hold_locks(options, events);
 }

@@ -292,6 +292,7 @@ Outcome run(const CommandLine& line, Events& events) {
   RunOptions options;
   if (const auto parsed = parse_run(line, options); !has_options(parsed)) return outcome_of(parsed);
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
+  if (auto applied = apply_env_default(options.lock.git_exclude); !applied) return applied.error();
   events.open(options.lock.status_fd);
   return take_and_run(line, options, events);
 }

@@ -146,10 +146,8 @@ Result<void, Failure> check_choice(StatusOptions& options) {
 Outcome status(const CommandLine& line, Events&) {
   StatusOptions options;
   if (const auto parsed = parse_status(line, options); !has_options(parsed)) return outcome_of(parsed);
-  if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
-  const auto slots = default_slots({});
-  if (!slots) return slots.error();
-  options.scope.slots = *slots;
+  apply_valid_env_defaults(options.global);
+  options.scope.slots = shown_slots();
   if (auto checked = check_choice(options); !checked) return checked.error();
 
   int exit_code = 0;

@@ -59,12 +59,7 @@ struct Files {
 
 Result<Files, Failure> find_files(core::Tier tier, core::Layout layout, const std::string& path) {
   if (path.empty()) return Files{{pattern(tier, layout)}, {}};
-  unsigned slots = 1;
-  if (tier == core::Tier::semaphore) {
-    const auto chosen = default_slots({});
-    if (!chosen) return chosen.error();
-    slots = *chosen;
-  }
+  const unsigned slots = tier == core::Tier::semaphore ? shown_slots() : 1;
   const auto target = core::resolve({.tier = tier, .path = path, .slots = slots, .layouts = {layout}});
   if (target) return Files{target->files.front().paths(), target->path};
   if (target.error().op == core::find_meta) return Files{};
@@ -177,11 +172,11 @@ Outcome tiers(const CommandLine& line, Events&) {
   TiersOptions options;
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   const auto& [global, path, gitignore] = options;
-  if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
   if (gitignore && !path.empty()) {
     return usage_failure("--gitignore and PATH exclude each other", "see 'grex-lock tiers --help'");
   }
   if (gitignore) return print(global.json ? document_of_patterns() : core::lock_file_pattern_lines());
+  if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
 
   std::string canonical;
   std::vector<TierRow> rows;

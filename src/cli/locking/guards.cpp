@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/exit_code.hpp"
+#include "cli/args/env_defaults.hpp"
 #include "cli/report/output.hpp"
 #include "core/lock/search_upwards.hpp"
 
@@ -56,14 +57,20 @@ Result<void, Failure> check_guards(const std::vector<NamedLock>& locks, const Lo
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global) {
   const bool is_asked_for = !options.guards.empty();
-  if (!is_asked_for && !options.guards_by_default) return {};
+  const auto is_pack = [](const core::Target& target) { return target.tier() == core::Tier::per_pack; };
+  if (std::none_of(targets.begin(), targets.end(), is_pack)) return {};
+  if (!is_asked_for) {
+    const auto by_default = guards_by_default();
+    if (!by_default) return by_default.error();
+    if (!*by_default) return {};
+  }
   std::vector<std::string> workspaces;
   for (const std::string& guard : options.guards) {
     if (guard != guard_above) workspaces.push_back(guard);
   }
   const bool is_named = !workspaces.empty();
   for (const core::Target& target : targets) {
-    if (target.tier() != core::Tier::per_pack) continue;
+    if (!is_pack(target)) continue;
     const core::SearchResult search = core::find_workspaces(target.request.path);
     for (const sys::Directory& workspace : search.found) workspaces.push_back(workspace.path);
     if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
