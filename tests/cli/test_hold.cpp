@@ -398,6 +398,51 @@ TEST_CASE("bad options of hold are usage errors, with nothing locked and nothing
   CHECK_FALSE(left_children());
 }
 
+TEST_CASE("hold --while-pid of a process that has ended is refused, also if that was not reaped yet") {
+  const TempDir dir;
+  Process zombie({"true"});
+  until([&zombie] { return state_of(zombie.pid()) == 'Z'; });
+  const std::string pid = std::to_string(zombie.pid());
+  for (const char* const how : {"--detach", "--note=foreground"}) {
+    const Finished refused = run_tool({"hold", how, "--while-pid", pid, dir.path()});
+    CHECK(refused.ended == exited(64));
+    CHECK(refused.out.empty());
+    CHECK(refused.err.starts_with("grex-lock: usage: --while-pid: process " + pid + " has ended\n"));
+  }
+  zombie.wait();
+  const Finished refused = run_tool({"hold", "--detach", "--while-pid", pid, dir.path()});
+  CHECK(refused.ended == exited(64));
+  CHECK(refused.err.starts_with("grex-lock: usage: --while-pid: there is no process " + pid + "\n"));
+  CHECK_FALSE(exists(dir / ".grex-lock"));
+  CHECK_FALSE(left_children());
+}
+
+TEST_CASE("hold --while-pid accepts a process whose main thread has ended") {
+  const TempDir dir;
+  Process other({"python3", "-c",
+                 "import ctypes, sys, threading\n"
+                 "threading.Thread(target=sys.stdin.readline).start()\n"
+                 "ctypes.CDLL(None).pthread_exit(None)"});
+  until([&other] { return state_of(other.pid()) == 'Z'; });
+  Process hold(grex_lock({"hold", "--while-pid", std::to_string(other.pid()), dir.path()}));
+  hold.line();
+  CHECK(is_locked(dir / ".grex-lock"));
+  other.signal(SIGKILL);
+  CHECK(hold.wait() == exited(0));
+}
+
+TEST_CASE("hold --export without --detach is refused with the corrected line: the shell would wait forever") {
+  const TempDir dir;
+  const std::string pack = dir.make("it's");
+  const Finished script =
+      finish(bash("stack=$(\"$LOCK\" hold --note n --export --stdin \"it's\"); echo $? \"$stack\""), in(dir.path()));
+  CHECK(script.out == "64 \n");
+  CHECK(script.err ==
+        "grex-lock: usage: --export needs --detach: the shell waits for the end of the output\n"
+        "grex-lock: try: grex-lock hold --detach --note n --export 'it'\\''s'\n");
+  CHECK_FALSE(exists(pack + "/.grex-lock"));
+}
+
 TEST_CASE("after a signal at any moment, hold --detach has announced its holder or left the lock free") {
   // From its first step to well after its last, at this machine's speed.
   const int steps = tries(120);

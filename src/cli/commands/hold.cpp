@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
@@ -49,7 +52,7 @@ void define(Parser& parser, HoldOptions& options) {
   auto* const until_input_ends =
       parser.add_flag("--stdin", options.until_input_ends, "until the end of standard input")->group("Holding");
   Parser::exclude(until_input_ends, detach);
-  parser.add_flag("--export", options.print_export, "print 'export GREX_LOCK_STACK=...' for eval")->group("Holding");
+  parser.add_flag("--export", options.print_export, "with --detach: print the stack, for eval")->group("Holding");
   parser.set_help("Take the locks and keep them, without a command, until told to stop.",
                   "grex-lock hold [OPTIONS] [PATH...]\n"
                   "       (default PATH: the pack around the current directory)",
@@ -132,10 +135,22 @@ Outcome acquire_and_hold(Plan plan, const HoldOptions& options, int pidfd, sys::
 Result<UniqueFd, Failure> open_watched_process(const HoldOptions& options) {
   if (!options.while_pid) return UniqueFd();
   auto process = sys::open_process(*options.while_pid);
-  if (process) return std::move(*process);
-  if (process.error().kind != ErrorKind::not_found) return failure_from(process.error());
-  return usage_failure(fmt::format("--while-pid: there is no process {}", *options.while_pid),
+  if (!process && process.error().kind != ErrorKind::not_found) return failure_from(process.error());
+  // One that its parent has not reaped yet can be opened.
+  const bool has_ended = process && sys::wait_for_end(process->get(), Deadline::clock::now());
+  if (process && !has_ended) return std::move(*process);
+  return usage_failure(has_ended ? fmt::format("--while-pid: process {} has ended", *options.while_pid)
+                                 : fmt::format("--while-pid: there is no process {}", *options.while_pid),
                        "$$ is the shell's own number");
+}
+
+// A shell that evaluates the output waits for its end: without --detach, forever.
+Failure export_without_detach(const CommandLine& line) {
+  std::vector<std::string> words = {"grex-lock", "hold", "--detach"};
+  // --stdin and --detach exclude each other.
+  std::remove_copy(line.arguments.begin(), line.arguments.end(), std::back_inserter(words), "--stdin");
+  return usage_failure("--export needs --detach: the shell waits for the end of the output",
+                       "try: " + shell_line(words));
 }
 
 Outcome hold_locks(const HoldOptions& options, Events& events) {
@@ -169,6 +184,7 @@ Outcome hold(const CommandLine& line, Events& events) {
   if (options.print_export && options.global.json) {
     return usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'");
   }
+  if (options.print_export && !options.detach) return export_without_detach(line);
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
   if (auto applied = apply_env_default(options.lock.git_exclude); !applied) return applied.error();
   events.open(options.lock.status_fd);
