@@ -310,6 +310,30 @@ TEST_CASE("another user's hold is not released") {
   CHECK(run_tool({"release", dir.path()}).ended == exited(0));  // root may
 }
 
+TEST_CASE("a hold that the kernel doesn't let us end is named, with its lock") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  Hold hold({dir.path()}, as_nobody());
+  // Root without this capability can see what the process has open, but can't signal it.
+  const auto without_kill = [&dir](const char* option) {
+    Words words = {"setpriv", "--bounding-set=-kill", "--inh-caps=-kill"};
+    for (const std::string& word : grex_lock({"release", option, dir.path()})) words.push_back(word);
+    return finish(words);
+  };
+  const std::string pid = std::to_string(hold.pid());
+  const Finished refused = without_kill("--color=never");
+  CHECK(refused.ended == exited(77));
+  CHECK(refused.err == "grex-lock: not released: " + dir / ".grex-lock" + ": no permission to signal the hold, pid " +
+                           pid + "\ngrex-lock: end it as its own user, by 'kill " + pid + "'\n");
+  const json document = json::parse(without_kill("--json").out);
+  CHECK(document["error"]["kind"] == "permission");
+  CHECK(document["error"]["path"] == dir / ".grex-lock");
+  CHECK(document["error"]["errno"] == "EPERM");
+  CHECK(document["exit_code"] == 77);
+  CHECK(is_locked(dir / ".grex-lock"));
+}
+
 // SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
 // process's descriptors, program, command line and user have to agree, of one pidfd
 TEST_CASE("release signals no process if its PID means another one in the mounted /proc") {

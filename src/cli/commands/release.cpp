@@ -166,6 +166,19 @@ Result<core::Hold*, Failure> find_hold(const LockName& lock, Inspection& found) 
   return refusal(lock, found, std::move(why), ErrorKind::not_found);
 }
 
+// Root may lack the right, in a container for example.
+Failure signal_failure(const LockName& lock, pid_t pid, const Error& error) {
+  Failure failure = failure_from(error, lock.tier);
+  failure.what = "not released";
+  failure.path = lock.path;
+  if (error.kind == ErrorKind::permission) {
+    failure.why = "no permission to signal the hold";
+    failure.hint = fmt::format("end it as its own user, by 'kill {}'", pid);
+  }
+  failure.why += fmt::format(", pid {}", pid);
+  return failure;
+}
+
 // Ends the hold, which may be stopped, and returns when its locks are free: a process
 // releases them before its pidfd becomes readable. SIGTERM comes last, so that nothing
 // disturbs the end: a SIGCONT cancels the SIGSTOP with which a debugger, or
@@ -174,7 +187,7 @@ Result<void, Failure> end(const core::Hold& hold, const LockName& lock) {
   constexpr auto time_to_end = std::chrono::seconds(10);
   for (const int signal : {SIGCONT, SIGTERM}) {
     if (auto sent = sys::signal_process(hold.process.get(), signal); !sent) {
-      return failure_from(at_path(sent.error(), lock.path), lock.tier);
+      return signal_failure(lock, hold.pid, sent.error());
     }
   }
   if (sys::wait_for_end(hold.process.get(), Deadline::clock::now() + time_to_end)) return {};
