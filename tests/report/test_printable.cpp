@@ -37,8 +37,23 @@ TEST_CASE("a command line can be pasted into a shell") {
 // SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
 // the direction of a line
 TEST_CASE("invisible characters, and those that change the direction of a line, are shown as bytes") {
-  for (const char* const text : {"\u200b", "\u200f", "\u2028", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad"}) {
+  // The first and the last of each range, but for those that are one character.
+  for (const char* const text :
+       {"\u00ad",     "\u034f",     "\u061c",     "\u115f",     "\u1160",    "\u17b4",     "\u17b5",
+        "\u180b",     "\u180e",     "\u180f",     "\u200b",     "\u200f",    "\u2028",     "\u202e",
+        "\u2060",     "\u2066",     "\u206f",     "\u2800",     "\u3164",    "\ufe00",     "\ufe0f",
+        "\ufeff",     "\uffa0",     "\ufff0",     "\ufff9",     "\ufffb",    "\U0001bca0", "\U0001bca3",
+        "\U0001d173", "\U0001d17a", "\U000e0000", "\U000e0041", "\U000e0fff"}) {
+    CAPTURE(text);
     CHECK(printable(text).starts_with("\\x"));
+    CHECK(printable(text).size() == 4 * std::string_view(text).size());
+  }
+  // Their neighbours.
+  for (const char* const text :
+       {"\u034e", "\u0350", "\u1161", "\u17b3", "\u17b6", "\u180a", "\u1810", "\u2801", "\u3163", "\u3165", "\ufdff",
+        "\ufe10", "\uff9f", "\uffa1", "\uffef", "\ufffd", "\U0001d17b"}) {
+    CAPTURE(text);
+    CHECK(printable(text) == text);
   }
   CHECK(printable("é ‒ 日本") == "é ‒ 日本");
 }

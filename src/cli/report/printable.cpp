@@ -9,20 +9,33 @@
 namespace grex::cli {
 namespace {
 
-// Direction marks, line separators and invisible characters could make a line look
-// different from what it is (Unicode: Bidi_Control, Default_Ignorable).
+// Invisible characters, direction marks and line separators could make a line look different
+// from what it is. These are all of Default_Ignorable_Code_Point (Unicode 14.0,
+// DerivedCoreProperties.txt), the marks and separators that are not
+// in it, and the braille pattern without dots.
 bool is_misleading(std::uint32_t code) {
   struct Range {
     std::uint32_t first;
     std::uint32_t last;
   };
-  constexpr std::array<Range, 7> ranges = {{{0xad, 0xad},
-                                            {0x61c, 0x61c},
-                                            {0x200b, 0x200f},
-                                            {0x2028, 0x202e},
-                                            {0x2060, 0x206f},
-                                            {0xfeff, 0xfeff},
-                                            {0xe0000, 0xe0fff}}};
+  constexpr std::array<Range, 18> ranges = {{{0xad, 0xad},
+                                             {0x34f, 0x34f},
+                                             {0x61c, 0x61c},
+                                             {0x115f, 0x1160},
+                                             {0x17b4, 0x17b5},
+                                             {0x180b, 0x180f},
+                                             {0x200b, 0x200f},
+                                             {0x2028, 0x202e},  // 2028 and 2029: separators
+                                             {0x2060, 0x206f},
+                                             {0x2800, 0x2800},  // braille
+                                             {0x3164, 0x3164},
+                                             {0xfe00, 0xfe0f},
+                                             {0xfeff, 0xfeff},
+                                             {0xffa0, 0xffa0},
+                                             {0xfff0, 0xfffb},  // fff9 to fffb: marks of annotations
+                                             {0x1bca0, 0x1bca3},
+                                             {0x1d173, 0x1d17a},
+                                             {0xe0000, 0xe0fff}}};
   return std::any_of(ranges.begin(), ranges.end(),
                      [code](const Range& range) { return code >= range.first && code <= range.last; });
 }
