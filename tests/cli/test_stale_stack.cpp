@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +56,15 @@ Process stranger(const TempDir& dir) {
   Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo in; read line"}));
   REQUIRE(run.line() == "in");
   return run;
+}
+
+// Runs a script in a mount namespace with an overlay, whose files may have devices that no mount has.
+Finished beside_overlay(const TempDir& dir, const std::string& script) {
+  dir.make("lower");
+  dir.make("upon");
+  return finish({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c",
+                 "mount -t overlay overlay -o lowerdir=lower:upon upon || exit 77\n" + script},
+                in(dir.path()));
 }
 
 // Nothing else than a lock of another process: --reentrant waits for it.
@@ -340,4 +351,39 @@ TEST_CASE("a descriptor's lock that became shared doesn't stand for the exclusiv
              in(dir.path()));
   CHECK(script.out == "75\nshared\n");
   CHECK(script.err.find("already held by ancestor") != std::string::npos);
+}
+
+TEST_CASE("an entry whose device is in no mount is dropped, also beside mounts whose files have other devices") {
+  const TempDir dir;
+  const std::string pack = dir.make("pack");
+  write_file(dir / "file", "");
+  const auto run_under = [&](std::uint64_t device) {
+    json gone = entry(dir / "file", ::getpid());
+    gone["tier"] = "manifest";
+    gone["path"] = "/none/.grex/.grex.lock";
+    gone["dev"] = device;
+    return beside_overlay(dir, "GREX_LOCK_STACK='" + stack_of(gone) + "' \"$LOCK\" run pack -- echo ran");
+  };
+  const Finished of_disk = run_under(makedev(3906, 63));
+  if (of_disk.ended == exited(77)) return skip("an overlay may not be mounted here");
+  CHECK(of_disk.out == "ran\n");
+  CHECK(of_disk.err.empty());
+  // An anonymous device, as of a layer, may be that of a file. It isn't locked, which shows if
+  // other locks of this machine don't make the kernel's list too long.
+  until([&] { return run_under(makedev(0, 1'000'000)).out == "ran\n"; });
+}
+
+TEST_CASE("an entry of a file system that was unmounted, but is still in use, is dropped") {
+  const TempDir dir;
+  dir.make("pack");
+  dir.make("mounted");
+  const Finished finished = beside_overlay(
+      dir,
+      "mount -t tmpfs none mounted && s=$(\"$LOCK\" hold --detach --export -t manifest mounted) || exit\n"
+      "eval \"$s\"; pid=${s#*'\"pid\":'}; pid=${pid%%,*}\n"
+      "\"$LOCK\" run -q pack -- true; echo $?; umount -l mounted; \"$LOCK\" run pack -- echo ran; kill $pid");
+  if (finished.ended == exited(77)) return skip("an overlay may not be mounted here");
+  CHECK(finished.out == "76\nran\n");
+  CHECK(finished.err.find("tier order") != std::string::npos);
+  until([] { return ::waitpid(-1, nullptr, WNOHANG) < 0; });
 }

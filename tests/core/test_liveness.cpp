@@ -1,6 +1,7 @@
 #include "core/inspect/liveness.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <string>
@@ -168,13 +169,24 @@ TEST_CASE("an entry whose process is a zombie is stale") {
 }
 
 TEST_CASE("an entry on a device that is not mounted is stale") {
+  using Device = EntryFacts::Device;
+  const auto device = [](std::uint64_t dev, const std::vector<core::Mount>& mounts,
+                         const std::vector<KernelLock>& locks = {}) {
+    return core::find_device({core::Tier::per_pack, "/none", {dev, 2}, 42, sys::Mode::exclusive}, mounts,
+                             view_of(locks));
+  };
   const std::vector<core::Mount> local = {{1, 100, "ext4", ""}, {2, 101, "tmpfs", ""}};
-  CHECK(core::find_device(100, local) == EntryFacts::Device::mounted);
-  CHECK(core::find_device(102, local) == EntryFacts::Device::not_mounted);
-  CHECK(core::find_device(102, {}) == EntryFacts::Device::not_known);
-  // A subvolume has a device of its own, which is not that of its mount.
+  CHECK(device(100, local) == Device::mounted);
+  CHECK(device(102, local) == Device::not_mounted);
+  CHECK(device(102, {}) == Device::not_known);
+  // A subvolume has an anonymous device of its own, which is not that of its mount.
   for (const char* const type : {"btrfs", "overlay"}) {
-    CHECK(core::find_device(102, {{1, 100, type, ""}}) == EntryFacts::Device::not_known);
+    const std::vector<core::Mount> mounts = {{1, 100, type, ""}};
+    CHECK(device(102, mounts) == Device::not_known);
+    CHECK(device(makedev(8, 1), mounts) == Device::not_mounted);
+    // Only that of a superblock is listed.
+    CHECK(device(102, mounts, {held_by(42, {102, 3})}) == Device::not_mounted);
+    CHECK(device(102, mounts, {held_by(42, {100, 2})}) == Device::not_known);
   }
 }
 

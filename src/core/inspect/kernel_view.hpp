@@ -44,6 +44,9 @@ class KernelView {
   /// Whether the view has every lock on this file: if `on` lists none, the file is free.
   [[nodiscard]] bool is_complete_for(sys::FileId file) const;
 
+  /// Whether the view has every lock that this kernel keeps and lists.
+  [[nodiscard]] bool has_all() const { return scope_ == Scope::everything; }
+
   /// Whether the view covers the processes of all PID namespaces.
   [[nodiscard]] bool sees_every_process() const { return scope_ != Scope::namespaced; }
 

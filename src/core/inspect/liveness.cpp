@@ -1,5 +1,7 @@
 #include "core/inspect/liveness.hpp"
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -86,9 +88,23 @@ struct Surroundings {
   ProcessNumbers numbers = ProcessNumbers::read();
 };
 
-void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers) {
+bool is_mounted(std::uint64_t device, const std::vector<Mount>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(), [device](const Mount& mount) { return mount.device == device; });
+}
+
+// Whether the list must show a lock on the entry's file if there is one. If its device is in
+// no mount, the list shows it by its inode number, and the device of its subvolume's mount.
+bool must_list(const KernelView& view, const StackEntry& entry, const std::vector<Mount>& mounts) {
+  if (view.is_complete_for(entry.file)) return true;
+  if (!view.has_all() || mounts.empty() || is_mounted(entry.file.dev, mounts)) return false;
+  return std::none_of(view.all().begin(), view.all().end(),
+                      [&entry](const KernelLock& lock) { return lock.file.ino == entry.file.ino; });
+}
+
+void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& view, const std::vector<Mount>& mounts,
+                  const ProcessNumbers& numbers) {
   facts.listed = find_listed(entry, view, numbers);
-  facts.list_is_complete = view.is_complete_for(entry.file);
+  facts.list_is_complete = must_list(view, entry, mounts);
 }
 
 // If the list shows no holder, but may be incomplete, tries the lock. If that finds one,
@@ -96,13 +112,13 @@ void look_at_list(EntryFacts& facts, const StackEntry& entry, const KernelView& 
 // may be gone, and so on.
 void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings& around) {
   constexpr int max_tries = 4;
-  look_at_list(facts, entry, around.view, around.numbers);
+  look_at_list(facts, entry, around.view, around.mounts, around.numbers);
   const bool is_leased = around.view.lease_holder(entry.file).has_value();  // opening it would break the lease
   for (int i = 0; i < max_tries && facts.listed == Listed::nothing && !facts.list_is_complete && !is_leased; ++i) {
     const Tried tried = try_file(entry);
     facts.was_free = tried == Tried::free;
     if (tried != Tried::busy) return;
-    look_at_list(facts, entry, KernelView::take(around.mounts, around.should_stop), around.numbers);
+    look_at_list(facts, entry, KernelView::take(around.mounts, around.should_stop), around.mounts, around.numbers);
   }
 }
 
@@ -151,7 +167,7 @@ bool is_inherited_by_any(const StackEntry& entry, Process process, const Surroun
 EntryFacts find_facts(const StackEntry& entry, const Surroundings& around) {
   EntryFacts facts;
   look_at_lock(facts, entry, around);
-  facts.device = find_device(entry.file.dev, around.mounts);
+  facts.device = find_device(entry, around.mounts, around.view);
   const auto named = sys::status_of(entry.path);
   if (named && named->type != sys::FileType::absent && named->id.dev == entry.file.dev) {
     facts.device = EntryFacts::Device::mounted;
@@ -172,11 +188,19 @@ sys::Mode weaker(sys::Mode a, sys::Mode b) { return a == sys::Mode::shared ? a :
 
 }  // namespace
 
-EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& mounts) {
-  const auto is_its = [device](const Mount& mount) { return mount.device == device; };
-  if (std::any_of(mounts.begin(), mounts.end(), is_its)) return EntryFacts::Device::mounted;
-  const bool is_hidden = mounts.empty() || std::any_of(mounts.begin(), mounts.end(), has_further_devices);
-  return is_hidden ? EntryFacts::Device::not_known : EntryFacts::Device::not_mounted;
+EntryFacts::Device find_device(const StackEntry& entry, const std::vector<Mount>& mounts, const KernelView& view) {
+  using Device = EntryFacts::Device;
+  const std::uint64_t device = entry.file.dev;
+  if (is_mounted(device, mounts)) return Device::mounted;
+  if (mounts.empty()) return Device::not_known;
+  // A subvolume, or a layer, has an anonymous device: one without a driver (fs/super.c,
+  // get_anon_bdev).
+  const bool is_anonymous = gnu_dev_major(device) == 0;
+  if (!is_anonymous || std::none_of(mounts.begin(), mounts.end(), has_further_devices)) return Device::not_mounted;
+  const auto& listed = view.all();
+  const auto is_of_superblock = [device](const KernelLock& lock) { return lock.file.dev == device; };
+  const bool is_superblock = std::any_of(listed.begin(), listed.end(), is_of_superblock);
+  return is_superblock ? Device::not_mounted : Device::not_known;
 }
 
 Listed find_listed(const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers) {

@@ -22,9 +22,9 @@ namespace grex::core {
 /// long: if it should stop, what was not read is not known.
 VerifiedStack verify(const TierStack& stack, const StopToken& should_stop = stop_after(std::chrono::seconds(1)));
 
-/// Whether a file system with this device is mounted. `not_known` if one of the mounts may
-/// have files with another st_dev than its own.
-EntryFacts::Device find_device(std::uint64_t device, const std::vector<Mount>& mounts);
+/// Whether the file system of an entry's file is mounted. `not_known` if the file may have
+/// another st_dev than its mount. The list shows only devices of mounts.
+EntryFacts::Device find_device(const StackEntry& entry, const std::vector<Mount>& mounts, const KernelView& view);
 
 /// What the kernel's list shows about an entry.
 EntryFacts::Listed find_listed(const StackEntry& entry, const KernelView& view, const ProcessNumbers& numbers);
