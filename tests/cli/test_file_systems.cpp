@@ -1,6 +1,7 @@
 // Locks on file systems other than the disk's, and through other mounts.
 
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -318,6 +319,64 @@ TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that l
   const auto second = finished.err.find(note, first + 1);
   REQUIRE(second != std::string::npos);
   CHECK(finished.err.find(note, second + 1) == std::string::npos);
+}
+
+// SECURITY.md: to have `status --all` or `-r` wait for a file system that never answers | it is not asked; what was not
+// looked at is named
+TEST_CASE("status --all and -r ask no file system that does not answer, and say what they have not looked at") {
+  const TempDir dir;
+  const std::string mounted = dir.make("mounted");
+  const std::string file = mounted + "/.grex-lock";
+  // A hanging command is ended, so that the test fails and does not hang, too.
+  const std::string status = "timeout -k 1 60 " + grex_lock() + " status --json ";
+  Process script(
+      on_fuse(mounted, 0,
+              "mkfifo end; (exec 9>>" + file + "; flock 9; echo held; read line <end) & read line\n" +  //
+                  status + "--all; echo $?; " + status + "-r " + dir.path() + "; echo $?; read line; echo >end; wait"),
+      in(dir.path()));
+  if (script.line() != "held") return skip("FUSE may not be mounted here");
+  script.signal(SIGSTOP);  // it is the server
+  until([&script] { return state_of(script.pid()) == 'T'; });
+  script.write("\n");
+
+  const auto lock_in = [](const std::string& text, const std::string& path) -> json {
+    const json document = json::parse(text);
+    CHECK(document["complete"] == false);
+    for (const json& lock : document["locks"]) {
+      if (lock["path"] == path) return lock;
+    }
+    return {};
+  };
+  const auto check_lock = [](const json& lock) {
+    REQUIRE(lock.is_object());
+    CHECK(lock["state"] == "held");
+    CHECK(lock["evidence"] == "kernel");
+    REQUIRE(lock["holders"].size() == 2);
+    CHECK(lock["holders"][0]["role"] == "acquirer");  // flock(1), which has ended
+    CHECK(lock["holders"][0]["alive"] == false);
+    CHECK(lock["holders"][1]["role"] == "fd-holder");
+    CHECK(lock["holders"][1]["command"].is_array());
+  };
+  const json lock = lock_in(script.line(), file);
+  check_lock(lock);
+  CHECK(lock["file_system"] == "fuse.test");
+  CHECK(script.line() == "0");
+  const std::string not_looked_at = "grex-lock: not looked at: ";
+  CHECK(script.error_line() == not_looked_at + file + ": its file system may not answer");
+  CHECK(json::parse(script.line())["complete"] == false);
+  CHECK(script.line() == "0");
+  CHECK(script.error_line() == "grex-lock: not searched: " + mounted + ": another file system");
+
+  // From another mount namespace, it has a path through that process.
+  const Finished outside = finish({"timeout", "-k", "1", "60", grex_lock(), "status", "--json", "--all"});
+  CHECK(outside.ended == exited(0));
+  const std::string holder = std::to_string(lock["holders"][1]["pid"].get<pid_t>());
+  const std::string path = "/proc/" + holder + "/root" + file;
+  check_lock(lock_in(outside.out, path));
+  CHECK(outside.err.find(not_looked_at + path + ": ") != std::string::npos);
+  script.signal(SIGCONT);
+  script.write("\n");
+  CHECK(script.wait() == exited(0));
 }
 
 TEST_CASE("on a file system without locks, run fails with a clear error and runs nothing") {

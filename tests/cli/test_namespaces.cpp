@@ -48,6 +48,18 @@ TEST_CASE("a lock that is held outside the namespace is found by trying") {
   CHECK(busy.err.find("held by a process that can't be seen from here") != std::string::npos);
 }
 
+TEST_CASE("a holder whose descriptors a user namespace hides is not called gone") {
+  const TempDir dir;
+  Process outside(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  outside.line();
+  const std::string pid = std::to_string(outside.pid());
+  const Finished finished = finish({"unshare", "--user", "--map-root-user", grex_lock(), "probe", dir.path()});
+  CHECK(finished.ended == exited(75));
+  CHECK(finished.err.find("held by pid " + pid + " ") != std::string::npos);
+  CHECK(finished.err.find("gone") == std::string::npos);
+  CHECK(finished.err.find("[nightly]") != std::string::npos);
+}
+
 TEST_CASE("the mode of a lock shared outside the namespace is found by trying") {
   const TempDir dir;
   Process outside({"flock", "-s", dir / ".grex-lock", "sh", "-c", "echo; read line"});

@@ -35,6 +35,35 @@ TEST_CASE("the lines of mountinfo are read, whatever optional fields they have, 
   CHECK(mounts[2].type == "fuse.sshfs");
 }
 
+TEST_CASE("a lookup may take forever below a mount that a process or another machine serves") {
+  const auto mounts = core::parse_mounts(
+      "28 1 0:40 / / rw - nfs4 host:/root rw\n"
+      "30 28 254:0 / /home rw - ext4 /dev/vda rw\n"
+      "31 30 0:41 / /home/ada/my\\040mail rw - fuse.sshfs ada@host: rw\n"
+      "32 31 254:1 / /home/ada/my\\040mail/disk rw - ext4 /dev/vdb rw\n"
+      "33 28 0:42 / /net rw - autofs auto rw\n"
+      "34 33 0:43 / /net rw - xfs /dev/vdc rw\n"
+      "35 28 0:44 / /odd\\134134 rw - somefs x rw\n"
+      "36 28 0:45 / /merged rw - overlay overlay rw\n");
+  CHECK(mounts[2].point == "/home/ada/my mail");
+  CHECK(mounts[6].point == "/odd\\134");
+  const auto may_take_forever = [&mounts](const char* path) { return core::may_never_answer(path, mounts); };
+  CHECK(may_take_forever("/home/ada/my mail"));
+  CHECK(may_take_forever("/home/ada/my mail/a/.grex-lock"));
+  CHECK(may_take_forever("/home/ada/my mail/disk/.grex-lock"));  // it is looked up through the other
+  CHECK(may_take_forever("/odd\\134/.grex-lock"));
+  CHECK_FALSE(may_take_forever("/home/ada/my mailbox/.grex-lock"));
+  CHECK_FALSE(may_take_forever("/home/ada/.grex-lock"));
+  CHECK_FALSE(may_take_forever("/net/.grex-lock"));  // hidden by what is mounted upon it
+  CHECK_FALSE(may_take_forever("/merged/.grex-lock"));
+  CHECK_FALSE(may_take_forever("/.grex-lock"));  // or nothing works
+
+  CHECK(core::leads_through("/home/ada/my mail/disk/x", makedev(254, 1), mounts));
+  CHECK(core::leads_through("/home/ada/my mail/disk/x", makedev(0, 41), mounts));
+  CHECK(core::leads_through("/home/ada/my mail/disk/x", makedev(0, 40), mounts));
+  CHECK_FALSE(core::leads_through("/home/ada/x", makedev(0, 41), mounts));
+}
+
 TEST_CASE("a /proc with the option hidepid hides processes") {
   for (const char* const options : {"rw,hidepid=invisible", "rw,gid=4,hidepid=2", "hidepid=noaccess,subset=pid"}) {
     CHECK(core::hides_processes({.type = "proc", .options = options}));

@@ -60,5 +60,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const core::Mount& mount : mounts) written += line_of(mount, mangled(text));
   const auto again = core::parse_mounts(written);
   require(std::equal(again.begin(), again.end(), mounts.begin(), mounts.end(), is_same));
+  const std::string point = "/" + std::string(text);
+  require(std::all_of(again.begin(), again.end(), [&point](const auto& mount) { return mount.point == point; }));
+  // Only a mount on the way makes a lookup take forever.
+  require(mounts.empty() || !core::may_never_answer("/" + std::string(text.size() + 1, 'x'), again));
   return 0;
 }

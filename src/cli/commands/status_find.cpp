@@ -13,6 +13,8 @@
 namespace grex::cli {
 namespace {
 
+constexpr std::size_t most_named = 3;  // in notes, one line each
+
 // Shows the progress of a search on a terminal, once it has taken a second.
 class Progress {
  public:
@@ -46,7 +48,6 @@ int worse_exit_code(const Error& error, int so_far) {
 
 // The directories below a path on which other file systems are mounted.
 void note_other_file_systems(const std::string& path, const std::vector<std::string>& directories, FoundLocks& found) {
-  constexpr std::size_t most_named = 3;
   if (directories.empty()) return;
   found.is_complete = false;
   if (directories.size() > most_named) {
@@ -88,12 +89,33 @@ Result<void, Failure> find_below(const std::vector<std::string>& paths, const Vi
   return {};
 }
 
+// The lock files that must not be looked up.
+void note_believed(FoundLocks& found) {
+  std::vector<std::string> believed;
+  for (const core::FoundLock& lock : found.locks) {
+    for (const core::FoundFile& file : lock.files) {
+      if (file.shown) believed.push_back(file.path);
+    }
+  }
+  if (believed.empty()) return;
+  found.is_complete = false;
+  if (believed.size() > most_named) {
+    found.notes.push_back(
+        fmt::format("not looked at: {} lock files whose file systems may not answer", believed.size()));
+    return;
+  }
+  for (const std::string& path : believed) {
+    found.notes.push_back(fmt::format("not looked at: {}: its file system may not answer", path));
+  }
+}
+
 FoundLocks find_in_use(const StopToken& should_stop) {
   core::LocksInUse in_use = core::locks_in_use(should_stop);
   FoundLocks found;
   found.locks = std::move(in_use.locks);
-  found.unseen = {in_use.unnamed, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
+  found.unseen = {in_use.unnamed, in_use.has_uninspected, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
   found.is_complete = found.unseen->empty();
+  note_believed(found);
   return found;
 }
 

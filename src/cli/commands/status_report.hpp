@@ -13,6 +13,7 @@ namespace grex::cli {
 /// What a search of the whole machine could not see.
 struct Unseen {
   std::size_t files = 0;          ///< locked files that can't be named
+  bool has_uninspected = false;   ///< processes that may not be inspected may have them open
   bool more_files = false;        ///< there may be more of them
   bool other_namespaces = false;  ///< processes in other PID namespaces may hold more
 

@@ -7,6 +7,7 @@
 
 #include "base/exit_code.hpp"
 #include "cli/report/printable.hpp"
+#include "core/inspect/inspect.hpp"
 #include "core/lock/target.hpp"
 #include "sys/file/owner.hpp"
 #include "sys/file/safe_walk.hpp"
@@ -55,6 +56,7 @@ std::string why_of(const Error& error) {
     return "an exclusive lock needs permission to write here";
   }
   if (error.op == core::find_meta) return why_no_meta(error.err);
+  if (error.op == core::not_looked_up) return "its file system may not answer";
   const char* const description = ::strerrordesc_np(error.err);
   std::string why = description != nullptr ? description : "unknown error";
   if (was_refused_as_owner(error)) why = "the owner of the directory can't: " + why;

@@ -12,17 +12,34 @@
 namespace grex::core {
 namespace {
 
+// The kernel writes a space, a tab, a newline, a backslash and # in a path as \ooo
+// (fs/proc_namespace.c, mangle).
+std::string unescaped(std::string_view text) {
+  std::string path;
+  while (!text.empty()) {
+    constexpr std::size_t digits = 3;
+    const auto code = text.front() == '\\' && text.size() > digits
+                          ? parse_number<std::uint8_t>(text.substr(1, digits), 8)
+                          : std::nullopt;
+    path += code ? static_cast<char>(*code) : text.front();
+    text.remove_prefix(code ? digits + 1 : 1);
+  }
+  return path;
+}
+
 // 36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/vda rw
 std::optional<Mount> parse_mount(std::string_view line) {
   const auto id = parse_number<std::uint64_t>(take_word(line));
   take_word(line);  // the parent's ID
   const auto device = parse_device(take_word(line), 10);
+  take_word(line);  // the path in its file system
+  const std::string_view point = take_word(line);
   const auto separator = line.find(" - ");
   if (!id || !device || separator == std::string_view::npos) return std::nullopt;
   line.remove_prefix(separator + 3);
   const std::string_view type = take_word(line);
   take_word(line);  // what is mounted
-  return Mount{*id, *device, std::string(type), std::string(take_word(line))};
+  return Mount{*id, *device, std::string(type), std::string(take_word(line)), unescaped(point)};
 }
 
 // Whether a file system keeps all its locks in this kernel and numbers its files as
@@ -33,6 +50,18 @@ bool keeps_locks_here(std::string_view type) {
       "ext2", "ext3",     "ext4", "xfs",   "btrfs", "f2fs", "bcachefs", "zfs",    "tmpfs", "ramfs",
       "jfs",  "reiserfs", "vfat", "exfat", "ntfs3", "udf",  "iso9660",  "nilfs2", "erofs", "squashfs"};
   return std::find(local.begin(), local.end(), type) != local.end();
+}
+
+// Whether no process and no other machine has to answer if a file is looked up.
+bool answers_itself(std::string_view type) {
+  constexpr std::array<std::string_view, 10> others = {"overlay", "aufs", "ecryptfs", "devtmpfs", "rootfs",
+                                                       "msdos",   "ntfs", "hfsplus",  "jffs2",    "ubifs"};
+  return keeps_locks_here(type) || std::find(others.begin(), others.end(), type) != others.end();
+}
+
+// Whether a path is that of a directory, or of something below.
+bool is_in(std::string_view path, std::string_view directory) {
+  return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 // What flock(2) does on a type of file system with a mount option, or, if that is empty,
@@ -104,12 +133,31 @@ std::vector<Mount> parse_mounts(std::string_view mountinfo) {
   return mounts;
 }
 
-std::vector<Mount> visible_mounts() { return parse_mounts(sys::mount_table_text()); }
+std::vector<Mount> visible_mounts() { return mounts_of(sys::own_process); }
+
+std::vector<Mount> mounts_of(pid_t pid) { return parse_mounts(sys::mount_table_text(pid)); }
 
 const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount>& mounts) {
   const auto is_its = [id](const Mount& mount) { return mount.id == id; };
   const auto found = std::find_if(mounts.begin(), mounts.end(), is_its);
   return found == mounts.end() ? nullptr : &*found;
+}
+
+// A mount upon another one, in the same place, comes after it.
+bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts) {
+  const Mount* slow = nullptr;
+  for (const Mount& mount : mounts) {
+    if (slow != nullptr && slow->point == mount.point) slow = nullptr;
+    const bool is_on_way = mount.point != "/" && is_in(path, mount.point);
+    if (slow == nullptr && is_on_way && !answers_itself(mount.type)) slow = &mount;
+  }
+  return slow != nullptr;
+}
+
+bool leads_through(std::string_view path, std::uint64_t device, const std::vector<Mount>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) {
+    return mount.device == device && (mount.point == "/" || is_in(path, mount.point));
+  });
 }
 
 // The kernel shows the option only if it hides something (fs/proc/root.c,

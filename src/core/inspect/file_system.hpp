@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,16 +19,25 @@ struct Mount {
   std::uint64_t device = 0;  ///< of the superblock; st_dev may differ (btrfs, overlay)
   std::string type;          ///< as mount(8) names it: "ext4", "nfs4", "fuse.sshfs"
   std::string options;       ///< of the superblock, separated by commas
+  std::string point = {};    ///< the path of its root
 };
 
 /// Skips lines that it doesn't understand.
 std::vector<Mount> parse_mounts(std::string_view mountinfo);
 
-/// All mounts that this process can see; none if /proc can't be read.
+/// All mounts that this process, or another one, can see; none if /proc can't be read.
 std::vector<Mount> visible_mounts();
+std::vector<Mount> mounts_of(pid_t pid);
 
 /// The mount with this ID, if it is among them. Borrowed.
 const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount>& mounts);
+
+/// Whether a lookup of an absolute path may take forever, since a process or another machine
+/// has to answer (FUSE, NFS). The mount at "/" doesn't count: without it, nothing would run.
+bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts);
+
+/// Whether a mount with this device is on the way of an absolute path.
+bool leads_through(std::string_view path, std::uint64_t device, const std::vector<Mount>& mounts);
 
 /// Whether a mount of /proc hides other users' processes, or what they do (proc(5),
 /// `hidepid`).

@@ -9,7 +9,10 @@
 
 #include "base/text.hpp"
 #include "core/inspect/descriptor_locks.hpp"
+#include "core/inspect/each_process.hpp"
+#include "core/inspect/file_system.hpp"
 #include "core/inspect/kernel_view.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "core/lock/target.hpp"
 #include "sys/file/walk.hpp"
 #include "sys/process/proc.hpp"
@@ -65,6 +68,7 @@ bool has_file(const Target& target) {
 struct PlacedFile {
   LockPlace place;
   std::string path;
+  std::optional<sys::FileId> shown = {};  // as in FoundFile
 };
 
 auto lock_of(const PlacedFile& file) {
@@ -90,7 +94,7 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
       locks.push_back({file.place.tier, file.place.target, file.path, {}});
       locks.back().is_old = file.place.is_old;
     }
-    locks.back().files.push_back({file.path, file.place.layout, file.place.slot});
+    locks.back().files.push_back({file.path, file.place.layout, file.place.slot, file.shown});
     last = &file;
   }
   return locks;
@@ -98,16 +102,28 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
 
 std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + std::to_string(pid) + "/root" + path; }
 
-// The path by which an open file is reached from here; empty if it has none, for example
-// because it was removed, or if it is not a lock file of grex.
-std::string reachable_name(const sys::OpenDescriptor& open) {
-  const std::string name = sys::path_of(open);
-  if (!lock_place_of(name)) return {};
-  for (const std::string& path : {name, in_root_of(open.pid, name)}) {
-    const auto status = sys::status_of(path);
-    if (status && status->type == sys::FileType::regular && status->id == open.file) return path;
+// The path by which an open file is reached from here.
+struct Name {
+  std::string path;          // empty if it has none, for example because it was removed
+  bool is_believed = false;  // it was not looked up
+};
+
+bool leads_to(const std::string& path, sys::FileId file) {
+  const auto status = sys::status_of_lock_file(path);
+  return status && status->type == sys::FileType::regular && status->id == file;
+}
+
+// `name` is the kernel's for the open file. Looks up nothing where that may take forever.
+Name reachable_name(const sys::OpenDescriptor& open, const std::string& name, const std::vector<Mount>& mounts) {
+  if (may_never_answer(name, mounts)) {
+    if (leads_through(name, open.file.dev, mounts)) return {name, true};
+  } else if (leads_to(name, open.file)) {
+    return {name};
   }
-  return {};
+  // In another mount namespace, another file has this name.
+  const std::string there = in_root_of(open.pid, name);
+  if (may_never_answer(name, mounts_of(open.pid))) return {there, true};
+  return leads_to(there, open.file) ? Name{there} : Name{};
 }
 
 // Counts files that are locked now, and were before, but that no process was seen to have
@@ -120,14 +136,68 @@ std::size_t count_unnamed(const KernelView& before, const KernelView& now, const
   return unseen.size();
 }
 
-// Adds the number by which the kernel lists a file. If stat(2) shows another one, the
-// descriptor itself shows it.
-void add_number(const sys::OpenDescriptor& open, const std::set<std::uint64_t>& locked_inodes,
-                std::set<sys::FileId>& seen) {
-  seen.insert(open.file);
-  if (!locked_inodes.contains(open.file.ino)) return;
-  for (const KernelLock& lock : locks_on(open).value_or(std::vector<KernelLock>())) seen.insert(lock.file);
-}
+// What the processes of this machine have open.
+class OpenFiles {
+ public:
+  explicit OpenFiles(const KernelView& view) {
+    for (const KernelLock& lock : view.all()) locked_inodes_.insert(lock.file.ino);
+  }
+
+  // Adds those of a process; false if it is gone.
+  bool add_all(pid_t pid, const StopToken& should_stop) {
+    const auto descriptors = sys::descriptors_of(pid, should_stop);
+    const bool is_gone = !descriptors && presence_of(pid, Numbering::in_proc) == Presence::gone;
+    bool was_read = descriptors || is_gone;
+    for (const sys::OpenDescriptor& open : descriptors.value_or(std::vector<sys::OpenDescriptor>())) {
+      was_read = add(open);
+      if (!was_read) break;
+    }
+    has_all_ = has_all_ && was_read;
+    return !is_gone;
+  }
+
+  [[nodiscard]] const std::set<sys::FileId>& seen() const { return seen_; }
+  [[nodiscard]] bool has_all() const { return has_all_; }  // no process could not be inspected
+
+  [[nodiscard]] std::vector<PlacedFile> lock_files() const {
+    std::vector<PlacedFile> files;
+    files.reserve(names_.size());
+    for (const auto& [id, name] : names_) {
+      files.push_back({*lock_place_of(name.path), name.path, name.is_believed ? std::optional(id) : std::nullopt});
+    }
+    return files;
+  }
+
+ private:
+  // Returns whether it may be inspected.
+  bool add(sys::OpenDescriptor open) {
+    // If stat(2) fails or shows another number than the kernel's list, the descriptor itself
+    // shows that.
+    const bool is_hidden = open.file == sys::FileId{};
+    if (is_hidden || locked_inodes_.contains(open.file.ino)) {
+      const auto locks = locks_on(open);
+      if (is_hidden && !locks) return false;
+      for (const KernelLock& lock : locks.value_or(std::vector<KernelLock>())) seen_.insert(lock.file);
+      if (is_hidden && !locks->empty()) open = {open.pid, open.number, locks->front().file, true};
+    }
+    seen_.insert(open.file);
+    if (open.is_regular && !names_.contains(open.file)) add_name(open);
+    return true;
+  }
+
+  void add_name(const sys::OpenDescriptor& open) {
+    const std::string name = sys::path_of(open);
+    if (!lock_place_of(name)) return;
+    Name reached = reachable_name(open, name, mounts_);
+    if (!reached.path.empty()) names_.emplace(open.file, std::move(reached));
+  }
+
+  std::vector<Mount> mounts_ = visible_mounts();
+  std::set<std::uint64_t> locked_inodes_;
+  std::map<sys::FileId, Name> names_;  // one name per file, even if it has several
+  std::set<sys::FileId> seen_;
+  bool has_all_ = true;
+};
 
 // Whether two mounts, by their places, are of one file system.
 bool are_of_one_file_system(const sys::Place& a, const sys::Place& b, const std::vector<Mount>& mounts) {
@@ -182,32 +252,14 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
 
 LocksInUse locks_in_use(const StopToken& should_stop) {
   const KernelView before = KernelView::take_stable(should_stop);
-  std::set<std::uint64_t> locked_inodes;
-  for (const KernelLock& lock : before.all()) locked_inodes.insert(lock.file.ino);
-  std::map<sys::FileId, std::string> names;  // one name per file, even if it has several
-  std::set<sys::FileId> seen;
-  bool saw_every_process = true;
-  for (const pid_t pid : sys::processes().value_or(std::vector<pid_t>())) {
-    if (should_stop()) break;
-    const auto descriptors = sys::descriptors_of(pid, should_stop);
-    if (!descriptors) {
-      saw_every_process = false;
-      continue;
-    }
-    for (const sys::OpenDescriptor& open : *descriptors) {
-      if (open.file == sys::FileId{}) saw_every_process = false;
-      add_number(open, locked_inodes, seen);
-      if (!open.is_regular || names.contains(open.file)) continue;
-      if (std::string name = reachable_name(open); !name.empty()) names.emplace(open.file, std::move(name));
-    }
-  }
-  std::vector<PlacedFile> files;
-  files.reserve(names.size());
-  for (const auto& [id, name] : names) files.push_back({*lock_place_of(name), name});
+  OpenFiles open_files(before);
+  const bool is_complete =
+      for_each_process([&](pid_t pid) { return open_files.add_all(pid, should_stop); }, should_stop);
+  const bool may_lack_some = !is_complete || !open_files.has_all() || may_hide_processes();
   const KernelView now = KernelView::take_stable(should_stop);
   const bool is_inconsistent = before.is_inconsistent() || now.is_inconsistent();
-  return {grouped(std::move(files)), count_unnamed(before, now, seen), is_inconsistent && !saw_every_process,
-          !now.sees_every_process()};
+  return {grouped(open_files.lock_files()), count_unnamed(before, now, open_files.seen()), may_lack_some,
+          is_inconsistent && may_lack_some, !now.sees_every_process()};
 }
 
 }  // namespace grex::core

@@ -10,6 +10,7 @@
 #include "base/stop_token.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::core {
 
@@ -18,6 +19,9 @@ struct FoundFile {
   std::string path;
   Layout layout = Layout::flat;
   std::optional<unsigned> slot = {};  ///< at tier semaphore; a queue file has none
+  /// If it must not be looked up, since its file system may never answer: what a descriptor
+  /// shows about it.
+  std::optional<sys::FileId> shown = {};
 };
 
 /// A lock and its files.
@@ -53,12 +57,15 @@ struct SearchObserver {
 Result<std::vector<FoundLock>> locks_below(const std::string& directory, const SearchObserver& observer);
 
 /// The locks, of any layout, with files that a process of this machine has open. A file
-/// that only another mount namespace has is named through /proc/PID/root.
+/// that only another mount namespace has is named through /proc/PID/root. A name on a file
+/// system that may never answer is believed, and not looked up.
 struct LocksInUse {
   std::vector<FoundLock> locks;
-  /// How many locked files, grex's or others', can't be named, because the processes
-  /// that have them open may not be inspected.
+  /// How many locked files, grex's or others', can't be named, because no process was seen
+  /// to have them open.
   std::size_t unnamed = 0;
+  /// Whether there are processes that may not be inspected, and may have these open.
+  bool has_uninspected = false;
   /// Whether there may be more of these: the kernel's list changed whenever it was read.
   bool may_lack_unnamed = false;
   /// Whether processes of other PID namespaces may hold more locks.

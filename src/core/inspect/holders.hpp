@@ -33,6 +33,7 @@ LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode);
 struct SearchedProcesses {
   std::set<pid_t> readable;
   std::set<pid_t> unreadable;  ///< they may hold a lock
+  bool is_complete = false;    ///< there are no others
 };
 
 /// Describes the process that wrote a record, and has released the lock.

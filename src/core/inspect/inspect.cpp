@@ -92,6 +92,17 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
   if (inspected.report.state != LockState::held) inspected.locks.clear();
 }
 
+// What is known of a file that must not be looked up.
+void inspect_from_afar(InspectedFile& inspected, sys::FileId shown, const KernelView& view) {
+  inspected.file = shown;
+  inspected.report.file = sys::FileStatus{sys::FileType::regular, shown};
+  inspected.report.is_list_cut = view.is_cut();
+  inspected.locks = view.on(shown);
+  const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
+  if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
+  inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.path};
+}
+
 void inspect_file(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts,
                   const StopToken& should_stop) {
   const auto status = sys::status_of_lock_file(inspected.path);
@@ -125,11 +136,23 @@ void inspect_file(InspectedFile& inspected, const KernelView& view, const std::v
 
 std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {
+  std::vector<NamedFile> files;
+  files.reserve(paths.size());
+  for (const std::string& path : paths) files.push_back({path});
+  return inspect(files, mounts, search);
+}
+
+std::vector<FileReport> inspect(const std::vector<NamedFile>& files, const std::vector<Mount>& mounts,
+                                const HolderSearch& search) {
   const KernelView view = KernelView::take(mounts, search.should_stop);
-  std::vector<InspectedFile> inspected_files(paths.size());
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    inspected_files[i].path = paths[i];
-    inspect_file(inspected_files[i], view, mounts, search.should_stop);
+  std::vector<InspectedFile> inspected_files(files.size());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    inspected_files[i].path = files[i].path;
+    if (files[i].shown) {
+      inspect_from_afar(inspected_files[i], *files[i].shown, view);
+    } else {
+      inspect_file(inspected_files[i], view, mounts, search.should_stop);
+    }
   }
   std::vector<InspectedFile*> held;
   std::vector<LockProcess*> processes;

@@ -10,6 +10,7 @@
 #include "base/deadline.hpp"
 #include "base/stop_token.hpp"
 #include "core/inspect/descriptor_locks.hpp"
+#include "core/inspect/each_process.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/process_numbers.hpp"
@@ -102,16 +103,6 @@ Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& shou
   return may_be_descendant(pid) ? Fate::may_have_lock : Fate::has_none;
 }
 
-// Whether /proc may hide a process that the command has started as another user. Root
-// sees all.
-bool may_be_hidden() {
-  if (sys::effective_uid() == 0) return false;
-  const auto place = sys::place_of("/proc");
-  const std::vector<Mount> mounts = visible_mounts();
-  const Mount* const proc = place ? find_mount(place->mount, mounts) : nullptr;
-  return proc == nullptr || hides_processes(*proc);
-}
-
 // Looks at all processes, again and again.
 class Search {
  public:
@@ -191,10 +182,10 @@ Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session)
     // Twice, because a process may start another one and then close the lock itself, before
     // it is looked at.
     const bool is_clean = pass.found.empty() && pass.is_complete;
-    if (is_clean && was_clean) return {{}, false, may_be_hidden()};
+    if (is_clean && was_clean) return {{}, false, may_hide_processes()};
     was_clean = is_clean;
     if (pass.was_stopped || (!is_clean && Deadline::clock::now() >= deadline)) {
-      const bool may_be_more = pass.found.empty() || !pass.is_complete || may_be_hidden();
+      const bool may_be_more = pass.found.empty() || !pass.is_complete || may_hide_processes();
       return {pass.found, pass.has_seen_lock, may_be_more};
     }
     search.wait_for_ends(pass.found, deadline);

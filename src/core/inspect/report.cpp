@@ -76,14 +76,21 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
   if (!merged.holders.empty() && lock.tier != Tier::semaphore) report.path = merged.holders.front().file;
 }
 
+bool was_looked_up(const FoundLock& lock) {
+  return std::none_of(lock.files.begin(), lock.files.end(), [](const FoundFile& file) { return file.shown; });
+}
+
 // A device has one file system, so that is looked up once for consecutive locks on it.
-void find_file_system(LockReport& report, const std::vector<LockReport>& before, const std::vector<Mount>& mounts) {
+void find_file_system(LockReport& report, bool may_look_up, const std::vector<LockReport>& before,
+                      const std::vector<Mount>& mounts) {
   const auto device_of = [](const FileReport& file) {
     return file.file ? std::optional(file.file->id.dev) : std::nullopt;
   };
   const auto device = device_of(report.merged);
   if (!before.empty() && device && device == device_of(before.back().merged)) {
     report.file_system = before.back().file_system;
+  } else if (!may_look_up) {
+    if (device) report.file_system = file_system_at({{}, *device}, mounts);
   } else if (const auto place = sys::place_of(report.path)) {
     report.file_system = file_system_at(*place, mounts);
   }
@@ -92,9 +99,9 @@ void find_file_system(LockReport& report, const std::vector<LockReport>& before,
 }  // namespace
 
 std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
-  std::vector<std::string> files;
+  std::vector<NamedFile> files;
   for (const FoundLock& lock : locks) {
-    for (const FoundFile& file : lock.files) files.push_back(file.path);
+    for (const FoundFile& file : lock.files) files.push_back({file.path, file.shown});
   }
   const std::vector<Mount> mounts = visible_mounts();
   std::vector<FileReport> inspected = inspect(files, mounts, search);
@@ -106,7 +113,7 @@ std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned 
     if (lock.tier == Tier::semaphore) report.slots = slots;
     merge(lock, std::span(inspected).subspan(next, lock.files.size()), report);
     next += lock.files.size();
-    find_file_system(report, reports, mounts);
+    find_file_system(report, was_looked_up(lock), reports, mounts);
     reports.push_back(std::move(report));
   }
   return reports;

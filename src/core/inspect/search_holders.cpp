@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/inspect/each_process.hpp"
+#include "core/inspect/process_numbers.hpp"
+
 namespace grex::core {
 namespace {
 
@@ -19,33 +22,50 @@ class Search {
   template <class Pids>
   bool look_at_all(const Pids& pids) {
     for (const pid_t pid : pids) {
-      // A copy that this process inherited is of no interest.
-      if (pid == self_ || searched_.readable.contains(pid) || searched_.unreadable.contains(pid)) continue;
+      if (is_known(pid)) continue;
       if (is_enough_()) return false;
       look_at(pid);
     }
     return true;
   }
 
+  void look_at_every_process() {
+    const auto visit = [this](pid_t pid) { return is_known(pid) || look_at(pid); };
+    searched_.is_complete = for_each_process(visit, is_enough_);
+  }
+
   [[nodiscard]] const SearchedProcesses& searched() const { return searched_; }
 
  private:
-  void look_at(pid_t pid) {
+  // A copy that this process inherited is of no interest.
+  [[nodiscard]] bool is_known(pid_t pid) const {
+    return pid == self_ || searched_.readable.contains(pid) || searched_.unreadable.contains(pid);
+  }
+
+  // Returns whether the process was still there.
+  bool look_at(pid_t pid) {
     const auto descriptors = sys::descriptors_of(pid, should_stop_);
-    (descriptors ? searched_.readable : searched_.unreadable).insert(pid);
-    if (!descriptors) return;
-    for (const sys::OpenDescriptor& descriptor : *descriptors) {
-      if (std::binary_search(inodes_.begin(), inodes_.end(), descriptor.file.ino)) look_at(descriptor);
+    const bool is_gone = !descriptors && presence_of(pid, Numbering::in_proc) == Presence::gone;
+    bool was_read = descriptors || is_gone;
+    for (const sys::OpenDescriptor& descriptor : descriptors.value_or(std::vector<sys::OpenDescriptor>())) {
+      const bool is_hidden = descriptor.file == sys::FileId{};
+      if (!is_hidden && !std::binary_search(inodes_.begin(), inodes_.end(), descriptor.file.ino)) continue;
+      const auto info = sys::descriptor_info(descriptor);
+      was_read = !is_hidden || info;
+      if (!was_read) break;  // none of them may be looked at
+      look_at(descriptor, info.value_or(""));
     }
+    (was_read ? searched_.readable : searched_.unreadable).insert(pid);
+    return !is_gone;
   }
 
   // A descriptor counts only if it has the lock: the same file may also be open without it.
-  void look_at(const sys::OpenDescriptor& descriptor) {
-    const std::string info = sys::descriptor_info(descriptor).value_or("");
+  void look_at(const sys::OpenDescriptor& descriptor, const std::string& info) {
     const auto locks = parse_lock_table(info);
+    const bool is_hidden = descriptor.file == sys::FileId{};
     for (InspectedFile* inspected : held_) {
-      if (inspected->file.ino != descriptor.file.ino) continue;
-      const bool is_its = inspected->file == descriptor.file;
+      const bool is_its = is_hidden ? shows_lock_on(*inspected, locks) : inspected->file == descriptor.file;
+      if (!is_its && (is_hidden || inspected->file.ino != descriptor.file.ino)) continue;
       const auto& listed = inspected->locks;
       if (!is_its && !listed.empty() && !may_be_on(listed.front().file.dev, descriptor.file.dev, info, mounts_)) {
         continue;
@@ -55,6 +75,11 @@ class Search {
       facts.locks.insert(facts.locks.end(), locks.begin(), locks.end());
       if (is_its && !locks.empty()) add(*inspected, descriptor, locks);
     }
+  }
+
+  // Whether a descriptor whose file may not be looked at shows a lock on this file.
+  static bool shows_lock_on(const InspectedFile& inspected, const std::vector<KernelLock>& locks) {
+    return !locks.empty() && !inspected.shares_number && locks.front().file == inspected.file;
   }
 
   // If the kernel's list has no lock for the file, or another device number, the
@@ -108,7 +133,7 @@ SearchedProcesses search_holders(const std::vector<InspectedFile*>& held, const 
   const bool goes_on = search.look_at_all(listed_processes(held));
   const bool is_enough =
       options.extent == HolderSearch::Extent::acquirers && std::all_of(held.begin(), held.end(), has_holder);
-  if (goes_on && !is_enough) search.look_at_all(sys::processes().value_or(std::vector<pid_t>()));
+  if (goes_on && !is_enough) search.look_at_every_process();
   for (InspectedFile* inspected : held) keep_own_locks(*inspected, view);
   return search.searched();
 }

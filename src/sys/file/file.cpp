@@ -177,6 +177,10 @@ Result<FileStatus> status_of(int fd) {
 
 Result<Place> place_of(int fd) { return place_at(fd, "", AT_EMPTY_PATH); }
 
+Result<Place> place_of(int directory, const std::string& name) {
+  return place_at(directory, name, AT_SYMLINK_NOFOLLOW);
+}
+
 Result<Place> place_of(const std::string& path) {
   auto place = place_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
   for (std::filesystem::path nearest = path; is_missing(place) && nearest.has_relative_path();) {

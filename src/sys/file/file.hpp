@@ -66,6 +66,10 @@ struct Place {
 /// system, io.
 Result<Place> place_of(int fd);
 
+/// The same of a name in an open directory, without following a symlink. Asks no server for
+/// the root of what is mounted there.
+Result<Place> place_of(int directory, const std::string& name);
+
 /// The place of an absolute path, without following a symlink at its end. If nothing
 /// exists there yet, that of the nearest directory above. Errors: permission, system, io.
 Result<Place> place_of(const std::string& path);

@@ -79,12 +79,22 @@ class Walk {
 
   Result<void> enter(int above, const std::string& name) {
     if (path_.size() >= PATH_MAX) return failed("open", path_, ENAMETOOLONG);
+    // Opening a directory asks its file system, which may never answer. So what is not
+    // entered is not opened.
+    const auto seen = place_of(above, name);
+    if (!seen) return at_path(seen.error(), path_);
+    if (!may_enter(*seen)) return {};
     UniqueFd fd = open_at(above, name, open_flags);
     if (!fd.is_open()) return failed("open", path_, errno);
     const auto place = place_of(fd.get());
     if (!place) return at_path(place.error(), path_);
-    if (!is_on(*place, top_) && !visitor_.enters_mount(path_, *place, top_)) return {};
+    const bool is_same = place->device == seen->device && place->mount == seen->mount;
+    if (!is_same && !may_enter(*place)) return {};
     return visit(std::move(fd), path_.size());
+  }
+
+  [[nodiscard]] bool may_enter(const Place& place) const {
+    return is_on(place, top_) || visitor_.enters_mount(path_, place, top_);
   }
 
   // Reads the directory at path_, and leaves its subdirectories for step().

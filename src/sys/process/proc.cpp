@@ -74,7 +74,7 @@ LockTableText lock_table_text(const StopToken& should_stop) {
   return table;
 }
 
-std::string mount_table_text() { return text_of("/proc/self/mountinfo", big_table).value_or(""); }
+std::string mount_table_text(pid_t pid) { return text_of(process_path(pid, "mountinfo"), big_table).value_or(""); }
 
 std::optional<std::string> process_file(pid_t pid, const std::string& name) {
   return text_of(process_path(pid, name), small_file);

@@ -32,8 +32,8 @@ struct LockTableText {
 /// seconds, and any user can make it long. A line at the end of what was read is whole.
 LockTableText lock_table_text(const StopToken& should_stop = never_stop);
 
-/// /proc/self/mountinfo.
-std::string mount_table_text();
+/// /proc/PID/mountinfo.
+std::string mount_table_text(pid_t pid);
 
 /// /proc/PID/NAME, such as "stat" or "cmdline"; at most 64 KiB of it.
 std::optional<std::string> process_file(pid_t pid, const std::string& name);
