@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
@@ -525,6 +526,76 @@ TEST_CASE("status ends with an error, not a signal, if its reader is gone") {
                                      ::close(ends[1]);
                                    }});
   CHECK(unread.ended == exited(74));
+}
+
+TEST_CASE("a lock whose descriptor is on its way through a socket is held by no process") {
+  if (::geteuid() != 0 || std::filesystem::read_symlink("/proc/self/ns/pid") != "pid:[4026531836]") {
+    return skip("only root in the initial PID namespace can know that no process has a file open");
+  }
+  const FlatLayout one_file;
+  const TempDir dir;
+  Process process({"python3", "-c",
+                   "import fcntl, os, socket\n"
+                   "f = os.open('.grex-lock', os.O_RDWR | os.O_CREAT)\n"
+                   "fcntl.flock(f, fcntl.LOCK_EX)\n"
+                   "a, b = socket.socketpair()\n"
+                   "socket.send_fds(a, [b'x'], [f])\n"
+                   "os.close(f)\n"
+                   "print(flush=True)\n"
+                   "input()\n"
+                   "f = socket.recv_fds(b, 1, 1)\n"
+                   "print(flush=True)\n"
+                   "input()\n"},
+                  in(dir.path()));
+  process.line();
+  const std::string alone = "a descriptor that no process has open";
+  const json lock = pack_lock(dir);
+  CHECK(lock["state"] == "held");
+  REQUIRE(lock["holders"].size() == 1);
+  CHECK(lock["holders"][0]["pid"] == process.pid());
+  CHECK(lock["holders"][0]["alive"] == false);
+  // Processes that come and go all the time keep it from being known for a moment.
+  const auto shows = [&](std::initializer_list<std::string> words, const std::string& text) {
+    const Finished finished = run_tool(words);
+    const std::string shown = finished.out + finished.err;
+    return shown.find(text) != std::string::npos && shown.find("gone") == std::string::npos;
+  };
+  until([&] { return shows({"status", dir.path()}, "held by    " + alone); });
+  until([&] { return shows({"run", "-n", dir.path(), "--", "true"}, ".grex-lock: held by " + alone); });
+  until([&] { return shows({"release", dir.path()}, ".grex-lock: held by " + alone); });
+  const std::string all = run_tool({"status", "--all"}).out;
+  CHECK(all.find("not told: ") != std::string::npos);
+  CHECK(all.find(" that no process has open\n") != std::string::npos);
+  CHECK(all.find("root sees all") == std::string::npos);
+  CHECK(json::parse(run_tool({"status", "--json", "--all"}).out)["complete"] == false);
+
+  process.write("\n");
+  process.line();
+  CHECK(pack_lock(dir)["holders"][0]["alive"] == true);
+  CHECK(run_tool({"status", dir.path()}).out.find(alone) == std::string::npos);
+}
+
+TEST_CASE("a FIFO in place of a lock file is unsafe, and nobody is said to hold it") {
+  const FlatLayout one_file;
+  const TempDir dir;
+  REQUIRE(::mkfifo((dir / ".grex-lock").c_str(), 0600) == 0);
+  // It can be locked by another program.
+  Process other({"bash", "-c", "exec 9<>.grex-lock; flock 9; echo; read -r line"}, in(dir.path()));
+  other.line();
+  const json lock = pack_lock(dir);
+  CHECK(lock["state"] == "unknown");
+  CHECK(lock["reason"] == "unsafe");
+  CHECK(lock["holders"].empty());
+  CHECK(run_tool({"status", dir.path()}).out ==
+        "per-pack  unknown  " + dir / ".grex-lock" + "\n  it is not a regular file\n");
+  CHECK(run_tool({"status", "--graph", dir.path()}).out.find(".grex-lock") == std::string::npos);
+  const std::string unsafe = "grex-lock: unsafe lock file: " + dir / ".grex-lock" + ": it is not a regular file\n";
+  for (const char* const verb : {"probe", "wait", "release", "hold"}) {
+    CAPTURE(verb);
+    const Finished refused = run_tool({verb, dir.path()});
+    CHECK(refused.ended == exited(77));
+    CHECK(refused.err.starts_with(unsafe));
+  }
 }
 
 TEST_CASE("a killed grex-lock that is still a zombie is dead, and its living command is named") {

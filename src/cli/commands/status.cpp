@@ -69,13 +69,22 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
   return report.is_complete ? "no lock file there\n" : "no lock file was found\n";
 }
 
+std::string unseen_holders(const Unseen& unseen) {
+  const std::string descriptors =
+      fmt::format("{} that no process has open", unseen.files == 1 ? "a descriptor" : "descriptors");
+  if (!unseen.has_uninspected) return descriptors;
+  if (!sys::is_root_of_machine()) return "processes that may not be looked at; root sees all";
+  return "processes that not even root may look at, or by " + descriptors;
+}
+
 // What --all could not see, one line each.
 std::string unseen_text(const StatusReport& report) {
   std::string text;
   if (!report.unseen) return text;
   if (report.unseen->files > 0) {
-    text += fmt::format("not told: {} locked by processes that may not be looked at; root sees all\n",
-                        report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files));
+    text += fmt::format("not told: {} locked by {}\n",
+                        report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files),
+                        unseen_holders(*report.unseen));
   }
   if (report.unseen->more_files) text += "not told: what was missed while the kernel's list of locks kept changing\n";
   if (report.unseen->other_namespaces) text += "not told: what processes of other PID namespaces hold\n";

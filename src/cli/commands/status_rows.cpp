@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "cli/report/holder_text.hpp"
+
 namespace grex::cli {
 namespace {
 
@@ -26,6 +28,11 @@ std::string details_of(const LockProcess& process, const std::string& path) {
 Row row_of(const LockProcess& process, const LockReport& lock, const StatusReport& report, const std::string& indent) {
   const UtcTime now = report.taken_at;
   Row row;
+  row.command = lone_descriptor(process);
+  if (!row.command.empty()) {
+    if (process.since) row.command += fmt::format(", from {} {}", pid_of(process), command_of(process));
+    return row;
+  }
   row.pid = pid_of(process);
   // On this host, the same PID is another process.
   if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);

@@ -53,7 +53,12 @@ std::string process_text(const LockProcess& process, UtcTime now, Detail detail)
 std::string holders_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
   const LockProcess& asked = contact(holders);
   const LockProcess& first = holders.front();
-  std::string text = process_text(asked, now, detail);
+  std::string text(lone_descriptor(asked));
+  if (!text.empty()) {
+    if (asked.since) text += ", from " + process_text(asked, now, detail);
+    return text;
+  }
+  text = process_text(asked, now, detail);
   if (&asked == &first || first.role != core::Role::acquirer) return text;
   LockProcess acquirer = first;
   if (acquirer.command == asked.command) acquirer.command.clear();
@@ -61,6 +66,18 @@ std::string holders_text(const std::vector<LockProcess>& holders, UtcTime now, D
 }
 
 }  // namespace
+
+std::string_view lone_descriptor(const LockProcess& acquirer) {
+  switch (acquirer.openers) {
+    case core::Openers::none:
+      return "a descriptor that no process has open";
+    case core::Openers::none_seen:
+      return "a descriptor that no process has open, as far as can be seen";
+    case core::Openers::not_known:
+      break;
+  }
+  return {};
+}
 
 std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
   if (holders.empty()) return "held by a process that can't be seen from here";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time_text.hpp"
@@ -11,6 +12,9 @@ namespace grex::cli {
 /// How much a line shows of a holder: everything; everything but the date; or the
 /// essentials, for a narrow terminal.
 enum class Detail { all, no_date, brief };
+
+/// What holds a lock if no process has it open; empty if one has, or if that is not known.
+std::string_view lone_descriptor(const core::LockProcess& acquirer);
 
 /// The process that holds a lock, since when, its command and its note: one line,
 /// without the newline. Says so if the process is unknown.

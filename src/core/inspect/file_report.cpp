@@ -50,6 +50,7 @@ void add_processes(std::vector<LockProcess>& all, std::vector<LockProcess> more,
     };
     const auto same = std::find_if(all.begin(), all.end(), is_it);
     if (same != all.end()) {
+      same->openers = std::min(same->openers, process.openers);
       add_details(*same, std::move(process));
       continue;
     }

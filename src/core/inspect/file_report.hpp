@@ -26,6 +26,14 @@ std::string_view name_of(Evidence evidence);
 std::string_view name_of(RecordState state);
 std::string_view name_of(Role role);
 
+/// Which processes have the descriptor open with which an acquirer took its lock. If none
+/// has, it may be on its way through a socket (unix(7), SCM_RIGHTS).
+enum class Openers {
+  not_known,
+  none_seen,  ///< none, or one that even root may not inspect
+  none,
+};
+
 /// A process that holds a lock or waits for it. Unknown members are empty.
 struct LockProcess {
   std::optional<pid_t> pid;
@@ -43,6 +51,7 @@ struct LockProcess {
   std::optional<sys::Mode> mode;
   std::optional<unsigned> slot;  ///< at tier semaphore
   std::string file;              ///< the first file at which it was seen
+  Openers openers = Openers::not_known;
 };
 
 /// Adds the processes that were seen at a file, which may be that of a slot. One that has

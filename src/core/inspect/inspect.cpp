@@ -7,6 +7,7 @@
 #include "core/inspect/search_holders.hpp"
 #include "sys/file/io.hpp"
 #include "sys/lock/flock.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::core {
 namespace {
@@ -132,6 +133,36 @@ void inspect_file(InspectedFile& inspected, const KernelView& view, const std::v
   if (inspected.report.state == LockState::held) inspected.report.lease.reset();
 }
 
+bool is_open_here(const InspectedFile& inspected) {
+  const auto descriptors = sys::descriptors_of(sys::own_process);
+  return !descriptors || std::any_of(descriptors->begin(), descriptors->end(),
+                                     [&inspected](const auto& open) { return open.file == inspected.file; });
+}
+
+bool contains(const std::vector<KernelLock>& locks, const KernelLock& lock) {
+  return std::find(locks.begin(), locks.end(), lock) != locks.end();
+}
+
+// Marks the holders whose lock no process has open, although the kernel has listed it all
+// the time. Only root can know.
+void mark_open_nowhere(InspectedFile& inspected, const SearchedProcesses& searched, const KernelView& view) {
+  const bool saw_all = searched.is_complete && sys::is_root_of_machine() && view.sees_every_process();
+  if (!saw_all || inspected.shares_number) return;
+  const auto is_open = [&inspected](const KernelLock& lock) {
+    return !is_holder(lock) || contains(inspected.shown.ours.locks, lock);
+  };
+  if (std::all_of(inspected.locks.begin(), inspected.locks.end(), is_open)) return;
+  if (is_open_here(inspected)) return;
+  const KernelView now = KernelView::take_stable();
+  for (const KernelLock& lock : inspected.locks) {
+    if (is_open(lock) || !contains(now.on(lock.file), lock)) continue;
+    for (LockProcess& holder : inspected.report.holders) {
+      if (holder.role != Role::acquirer || holder.pid != lock.pid) continue;
+      holder.openers = searched.unreadable.empty() ? Openers::none : Openers::none_seen;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
@@ -166,6 +197,7 @@ std::vector<FileReport> inspect(const std::vector<NamedFile>& files, const std::
     const ProcessIdentity self = own_identity();
     for (InspectedFile* inspected : held) {
       fill_in_processes(*inspected, searched, self, search.should_stop);
+      mark_open_nowhere(*inspected, searched, view);
       for (LockProcess& process : inspected->report.holders) processes.push_back(&process);
       for (LockProcess& process : inspected->report.waiters) processes.push_back(&process);
     }

@@ -203,6 +203,11 @@ unsigned cpu_count() {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 }
 
+// include/linux/proc_ns.h, PROC_USER_INIT_INO
+bool is_root_of_machine() {
+  return effective_uid() == 0 && process_link(own_process, "ns/user") == "user:[4026531837]";
+}
+
 bool in_initial_pid_namespace() { return process_link(own_process, "ns/pid") == "pid:[4026531836]"; }
 
 }  // namespace grex::sys

@@ -122,6 +122,10 @@ std::int64_t nanoseconds_per_tick();
 /// How many CPUs this process may run on; at least 1.
 unsigned cpu_count();
 
+/// Whether this process is root, and in the initial user namespace: it may inspect every
+/// process, unless a security module forbids that. False if unknown.
+bool is_root_of_machine();
+
 /// Whether this process is in the initial PID namespace. Only there does /proc/locks show
 /// the locks of every process (include/linux/proc_ns.h, PROC_PID_INIT_INO). False if
 /// unknown.
