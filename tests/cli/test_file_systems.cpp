@@ -379,6 +379,56 @@ TEST_CASE("status --all and -r ask no file system that does not answer, and say 
   CHECK(script.wait() == exited(0));
 }
 
+TEST_CASE("a holder that a dead file system keeps stuck in its memory map is shown without its command line") {
+  const TempDir dir;
+  const std::string mounted = dir.make("mounted");
+  const std::string pack = dir.make("pack");
+  // A mapping upon a changed one has the kernel write that, with the memory map locked.
+  write_file(dir / "stuck",
+             "import ctypes, fcntl, mmap, os\n"
+             "lock = os.open('pack/.grex-lock', os.O_RDWR | os.O_CREAT)\n"
+             "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+             "file = os.open('mounted/file', os.O_RDWR | os.O_CREAT)\n"
+             "os.ftruncate(file, 4096)\n"
+             "map = mmap.mmap(file, 4096)\n"
+             "map[0:1] = b'x'\n"
+             "libc = ctypes.CDLL(None)\n"
+             "libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]\n"
+             "address = ctypes.addressof(ctypes.c_char.from_buffer(map))\n"
+             "print('held', flush=True)\n"
+             "input()\n"
+             "libc.mmap(address, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10, -1, 0)\n");
+  Process server(on_fuse(mounted, 0, "exec python3 stuck"), in(dir.path()));
+  if (server.line() != "held") return skip("FUSE may not be mounted here");
+  server.signal(SIGSTOP);
+  until([&server] { return state_of(server.pid()) == 'T'; });
+  const Words status = {"timeout", "-k", "1", "60", grex_lock(), "status", "--json"};
+  const auto holder_by = [](Words words, const std::string& argument) -> json {
+    words.push_back(argument);
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(0));
+    const json document = json::parse(finished.out);
+    for (const json& lock : document["locks"]) {
+      if (lock["state"] == "held" && !lock["holders"].empty()) return lock["holders"][0];
+    }
+    return {};
+  };
+  const json before = holder_by(status, pack);
+  CHECK(before["command"].is_array());
+  server.write("\n");
+  until([&before] { return state_of(before["pid"]) == 'D'; });
+  const json stuck = holder_by(status, pack);
+  CHECK(stuck["pid"] == before["pid"]);
+  CHECK(stuck["uid"] == before["uid"]);
+  CHECK(holder_by(status, "--all").is_object());
+  CHECK(run_tool({"release", pack}).ended == exited(69));
+  const Finished busy = run_tool({"run", "-n", pack, "--", "true"});
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find("held by pid " + std::to_string(before["pid"].get<pid_t>())) != std::string::npos);
+  server.signal(SIGCONT);
+  CHECK(server.wait() == exited(0));
+}
+
 TEST_CASE("on a file system without locks, run fails with a clear error and runs nothing") {
   const FlatLayout one_file;
   const TempDir dir;

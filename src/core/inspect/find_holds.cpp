@@ -6,6 +6,7 @@
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
+#include "sys/process/process_memory.hpp"
 
 namespace grex::core {
 namespace {
@@ -50,7 +51,7 @@ std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold) {
     if (process.role != Role::acquirer || !process.pid) continue;
     const pid_t pid = *process.pid;
     auto opened = sys::open_process(pid);
-    if (!is_hold(sys::parse_command_line(sys::process_file(pid, "cmdline").value_or("")))) continue;
+    if (!is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")))) continue;
     Hold hold{Hold::Kind::unverified, pid, {}};
     if (opened) {
       const Hold::Kind kind = inspect_hold(pid, report.file->id);

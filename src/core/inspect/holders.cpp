@@ -7,6 +7,7 @@
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
+#include "sys/process/process_memory.hpp"
 
 namespace grex::core {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 void describe_process(LockProcess& process) {
   const pid_t pid = process.pid.value();
   process.uid = sys::owner_of(pid);
-  process.command = sys::parse_command_line(sys::process_file(pid, "cmdline").value_or(""));
+  process.command = sys::parse_command_line(sys::command_line_text(pid).value_or(""));
   process.cwd = sys::process_link(pid, "cwd").value_or("");
   process.host = sys::host_name();
 }

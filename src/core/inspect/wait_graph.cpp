@@ -11,6 +11,7 @@
 #include "core/lock/tier_stack.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
+#include "sys/process/process_memory.hpp"
 
 namespace grex::core {
 namespace {
@@ -26,7 +27,7 @@ struct WaitGraph {
 // Adds the locks that a process's ancestors have taken for it, if its environment and
 // the kernel agree. The kernel may have other device numbers.
 void add_inherited(WaitingProcess& process, const KernelView& view) {
-  const std::string environment = sys::process_environment(process.pid).value_or("");
+  const std::string environment = sys::environment_text(process.pid).value_or("");
   const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
   if (!stack) return;
   for (const StackEntry& entry : *stack) {

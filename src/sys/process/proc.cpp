@@ -124,9 +124,10 @@ std::optional<uid_t> owner_of(pid_t pid) {
 }
 
 std::optional<FileId> program_of(pid_t pid) {
-  struct stat st;
-  if (::stat(process_path(pid, "exe").c_str(), &st) != 0) return std::nullopt;
-  return FileId{st.st_dev, st.st_ino};
+  struct statx st;
+  const std::string link = process_path(pid, "exe");
+  if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &st) != 0) return std::nullopt;
+  return FileId{makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
 }
 
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop) {
