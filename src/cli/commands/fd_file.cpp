@@ -99,7 +99,7 @@ std::optional<core::KernelLock> lock_of(const FdFile& file) {
 std::optional<core::WrittenRecord> fd_record_in(const FdFile& file) {
   if (!file.place || file.file.must_not_write) return std::nullopt;
   auto written = core::written_record_in(file.file, file.path);
-  if (written && (written->record.verb != "fd" || written->record.release)) written.reset();
+  if (!written || written->record.verb != "fd" || written->record.release) return std::nullopt;
   return written;
 }
 

@@ -3,6 +3,8 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -152,14 +154,16 @@ Recorded find_recorded(const StackEntry& entry, const Surroundings& around) {
 // that has its number now may have taken the lock itself; then only processes that are
 // older than it can have inherited the entry's.
 bool is_inherited_by_any(const StackEntry& entry, Process process, const Surroundings& around) {
-  const auto reused = process == Process::another ? start_time_ns(entry.pid) : std::nullopt;
+  constexpr std::int64_t any_time = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t started_before =
+      process == Process::another ? start_time_ns(entry.pid).value_or(any_time) : any_time;
   const auto pids = sys::processes();
   if (!pids) return true;  // not known, so the entry stays live
   return std::any_of(pids->begin(), pids->end(), [&](pid_t pid) {
     const auto lock = lock_on(entry.file, pid, around.should_stop);
     if (around.should_stop()) return true;  // the same
     if (!lock || (lock->pid > 0 && around.numbers.here(lock->pid).value_or(entry.pid) != entry.pid)) return false;
-    return !reused || start_time_ns(pid).value_or(0) < *reused;
+    return started_before == any_time || start_time_ns(pid).value_or(0) < started_before;
   });
 }
 
