@@ -180,9 +180,9 @@ TEST_CASE("a detached hold inherits nothing from its caller") {
   const std::string proc = "/proc/" + std::to_string(holder.pid());
   CHECK(std::filesystem::read_symlink(proc + "/cwd") == "/");
   CHECK(stat_field_after_name(holder.pid(), session_field) == std::to_string(holder.pid()));
-  until([&holder] { return descriptors_of(holder.pid()).size() == 6; });
+  until([&holder] { return descriptors_of(holder.pid()).size() == 7; });
   CHECK(descriptors_of(holder.pid()) ==
-        Words{"/", "/", "/", dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
+        Words{"/", "/", "/", dir.path(), dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
   holder.signal(SIGTERM);
   holder.wait();
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
@@ -198,9 +198,9 @@ TEST_CASE("without close_range(2), a detached hold closes what is open, and trie
   REQUIRE(script.ended == exited(0));
   REQUIRE(script.out.starts_with("pid "));
   const Holder holder(script.out);
-  until([&holder] { return descriptors_of(holder.pid()).size() == 6; });
+  until([&holder] { return descriptors_of(holder.pid()).size() == 7; });
   CHECK(descriptors_of(holder.pid()) ==
-        Words{"/", "/", "/", dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
+        Words{"/", "/", "/", dir.path(), dir / ".grex-lock", dir / ".grex/.grex-lock", "anon_inode:[signalfd]"});
 }
 
 TEST_CASE("hold --detach exits with the error if it gets no lock, and leaves no process") {

@@ -205,7 +205,7 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
   for (const char* const command : {"release", "probe"}) {
     const Finished refused = run_tool({command, "--layout", "nested", dir / "pack"});
     CHECK(refused.ended == exited(77));
-    CHECK(refused.err.starts_with("grex-lock: unsafe lock file: " + dir / "pack/.grex/.grex-lock: it is a symbolic"));
+    CHECK(refused.err.starts_with("grex-lock: unsafe lock file: " + dir / "pack/.grex: it is a symbolic"));
   }
   CHECK(is_locked(dir / "other/.grex/.grex-lock"));
   const json document = json::parse(run_tool({"status", "--json", "--layout", "nested", dir / "pack"}).out);
@@ -216,7 +216,7 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
     CHECK(lock["holders"].empty());
   }
   const std::string text = run_tool({"status", "--layout", "nested", dir / "pack"}).out;
-  CHECK(text.find("/pack/.grex/.grex-lock\n  it is a symbolic link\n") != std::string::npos);
+  CHECK(text.find("/pack/.grex/.grex-lock\n  " + dir / "pack/.grex: it is a symbolic link\n") != std::string::npos);
   CHECK(text.find(std::to_string(hold.pid())) == std::string::npos);
 }
 
@@ -387,7 +387,7 @@ TEST_CASE("a lock file that cannot be read fails with 77, and one that cannot be
   ::chmod((dir / ".grex-lock").c_str(), 0600);
   const Finished denied = run_tool({"run", dir.path(), "--", "echo", "ran"}, as_nobody());
   CHECK(denied.ended == exited(77));
-  CHECK(denied.err == "grex-lock: no permission: " + dir.path() + "/.grex-lock: Permission denied\n");
+  CHECK(denied.err.starts_with("grex-lock: no permission: " + dir.path() + "/.grex-lock: it belongs to "));
   ::chmod(dir.path().c_str(), 0700);
   CHECK(run_tool({"run", dir.path(), "--", "true"}, as_nobody()).ended == exited(77));
 }

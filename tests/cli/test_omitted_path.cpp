@@ -262,3 +262,48 @@ TEST_CASE("the search goes from a mounted directory to the one above its mount p
   if (finished.ended == exited(77)) return skip("this may not be mounted here");
   CHECK(finished.err == "grex-lock: no PATH given: using pack " + ws + "\n");
 }
+
+// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
+// | the search upwards stops before it looks there, and the error names the directory
+TEST_CASE("what another user planted above attracts no lock, in whatever form the directory is named") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  set_mode(dir.path(), 0755);
+  const std::string planted = make_pack(dir, "planted");
+  dir.make("planted/.git");
+  const std::string mine = dir.make("planted/mine/deep");
+  const std::string ws = make_pack(dir, "ws");
+  std::filesystem::create_symlink(mine, dir / "ws/link");
+  for (const std::string& path : {dir / "planted/mine", mine, ws, ws + "/.grex", ws + "/link"}) give_to(user, path);
+  struct Owned {
+    unsigned owner;
+    mode_t mode;
+    unsigned us;
+  };
+  for (const auto& [owner, mode, us] : {Owned{other_user, 0755, user}, Owned{0, 01777, user}, Owned{user, 01777, user},
+                                        Owned{0, 01777, 0}, Owned{user, 0777, 0}}) {
+    CAPTURE(owner);
+    CAPTURE(mode);
+    CAPTURE(us);
+    give_to(owner, planted);
+    set_mode(planted, mode);
+    const std::string before = finish({"find", planted, "-path", planted + "/mine", "-prune", "-o", "-print"}).out;
+    const Setup setup = us == 0 ? Setup{} : as_user(us);
+    const std::pair<std::string, std::string> places[] = {{mine, "."}, {mine, "../deep"}, {ws, "link"}, {"/", mine}};
+    for (const auto& [cwd, path] : places) {
+      CAPTURE(path);
+      Setup here = setup;
+      here.directory = cwd;
+      if (path == ".") CHECK(refusal_in(cwd, here) == stopped_at(planted));
+      const Finished clone =
+          run_tool({"run", "--layout", "nested", "-t", "backend", path + "/clone", "--", "true"}, here);
+      CHECK(clone.ended == exited(66));
+      CHECK(clone.err.starts_with("grex-lock: not found: " + planted + ": the search for .grex/pack.yaml stops at"));
+      const Finished guarded = run_tool({"run", "--guard", path, "--", "echo", "ran"}, here);
+      // The workspace above the link is guarded, and not what is above its target.
+      CHECK(guarded.ended == exited(path == "link" ? 0 : 66));
+      CHECK(guarded.err.find(planted + ", which other users can write to") != std::string::npos);
+    }
+    CHECK(finish({"find", planted, "-path", planted + "/mine", "-prune", "-o", "-print"}).out == before);
+  }
+}

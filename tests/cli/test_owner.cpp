@@ -163,7 +163,7 @@ TEST_CASE("root makes nothing in a directory that its owner may not write") {
                         "grex-lock: in another user's directory, root makes only what that user could\n");
   const Finished directory = run_tool({"run", "-t", "manifest", pack, "--", "echo", "ran"});
   CHECK(directory.ended == exited(73));
-  CHECK(directory.err.find("/pack/.grex/.grex.lock: the owner of the directory can't: ") != std::string::npos);
+  CHECK(directory.err.find("/pack/.grex: the owner of the directory can't: ") != std::string::npos);
   const Finished created = run_tool({"run", "--create", pack + "/a/b", "--", "echo", "ran"});
   CHECK(created.ended == exited(73));
   CHECK(created.err.starts_with("grex-lock: cannot create: " + pack + "/a: the owner of the directory can't: "));
@@ -397,5 +397,57 @@ TEST_CASE("a link that replaces a user's directory at any moment does not lead r
     ++(is_refused ? refused : locked);
     REQUIRE(listing(victim).empty());
     REQUIRE(locked + refused < 10'000);
+  }
+}
+
+// SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
+// from one user's directory or link to another user's
+TEST_CASE("a link swapped in at any moment makes root write in no repository or workspace of its own") {
+  if (!can_become_others()) return;
+  const Place place;
+  for (const char* const name : {"victim/below", "victim/.grex", "victim/.git/objects", "victim/.git/refs"}) {
+    place.make(name);
+  }
+  write_file(place / "victim/.grex/pack.yaml", "");
+  write_file(place / "victim/.git/HEAD", "ref: refs/heads/main\n");
+  const std::string before = listing(place / "victim");
+  for (const char* const name : {"home", "home/.grex"}) place.directory_of(nobody, name);
+  write_file(place / "home/.grex/pack.yaml", "");
+  const std::string pack = place.directory_of(nobody, "home/pack");
+  const std::string link = place.link_of(nobody, "home/link", place / "victim/below");
+  const std::jthread attacker = exchanging(pack, link);
+  int locked = 0;
+  int refused = 0;
+  while (locked + refused < tries(200) || locked == 0 || refused == 0) {
+    // A new lock file makes grex-lock look for the repository.
+    for (const std::string& directory : {pack, link}) ::unlink((directory + "/.grex-lock").c_str());
+    const bool is_refused = run_tool({"run", "--guard", pack, "--", "true"}).ended != exited(0);
+    ++(is_refused ? refused : locked);
+    REQUIRE(listing(place / "victim") == before);
+    REQUIRE(locked + refused < 10'000);
+  }
+}
+
+// SECURITY.md: a link or a moved directory on the way to PATH, to lead root elsewhere | refused, 77: no step may lead
+// from one user's directory or link to another user's
+TEST_CASE("as root, status -r lists nothing behind a link that is swapped in at any moment") {
+  if (!can_become_others()) return;
+  const Place place;
+  for (const char* const name : {"home", "home/d", "home/d/below", "home/d/below/pack"}) {
+    place.directory_of(nobody, name);
+  }
+  write_file(place / "home/d/below/pack/.grex-lock", "");
+  place.make("victim/below/pack");
+  write_file(place / "victim/below/pack/.grex.sync.lock", "");
+  const std::jthread attacker = exchanging(place / "home/d", place.link_of(nobody, "home/link", place / "victim"));
+  int listed = 0;
+  int refused = 0;
+  while (listed + refused < tries(200) || listed == 0 || refused == 0) {
+    for (const std::string& top : {place / "home", place / "home/d/below"}) {
+      const Finished finished = run_tool({"status", "-r", top});
+      REQUIRE(finished.out.find(".grex.sync.lock") == std::string::npos);
+      ++(finished.ended == exited(0) ? listed : refused);
+    }
+    REQUIRE(listed + refused < 10'000);
   }
 }

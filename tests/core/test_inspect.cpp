@@ -41,9 +41,9 @@ TEST_CASE("what an unfinished read of /proc/locks misses is never free") {
   const std::string free = many.dir / "free";
   test::write_file(free, "");
   CHECK_FALSE(view.is_complete_for(sys::status_of(free)->id));
-  std::vector<std::string> paths = many.paths;
-  paths.push_back(free);
-  const auto reports = core::inspect(paths, mounts, {.should_stop = stop_at_once});
+  std::vector<sys::LockFileName> names(many.paths.begin(), many.paths.end());
+  names.emplace_back(free);
+  const auto reports = core::inspect(names, mounts, {.should_stop = stop_at_once});
   std::size_t by_trying = 0;
   for (std::size_t i = 0; i < many.paths.size(); ++i) {
     REQUIRE(reports[i].state == LockState::held);

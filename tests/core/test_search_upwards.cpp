@@ -102,7 +102,7 @@ TEST_CASE("a search from a directory that doesn't exist finds nothing, and says 
 TEST_CASE("the directory found is open, also if it is renamed afterwards") {
   const TempDir dir;
   make_pack(dir, "ws");
-  const core::SearchResult result = core::find_meta_directory(dir.make("ws/lib"));
+  const core::SearchResult result = core::find_meta_directory(*sys::open_directory(dir.make("ws/lib")));
   REQUIRE(result.found.size() == 1);
   CHECK_FALSE(result.stop);
   std::filesystem::rename(dir / "ws", dir / "moved");

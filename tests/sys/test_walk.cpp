@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "sys/file/walk.hpp"
 
 using namespace grex::test;
+using grex::sys::open_directory;
 using grex::sys::walk_tree;
 
 namespace {
@@ -22,14 +24,15 @@ struct Seen {
 Seen walk(const std::string& top) {
   Seen seen;
   const auto walked = walk_tree(
-      top, {.enters = [](std::string_view name) { return name != "closed"; },
-            .enters_mount = [](const auto&...) { return false; },
-            .on_directory = [&](const std::string& directory) { return seen.directories.insert(directory).second; },
-            .on_file =
-                [&](const std::string& directory, std::string_view name) {
-                  seen.files.insert(directory + (directory.ends_with('/') ? "" : "/") + std::string(name));
-                },
-            .on_unreadable = [&](const grex::Error& error) { seen.unreadable.insert(error.path); }});
+      *open_directory(top),
+      {.enters = [](std::string_view name) { return name != "closed"; },
+       .enters_mount = [](const auto&...) { return false; },
+       .on_directory = [&](const std::string& directory) { return seen.directories.insert(directory).second; },
+       .on_file =
+           [&](int, const std::string& directory, std::string_view name) {
+             seen.files.insert(directory + (directory.ends_with('/') ? "" : "/") + std::string(name));
+           },
+       .on_unreadable = [&](const grex::Error& error) { seen.unreadable.insert(error.path); }});
   CHECK(walked);
   return seen;
 }
@@ -87,24 +90,27 @@ TEST_CASE("a symlink that replaces a directory during a walk leads nowhere") {
     write_file(elsewhere / "left/out", "");
     std::set<std::string> files;
     const auto walked =
-        walk_tree(dir / "top", {.enters = [](std::string_view) { return true; },
-                                .enters_mount = [](const auto&...) { return false; },
-                                .on_directory =
-                                    [&](const std::string& directory) {
-                                      if (directory != deepest) return true;
-                                      REQUIRE(::rename((dir / "top/d").c_str(), (dir / "old").c_str()) == 0);
-                                      return ::symlink(elsewhere.path().c_str(), (dir / "top/d").c_str()) == 0;
-                                    },
-                                .on_file = [&](const std::string&, std::string_view name) { files.emplace(name); },
-                                .on_unreadable = [](const grex::Error&) {}});
+        walk_tree(*open_directory(dir / "top"),
+                  {.enters = [](std::string_view) { return true; },
+                   .enters_mount = [](const auto&...) { return false; },
+                   .on_directory =
+                       [&](const std::string& directory) {
+                         if (directory != deepest) return true;
+                         REQUIRE(::rename((dir / "top/d").c_str(), (dir / "old").c_str()) == 0);
+                         return ::symlink(elsewhere.path().c_str(), (dir / "top/d").c_str()) == 0;
+                       },
+                   .on_file = [&](int, const std::string&, std::string_view name) { files.emplace(name); },
+                   .on_unreadable = [](const grex::Error&) {}});
     CHECK(walked);
     CHECK_FALSE(files.contains("out"));
     CHECK(files.contains("in") == (depth == 1));
   }
 }
 
-TEST_CASE("a walk of a missing directory is an error") {
+TEST_CASE("a walk of something other than a directory is an error") {
   const TempDir dir;
+  write_file(dir / "file", "");
+  const grex::sys::Directory top = {grex::sys::open_at(AT_FDCWD, dir / "file", O_PATH), {}, dir / "file", {}};
   const grex::sys::TreeVisitor visitor = {};
-  CHECK(walk_tree(dir / "none", visitor).error().kind == grex::ErrorKind::not_found);
+  CHECK(walk_tree(top, visitor).error().kind == grex::ErrorKind::not_found);
 }

@@ -115,9 +115,9 @@ Result<Reentry, Failure> wait_for_lock(Wanted& wanted, core::TierStack& stack, c
   const auto failed = [&open](const Error& error) {
     return failure_from(at_path(error, open.name.path), open.name.tier);
   };
-  std::vector<std::string> files = {open.name.path};
+  std::vector<sys::LockFileName> files = {open.lookup_name};
   for (const core::TargetFile& other : open.others) {
-    if (other.layout > open.place->layout) files.push_back(other.path(0));
+    if (other.layout > open.place->layout) files.push_back(other.name_at(0));
   }
   const BusyLock busy = {open.name, files, report, audience_of(lock, options.global, events)};
   const auto tried = sys::try_lock(open.file.fd.get(), lock.mode);
@@ -130,7 +130,7 @@ Result<Reentry, Failure> wait_for_lock(Wanted& wanted, core::TierStack& stack, c
   if (lock.nonblock) return busy_failure_soon(busy);
 
   const auto progress =
-      announce_wait(lock, options.global, events, {{open.name.path}, {}, files.back()}, unknown_holder_failure(busy),
+      announce_wait(lock, options.global, events, {{open.lookup_name}, {}, files.back()}, unknown_holder_failure(busy),
                     [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
   std::optional<Deadline> deadline;
   if (lock.timeout) deadline = start + *lock.timeout;
@@ -187,10 +187,10 @@ Result<void, Failure> take_lock(Wanted& wanted, bool has_record, const FdOptions
   if (*reentry == Reentry::ours) return {};
   const auto same = refuse_replaced(wanted.open);
   if (same && wanted.open.place && wanted.open.file.is_new) {
-    locks.acquired.git.look_at(wanted.open.path, options.lock);
+    locks.acquired.git.look_at(wanted.open.lookup_name, options.lock);
   }
   std::vector<core::HeldFile> file;
-  file.push_back({std::move(wanted.open.file), wanted.open.name.path});
+  file.push_back({std::move(wanted.open.file), wanted.open.name.path, wanted.open.lookup_name});
   core::HeldLock lock(wanted.open.name.tier, {}, options.lock.mode, std::move(file));
   if (!same) return with_conversion_hint(same.error(), wanted);
   locks.entries.push_back(lock.stack_entries().front());
@@ -261,7 +261,7 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
     drop_from(stack, open.file.id);
     auto record = fd_record_in(open);
     std::vector<core::HeldFile> file;
-    file.push_back({std::move(open.file), open.name.path});
+    file.push_back({std::move(open.file), open.name.path, open.lookup_name});
     core::HeldLock held(open.name.tier, {}, sys::Mode::exclusive, std::move(file));
     if (record) held.adopt_record(std::move(*record));
     if (const auto unlocked = held.unlock(); !unlocked && result) {

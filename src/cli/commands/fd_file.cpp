@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <tuple>
 
 #include "base/text.hpp"
@@ -20,17 +21,26 @@ std::vector<core::TargetFile> find_others(const core::LockPlace& place, const st
                                           const core::Layouts& layouts) {
   std::vector<core::TargetFile> others;
   if (!core::has_file_per_layout(place.tier)) return others;
-  auto target = core::resolve({.tier = place.tier, .path = place.target, .layouts = layouts});
+  auto target = core::resolve({.tier = place.tier, .path = sys::access_path_of(place.target), .layouts = layouts});
   if (!target) return others;
   std::copy_if(std::make_move_iterator(target->files.begin()), std::make_move_iterator(target->files.end()),
                std::back_inserter(others), [&path](const core::TargetFile& file) { return file.path(0) != path; });
   return others;
 }
 
-// The directory that a file is in, by which it is sorted.
-sys::FileId directory_of(const std::string& path) {
+// The name by which a path is looked up: if a directory on the way to it may not be
+// searched, below the working directory, if that is on the way, too.
+sys::LockFileName lookup_name_of(const std::string& path) {
   const auto slash = path.rfind('/');
-  const auto directory = sys::status_of(slash == std::string::npos ? std::string() : path.substr(0, slash + 1));
+  if (slash == std::string::npos || sys::status_of(path)) return path;
+  auto directory = sys::open_directory(sys::access_path_of(path.substr(0, slash + 1)));
+  if (!directory) return path;
+  return {std::make_shared<const sys::Directory>(std::move(*directory)), path.substr(slash + 1)};
+}
+
+// The directory that a file is in, by which it is sorted.
+sys::FileId directory_of(const sys::LockFileName& name) {
+  const auto directory = sys::open_directory_of(name);
   return directory ? directory->id : sys::FileId{};
 }
 
@@ -58,6 +68,8 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::La
   }
   auto copy = sys::duplicate(number);
   if (!copy) return failure_from(copy.error());
+  sys::LockFileName lookup_name = lookup_name_of(path);
+  const sys::FileId directory = directory_of(lookup_name);
   const bool read_only = access == sys::Access::reading;
   const bool has_content = status->size > 0;
   // The shell may have created a file that is empty.
@@ -66,7 +78,8 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::La
                !has_content, sys::appends(number)},
               {core::tier_of_lock_file(path).value_or(tier), shown},
               path,
-              directory_of(path),
+              std::move(lookup_name),
+              directory,
               {},
               {}};
   if (core::tier_of_lock_file(path)) {
@@ -85,7 +98,7 @@ void sort_fd_files(std::vector<FdFile>& files) {
 std::vector<sys::FileId> files_before(const FdFile& file) {
   std::vector<sys::FileId> ids;
   for (const core::TargetFile& other : file.others) {
-    const auto status = sys::status_of_lock_file(other.path(0));
+    const auto status = sys::status_of_lock_file(other.name_at(0));
     if (other.layout < file.place->layout && status) ids.push_back(status->id);
   }
   return ids;
@@ -98,14 +111,14 @@ std::optional<core::KernelLock> lock_of(const FdFile& file) {
 
 std::optional<core::WrittenRecord> fd_record_in(const FdFile& file) {
   if (!file.place || file.file.must_not_write) return std::nullopt;
-  auto written = core::written_record_in(file.file, file.path);
+  auto written = core::written_record_in(file.file, file.lookup_name);
   if (!written || written->record.verb != "fd" || written->record.release) return std::nullopt;
   return written;
 }
 
 Result<void, Failure> refuse_replaced(const FdFile& file) {
   if (file.path.empty()) return {};
-  const auto named = sys::status_of(file.path);
+  const auto named = sys::look_up(file.lookup_name);
   if (!named || named->id == file.file.id) return {};
   Failure failure = failure_from({ErrorKind::unsafe_file, "stat", file.name.path, 0}, file.name.tier);
   failure.why = "the file was removed or replaced since it was opened";
@@ -115,12 +128,12 @@ Result<void, Failure> refuse_replaced(const FdFile& file) {
 
 std::string half_lock_line(const FdFile& file, const core::TierStack& stack) {
   for (const core::TargetFile& other : file.others) {
-    const std::string path = other.path(0);
-    const auto status = sys::status_of_lock_file(path);
+    const sys::LockFileName name = other.name_at(0);
+    const auto status = sys::status_of_lock_file(name);
     const auto is_it = [&status](const core::StackEntry& entry) { return status && entry.file == status->id; };
     if (std::any_of(stack.begin(), stack.end(), is_it)) continue;
     return fmt::format("{}: this is one of two files of the lock, and does not exclude grex {}: lock {}, too",
-                       file.path, core::releases_of(other.layout), path);
+                       file.path, core::releases_of(other.layout), name.path());
   }
   return {};
 }

@@ -21,6 +21,7 @@ struct FdFile {
   sys::LockFile file;
   LockName name;
   std::string path;                      ///< empty if unknown
+  sys::LockFileName lookup_name;         ///< by which `path` is looked up
   sys::FileId directory;                 ///< of its path
   std::optional<core::LockPlace> place;  ///< none: not a file of grex, so its content must not be changed
   std::vector<core::TargetFile> others;  ///< the other files of its lock

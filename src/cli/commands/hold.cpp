@@ -98,6 +98,7 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
   }
   if (!session) return failure_from(session.error());
   std::vector<int> keep = core::descriptors_of(acquired.locks);
+  for (const int directory : core::directories_of(acquired.locks)) keep.push_back(directory);
   keep.push_back(signals.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
   if (auto detached = background.detach(keep); !detached) return failure_from(detached.error());

@@ -76,7 +76,7 @@ Outcome probe(const CommandLine& line, Events& events) {
   for (std::size_t i = 0; i < plan->targets.size();) {
     const core::Target& target = plan->targets[i];
     const auto probed = core::probe(target);
-    if (!probed) return failure_from(probed.error(), target.tier());
+    if (!probed) return open_failure(probed.error(), target);
     if (probed->outcome == sys::Acquire::held) {
       path_of_last = probed->path;
       ++i;
@@ -85,7 +85,7 @@ Outcome probe(const CommandLine& line, Events& events) {
     const core::TargetFile& file = target.files[probed->file];
     if (file.if_busy == core::IfBusy::wait) {
       return busy_failure_soon(
-          {name_of(target, file), target.paths_from(file), busy_report_of(lock), audience_of(lock, global, events)});
+          {name_of(target, file), target.names_from(file), busy_report_of(lock), audience_of(lock, global, events)});
     }
     if (auto again = check_again(*plan, {i, probed->file}, lock); !again) return std::move(again.error());
   }

@@ -56,20 +56,20 @@ enum class Names { one, several, unknown };
 
 // A name that comes and goes may be missed by each look at the file, and so may the one by
 // which we found it. It changes the time of the last change.
-Names count_names(const std::string& path, const sys::FileStatus& before) {
-  const auto now = sys::status_of_lock_file(path);
+Names count_names(const sys::LockFileName& name, const sys::FileStatus& before) {
+  const auto now = sys::status_of_lock_file(name);
   if (before.names > 1 || (now && now->names > 1)) return Names::several;
   return now && now->id == before.id && now->changed == before.changed ? Names::one : Names::unknown;
 }
 
-void add_file(const std::string& path, core::FileReport report, Inspection& found) {
+void add_file(const sys::LockFileName& name, core::FileReport report, Inspection& found) {
   found.is_held = found.is_held || report.state == core::LockState::held || report.state == core::LockState::unknown;
   if (report.state == core::LockState::unknown && report.lease) found.lease = report.lease;
   if (report.why_unknown && report.why_unknown->kind == ErrorKind::unsafe_file) found.unsafe = report.why_unknown;
   for (core::Hold& hold : core::find_holds(report, is_hold_command)) {
     if (hold.kind == HoldKind::ours) {
-      const Names names = count_names(path, *report.file);
-      if (names != Names::one) found.linked = path;
+      const Names names = count_names(name, *report.file);
+      if (names != Names::one) found.linked = name.path();
       found.has_changed = found.has_changed || names == Names::unknown;
     }
     const auto is_it = [&hold](const core::Hold& other) { return other.pid == hold.pid; };
@@ -81,13 +81,13 @@ void add_file(const std::string& path, core::FileReport report, Inspection& foun
     }
   }
   for (const core::LockProcess& waiter : report.waiters) found.waiters.insert(waiter.pid.value_or(0));
-  core::add_processes(found.holders, std::move(report.holders), path);
+  core::add_processes(found.holders, std::move(report.holders), name.path());
 }
 
 Inspection inspect_holders(const core::Target& target) {
-  std::vector<std::string> files;
+  std::vector<sys::LockFileName> files;
   for (const core::TargetFile& file : target.files) {
-    for (std::string& path : core::files_to_inspect(target, file)) files.push_back(std::move(path));
+    for (sys::LockFileName& name : core::files_to_inspect(target, file)) files.push_back(std::move(name));
   }
   Inspection found;
   std::vector<core::FileReport> reports = core::inspect(files, core::visible_mounts());

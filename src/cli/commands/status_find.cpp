@@ -94,7 +94,7 @@ void note_believed(FoundLocks& found) {
   std::vector<std::string> believed;
   for (const core::FoundLock& lock : found.locks) {
     for (const core::FoundFile& file : lock.files) {
-      if (file.shown) believed.push_back(file.path);
+      if (file.shown) believed.push_back(file.name.path());
     }
   }
   if (believed.empty()) return;
@@ -128,7 +128,7 @@ Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Lay
   std::vector<std::string> paths = scope.paths;
   if (paths.empty()) {
     const core::SearchResult enclosing = core::find_enclosing_pack();
-    paths = {enclosing.found.empty() ? "." : enclosing.found.front().path};
+    paths = {enclosing.found.empty() ? "." : enclosing.found.front().access_path};
   }
   if (scope.recursive) {
     if (auto searched = find_below(paths, context, found); !searched) return searched.error();

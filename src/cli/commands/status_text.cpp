@@ -106,6 +106,14 @@ void add_other_files(const LockReport& lock, const TextStyle& style, std::string
   }
 }
 
+// Why the state of a lock file is not known.
+std::string reason_of(const Error& error, const std::string& lock_file) {
+  const Failure failure = failure_from(error);
+  std::string reason = failure.path == lock_file ? failure.why : failure.path + ": " + failure.why;
+  if (failure.kind == ErrorKind::permission && !failure.hint.empty()) reason += "; " + failure.hint;
+  return printable(reason);
+}
+
 void add_lock(const LockReport& lock, const std::string& caveat, const std::vector<Row>& rows, const Widths& widths,
               const TextStyle& style, std::string& text) {
   Line line(style);
@@ -115,7 +123,7 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   text += line.with_newline();
   if (lock.merged.state == LockState::unknown && lock.merged.why_unknown) {
     Line reason(style);
-    reason.add("  " + failure_from(*lock.merged.why_unknown).why, fmt::fg(terminal_color::red));
+    reason.add("  " + reason_of(*lock.merged.why_unknown, lock.path), fmt::fg(terminal_color::red));
     text += reason.with_newline();
   }
   if (lock.merged.lease) {

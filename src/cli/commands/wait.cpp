@@ -19,10 +19,10 @@ namespace grex::cli {
 namespace {
 
 // The first busy file; nullopt if none is busy.
-Result<std::optional<core::FilePosition>> first_busy(const std::vector<core::Target>& targets) {
+Result<std::optional<core::FilePosition>, Failure> first_busy(const std::vector<core::Target>& targets) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto probed = core::probe(targets[i]);
-    if (!probed) return probed.error();
+    if (!probed) return open_failure(probed.error(), targets[i]);
     if (probed->outcome == sys::Acquire::busy) return std::optional(core::FilePosition{i, probed->file});
   }
   return std::optional<core::FilePosition>();
@@ -65,7 +65,7 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
     // Locks that change hands quickly may be free whenever they are waited for.
     if (auto interrupted = interruption()) return std::move(*interrupted);
     const auto found = first_busy(targets);
-    if (!found) return failure_from(found.error());
+    if (!found) return found.error();
     if (!*found) break;
     const core::FilePosition busy = **found;
     if (targets[busy.target].files[busy.file].if_busy == core::IfBusy::report) {

@@ -30,7 +30,7 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
 }
 
 void WaitAnnouncer::wait_begins(const core::Target& target, const core::TargetFile& file) {
-  const BusyLock busy = {name_of(target, file), target.paths_from(file), busy_report_of(options_),
+  const BusyLock busy = {name_of(target, file), target.names_from(file), busy_report_of(options_),
                          audience_of(options_, global_, events_)};
   const auto find_busy = [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); };
   progress_ =

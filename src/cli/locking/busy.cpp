@@ -62,7 +62,7 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
     // A process that has only the next file is not in the way yet, but its record may be
     // that of a holder that can't be seen.
     if (i > 0 && !has_slots && !failure.holders.empty()) remove_others(inspected.holders, failure.holders);
-    core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i]);
+    core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i].path());
   }
   failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
   if (!still_held && !lease.empty()) failure.why = lease;

@@ -27,7 +27,7 @@ BusyReport busy_report_of(const LockOptions& options);
 /// A busy lock, and how to report it.
 struct BusyLock {
   LockName name;
-  std::vector<std::string> files;  ///< the busy file, or those of all slots; and the next ones of the lock
+  std::vector<sys::LockFileName> files;  ///< the busy file, or those of all slots; and the next ones of the lock
   BusyReport report = {};
   Audience audience = Audience::none;
 };

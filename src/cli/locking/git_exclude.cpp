@@ -32,9 +32,10 @@ std::string why_of_exclude(const Error& error) {
 
 }  // namespace
 
-void GitExcluder::look_at(const std::string& lock_file, const LockOptions& options) {
+void GitExcluder::look_at(const sys::LockFileName& lock_file, const LockOptions& options) {
   if (options.git_exclude == GitExclude::off) return;
-  if (!add_new(directories_, lock_file.substr(0, lock_file.rfind('/')))) return;
+  const std::string path = lock_file.path();
+  if (!add_new(directories_, path.substr(0, path.rfind('/')))) return;
   const core::GitExclusion exclusion = core::exclude_from_git(lock_file);
   const Result<bool>& added = exclusion.is_added;
   if (added) {

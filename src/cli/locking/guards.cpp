@@ -72,7 +72,7 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
   for (const core::Target& target : targets) {
     if (!is_pack(target)) continue;
     const core::SearchResult search = core::find_workspaces(target.request.path);
-    for (const sys::Directory& workspace : search.found) workspaces.push_back(workspace.path);
+    for (const sys::Directory& workspace : search.found) workspaces.push_back(workspace.access_path);
     if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
     // There may be a workspace above, which is not guarded.
     if (search.stop && options.verbosity != Verbosity::quiet) {

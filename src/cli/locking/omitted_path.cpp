@@ -36,9 +36,9 @@ Result<std::string, Failure> omitted_path(core::Tier tier, Verbosity verbosity) 
   if (!may_be_omitted(tier)) return no_default_failure(tier);
   core::SearchResult enclosing = core::find_enclosing_pack();
   if (enclosing.found.empty()) return no_pack_failure(enclosing.stop);
-  std::string pack = std::move(enclosing.found.front().path);
-  if (verbosity != Verbosity::quiet) note("no PATH given: using pack " + pack);
-  return pack;
+  sys::Directory& pack = enclosing.found.front();
+  if (verbosity != Verbosity::quiet) note("no PATH given: using pack " + pack.path);
+  return std::move(pack.access_path);
 }
 
 }  // namespace grex::cli

@@ -9,7 +9,7 @@
 
 namespace grex::cli {
 
-/// The PATH of a lock if the user gives none: the enclosing pack, which is named on
+/// The PATH of a lock if the user gives none: that of the enclosing pack, which is named on
 /// standard error unless `verbosity` is quiet. A usage Failure if there is none, or the tier
 /// needs another directory.
 Result<std::string, Failure> omitted_path(core::Tier tier, Verbosity verbosity);

@@ -31,27 +31,12 @@ class AcquisitionObserver : public WaitAnnouncer {
     WaitAnnouncer::wait_begins(target, file);
   }
 
-  void lock_file_created(const std::string& path) override { acquired_.git.look_at(path, options_); }
+  void lock_file_created(const sys::LockFileName& name) override { acquired_.git.look_at(name, options_); }
 
  private:
   const LockOptions& options_;
   Acquired& acquired_;
 };
-
-// The hint that helps if one of the two files of a lock can't be had.
-Failure with_layout_hint(Failure failure, const core::Target& target, const core::TargetFile& file) {
-  const bool is_refused = failure.kind == ErrorKind::create || failure.kind == ErrorKind::permission ||
-                          failure.kind == ErrorKind::unsafe_file;
-  const bool is_file = !file.names.empty() && failure.path == file.path(0);
-  if (is_refused && is_file && target.files.size() > 1) {
-    if (!failure.hint.empty()) failure.hint += "; ";
-    const bool is_nested = file.layout == core::Layout::nested;
-    failure.hint += fmt::format("--layout {} locks only the other file, which does not exclude grex {}",
-                                core::name_of(is_nested ? core::Layout::flat : core::Layout::nested),
-                                core::releases_of(file.layout));
-  }
-  return failure;
-}
 
 // Why there is no record; empty if there is one, or a shared lock, which has none.
 std::string reason_of(core::Recorded recorded) {
@@ -103,15 +88,12 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
                             const LockOptions& options, Audience audience, steady_clock::time_point start) {
   const core::Target& target = targets[attempt.at.target];
   const core::TargetFile& file = target.files[attempt.at.file];
-  if (!attempt.end) {
-    Failure failure = failure_from(attempt.end.error(), target.tier());
-    return with_slots_hint(with_layout_hint(std::move(failure), target, file), file);
-  }
+  if (!attempt.end) return with_slots_hint(open_failure(attempt.end.error(), target), file);
   const BusyReport report = busy_report_of(options);
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
   const auto waited = elapsed_since(start);
-  Failure failure = busy_failure_soon({name_of(target, file), target.paths_from(file), report, audience});
+  Failure failure = busy_failure_soon({name_of(target, file), target.names_from(file), report, audience});
   return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), waited) : failure;
 }
 
@@ -158,7 +140,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
   for (core::HeldLock& lock : acquired.locks) {
     const auto written = lock.write_record(record);
     const std::string& path = lock.files().back().path;
-    if (written && *written == core::Recorded::first_written) acquired.git.look_at(path, options);
+    if (written && *written == core::Recorded::first_written) acquired.git.look_at(lock.files().back().name, options);
     const std::string why = written ? reason_of(*written) : failure_from(written.error()).why;
     const bool is_told =
         options.verbosity == Verbosity::verbose || (holder.verb == "hold" && options.verbosity != Verbosity::quiet);

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/exit_code.hpp"
 #include "cli/report/printable.hpp"
+#include "cli/report/refusal.hpp"
 #include "core/inspect/inspect.hpp"
 #include "core/lock/target.hpp"
+#include "sys/file/no_follow.hpp"
 #include "sys/file/owner.hpp"
 #include "sys/file/safe_walk.hpp"
 
@@ -76,6 +79,12 @@ std::string hint_of(const Error& error) {
   return {};
 }
 
+// Whether the permissions of a file or a directory were missing.
+bool may_be_explained(const Error& error) {
+  if (error.kind == ErrorKind::permission) return error.op != "flock" && error.op != sys::check_owner;
+  return error.kind == ErrorKind::create && error.op != sys::create_as_owner;
+}
+
 }  // namespace
 
 Failure failure_from(const Error& error) {
@@ -87,6 +96,10 @@ Failure failure_from(const Error& error) {
   failure.hint = hint_of(error);
   failure.err = error.err;
   failure.exit_code = exit_code_of(error.kind, error.err);
+  if (!may_be_explained(error)) return failure;
+  Refusal refusal = explain_refusal(error);
+  if (!refusal.why.empty()) failure.why = std::move(refusal.why);
+  failure.hint = std::move(refusal.hint);
   return failure;
 }
 

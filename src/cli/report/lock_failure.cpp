@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/text.hpp"
 #include "base/time_text.hpp"
 #include "core/lock/layout.hpp"
 
@@ -43,6 +46,25 @@ LockName name_of(const core::Target& target) { return {target.tier(), target.sho
 
 LockName name_of(const core::Target& target, const core::TargetFile& file) {
   return {target.tier(), file.names.empty() ? target.path : file.path(0), target.path};
+}
+
+Failure open_failure(const Error& error, const core::Target& target) {
+  Failure failure = failure_from(error, target.tier());
+  const bool is_refused =
+      error.kind == ErrorKind::create || error.kind == ErrorKind::permission || error.kind == ErrorKind::unsafe_file;
+  if (!is_refused || target.files.size() < 2) return failure;
+  // The Error is about one of the files, or a directory on the way to it.
+  const auto is_about = [&error](const core::TargetFile& file) {
+    return path_in(file.path(0), "").starts_with(path_in(error.path, ""));
+  };
+  const auto refused = std::find_if(target.files.begin(), target.files.end(), is_about);
+  const auto other = std::find_if_not(target.files.begin(), target.files.end(), is_about);
+  if (refused == target.files.end() || other == target.files.end()) return failure;
+  if (!sys::may_have_lock_file(other->name_at(0))) return failure;
+  if (!failure.hint.empty()) failure.hint += "; ";
+  failure.hint += fmt::format("--layout {} locks only the other file, which does not exclude grex {}",
+                              core::name_of(other->layout), core::releases_of(refused->layout));
+  return failure;
 }
 
 Failure stack_failure() {

@@ -29,6 +29,10 @@ struct BusyReport {
   bool is_printed = true;           ///< false with -q
 };
 
+/// A file of this lock could not be opened or created. If another file of the lock could be
+/// had, the hint names the layout that locks only that one.
+Failure open_failure(const Error& error, const core::Target& target);
+
 /// grex-lock did not write this GREX_LOCK_STACK.
 Failure stack_failure();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <tuple>
@@ -23,12 +24,12 @@ namespace {
 // Finds the slots that exist; if they can't be listed, the first `slots` ones.
 void find_slots(FoundLock& lock, const TargetFile& file, unsigned slots) {
   const auto existing = existing_slots(file);
-  if (!existing) lock.why_incomplete = at_path(existing.error(), slot_path(file, 0));
+  if (!existing) lock.why_incomplete = existing.error();
   std::vector<unsigned> numbers(existing ? existing->numbers : std::vector<unsigned>(slots));
   if (!existing) std::iota(numbers.begin(), numbers.end(), 0U);
-  for (const unsigned slot : numbers) lock.files.push_back({slot_path(file, slot), file.layout, slot});
+  for (const unsigned slot : numbers) lock.files.push_back({slot_file(file, slot), file.layout, slot});
   for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
-    lock.files.push_back({queue_path(file, queue), file.layout});
+    lock.files.push_back({queue_file(file, queue), file.layout});
   }
 }
 
@@ -38,7 +39,7 @@ FoundLock lock_at(const Target& target, unsigned slots) {
     if (target.tier() == Tier::semaphore) {
       find_slots(lock, file, slots);
     } else {
-      lock.files.push_back({file.path(0), file.layout});
+      lock.files.push_back({file.name_at(0), file.layout});
     }
   }
   return lock;
@@ -68,7 +69,9 @@ bool has_file(const Target& target) {
 struct PlacedFile {
   LockPlace place;
   std::string path;
-  std::optional<sys::FileId> shown = {};  // as in FoundFile
+  sys::LockFileName name;
+  std::optional<sys::FileStatus> status = {};  // as in FoundFile
+  std::optional<sys::FileId> shown = {};       // the same
 };
 
 auto lock_of(const PlacedFile& file) {
@@ -89,12 +92,12 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
   std::sort(files.begin(), files.end(), comes_before);
   std::vector<FoundLock> locks;
   const PlacedFile* last = nullptr;
-  for (const PlacedFile& file : files) {
+  for (PlacedFile& file : files) {
     if (last == nullptr || lock_of(*last) != lock_of(file)) {
       locks.push_back({file.place.tier, file.place.target, file.path, {}});
       locks.back().is_old = file.place.is_old;
     }
-    locks.back().files.push_back({file.path, file.place.layout, file.place.slot, file.shown});
+    locks.back().files.push_back({std::move(file.name), file.place.layout, file.place.slot, file.status, file.shown});
     last = &file;
   }
   return locks;
@@ -163,7 +166,8 @@ class OpenFiles {
     std::vector<PlacedFile> files;
     files.reserve(names_.size());
     for (const auto& [id, name] : names_) {
-      files.push_back({*lock_place_of(name.path), name.path, name.is_believed ? std::optional(id) : std::nullopt});
+      files.push_back({*lock_place_of(name.path), name.path, name.path, std::nullopt,
+                       name.is_believed ? std::optional(id) : std::nullopt});
     }
     return files;
   }
@@ -223,8 +227,10 @@ Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& 
 }
 
 Result<std::vector<FoundLock>> locks_below(const std::string& directory, const SearchObserver& observer) {
-  const auto top = sys::open_directory(directory);
-  if (!top) return top.error();
+  auto opened = sys::open_directory(directory);
+  if (!opened) return opened.error();
+  const auto top = std::make_shared<const sys::Directory>(std::move(*opened));
+  const std::size_t name_start = path_in(top->path, "").size();
   std::vector<PlacedFile> files;
   std::size_t directories = 0;
   std::optional<std::vector<Mount>> mounts;
@@ -239,14 +245,20 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
           },
       .on_directory = [&](const std::string&) { return observer.on_progress(++directories, files.size()); },
       .on_file =
-          [&](const std::string& parent, std::string_view name) {
+          [&](int fd, const std::string& parent, std::string_view name) {
             if (!may_be_lock_file(name)) return;
             std::string path = path_in(parent, name);
-            if (auto place = lock_place_of(path)) files.push_back({std::move(*place), std::move(path)});
+            auto place = lock_place_of(path);
+            if (!place) return;
+            sys::LockFileName below_top(top, path.substr(name_start));
+            // From here on, only the files that are in use, or have a record, are looked up again.
+            const auto status = sys::status_at(fd, std::string(name));
+            const auto known = status ? std::optional(*status) : std::nullopt;
+            files.push_back({std::move(*place), std::move(path), std::move(below_top), known});
           },
       .on_unreadable = observer.on_unreadable,
   };
-  if (auto walked = sys::walk_tree(top->path, visitor); !walked) return walked.error();
+  if (auto walked = sys::walk_tree(*top, visitor); !walked) return walked.error();
   return grouped(std::move(files));
 }
 

@@ -10,18 +10,17 @@
 #include "base/stop_token.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
-#include "sys/file/file.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::core {
 
 /// A file of a lock.
 struct FoundFile {
-  std::string path;
+  sys::LockFileName name;
   Layout layout = Layout::flat;
-  std::optional<unsigned> slot = {};  ///< at tier semaphore; a queue file has none
-  /// If it must not be looked up, since its file system may never answer: what a descriptor
-  /// shows about it.
-  std::optional<sys::FileId> shown = {};
+  std::optional<unsigned> slot = {};           ///< at tier semaphore; a queue file has none
+  std::optional<sys::FileStatus> status = {};  ///< as in FileToInspect
+  std::optional<sys::FileId> shown = {};       ///< the same
 };
 
 /// A lock and its files.

@@ -4,7 +4,6 @@
 
 #include "core/inspect/process_numbers.hpp"
 #include "core/inspect/record_writer.hpp"
-#include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
 #include "sys/process/process_memory.hpp"
@@ -235,14 +234,11 @@ LastHolder last_holder(const Record& record) {
   return {std::move(process), *record.release};
 }
 
-// Reads the file itself: a static program can't use NSS.
 void fill_in_user_names(const std::vector<LockProcess*>& processes) {
   if (processes.empty()) return;
-  constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;
-  const auto passwd = sys::read_file("/etc/passwd", longest_passwd);
-  if (!passwd) return;
+  const std::string passwd = sys::passwd_text();
   for (LockProcess* process : processes) {
-    if (process->uid) process->user = sys::parse_user_name(*passwd, *process->uid);
+    if (process->uid) process->user = sys::parse_user_name(passwd, *process->uid);
   }
 }
 

@@ -16,7 +16,9 @@ namespace grex::core {
 /// A lock file while it is inspected: what the kernel, the processes and the file itself
 /// have shown so far.
 struct InspectedFile {
-  std::string path;
+  explicit InspectedFile(sys::LockFileName name_of_it) : name(std::move(name_of_it)) {}
+
+  sys::LockFileName name;
   sys::FileId file;
   std::vector<KernelLock> locks;             ///< holders and waiters
   bool shares_number = false;                ///< `locks` may be on other files, too: see SharedNumber

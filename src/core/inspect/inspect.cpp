@@ -13,9 +13,9 @@ namespace grex::core {
 namespace {
 
 // Tries the lock: first exclusively, which any holder prevents, then shared.
-void inspect_by_trying(sys::LockFile& file, const std::string& path, FileReport& report) {
+void inspect_by_trying(sys::LockFile& file, const sys::LockFileName& name, FileReport& report) {
   const auto exclusive =
-      sys::try_lock(file, sys::Mode::exclusive, [&path] { return sys::open_lock_file(path, sys::OpenFor::writing); });
+      sys::try_lock(file, sys::Mode::exclusive, [&name] { return sys::open_lock_file(name, sys::OpenFor::writing); });
   if (!exclusive) return;
   report.mode.reset();
   const bool is_free = *exclusive == sys::Acquire::held;
@@ -27,7 +27,7 @@ void inspect_by_trying(sys::LockFile& file, const std::string& path, FileReport&
 }
 
 void read_record(InspectedFile& inspected) {
-  auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
+  auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
   if (!file) return;
   const auto text = sys::read_stable_start(file->fd.get(), record_limit + 1);
   auto record = text ? parse_record(*text) : std::nullopt;
@@ -53,7 +53,7 @@ std::optional<pid_t> find_lease(const InspectedFile& inspected, const KernelView
                                 const std::vector<Mount>& mounts) {
   if (!view.has_leases()) return std::nullopt;
   if (const auto pid = view.lease_holder(inspected.file)) return pid;
-  const auto place = sys::place_of(inspected.path);
+  const auto place = sys::place_of(inspected.name.path());
   const Mount* const mount = place ? find_mount(place->mount, mounts) : nullptr;
   return mount == nullptr ? std::nullopt : view.lease_holder({mount->device, inspected.file.ino});
 }
@@ -75,12 +75,12 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
   if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
   if (view.is_complete_for(inspected.file)) return conclude(inspected, LockState::free, {});
   if (inspected.report.lease) return;
-  auto file = sys::open_lock_file(inspected.path, sys::OpenFor::reading);
+  auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
   if (file && file->is_leased) {
     inspected.report.lease = LockProcess{};
     return;
   }
-  if (!file) inspected.report.why_unknown = at_path(file.error(), inspected.path);
+  if (!file) inspected.report.why_unknown = file.error();
   if (!file || file->id != inspected.file) return;  // the latter: it was replaced
   const sys::FileId number = listed_number(*file, mounts);
   if (number != file->id) {
@@ -89,7 +89,7 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
     // No file with this number is locked.
     if (inspected.locks.empty() && view.is_complete_for(number)) return conclude(inspected, LockState::free, {});
   }
-  inspect_by_trying(*file, inspected.path, inspected.report);
+  inspect_by_trying(*file, inspected.name, inspected.report);
   if (inspected.report.state != LockState::held) inspected.locks.clear();
 }
 
@@ -101,12 +101,12 @@ void inspect_from_afar(InspectedFile& inspected, sys::FileId shown, const Kernel
   inspected.locks = view.on(shown);
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
   if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
-  inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.path};
+  inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.name.path()};
 }
 
-void inspect_file(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts,
-                  const StopToken& should_stop) {
-  const auto status = sys::status_of_lock_file(inspected.path);
+void inspect_file(InspectedFile& inspected, const std::optional<sys::FileStatus>& known, const KernelView& view,
+                  const std::vector<Mount>& mounts, const StopToken& should_stop) {
+  const auto status = known ? sys::lock_file_status(*known, inspected.name) : sys::status_of_lock_file(inspected.name);
   if (!status) {
     inspected.report.why_unknown = status.error();
     return;
@@ -165,24 +165,25 @@ void mark_open_nowhere(InspectedFile& inspected, const SearchedProcesses& search
 
 }  // namespace
 
-std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
+std::vector<FileReport> inspect(const std::vector<sys::LockFileName>& names, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {
-  std::vector<NamedFile> files;
-  files.reserve(paths.size());
-  for (const std::string& path : paths) files.push_back({path});
+  std::vector<FileToInspect> files;
+  files.reserve(names.size());
+  for (const sys::LockFileName& name : names) files.push_back({name});
   return inspect(files, mounts, search);
 }
 
-std::vector<FileReport> inspect(const std::vector<NamedFile>& files, const std::vector<Mount>& mounts,
+std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {
   const KernelView view = KernelView::take(mounts, search.should_stop);
-  std::vector<InspectedFile> inspected_files(files.size());
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    inspected_files[i].path = files[i].path;
-    if (files[i].shown) {
-      inspect_from_afar(inspected_files[i], *files[i].shown, view);
+  std::vector<InspectedFile> inspected_files;
+  inspected_files.reserve(files.size());
+  for (const FileToInspect& file : files) {
+    InspectedFile& inspected = inspected_files.emplace_back(file.name);
+    if (file.shown) {
+      inspect_from_afar(inspected, *file.shown, view);
     } else {
-      inspect_file(inspected_files[i], view, mounts, search.should_stop);
+      inspect_file(inspected, file.status, view, mounts, search.should_stop);
     }
   }
   std::vector<InspectedFile*> held;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,19 +26,22 @@ struct HolderSearch {
 inline constexpr std::string_view not_looked_up = "not looked up";
 
 /// A lock file to inspect.
-struct NamedFile {
-  std::string path;
-  std::optional<sys::FileId> shown = {};  ///< as in FoundFile: it must not be looked up
+struct FileToInspect {
+  sys::LockFileName name;
+  std::optional<sys::FileStatus> status = {};  ///< what was in its place, if that has just been looked up
+  /// If it must not be looked up, since its file system may never answer: what a descriptor
+  /// shows about it.
+  std::optional<sys::FileId> shown = {};
 };
 
 /// Inspects lock files as they are, and changes nothing. Reads the kernel's list first,
 /// and tries a lock, for an instant, only if the list may be incomplete, or doesn't tell
 /// apart this file and others (btrfs, overlay). Never reports `free` unless that is known.
-/// Follows no symlink: the paths must be canonical. One report per file, in their order.
-/// `mounts` are those visible now.
-std::vector<FileReport> inspect(const std::vector<NamedFile>& files, const std::vector<Mount>& mounts,
+/// Follows no symlink. One report per file, in the order of `files`. `mounts` are those
+/// visible now.
+std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const std::vector<Mount>& mounts,
                                 const HolderSearch& search = {});
-std::vector<FileReport> inspect(const std::vector<std::string>& paths, const std::vector<Mount>& mounts,
+std::vector<FileReport> inspect(const std::vector<sys::LockFileName>& names, const std::vector<Mount>& mounts,
                                 const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -12,8 +12,8 @@
 namespace grex::core {
 namespace {
 
-std::optional<sys::FileStatus> regular_file(const std::string& path) {
-  const auto status = path.empty() ? Result(sys::FileStatus{}) : sys::status_of_lock_file(path);
+std::optional<sys::FileStatus> regular_file(const std::optional<sys::LockFileName>& name) {
+  const auto status = name ? sys::status_of_lock_file(*name) : Result(sys::FileStatus{});
   return status && status->type == sys::FileType::regular ? std::optional(*status) : std::nullopt;
 }
 
@@ -69,8 +69,8 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
     position.waiters = waiters.size();
     return true;
   };
-  for (const std::string& path : queue.files) {
-    const auto file = regular_file(path);
+  for (const sys::LockFileName& name : queue.files) {
+    const auto file = regular_file(name);
     if (!file) continue;
     position.written.push_back(file->modified);
     const auto locks = locks_at(file->id, waits, self, view);
@@ -87,9 +87,9 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
 }  // namespace
 
 Queue queue_at(const Target& target, const TargetFile& file) {
-  Queue queue{file.paths(), {}, {}};
-  if (&file != &target.files.back()) queue.record = target.files.back().path(0);
-  if (queue.files.size() > 1) queue.queue_file = queue_path(file, static_cast<unsigned>(queue.files.size()));
+  Queue queue{file.full_names(), {}, {}};
+  if (&file != &target.files.back()) queue.record = target.files.back().name_at(0);
+  if (queue.files.size() > 1) queue.queue_file = queue_file(file, static_cast<unsigned>(queue.files.size()));
   return queue;
 }
 

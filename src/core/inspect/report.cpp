@@ -50,13 +50,14 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
   for (std::size_t i = 0; i < files.size(); ++i) {
     FileReport& file = files[i];
     const FoundFile& found = lock.files[i];
-    report.files.push_back({found.path, found.layout, file.state});
-    add_processes(merged.waiters, std::move(file.waiters), found.path, found.slot);
+    const std::string path = found.name.path();
+    report.files.push_back({path, found.layout, file.state});
+    add_processes(merged.waiters, std::move(file.waiters), path, found.slot);
     merged.is_list_cut = merged.is_list_cut || file.is_list_cut;
     const bool is_queue = lock.tier == Tier::semaphore && !found.slot;
     if (is_queue) continue;
     if (is_first || rank_of(file.state) < rank_of(merged.state)) {
-      report.path = found.path;
+      report.path = path;
       merged.evidence = file.evidence;
       merged.file = file.file;
       merged.lease = std::move(file.lease);
@@ -69,7 +70,7 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
     if (file.state != LockState::held) continue;
     if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
     if (found.slot) ++report.used;
-    add_processes(merged.holders, std::move(file.holders), found.path, found.slot);
+    add_processes(merged.holders, std::move(file.holders), path, found.slot);
   }
   remove_waiters(merged.holders, merged.waiters);
   // The path must be that of a file which the first holder has.
@@ -99,9 +100,9 @@ void find_file_system(LockReport& report, bool may_look_up, const std::vector<Lo
 }  // namespace
 
 std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
-  std::vector<NamedFile> files;
+  std::vector<FileToInspect> files;
   for (const FoundLock& lock : locks) {
-    for (const FoundFile& file : lock.files) files.push_back({file.path, file.shown});
+    for (const FoundFile& file : lock.files) files.push_back({file.name, file.status, file.shown});
   }
   const std::vector<Mount> mounts = visible_mounts();
   std::vector<FileReport> inspected = inspect(files, mounts, search);

@@ -33,32 +33,33 @@ struct TakenFile {
   sys::Mode mode;
 };
 
-// Whether a path names an open directory; a symlink at its end must have a slash behind it.
-bool names(const std::string& path, int directory) {
-  const auto named = sys::status_of(path);
-  const auto opened = sys::status_of(directory);
-  return !named || !opened || named->id == opened->id;
-}
-
-bool is_elsewhere(const sys::Directory& directory) { return !names(directory.path, directory.fd.get()); }
-
-// Whether the path is the only name of a file that had one name when it was opened. If it
+// Whether this is the only name of a file that had one name when it was opened. If it
 // has changed since, a process that had the lock before may have written its record; none
 // does now.
-bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const std::string& path) {
+bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const sys::LockFileName& name) {
   const bool is_unchanged = named.names == 1 && named.changed == file.changed;
-  return is_unchanged || sys::status_if_only_name(file, path);
+  return is_unchanged || sys::status_if_only_name(file, name);
+}
+
+// Whether a name still leads to a file, and its directory's path to that directory. That
+// path need not be one by which this process can reach it.
+Result<bool> is_in_place(const sys::LockFile& file, const sys::LockFileName& name, sys::FileStatus& named) {
+  const auto status = sys::look_up(name);
+  if (!status) return status.error();
+  named = *status;
+  return named.id == file.id && !sys::is_elsewhere(*name.directory);
 }
 
 // If a lock file is removed or replaced, a second holder can lock the new one; the lock
 // on the old one guards nothing.
 Result<Step> checked(sys::LockFile file, const TargetFile& wanted, std::size_t index) {
-  std::string path = wanted.path(index);
-  const auto named = sys::status_of(path);
-  if (!named) return named.error();
-  if (named->id != file.id) return Step{Step::Kind::replaced};
-  file.must_not_write = file.must_not_write || !has_one_name(file, *named, path);
-  return Step{Step::Kind::ours, HeldFile{std::move(file), std::move(path)}};
+  const sys::LockFileName name = wanted.name_at(index);
+  sys::FileStatus named;
+  const auto in_place = is_in_place(file, name, named);
+  if (!in_place) return in_place.error();
+  if (!*in_place) return Step{Step::Kind::replaced};
+  file.must_not_write = file.must_not_write || !has_one_name(file, named, name);
+  return Step{Step::Kind::ours, HeldFile{std::move(file), name.path(), name}};
 }
 
 // A file that has to be taken, and the directory in which it is opened.
@@ -71,14 +72,24 @@ struct Wanted {
 
   // Whether the paths of its directories name others by now.
   [[nodiscard]] bool has_moved(std::size_t index) const {
-    if (is_elsewhere(*file.directory)) return true;
-    const std::string path = file.path(index);
-    return directory >= 0 && !names(path.substr(0, path.rfind('/') + 1), directory);
-  }
-  [[nodiscard]] Result<sys::LockFile> open(std::size_t index, sys::OpenFor purpose) const {
+    if (sys::is_elsewhere(*file.directory)) return true;
     const std::string& name = file.names[index];
-    if (directory < 0) return sys::open_lock_file(file.directory->fd.get(), name, purpose);
-    return sys::open_lock_file(directory, name.substr(name.rfind('/') + 1), purpose);
+    const auto opened = directory < 0 ? sys::FileStatus{} : sys::status_of(directory);
+    const auto named = sys::status_at(file.directory->fd.get(), name.substr(0, name.rfind('/') + 1) + ".");
+    return directory >= 0 && opened && named && named->id != opened->id;
+  }
+
+  // Errors have the whole path.
+  [[nodiscard]] Result<sys::LockFile> open(std::size_t index, sys::OpenFor purpose) const {
+    const sys::LockFileName name = file.name_at(index);
+    if (directory < 0) return sys::open_lock_file(name, purpose);
+    const std::string_view last = std::string_view(name.name).substr(name.name.rfind('/') + 1);
+    auto opened = sys::open_lock_file(directory, std::string(last), purpose);
+    if (opened) return opened;
+    // The Error is about the file or its directory.
+    const std::string path = name.path();
+    const bool is_file = !opened.error().path.empty();
+    return at_path(opened.error(), is_file ? path : path.substr(0, path.rfind('/')));
   }
 };
 
@@ -119,14 +130,14 @@ struct Tried {
   Acquire outcome = Acquire::busy;
 };
 
-// Opens a file and tries its lock. Errors have no path.
+// Opens a file and tries its lock.
 Result<Tried> open_and_try(const Wanted& wanted, std::size_t index, const WaitPolicy& policy) {
   const bool is_written = policy.will_record && wanted.has_record() && wanted.target.mode() == sys::Mode::exclusive;
   auto file = wanted.open(index, is_written ? sys::OpenFor::recording : sys::OpenFor::locking);
   if (!file) return file.error();
   const auto outcome =
       sys::try_lock(*file, wanted.target.mode(), [&] { return wanted.open(index, sys::OpenFor::recording); });
-  if (!outcome) return outcome.error();
+  if (!outcome) return at_path(outcome.error(), wanted.file.path(index));
   return Tried{std::move(*file), *outcome};
 }
 
@@ -136,7 +147,7 @@ void remove_old_record(const HeldFile& held, const Wanted& wanted) {
       !wanted.has_record() && held.file.has_content && wanted.target.mode() == sys::Mode::exclusive;
   if (!may_have_one) return;
   const auto writable = wanted.open(0, sys::OpenFor::writing);
-  if (writable && writable->id == held.file.id) empty_record(*writable, held.path);
+  if (writable && writable->id == held.file.id) empty_record(*writable, held.name);
 }
 
 Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy) {
@@ -147,8 +158,8 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
   for (std::size_t i = 0; i < file.names.size(); ++i) {
     auto tried = open_and_try(wanted, i, policy);
     if (!tried && wanted.has_moved(i)) return Step{Step::Kind::replaced};
-    if (!tried) return at_path(tried.error(), file.path(i));
-    if (tried->file.is_new && policy.observer != nullptr) policy.observer->lock_file_created(file.path(i));
+    if (!tried) return tried.error();
+    if (tried->file.is_new && policy.observer != nullptr) policy.observer->lock_file_created(file.name_at(i));
     // The same file through a bind mount or a hard link: waiting for it would never end.
     const auto is_it = [&tried](const TakenFile& taken) { return taken.held.file.id == tried->file.id; };
     const auto same = std::find_if(ours.begin(), ours.end(), is_it);
@@ -173,12 +184,13 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
 // Unlocks a file even if closing it fails.
 void release(const HeldFile& held) { (void)sys::unlock(held.file.fd.get()); }
 
-// Whether the paths of all files still name them: before the last one was locked, there may
-// have been a long wait.
+// Whether the names of all files still lead to them: before the last one was locked, there
+// may have been a long wait.
 bool are_named(const std::vector<TakenFile>& taken) {
   return std::all_of(taken.begin(), taken.end(), [](const TakenFile& file) {
-    const auto named = sys::status_of(file.held.path);
-    return named && named->id == file.held.file.id;
+    sys::FileStatus named;
+    const auto in_place = is_in_place(file.held.file, file.held.name, named);
+    return in_place && *in_place;
   });
 }
 
@@ -186,7 +198,7 @@ bool are_named(const std::vector<TakenFile>& taken) {
 Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& policy, std::vector<TakenFile>& taken,
                       FilePosition& at) {
   const auto order = order_of(targets, at);
-  if (!order && is_elsewhere(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
+  if (!order && sys::is_elsewhere(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
   if (!order) return order.error();
   for (const OrderedFile& next : *order) {
     at = next.at;
@@ -219,15 +231,14 @@ std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<T
 // Whether a file could be taken now, and its path, or that of a free slot.
 Result<Probe> probe(const TargetFile& wanted, sys::Mode mode) {
   for (std::size_t i = 0; i < wanted.names.size(); ++i) {
-    const std::string path = wanted.path(i);
-    const auto open = [&](sys::OpenFor purpose) {
-      return sys::open_lock_file(wanted.directory->fd.get(), wanted.names[i], purpose);
-    };
-    auto file = open(sys::OpenFor::reading);
+    const sys::LockFileName name = wanted.name_at(i);
+    const std::string path = name.path();
+    auto file = sys::open_lock_file(name, sys::OpenFor::reading);
     if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path};  // it would be created
-    if (!file) return at_path(file.error(), path);
+    if (!file) return file.error();
     // Released when `file` is closed.
-    const auto outcome = sys::try_lock(*file, mode, [&] { return open(sys::OpenFor::writing); });
+    const auto outcome =
+        sys::try_lock(*file, mode, [&name] { return sys::open_lock_file(name, sys::OpenFor::writing); });
     if (!outcome) return at_path(outcome.error(), path);
     if (*outcome == Acquire::held) return Probe{Acquire::held, 0, path};
   }

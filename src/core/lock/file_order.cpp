@@ -25,8 +25,8 @@ Result<std::vector<OrderedFile>> order_of(const std::vector<Target>& targets, Fi
     for (at.file = 0; at.file < target.files.size(); ++at.file) {
       const TargetFile& file = target.files[at.file];
       if (file.names.empty()) continue;
-      auto directory = sys::open_lock_directory(file.directory->fd.get(), file.names.front());
-      if (!directory) return at_path(directory.error(), file.path(0));
+      auto directory = sys::open_lock_directory(file.name_at(0));
+      if (!directory) return directory.error();
       order.push_back({at, std::move(*directory)});
     }
   }

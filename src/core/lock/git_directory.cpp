@@ -66,8 +66,10 @@ Result<std::optional<GitDirectory>> open_git(int work_tree, const std::string& p
 
 }  // namespace
 
-GitSearch find_git_directory(const std::string& path, sys::Owner owner) {
-  auto walk = sys::UpwardWalk::from(path.substr(0, path.rfind('/') + 1));
+GitSearch find_git_directory(const sys::LockFileName& file, sys::Owner owner) {
+  const auto start = sys::open_directory_of(file);
+  if (!start) return {{}, start.error()};
+  auto walk = sys::UpwardWalk::from(*start);
   if (!walk) return {{}, walk.error()};
   for (;;) {
     const auto status = sys::status_at(walk->fd(), ".git");

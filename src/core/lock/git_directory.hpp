@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/file/no_follow.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::core {
 
@@ -22,7 +23,7 @@ struct GitSearch {
   Result<std::optional<GitDirectory>> directory;
 };
 
-/// Finds the repository that an absolute, canonical path lies in, as git does, but without
+/// Finds the repository that a lock file lies in, as git does, but without
 /// git and its environment: `.git` is a directory with HEAD, objects and refs, or a file
 /// that leads to one. Follows no symlink from `.git` on. `owner` must own all of it; in a
 /// path that a `.git` file names, directories of root may come before.
@@ -30,6 +31,6 @@ struct GitSearch {
 /// Errors: permission (with sys::check_owner: another owner), unsafe-file (ELOOP: a symlink; 0: neither a
 /// directory nor a regular file), not-found (a `.git` file leads to no repository), system,
 /// io.
-GitSearch find_git_directory(const std::string& path, sys::Owner owner);
+GitSearch find_git_directory(const sys::LockFileName& file, sys::Owner owner);
 
 }  // namespace grex::core

@@ -90,8 +90,8 @@ Result<bool> exclude_in(const GitDirectory& directory) {
 }
 
 // Whether the repository has the block already, if it belongs to another user, too.
-bool has_block_above(const std::string& path) {
-  const GitSearch search = find_git_directory(path, sys::Owner::anyone);
+bool has_block_above(const sys::LockFileName& lock_file) {
+  const GitSearch search = find_git_directory(lock_file, sys::Owner::anyone);
   if (!search.directory || !*search.directory) return false;
   const int directory = (*search.directory)->fd.get();
   const auto info = sys::open_directory_no_follow(directory, "info", sys::Owner::anyone);
@@ -101,12 +101,12 @@ bool has_block_above(const std::string& path) {
 
 }  // namespace
 
-GitExclusion exclude_from_git(const std::string& path) {
-  const GitSearch search = find_git_directory(path, sys::Owner::effective_user);
+GitExclusion exclude_from_git(const sys::LockFileName& file) {
+  const GitSearch search = find_git_directory(file, sys::Owner::effective_user);
   if (search.directory && !*search.directory) return {{}, false};
   auto added = search.directory ? exclude_in(**search.directory) : search.directory.error();
   const bool is_anothers = !added && added.error().op == sys::check_owner;
-  if (is_anothers && has_block_above(path)) return {search.work_tree, false};
+  if (is_anothers && has_block_above(file)) return {search.work_tree, false};
   return {search.work_tree, std::move(added)};
 }
 

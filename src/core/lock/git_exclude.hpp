@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "sys/lock/flock.hpp"
 
 namespace grex::core {
 
@@ -12,14 +13,14 @@ struct GitExclusion {
   Result<bool> is_added;  ///< false: they were there, or there is no repository
 };
 
-/// Keeps lock files out of `git status` in the repository that an absolute, canonical path
-/// lies in: adds the block of patterns to its info/exclude, unless it is there. Changes only
+/// Keeps lock files out of `git status` in the repository that this one lies
+/// in: adds the block of patterns to its info/exclude, unless it is there. Changes only
 /// what the effective user owns, and follows no symlink. If another process has the file
 /// locked, it waits for about 100 ms, and if that replaces the file, again, up to ten times.
 ///
 /// Errors, with the path: those of find_git_directory, and busy (another process keeps the
 /// file locked), unsafe-file (also EMLINK: it has a second name; EFBIG: it is too long),
 /// create.
-GitExclusion exclude_from_git(const std::string& path);
+GitExclusion exclude_from_git(const sys::LockFileName& file);
 
 }  // namespace grex::core

@@ -13,9 +13,9 @@ namespace {
 // Reads a lock file through its descriptor. If locks are mandatory (CIFS), only the one that
 // has the lock can read; one that is only open for writing can't.
 template <class Read>
-std::optional<std::string> read_by(const sys::LockFile& file, const std::string& path, Read read) {
+std::optional<std::string> read_by(const sys::LockFile& file, const sys::LockFileName& name, Read read) {
   if (auto text = read(file.fd.get())) return text;
-  const auto readable = sys::open_lock_file(path, sys::OpenFor::reading);
+  const auto readable = sys::open_lock_file(name, sys::OpenFor::reading);
   return readable && readable->id == file.id ? read(readable->fd.get()) : std::nullopt;
 }
 
@@ -26,13 +26,13 @@ struct Replaced {
 
 // What a record would replace. Other content may be that of a file to which the lock
 // file's name is a hard link. nullopt if it has a second name.
-std::optional<Replaced> find_replaced(const sys::LockFile& file, const std::string& path) {
+std::optional<Replaced> find_replaced(const sys::LockFile& file, const sys::LockFileName& name) {
   // A second name may come and go at any moment, so this is checked again at the last one.
-  const auto status = sys::status_if_only_name(file, path);
+  const auto status = sys::status_if_only_name(file, name);
   if (!status) return std::nullopt;
   if (status->size == 0) return Replaced{Content::nothing, 0};
   if (status->size > record_limit) return Replaced{Content::other, status->size};
-  const auto text = read_by(file, path, [size = status->size](int fd) {
+  const auto text = read_by(file, name, [size = status->size](int fd) {
     auto start = sys::read_start(fd, size);
     return start ? std::optional(std::move(*start)) : std::nullopt;
   });
@@ -59,18 +59,18 @@ Result<void> put(const sys::LockFile& file, const std::string& line, std::size_t
 
 }  // namespace
 
-std::optional<Record> record_in(const sys::LockFile& file, const std::string& path) {
-  const auto text = read_by(file, path, [](int fd) { return sys::read_stable_start(fd, record_limit + 1); });
+std::optional<Record> record_in(const sys::LockFile& file, const sys::LockFileName& name) {
+  const auto text = read_by(file, name, [](int fd) { return sys::read_stable_start(fd, record_limit + 1); });
   return text ? parse_record(*text) : std::nullopt;
 }
 
-void empty_record(const sys::LockFile& file, const std::string& path) {
-  const auto replaced = find_replaced(file, path);
+void empty_record(const sys::LockFile& file, const sys::LockFileName& name) {
+  const auto replaced = find_replaced(file, name);
   if (replaced && replaced->content == Content::record) (void)sys::replace_content(file.fd.get(), {});
 }
 
-std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const std::string& path) {
-  auto record = record_in(file, path);
+std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const sys::LockFileName& name) {
+  auto record = record_in(file, name);
   const auto status = sys::status_of(file.fd.get());
   if (!record || !status) return std::nullopt;
   std::string line = to_line(*record);
@@ -98,10 +98,10 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
 }
 
 Result<Recorded> HeldLock::write_record(Record record) {
-  const auto& [file, path, taken] = files_.back();
+  const auto& [file, path, name, taken] = files_.back();
   if (mode_ == sys::Mode::shared) return Recorded::shared;
   if (file.read_only) return Recorded::read_only;
-  const auto replaced = file.must_not_write ? std::nullopt : find_replaced(file, path);
+  const auto replaced = file.must_not_write ? std::nullopt : find_replaced(file, name);
   if (!replaced) return Recorded::second_name;
   if (replaced->content == Content::other) return Recorded::other_content;
   record.tier = tier_;
@@ -159,6 +159,16 @@ std::vector<int> descriptors_of(const std::vector<HeldLock>& locks) {
   std::vector<int> fds;
   for (const HeldLock& lock : locks) {
     for (const HeldFile& held : lock.files()) fds.push_back(held.file.fd.get());
+  }
+  return fds;
+}
+
+std::vector<int> directories_of(const std::vector<HeldLock>& locks) {
+  std::vector<int> fds;
+  for (const HeldLock& lock : locks) {
+    for (const HeldFile& held : lock.files()) {
+      if (held.name.directory) fds.push_back(held.name.directory->fd.get());
+    }
   }
   return fds;
 }

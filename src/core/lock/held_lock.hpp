@@ -14,11 +14,11 @@
 namespace grex::core {
 
 /// The record in a lock file, if there is one. A file that can't be read through its
-/// descriptor is read by its path.
-std::optional<Record> record_in(const sys::LockFile& file, const std::string& path);
+/// descriptor is read by its name.
+std::optional<Record> record_in(const sys::LockFile& file, const sys::LockFileName& name);
 
 /// Empties a lock file, open for writing, if it has a record and no other name.
-void empty_record(const sys::LockFile& file, const std::string& path);
+void empty_record(const sys::LockFile& file, const sys::LockFileName& name);
 
 /// A record in a lock file that this process has locked.
 struct WrittenRecord {
@@ -28,7 +28,7 @@ struct WrittenRecord {
 };
 
 /// The record in a locked file, as record_in.
-std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const std::string& path);
+std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const sys::LockFileName& name);
 
 /// Marks it as released now. `exit_code` is that of what ran under the lock.
 void mark_released(const sys::LockFile& file, const WrittenRecord& written, std::optional<int> exit_code);
@@ -47,6 +47,7 @@ enum class Recorded {
 struct HeldFile {
   sys::LockFile file;
   std::string path;
+  sys::LockFileName name = path;           ///< by which it is looked up
   std::uint64_t taken = boot_clock_now();  ///< as in StackEntry
 };
 
@@ -111,6 +112,9 @@ TierStack entries_of(const std::vector<HeldLock>& locks);
 
 /// The descriptors of all files of locks; borrowed.
 std::vector<int> descriptors_of(const std::vector<HeldLock>& locks);
+
+/// Those of the directories by which their files are looked up; borrowed.
+std::vector<int> directories_of(const std::vector<HeldLock>& locks);
 
 /// Releases locks, the last one first. `exit_code` is that of what ran under them.
 void release_all(std::vector<HeldLock>& locks, std::optional<int> exit_code);

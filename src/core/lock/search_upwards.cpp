@@ -58,11 +58,11 @@ SearchStop stop_at(std::string directory, Mark mark) {
   return {std::move(directory), reason};
 }
 
-SearchResult search_upwards(const std::string& from, Mark (*mark_in)(int directory), Wanted wanted) {
+SearchResult search_upwards(Result<sys::UpwardWalk> walk, Mark (*mark_in)(int directory), Wanted wanted) {
   SearchResult result;
-  auto walk = sys::UpwardWalk::from(from);
   if (!walk) {
-    result.stop = stop_at(from, Mark::unreadable);
+    const bool is_unsafe = walk.error().kind == ErrorKind::unsafe_file;
+    result.stop = stop_at(walk.error().path, is_unsafe ? Mark::unsafe : Mark::unreadable);
     return result;
   }
   for (;;) {
@@ -89,6 +89,14 @@ SearchResult search_upwards(const std::string& from, Mark (*mark_in)(int directo
   }
 }
 
+// From a directory that is opened as PATH is, so that for root, too, no user leads the
+// search elsewhere.
+SearchResult search_workspaces(const std::string& from) {
+  const auto directory = sys::open_directory(from);
+  auto walk = directory ? sys::UpwardWalk::from(*directory) : directory.error();
+  return search_upwards(std::move(walk), pack_yaml_in, Wanted::all);
+}
+
 // The directories in which a component of the path is a symlink, the last one first.
 std::vector<std::string> directories_of_links(const std::string& path) {
   std::vector<std::string> directories;
@@ -104,26 +112,20 @@ std::vector<std::string> directories_of_links(const std::string& path) {
   return directories;
 }
 
-bool is_same(const sys::Directory& a, const sys::Directory& b) {
-  const auto first = sys::status_of(a.fd.get());
-  const auto second = sys::status_of(b.fd.get());
-  return first && second && first->id == second->id;
-}
-
 }  // namespace
 
-SearchResult find_enclosing_pack() { return search_upwards(".", pack_in, Wanted::nearest); }
+SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from("."), pack_in, Wanted::nearest); }
 
-SearchResult find_meta_directory(const std::string& from) {
-  return search_upwards(from, pack_yaml_in, Wanted::nearest);
+SearchResult find_meta_directory(const sys::Directory& from) {
+  return search_upwards(sys::UpwardWalk::from(from), pack_yaml_in, Wanted::nearest);
 }
 
 SearchResult find_workspaces(const std::string& path) {
-  SearchResult result = search_upwards(path, pack_yaml_in, Wanted::all);
+  SearchResult result = search_workspaces(path);
   for (const std::string& from : directories_of_links(path)) {
-    SearchResult more = search_upwards(from, pack_yaml_in, Wanted::all);
+    SearchResult more = search_workspaces(from);
     for (sys::Directory& directory : more.found) {
-      const auto is_known = [&directory](const sys::Directory& known) { return is_same(known, directory); };
+      const auto is_known = [&directory](const sys::Directory& known) { return known.id == directory.id; };
       if (std::none_of(result.found.begin(), result.found.end(), is_known)) {
         result.found.push_back(std::move(directory));
       }

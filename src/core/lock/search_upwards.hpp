@@ -30,7 +30,7 @@ SearchResult find_enclosing_pack();
 
 /// The nearest directory, from this one upwards, that has `.grex/pack.yaml`. If one is
 /// found, there is no `stop`. A `.grex/` alone does not count: grex-lock makes it, too.
-SearchResult find_meta_directory(const std::string& from);
+SearchResult find_meta_directory(const sys::Directory& from);
 
 /// Every directory that has `.grex/pack.yaml`, from `path` upwards, and also from each
 /// directory upwards in which a component of `path` is a symlink: so the workspaces above

@@ -17,20 +17,19 @@ Result<sys::AnyEnd> wait_in_queue(const TargetFile& file, std::span<sys::LockFil
   // On Ctrl-Z, `queue` is released before this process stops, since `stop` outlives it.
   std::optional<sys::DeferredStop> stop;
   const auto count = static_cast<unsigned>(slots.size());
-  const auto open = [&](sys::OpenFor purpose) {
-    return sys::open_lock_file(file.directory->fd.get(), queue_name(count), purpose);
-  };
-  auto queue = open(sys::OpenFor::locking);
+  const sys::LockFileName name = queue_file(file, count);
+  auto queue = sys::open_lock_file(name, sys::OpenFor::locking);
   const bool is_refused =
       !queue && (queue.error().kind == ErrorKind::create || queue.error().kind == ErrorKind::permission);
   if (is_refused) return sys::wait_any(slots, sys::Mode::exclusive, policy.deadline);
-  if (!queue) return at_path(queue.error(), queue_path(file, count));
-  if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(queue_path(file, count));
-  const auto tried = sys::try_lock(*queue, sys::Mode::exclusive, [&] { return open(sys::OpenFor::recording); });
-  if (!tried) return at_path(tried.error(), queue_path(file, count));
+  if (!queue) return queue.error();
+  if (queue->is_new && policy.observer != nullptr) policy.observer->lock_file_created(name);
+  const auto tried = sys::try_lock(*queue, sys::Mode::exclusive,
+                                   [&name] { return sys::open_lock_file(name, sys::OpenFor::recording); });
+  if (!tried) return at_path(tried.error(), name.path());
   if (*tried == sys::Acquire::busy) {
     const auto first = sys::wait_lock(*queue, sys::Mode::exclusive, policy.deadline);
-    if (!first) return at_path(first.error(), queue_path(file, count));
+    if (!first) return at_path(first.error(), name.path());
     if (first->outcome != sys::Acquire::held) return sys::AnyEnd{*first};
   }
   stop.emplace();

@@ -47,6 +47,7 @@ Result<Destination> find_destination(const LockRequest& request) {
   }
   auto [parent, leaf] = split_path(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  if (itself && itself->access_path != itself->path) parent = path_in(itself->access_path, "..");
   auto directory = open_or_create(parent, request.create);
   if (!directory) return directory.error();
   return Destination{std::move(*directory), std::move(leaf)};
@@ -54,7 +55,7 @@ Result<Destination> find_destination(const LockRequest& request) {
 
 // The directory that keeps the lock of the clone `path` in the nested layout. The directory
 // `parent` is that in which the clone lies.
-Result<sys::Directory> find_meta_of(const std::string& path, const std::string& parent) {
+Result<sys::Directory> find_meta_of(const std::string& path, const sys::Directory& parent) {
   SearchResult search = find_meta_directory(parent);
   if (search.stop) {
     const bool is_unsafe = search.stop->reason == SearchStop::Reason::unsafe;
@@ -70,7 +71,7 @@ std::shared_ptr<const sys::Directory> shared(sys::Directory directory) {
   return std::make_shared<const sys::Directory>(std::move(directory));
 }
 
-Result<TargetFile> nested_sibling(const std::string& path, const std::string& parent, Tier tier) {
+Result<TargetFile> nested_sibling(const std::string& path, const sys::Directory& parent, Tier tier) {
   auto meta = find_meta_of(path, parent);
   if (!meta) return meta.error();
   const std::string child = path.substr(path_in(meta->path, "").size());
@@ -88,7 +89,7 @@ Result<Target> resolve_sibling(const LockRequest& request) {
       target.files.push_back({layout, parent, {lock_name(layout, request.tier, destination->leaf, 0)}});
       continue;
     }
-    auto file = nested_sibling(target.path, parent->path, request.tier);
+    auto file = nested_sibling(target.path, *parent, request.tier);
     if (file) {
       target.files.push_back(std::move(*file));
     } else if (target.files.empty() || file.error().op != find_meta) {
@@ -130,7 +131,12 @@ void keep_choices(const Target& before, Target& renewed) {
 
 }  // namespace
 
-std::string TargetFile::path(std::size_t index) const { return path_in(directory->path, names.at(index)); }
+std::vector<sys::LockFileName> TargetFile::full_names() const {
+  std::vector<sys::LockFileName> full;
+  full.reserve(names.size());
+  for (const std::string& name : names) full.emplace_back(directory, name);
+  return full;
+}
 
 std::vector<std::string> TargetFile::paths() const {
   std::vector<std::string> paths;
@@ -139,12 +145,12 @@ std::vector<std::string> TargetFile::paths() const {
   return paths;
 }
 
-std::vector<std::string> Target::paths_from(const TargetFile& file) const {
-  std::vector<std::string> paths;
+std::vector<sys::LockFileName> Target::names_from(const TargetFile& file) const {
+  std::vector<sys::LockFileName> names;
   for (const TargetFile* next = &file; next != files.data() + files.size(); ++next) {
-    for (std::string& own : next->paths()) paths.push_back(std::move(own));
+    for (sys::LockFileName& own : next->full_names()) names.push_back(std::move(own));
   }
-  return paths;
+  return names;
 }
 
 std::string Target::shown_path() const {
@@ -181,17 +187,14 @@ Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
   return {};
 }
 
-std::string slot_path(const TargetFile& file, unsigned slot) {
-  return path_in(file.directory->path, lock_name(file.layout, Tier::semaphore, {}, slot));
+sys::LockFileName slot_file(const TargetFile& file, unsigned slot) {
+  return {file.directory, lock_name(file.layout, Tier::semaphore, {}, slot)};
 }
 
-std::string queue_path(const TargetFile& file, unsigned slots) {
-  return path_in(file.directory->path, queue_name(slots));
-}
+sys::LockFileName queue_file(const TargetFile& file, unsigned slots) { return {file.directory, queue_name(slots)}; }
 
 Result<Slots> existing_slots(const TargetFile& file) {
-  const auto names =
-      sys::names_beside_lock_file(file.directory->fd.get(), lock_name(file.layout, Tier::semaphore, {}, 0));
+  const auto names = sys::names_beside_lock_file(slot_file(file, 0));
   Slots slots;
   if (!names && names.error().err == ENOENT) return slots;
   if (!names) return names.error();
@@ -204,20 +207,20 @@ Result<Slots> existing_slots(const TargetFile& file) {
   return slots;
 }
 
-std::vector<std::string> files_to_inspect(const Target& target, const TargetFile& file) {
-  std::vector<std::string> paths = file.paths();
-  if (target.tier() != Tier::semaphore || paths.empty()) return paths;
+std::vector<sys::LockFileName> files_to_inspect(const Target& target, const TargetFile& file) {
+  std::vector<sys::LockFileName> files = file.full_names();
+  if (target.tier() != Tier::semaphore || files.empty()) return files;
   if (const auto slots = existing_slots(file)) {
-    paths.clear();
-    for (const unsigned slot : slots->numbers) paths.push_back(slot_path(file, slot));
+    files.clear();
+    for (const unsigned slot : slots->numbers) files.push_back(slot_file(file, slot));
   }
-  return paths;
+  return files;
 }
 
 std::vector<sys::FileId> existing_files(const Target& target, const TargetFile& file) {
   std::vector<sys::FileId> files;
-  for (const std::string& path : files_to_inspect(target, file)) {
-    const auto status = sys::status_of_lock_file(path);
+  for (const sys::LockFileName& name : files_to_inspect(target, file)) {
+    const auto status = sys::status_of_lock_file(name);
     if (status && status->type == sys::FileType::regular) files.push_back(status->id);
   }
   return files;

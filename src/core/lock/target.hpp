@@ -39,9 +39,11 @@ struct TargetFile {
   std::vector<std::string> names;                   ///< one; or those of the slots, none if they have no limit
   IfBusy if_busy = IfBusy::wait;
 
-  [[nodiscard]] std::string path(std::size_t index) const;
+  [[nodiscard]] sys::LockFileName name_at(std::size_t index) const { return {directory, names.at(index)}; }
+  [[nodiscard]] std::string path(std::size_t index) const { return name_at(index).path(); }
 
   /// In the order of `names`.
+  [[nodiscard]] std::vector<sys::LockFileName> full_names() const;
   [[nodiscard]] std::vector<std::string> paths() const;
 };
 
@@ -60,9 +62,9 @@ struct Target {
   /// The mode in which its files are locked.
   [[nodiscard]] sys::Mode mode() const { return tier() == Tier::semaphore ? sys::Mode::exclusive : request.mode; }
 
-  /// The paths of its files, from this one on: if it is busy, its holder has the next, too,
+  /// The names of its files, from this one on: if it is busy, its holder has the next, too,
   /// and has left its record there.
-  [[nodiscard]] std::vector<std::string> paths_from(const TargetFile& file) const;
+  [[nodiscard]] std::vector<sys::LockFileName> names_from(const TargetFile& file) const;
 
   /// The path that names the lock in a message: its first file, or what it guards if it
   /// has none.
@@ -108,13 +110,13 @@ struct Slots {
 /// sys::names_beside_lock_file, except for a missing directory.
 Result<Slots> existing_slots(const TargetFile& file);
 
-/// The paths of a slot's file, and of the queue file for one of `slots` slots.
-std::string slot_path(const TargetFile& file, unsigned slot);
-std::string queue_path(const TargetFile& file, unsigned slots);
+/// The names of a slot's file, and of the queue file for one of `slots` slots.
+sys::LockFileName slot_file(const TargetFile& file, unsigned slot);
+sys::LockFileName queue_file(const TargetFile& file, unsigned slots);
 
-/// The paths of one of a target's files. At tier semaphore, those of all slots that exist,
+/// The names of one of a target's files. At tier semaphore, those of all slots that exist,
 /// since any of them is the lock; if they can't be listed, those of the target's slots.
-std::vector<std::string> files_to_inspect(const Target& target, const TargetFile& file);
+std::vector<sys::LockFileName> files_to_inspect(const Target& target, const TargetFile& file);
 
 /// The identities of those of files_to_inspect that exist.
 std::vector<sys::FileId> existing_files(const Target& target, const TargetFile& file);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "base/deadline.hpp"
 #include "core/lock/target.hpp"
@@ -20,9 +19,9 @@ class WaitObserver {
   virtual void wait_begins(const Target& target, const TargetFile& file) = 0;
   virtual void wait_ends() = 0;
 
-  /// The lock file of this path was missing, and has been created.
+  /// The lock file of this name was missing, and has been created.
   /// It may be locked by now, but the command does not run yet.
-  virtual void lock_file_created(const std::string& path) { (void)path; }
+  virtual void lock_file_created(const sys::LockFileName& name) { (void)name; }
 };
 
 /// How to take locks.

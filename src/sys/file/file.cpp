@@ -31,15 +31,24 @@ FileStatus from_stat(const struct stat& st) {
   const auto time_of = [](const timespec& time) {
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
   };
-  return {type,        {st.st_dev, st.st_ino}, static_cast<std::uint64_t>(st.st_size),
-          st.st_nlink, time_of(st.st_mtim),    time_of(st.st_ctim),
-          st.st_uid};
+  return {type,
+          {st.st_dev, st.st_ino},
+          static_cast<std::uint64_t>(st.st_size),
+          st.st_nlink,
+          time_of(st.st_mtim),
+          time_of(st.st_ctim),
+          st.st_uid,
+          st.st_mode & static_cast<mode_t>(~S_IFMT)};
 }
 
-bool leads_to(const std::string& name, int fd) {
-  const auto named = status_of(name);
-  const auto opened = status_of(fd);
-  return named && opened && named->id == opened->id;
+enum class Leads { there, elsewhere, not_known };
+
+// Where a path leads. That can't be known if a directory on the way may not be searched, or
+// if the path is too long for the kernel.
+Leads where_leads(const std::string& path, FileId id) {
+  const auto named = status_of(path);
+  if (!named) return Leads::not_known;
+  return named->id == id ? Leads::there : Leads::elsewhere;
 }
 
 // Cached attributes will do: a server may not answer.
@@ -58,18 +67,58 @@ bool is_missing(const Result<Place>& place) {
   return !place && (place.error().err == ENOENT || place.error().err == ENOTDIR);
 }
 
+// The name of a directory in the one above it; empty if it can't be found.
+std::string name_in(int above, FileId id) {
+  auto names = names_in(above);
+  if (!names) return {};
+  for (std::string& name : *names) {
+    const auto status = status_at(above, name);
+    if (status && status->id == id) return std::move(name);
+  }
+  return {};
+}
+
+// The kernel's name for a directory. It gives none that is longer than PATH_MAX: then, the
+// last names are looked up in the directories above. Empty if one of these can't be read.
+std::string kernel_name_of(int fd) {
+  UniqueFd opened;
+  std::string last_names;
+  for (int at = fd;;) {
+    const std::string path = path_of(at);
+    if (!path.empty()) return last_names.empty() ? path : path_in(path, last_names);
+    const auto status = status_of(at);
+    UniqueFd above = open_at(at, "..", O_PATH | O_DIRECTORY);
+    const auto status_above = status_of(above.get());
+    const bool is_root = status && status_above && status->id == status_above->id;
+    if (!status || !status_above || is_root) return {};
+    const std::string name = name_in(above.get(), status->id);
+    if (name.empty()) return {};
+    last_names = last_names.empty() ? name : path_in(name, last_names);
+    opened = std::move(above);
+    at = opened.get();
+  }
+}
+
 // The result of realpath(3), which is faster than reading /proc. If it fails, or the
 // path leads elsewhere by now, the kernel's own name for the directory.
-Result<std::string> canonical_path(int fd, const std::string& path) {
+Result<Directory> with_paths(UniqueFd fd, const std::string& path) {
+  const auto status = status_of(fd.get());
+  if (!status) return at_path(status.error(), path);
   const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), ::free);
-  const bool is_resolved = resolved != nullptr;
-  const int err = is_resolved ? ENOENT : errno;
-  if (is_resolved && leads_to(resolved.get(), fd)) return std::string(resolved.get());
-  std::string linked = path_of(fd);
-  if (!linked.empty() && leads_to(linked, fd)) return linked;
+  const int err = resolved != nullptr ? ENOENT : errno;
+  std::string canonical = resolved != nullptr ? resolved.get() : "";
+  const auto look = [&] { return canonical.empty() ? Leads::elsewhere : where_leads(canonical, status->id); };
+  Leads leads = look();
+  if (leads == Leads::elsewhere) {
+    canonical = kernel_name_of(fd.get());
+    leads = look();
+  }
+  if (leads == Leads::there) return Directory{std::move(fd), status->id, canonical, canonical};
+  // A removed directory has no names.
+  if (leads == Leads::not_known && status->names > 0) return Directory{std::move(fd), status->id, canonical, path};
   // A directory that is hidden by a mount has no name any more: by its old name, no
   // other process would find its lock file.
-  return Error{is_resolved ? ErrorKind::not_found : kind_of_lookup(err), "realpath", path, err};
+  return Error{kind_of_lookup(err), "realpath", path, err};
 }
 
 Result<UniqueFd> walk(const std::string& path) {
@@ -77,6 +126,12 @@ Result<UniqueFd> walk(const std::string& path) {
   if (fd.is_open()) return fd;
   const int err = errno;
   return Error{kind_of_lookup(err), "open", path, err};
+}
+
+// The first missing directory on the way to a path, which is missing itself.
+std::string first_missing(std::filesystem::path path) {
+  while (path.has_parent_path() && !exists(path.parent_path())) path = path.parent_path();
+  return path;
 }
 
 // `directory` may have failed to open: then errno says why. `path` is for that Error.
@@ -246,10 +301,10 @@ void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 Result<Directory> open_directory(const std::string& path) {
   auto fd = is_root() ? walk_safely(path, IfMissing::fail) : walk(path);
   if (!fd) return fd.error();
-  auto canonical = canonical_path(fd->get(), path);
-  if (!canonical) return canonical.error();
-  return Directory{std::move(*fd), std::move(*canonical)};
+  return with_paths(std::move(*fd), path);
 }
+
+bool is_elsewhere(const Directory& directory) { return where_leads(directory.path, directory.id) == Leads::elsewhere; }
 
 Result<void> create_directories(const std::string& path) {
   if (is_root()) {
@@ -262,13 +317,20 @@ Result<void> create_directories(const std::string& path) {
   const int err = error.value();
   const bool blocked = err == ENOTDIR || err == EEXIST;
   const ErrorKind refused = err == ENOMEM ? ErrorKind::system : ErrorKind::create;
-  return Error{blocked ? ErrorKind::not_found : refused, "mkdir", path, err};
+  return Error{blocked ? ErrorKind::not_found : refused, "mkdir", first_missing(path), err};
 }
 
 std::string working_directory() {
   std::array<char, PATH_MAX> buffer;
   const char* cwd = ::getcwd(buffer.data(), buffer.size());
   return cwd != nullptr && cwd[0] == '/' ? std::string(cwd) : std::string();
+}
+
+std::string access_path_of(const std::string& path) {
+  const std::string cwd = working_directory();
+  if (cwd.empty() || status_of(path)) return path;
+  const std::string here = path_in(cwd, "");
+  return path_in(path, "").starts_with(here) ? "./" + path.substr(std::min(here.size(), path.size())) : path;
 }
 
 Result<std::vector<std::string>> names_in(const std::string& directory) {

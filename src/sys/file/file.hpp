@@ -33,6 +33,7 @@ struct FileStatus {
   std::chrono::nanoseconds modified = {};  ///< since the epoch
   std::chrono::nanoseconds changed = {};   ///< the same, but also when a name was added or removed
   uid_t owner = 0;
+  mode_t permissions = 0;  ///< and the other bits of chmod(2)
 };
 
 /// The kind of error if a file could not be opened or looked up; `err` is errno.
@@ -106,16 +107,24 @@ void close_descriptors(unsigned first, unsigned last);
 /// Keeps programs that this process runs from inheriting a descriptor.
 void close_on_exec(int fd);
 
-/// A directory, opened only to look up names in it (O_PATH), and its canonical path:
-/// absolute, with symlinks resolved, as the kernel names it.
+/// A directory, opened only to look up names in it (O_PATH).
 struct Directory {
   UniqueFd fd;
+  FileId id;
+  /// Its canonical path: absolute, with symlinks resolved, as the kernel names it.
   std::string path;
+  /// A path by which this process can open it again: `path`, unless that leads through a
+  /// directory that may not be searched, or is longer than the kernel allows. Then it is
+  /// the one by which it was opened: relative, most likely.
+  std::string access_path;
 };
 
 /// As root, opened by walk_safely. Errors: not-found (missing, or not a directory),
 /// permission, system, io; as root, also unsafe-file.
 Result<Directory> open_directory(const std::string& path);
+
+/// Whether its path leads to another directory by now, or to none.
+bool is_elsewhere(const Directory& directory);
 
 /// mkdir -p with the caller's umask; as root, by walk_safely. Errors: create, system,
 /// not-found (a file is in the way); as root, also those of open_directory.
@@ -123,6 +132,11 @@ Result<void> create_directories(const std::string& path);
 
 /// The absolute path of the working directory; empty if unknown.
 std::string working_directory();
+
+/// A path by which this process can look up what an absolute path names, if the kernel
+/// named that: a relative one, if a directory on the way to the working directory may not be
+/// searched.
+std::string access_path_of(const std::string& path);
 
 /// The names in a directory, without "." and "..", in no particular order. Errors:
 /// not-found, permission, system, io.

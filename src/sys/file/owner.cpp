@@ -1,5 +1,6 @@
 #include "sys/file/owner.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
@@ -112,6 +113,10 @@ Creation create_directory_in(int above, const std::string& name) {
   });
   if (made.result != 0 && made.err == EEXIST) made.result = 0;
   return made;
+}
+
+bool may_create_in(int directory) {
+  return create_in(directory, [&] { return ::faccessat(directory, ".", W_OK | X_OK, AT_EACCESS); }).result == 0;
 }
 
 }  // namespace grex::sys

@@ -33,6 +33,9 @@ Creation create_in(int directory, const std::function<int()>& create);
 /// leaves. If there is something of that name, that is no error.
 Creation create_directory_in(int above, const std::string& name);
 
+/// Whether something could be created there in this way, as far as permissions show it.
+bool may_create_in(int directory);
+
 /// The `op` of the Error if something could not be created with the rights of the
 /// directory's owner.
 inline constexpr std::string_view create_as_owner = "create as owner";

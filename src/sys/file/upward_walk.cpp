@@ -51,6 +51,12 @@ Result<UpwardWalk> UpwardWalk::from(const std::string& path) {
   return Error{kind_of_lookup(err), "open", path, err};
 }
 
+Result<UpwardWalk> UpwardWalk::from(const Directory& directory) {
+  auto fd = duplicate(directory.fd.get());
+  if (!fd) return fd.error();
+  return UpwardWalk(std::move(*fd), directory.access_path);
+}
+
 Result<bool> UpwardWalk::step() {
   auto parent = open_subdirectory(fd_.get(), "..");
   if (!parent) return at_path(parent.error(), shown_path());

@@ -32,6 +32,9 @@ class UpwardWalk {
   /// open_directory, but a path longer than PATH_MAX is fine for the working directory ".".
   static Result<UpwardWalk> from(const std::string& path);
 
+  /// From an open directory. Errors: system.
+  static Result<UpwardWalk> from(const Directory& directory);
+
   /// Of the current directory; borrowed, and valid until the next step.
   [[nodiscard]] int fd() const { return fd_.get(); }
 

@@ -35,14 +35,15 @@ class Walk {
  public:
   explicit Walk(const TreeVisitor& visitor) : visitor_(visitor) {}
 
-  Result<void> start(const std::string& top) {
-    path_ = top;
-    UniqueFd fd = open_at(AT_FDCWD, top, open_flags);
+  Result<void> start(const Directory& top) {
+    path_ = top.path;
+    UniqueFd fd = open_at(top.fd.get(), ".", open_flags);
     if (!fd.is_open()) return failed("open", path_, errno);
     const auto place = place_of(fd.get());
     if (!place) return at_path(place.error(), path_);
     top_ = *place;
-    return visit(std::move(fd), top.size());
+    top_size_ = path_.size();
+    return visit(std::move(fd), top_size_);
   }
 
   // Visits the next directory; false if none is left.
@@ -78,7 +79,7 @@ class Walk {
   };
 
   Result<void> enter(int above, const std::string& name) {
-    if (path_.size() >= PATH_MAX) return failed("open", path_, ENAMETOOLONG);
+    if (path_.size() - top_size_ >= PATH_MAX) return failed("open", path_, ENAMETOOLONG);
     // Opening a directory asks its file system, which may never answer. So what is not
     // entered is not opened.
     const auto seen = place_of(above, name);
@@ -124,7 +125,7 @@ class Walk {
         at += entry->d_reclen;
         if (name == "." || name == "..") continue;
         if (!is_directory(fd, *entry)) {
-          visitor_.on_file(path_, name);
+          visitor_.on_file(fd, path_, name);
         } else if (visitor_.enters(name)) {
           found.emplace_back(name);
         }
@@ -154,15 +155,16 @@ class Walk {
   const TreeVisitor& visitor_;
   Place top_;
   std::string path_;
+  std::size_t top_size_ = 0;
   std::vector<Level> levels_;
   alignas(dirent64) std::array<char, 32768> buffer_;
 };
 
 }  // namespace
 
-Result<void> walk_tree(const std::string& directory, const TreeVisitor& visitor) {
+Result<void> walk_tree(const Directory& top, const TreeVisitor& visitor) {
   Walk walk(visitor);
-  if (auto started = walk.start(directory); !started) return started;
+  if (auto started = walk.start(top); !started) return started;
   while (walk.step()) {
   }
   return {};

@@ -18,8 +18,8 @@ struct TreeVisitor {
   std::function<bool(const std::string& directory, const Place& place, const Place& top)> enters_mount;
   /// Called for each directory before its entries. False ends the walk.
   std::function<bool(const std::string& directory)> on_directory;
-  /// Called for each entry that is not a directory.
-  std::function<void(const std::string& directory, std::string_view name)> on_file;
+  /// Called for each entry that is not a directory. `fd` is the directory, borrowed.
+  std::function<void(int fd, const std::string& directory, std::string_view name)> on_file;
   /// Called for a directory that could not be read, or not to its end.
   std::function<void(const Error& error)> on_unreadable;
 };
@@ -27,8 +27,7 @@ struct TreeVisitor {
 /// Visits a directory and everything below it, in no particular order. Symbolic links
 /// count as files, also if one replaces a directory at any moment. The walk enters the
 /// subvolumes of a mount (btrfs gives each its own device), and may miss what is created,
-/// removed or moved in the meantime. `directory` must be canonical. Errors: those of
-/// reading the first directory.
-Result<void> walk_tree(const std::string& directory, const TreeVisitor& visitor);
+/// removed or moved in the meantime. Errors: those of reading the first directory.
+Result<void> walk_tree(const Directory& top, const TreeVisitor& visitor);
 
 }  // namespace grex::sys

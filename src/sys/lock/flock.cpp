@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,7 @@ namespace grex::sys {
 namespace {
 
 constexpr int safe_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;  // safe for any type of file
+constexpr int step_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 constexpr mode_t lock_file_mode = 0666;
 
 bool creates(OpenFor purpose) { return purpose == OpenFor::recording || purpose == OpenFor::locking; }
@@ -28,40 +30,6 @@ int access_for(OpenFor purpose) { return only_reads(purpose) ? O_RDONLY : O_RDWR
 
 bool is_refusal(int err) { return err == EACCES || err == EPERM || err == EROFS; }
 
-struct Opened {
-  UniqueFd fd;
-  bool read_only = false;
-  bool as_owner = false;  // it, or a directory for it, could not be created with the rights of an owner
-  int create_error = 0;   // errno, if it could not be created
-  int open_error = 0;     // errno, if it is not open
-  bool is_new = false;    // it has been created
-  bool is_leased = false;
-};
-
-// Opens `parents` below `directory`, and creates them if the file will be created. It
-// follows no symlink: a user who can write there must not lead us elsewhere.
-Opened open_parent(int directory, std::string_view parents, OpenFor purpose) {
-  Opened parent;
-  while (!parents.empty()) {
-    const int above = parent.fd.is_open() ? parent.fd.get() : directory;
-    const std::string name(take_until(parents, '/'));
-    UniqueFd below = open_at(above, name, O_PATH | O_NOFOLLOW);  // opens a symlink itself
-    if (!below.is_open() && errno == ENOENT && creates(purpose)) {
-      const Creation made = create_directory_in(above, name);
-      if (made.result != 0) return {{}, false, made.as_owner, made.err, made.err};
-      below = open_at(above, name, O_PATH | O_NOFOLLOW);
-    }
-    struct stat st;
-    if (!below.is_open() || ::fstat(below.get(), &st) != 0) return {{}, false, false, errno, errno};
-    if (!S_ISDIR(st.st_mode)) {
-      const int err = S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
-      return {{}, false, false, err, err};
-    }
-    parent.fd = std::move(below);
-  }
-  return parent;
-}
-
 std::string_view parents_of(std::string_view name) {
   const auto slash = name.rfind('/');
   return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
@@ -69,69 +37,8 @@ std::string_view parents_of(std::string_view name) {
 
 std::string last_name_of(std::string_view name) { return std::string(name.substr(name.rfind('/') + 1)); }
 
-// Where the walk to an absolute path starts, and the names that follow. /proc/PID/root is
-// a link that only the kernel makes.
-struct Start {
-  UniqueFd directory;
-  std::string names;
-};
-
-Start start_of(std::string_view path) {
-  std::string_view rest = path;
-  constexpr std::string_view proc = "/proc/";
-  std::string root = "/";
-  if (rest.starts_with(proc)) {
-    rest.remove_prefix(proc.size());
-    const std::string_view pid = take_until(rest, '/');
-    if (parse_number<pid_t>(pid) && take_until(rest, '/') == "root") {
-      root = path.substr(0, path.size() - rest.size());
-    } else {
-      rest = path;
-    }
-  }
-  rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
-  return {open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY), std::string(rest)};
-}
-
-// The Error if what is on the way to a lock file can't be opened.
-Error lookup_error(int err) {
-  const bool is_no_directory = err == ELOOP || err == ENOTDIR;
-  return {is_no_directory ? ErrorKind::unsafe_file : kind_of_lookup(err), "open", {}, err};
-}
-
-Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
-  Opened opened;
-  opened.read_only = only_reads(purpose);
-  opened.fd = open_at(directory, name, access_for(purpose) | safe_flags);
-  if (!opened.fd.is_open() && !opened.read_only && is_refusal(errno)) {
-    opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
-    opened.read_only = true;
-  }
-  if (!opened.fd.is_open() && errno == EWOULDBLOCK) {
-    opened.is_leased = true;
-    opened.fd = open_at(directory, name, O_PATH | O_NOFOLLOW);
-  }
-  if (!opened.fd.is_open()) opened.open_error = errno;
-  return opened;
-}
-
-Opened open_any(int directory, const std::string& name, OpenFor purpose) {
-  Opened opened = open_existing(directory, name, purpose);
-  if (opened.open_error != ENOENT || !creates(purpose)) return opened;
-  const int flags = access_for(purpose) | O_CREAT | safe_flags;
-  const Creation made = create_in(directory, [&] { return open_at(directory, name, flags, lock_file_mode).release(); });
-  if (made.result >= 0) return {UniqueFd(made.result), only_reads(purpose), false, 0, 0, true};
-  opened.open_error = made.err;
-  // Another process may have created one that is leased, that only root may open, or that
-  // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
-  if (is_refusal(made.err) || made.err == EWOULDBLOCK) opened = open_existing(directory, name, purpose);
-  opened.as_owner = !opened.fd.is_open() && made.as_owner;
-  opened.create_error = made.err;
-  return opened;
-}
-
-ErrorKind kind_of_open(const Opened& opened) {
-  switch (opened.open_error) {
+ErrorKind kind_of_open(int err) {
+  switch (err) {
     case ELOOP:   // a symlink, because of O_NOFOLLOW
     case EISDIR:  // a directory
     case ENXIO:   // a socket
@@ -149,6 +56,7 @@ ErrorKind kind_of_open(const Opened& opened) {
     case ENOSPC:
     case EDQUOT:
     case EROFS:
+    case EMLINK:
     case ENAMETOOLONG:
       return ErrorKind::create;
     default:
@@ -156,20 +64,146 @@ ErrorKind kind_of_open(const Opened& opened) {
   }
 }
 
-// The Error of a file or a directory that is not open. If it doesn't exist and could not be
-// created, the error of creating it.
-Error error_of(const Opened& opened) {
-  const bool missing = opened.open_error == ENOENT && opened.create_error != 0;
-  const int err = missing ? opened.create_error : opened.open_error;
-  const ErrorKind kind = missing || (opened.as_owner && is_refusal(err)) ? ErrorKind::create : kind_of_open(opened);
-  return {kind, opened.as_owner ? create_as_owner : "open", {}, err};
+// The Error if what is on the way to a lock file can't be looked up.
+ErrorKind kind_of_step(int err) {
+  return err == ELOOP || err == ENOTDIR ? ErrorKind::unsafe_file : kind_of_lookup(err);
 }
 
-Result<LockFile> checked(Opened opened) {
-  if (!opened.fd.is_open()) return error_of(opened);
+// The Error if the last name of `path` can't be opened in the directory that it is in. If
+// that directory may not be searched, not even lstat(2) sees the name, and the Error is
+// about the directory.
+Error open_error(int directory, const std::string& path, int err) {
+  const auto status = status_at(directory, last_name_of(path));
+  const bool is_hidden = err == EACCES && !status && status.error().err == EACCES;
+  if (is_hidden) return {kind_of_open(err), "open", std::string(parents_of(path)), err};
+  // open(2) doesn't tell a symlink from a file. What has been replaced since was a symlink.
+  const bool is_file = status && (status->type == FileType::regular || status->type == FileType::other);
+  const bool is_symlink = err == ENOTDIR && !is_file;
+  return {kind_of_open(is_symlink ? ELOOP : err), "open", path, is_symlink ? ELOOP : err};
+}
+
+// The Error if something could not be created.
+Error creation_error(const Creation& made, const std::string& path) {
+  const bool is_owners = made.as_owner && (made.err == EACCES || made.err == EPERM || made.err == EDQUOT);
+  const ErrorKind kind = is_refusal(made.err) ? ErrorKind::create : kind_of_open(made.err);
+  return {kind, is_owners ? create_as_owner : "open", path, made.err};
+}
+
+bool may_read(int directory, const std::string& name) {
+  return ::faccessat(directory, name.c_str(), R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// Opens `parents` below `directory`, and creates them if the file will be created. It
+// follows no symlink: a user who can write there must not lead us elsewhere. Not open if
+// there are no parents. The path of an Error is relative to `directory`.
+Result<UniqueFd> open_parent(int directory, std::string_view parents, OpenFor purpose) {
+  UniqueFd parent;
+  const char* const begin = parents.data();
+  while (!parents.empty()) {
+    const int above = parent.is_open() ? parent.get() : directory;
+    const std::string_view name = take_until(parents, '/');
+    const std::string path(begin, name.data() + name.size());
+    UniqueFd below = open_at(above, std::string(name), step_flags);
+    if (!below.is_open() && errno == ENOENT && creates(purpose)) {
+      const Creation made = create_directory_in(above, std::string(name));
+      if (made.result != 0) return creation_error(made, path);
+      below = open_at(above, std::string(name), step_flags);
+    }
+    if (!below.is_open()) return open_error(above, path, errno);
+    parent = std::move(below);
+  }
+  return parent;
+}
+
+// Where the walk to a lock file starts, and the names that follow.
+struct Start {
+  UniqueFd opened;  // the root directory, if the name is an absolute path
+  int directory = -1;
+  std::string path;  // of that directory
+  std::string names;
+};
+
+// /proc/PID/root is a link that only the kernel makes.
+Start start_of(const LockFileName& name) {
+  if (name.directory) return {{}, name.directory->fd.get(), name.directory->path, name.name};
+  const std::string_view path = name.name;
+  std::string_view rest = path;
+  constexpr std::string_view proc = "/proc/";
+  std::string root = "/";
+  if (rest.starts_with(proc)) {
+    rest.remove_prefix(proc.size());
+    const std::string_view pid = take_until(rest, '/');
+    if (parse_number<pid_t>(pid) && take_until(rest, '/') == "root") {
+      root = path.substr(0, path.size() - rest.size());
+    } else {
+      rest = path;
+    }
+  }
+  rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
+  UniqueFd opened = open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY);
+  const int directory = opened.get();
+  return {std::move(opened), directory, root, std::string(rest)};
+}
+
+// Completes the path of an Error, which is relative to where the walk started.
+Error below(const Start& start, const Error& error) {
+  return at_path(error, error.path.empty() ? start.path : path_in(start.path, error.path));
+}
+
+// Opens the directory that a file is in; not open if the walk starts there.
+Result<UniqueFd> open_parent(const Start& start, OpenFor purpose) {
+  if (start.directory < 0) return Error{kind_of_step(errno), "open", start.path, errno};
+  auto parent = open_parent(start.directory, parents_of(start.names), purpose);
+  if (parent || creates(purpose)) return parent ? std::move(parent) : below(start, parent.error());
+  Error error = below(start, parent.error());
+  error.kind = kind_of_step(error.err);
+  return error;
+}
+
+struct Opened {
+  UniqueFd fd;
+  bool read_only = false;
+  bool is_new = false;  // it has been created
+  bool is_leased = false;
+  int err = 0;  // errno, if it is not open
+};
+
+Opened open_existing(int directory, const std::string& name, OpenFor purpose) {
+  Opened opened;
+  opened.read_only = only_reads(purpose);
+  opened.fd = open_at(directory, name, access_for(purpose) | safe_flags);
+  if (!opened.fd.is_open() && !opened.read_only && is_refusal(errno)) {
+    opened.fd = open_at(directory, name, O_RDONLY | safe_flags);
+    opened.read_only = true;
+  }
+  if (!opened.fd.is_open() && errno == EWOULDBLOCK) {
+    opened.is_leased = true;
+    opened.fd = open_at(directory, name, O_PATH | O_NOFOLLOW);
+  }
+  if (!opened.fd.is_open()) opened.err = errno;
+  return opened;
+}
+
+// Opens the last name of `path` in the directory that it is in.
+Result<Opened> open_any(int directory, const std::string& path, OpenFor purpose) {
+  const std::string name = last_name_of(path);
+  Opened opened = open_existing(directory, name, purpose);
+  if (opened.fd.is_open()) return opened;
+  if (opened.err != ENOENT || !creates(purpose)) return open_error(directory, path, opened.err);
+  const int flags = access_for(purpose) | O_CREAT | safe_flags;
+  const Creation made = create_in(directory, [&] { return open_at(directory, name, flags, lock_file_mode).release(); });
+  if (made.result >= 0) return Opened{UniqueFd(made.result), only_reads(purpose), true};
+  // Another process may have created one that is leased, that only root may open, or that
+  // fs.protected_regular (proc(5)) keeps from being opened with O_CREAT.
+  if (is_refusal(made.err) || made.err == EWOULDBLOCK) opened = open_existing(directory, name, purpose);
+  if (opened.fd.is_open()) return opened;
+  return opened.err == ENOENT ? creation_error(made, path) : open_error(directory, path, opened.err);
+}
+
+Result<LockFile> checked(Opened opened, const std::string& path) {
   const auto status = status_of(opened.fd.get());
-  if (!status) return status.error();
-  if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", {}, 0};
+  if (!status) return at_path(status.error(), path);
+  if (status->type != FileType::regular) return Error{ErrorKind::unsafe_file, "open", path, 0};
   LockFile file{std::move(opened.fd), status->id, opened.read_only, opened.read_only || status->names > 1};
   file.changed = status->changed;
   file.has_content = status->size > 0;
@@ -188,81 +222,122 @@ std::optional<Mode> mode_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::string LockFileName::path() const { return directory ? path_in(directory->path, name) : name; }
+
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose) {
-  const std::string_view parents = parents_of(name);
-  Opened opened;
-  if (parents.empty()) {
-    opened = open_any(directory, name, purpose);
-  } else if (Opened parent = open_parent(directory, parents, purpose); parent.fd.is_open()) {
-    opened = open_any(parent.fd.get(), last_name_of(name), purpose);
-  } else if (!creates(purpose) && parent.open_error == ENOTDIR) {
-    return lookup_error(ENOTDIR);
-  } else {
-    opened = std::move(parent);
+  auto parent = open_parent(directory, parents_of(name), purpose);
+  if (!parent) {
+    Error error = parent.error();
+    if (!creates(purpose) && error.err == ENOTDIR) error.kind = ErrorKind::unsafe_file;
+    return error;
   }
-  return checked(std::move(opened));
+  auto opened = open_any(parent->is_open() ? parent->get() : directory, name, purpose);
+  return opened ? checked(std::move(*opened), name) : opened.error();
 }
 
-Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose) {
-  const Start start = start_of(path);
-  if (!start.directory.is_open()) return lookup_error(errno);
-  return open_lock_file(start.directory.get(), start.names, purpose);
+Result<LockFile> open_lock_file(const LockFileName& name, OpenFor purpose) {
+  const Start start = start_of(name);
+  if (start.directory < 0) return Error{kind_of_step(errno), "open", start.path, errno};
+  auto file = open_lock_file(start.directory, start.names, purpose);
+  if (!file) return below(start, file.error());
+  return file;
 }
 
 Result<LockFile> open_leased(const LockFile& leased) {
   // The file that `fd` names is a regular one, so only its lease can block.
   std::array<char, 32> path;
-  std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", leased.fd.get());
+  (void)std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", leased.fd.get());
   Opened opened;
   opened.read_only = leased.read_only;
   opened.fd.reset(::open(path.data(), (opened.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY));
-  if (!opened.fd.is_open()) opened.open_error = errno;
-  if (opened.open_error == ENOENT) return Error{ErrorKind::system, "open /proc/self/fd", {}, ENOENT};
-  return checked(std::move(opened));
+  if (opened.fd.is_open()) return checked(std::move(opened), {});
+  const int err = errno;
+  if (err == ENOENT) return Error{ErrorKind::system, "open /proc/self/fd", {}, ENOENT};
+  return Error{kind_of_open(err), "open", {}, err};
 }
 
-Result<FileStatus> status_of_lock_file(const std::string& path) {
-  const Start start = start_of(path);
-  if (!start.directory.is_open()) return at_path(lookup_error(errno), path);
-  const std::string_view parents = parents_of(start.names);
-  const Opened parent = open_parent(start.directory.get(), parents, OpenFor::reading);
-  if (!parents.empty() && !parent.fd.is_open()) {
-    const int err = parent.open_error;
-    return err == ENOENT ? Result(FileStatus{}) : at_path(lookup_error(err), path);
+Result<FileStatus> status_of_lock_file(const LockFileName& name) {
+  const Start start = start_of(name);
+  const auto parent = open_parent(start, OpenFor::reading);
+  if (!parent) return parent.error().err == ENOENT ? Result(FileStatus{}) : parent.error();
+  auto status = status_at(parent->is_open() ? parent->get() : start.directory, last_name_of(start.names));
+  if (!status) {
+    // Only the directory can refuse that.
+    const bool is_refused = status.error().kind == ErrorKind::permission;
+    return below(start, at_path(status.error(), is_refused ? std::string(parents_of(start.names)) : start.names));
   }
-  const int above = parents.empty() ? start.directory.get() : parent.fd.get();
-  auto status = status_at(above, last_name_of(start.names));
-  if (!status) return at_path(status.error(), path);
-  if (status->type == FileType::symlink) return at_path(lookup_error(ELOOP), path);
-  const bool is_safe = status->type == FileType::regular || status->type == FileType::absent;
-  return is_safe ? status : Error{ErrorKind::unsafe_file, "open", path, 0};
+  return lock_file_status(*status, name);
 }
 
-std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::string& path) {
+Result<FileStatus> lock_file_status(const FileStatus& status, const LockFileName& name) {
+  if (status.type == FileType::regular || status.type == FileType::absent) return status;
+  return Error{ErrorKind::unsafe_file, "open", name.path(), status.type == FileType::symlink ? ELOOP : 0};
+}
+
+Result<FileStatus> look_up(const LockFileName& name) {
+  if (!name.directory) return status_of(name.name);
+  auto status = status_at(name.directory->fd.get(), name.name);
+  if (!status && status.error().err == ENAMETOOLONG) return status_of_lock_file(name);  // opens one after the other
+  return status ? status : at_path(status.error(), name.path());
+}
+
+Result<Directory> open_directory_of(const LockFileName& name) {
+  const Start start = start_of(name);
+  auto parent = open_parent(start, OpenFor::reading);
+  if (!parent) return parent.error();
+  auto fd = parent->is_open() ? std::move(parent) : duplicate(start.directory);
+  if (!fd) return fd.error();
+  const auto status = status_of(fd->get());
+  if (!status) return at_path(status.error(), start.path);
+  const auto below_start = [&start](const std::string& path) {
+    const std::string_view parents = parents_of(start.names);
+    return parents.empty() ? path : path_in(path, parents);
+  };
+  const std::string& access_path = name.directory ? name.directory->access_path : start.path;
+  return Directory{std::move(*fd), status->id, below_start(start.path), below_start(access_path)};
+}
+
+std::optional<FileStatus> status_if_only_name(const LockFile& file, const LockFileName& name) {
   const auto opened = status_of(file.fd.get());
-  const auto named = status_of(path);
+  const auto named = look_up(name);
   const bool is_only_name = opened && named && named->id == opened->id && opened->names == 1 && named->names == 1 &&
                             named->changed == opened->changed;
   return is_only_name ? std::optional(*opened) : std::nullopt;
 }
 
-Result<LockDirectory> open_lock_directory(int directory, const std::string& name) {
-  const std::string_view parents = parents_of(name);
-  Opened parent;
-  if (!parents.empty()) {
-    parent = open_parent(directory, parents, OpenFor::locking);
-    if (!parent.fd.is_open()) return error_of(parent);
+bool may_have_lock_file(const LockFileName& name) {
+  const Start start = start_of(name);
+  std::string_view names = start.names;
+  UniqueFd opened;
+  int directory = start.directory;
+  for (;;) {
+    const std::string next(take_until(names, '/'));
+    const auto status = status_at(directory, next);
+    if (!status) return false;
+    if (status->type == FileType::absent) return may_create_in(directory);
+    if (names.empty()) return status->type == FileType::regular && may_read(directory, next);
+    opened = open_at(directory, next, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    directory = opened.get();
+    if (directory < 0) return false;
   }
-  const auto status = status_of(parents.empty() ? directory : parent.fd.get());
-  if (!status) return status.error();
-  return LockDirectory{std::move(parent.fd), status->id};
 }
 
-Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name) {
-  const std::string_view parents = parents_of(name);
-  const Opened parent = open_parent(directory, parents, OpenFor::reading);
-  if (!parents.empty() && !parent.fd.is_open()) return lookup_error(parent.open_error);
-  return names_in(parents.empty() ? directory : parent.fd.get());
+Result<LockDirectory> open_lock_directory(const LockFileName& name) {
+  const Start start = start_of(name);
+  auto parent = open_parent(start, OpenFor::locking);
+  if (!parent) return parent.error();
+  const auto status = status_of(parent->is_open() ? parent->get() : start.directory);
+  if (!status) return at_path(status.error(), start.path);
+  return LockDirectory{std::move(*parent), status->id};
+}
+
+Result<std::vector<std::string>> names_beside_lock_file(const LockFileName& name) {
+  const Start start = start_of(name);
+  const auto parent = open_parent(start, OpenFor::reading);
+  if (!parent) return parent.error();
+  auto names = names_in(parent->is_open() ? parent->get() : start.directory);
+  if (!names) return below(start, at_path(names.error(), std::string(parents_of(start.names))));
+  return names;
 }
 
 Error flock_error(int err) {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,23 @@ struct LockFile {
   bool is_leased = false;
 };
 
+/// The name of a lock file below a directory that is open: what it leads to can be looked at
+/// and opened, however the path of that directory changes, and even if that can't be known.
+struct LockFileName {
+  LockFileName(std::shared_ptr<const Directory> open_directory, std::string relative_name)
+      : directory(std::move(open_directory)), name(std::move(relative_name)) {}
+
+  /// An absolute path, in which no name may be a symlink: callers give the path that they
+  /// resolved, and a symlink in it was put there since. Only the root directory of another
+  /// process, /proc/PID/root, is followed.
+  LockFileName(std::string absolute_path) : name(std::move(absolute_path)) {}
+
+  std::shared_ptr<const Directory> directory;  ///< null: `name` is an absolute path
+  std::string name;
+
+  [[nodiscard]] std::string path() const;
+};
+
 /// What a lock file is opened for. Both ways, it may be locked, though on NFS exclusively
 /// only for writing. File watchers report each close of a file that was open for writing.
 /// `locking` and `recording` create a file that is missing, with the directories of its name.
@@ -44,14 +62,13 @@ enum class OpenFor { reading, writing, locking, recording };
 /// only a regular file, and never truncates it. A file that may only be read is opened for
 /// reading.
 ///
-/// `name` is relative to `directory`. Errors: unsafe-file, permission, create
-/// (missing; or it can't be created), system, io.
-Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
+/// Errors: unsafe-file, permission, create (missing; or it can't be created), system, io.
+/// Their path is what could not be opened or created: the file, or a directory on the way.
+Result<LockFile> open_lock_file(const LockFileName& name, OpenFor purpose);
 
-/// The same for an absolute path, in which no name may be a symlink: callers give the
-/// path that they resolved, and a symlink in it was put there since. Only the root
-/// directory of another process, /proc/PID/root, is followed.
-Result<LockFile> open_lock_file(const std::string& path, OpenFor purpose);
+/// The same for a name relative to a borrowed descriptor; so is the path of an Error, which
+/// is empty for that directory itself.
+Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
 
 /// Opens a leased file. Waits until the process has given up the lease, or the kernel has
 /// ended it after /proc/sys/fs/lease-break-time. Errors: io, with EINTR, if a signal handler
@@ -61,13 +78,27 @@ Result<LockFile> open_leased(const LockFile& leased);
 /// What is in a lock file's place, found in the same way. `absent` if it is missing, or a
 /// directory on the way to it. Errors: unsafe-file (there is something other than a
 /// regular file, or a symlink on the way to it), permission, system, io.
-Result<FileStatus> status_of_lock_file(const std::string& path);
+Result<FileStatus> status_of_lock_file(const LockFileName& name);
 
-/// The file's status if `path` is its only name, so writing into it changes no other file;
+/// The same, if lstat(2) of the file has shown its status.
+Result<FileStatus> lock_file_status(const FileStatus& status, const LockFileName& name);
+
+/// lstat(2) of a lock file, also through a symlink on the way: what it finds may only be
+/// compared with a file that is open. Errors: as status_of.
+Result<FileStatus> look_up(const LockFileName& name);
+
+/// Opens the directory that a lock file is in, following no symlink. Errors: as
+/// status_of_lock_file; not-found (missing).
+Result<Directory> open_directory_of(const LockFileName& name);
+
+/// The file's status if this is its only name, so writing into it changes no other file;
 /// nullopt if that is not certain. A second name that comes and goes may be missed by each
-/// look at the file, and so may `path`, but the time of the last change shows it: in
+/// look at the file, and so may this one, but the time of the last change shows it: in
 /// between, there was no change.
-std::optional<FileStatus> status_if_only_name(const LockFile& file, const std::string& path);
+std::optional<FileStatus> status_if_only_name(const LockFile& file, const LockFileName& name);
+
+/// Whether a lock file could be opened or created now, as far as permissions show it.
+bool may_have_lock_file(const LockFileName& name);
 
 /// The directory that a lock file is in.
 struct LockDirectory {
@@ -75,13 +106,12 @@ struct LockDirectory {
   FileId id;
 };
 
-/// Opens it, and creates it if it is missing. `name` is as in open_lock_file. Errors: those
-/// of open_lock_file.
-Result<LockDirectory> open_lock_directory(int directory, const std::string& name);
+/// Opens it, and creates it if it is missing. Errors: those of open_lock_file.
+Result<LockDirectory> open_lock_directory(const LockFileName& name);
 
-/// The names in the directory that a lock file is in. `name` is as in open_lock_file.
-/// Errors: not-found, unsafe-file (a symlink on the way to it), permission, system, io.
-Result<std::vector<std::string>> names_beside_lock_file(int directory, const std::string& name);
+/// The names in the directory that a lock file is in. Errors: not-found, unsafe-file (a
+/// symlink on the way to it), permission, system, io.
+Result<std::vector<std::string>> names_beside_lock_file(const LockFileName& name);
 
 enum class Acquire { held, busy, timed_out, cancelled, suspended };
 

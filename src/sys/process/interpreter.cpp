@@ -29,8 +29,8 @@ std::string find_program(const std::string& command) {
   const char* const variable = ::getenv("PATH");
   std::string_view directories = variable != nullptr ? variable : "/bin:/usr/bin";
   while (!directories.empty() && !command.empty()) {
-    const std::string directory(take_until(directories, ':'));
-    std::string path = directory.empty() ? command : directory + "/" + command;
+    const std::string_view directory = take_until(directories, ':');
+    std::string path = directory.empty() ? command : path_in(directory, command);
     if (executable_error(path) == 0) return path;
   }
   return {};

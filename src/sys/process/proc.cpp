@@ -18,6 +18,7 @@
 
 #include "base/text.hpp"
 #include "sys/file/io.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::sys {
 namespace {
@@ -81,6 +82,13 @@ std::optional<std::string> process_file(pid_t pid, const std::string& name) {
 }
 
 std::optional<std::string> process_environment(pid_t pid) { return text_of(process_path(pid, "environ"), big_table); }
+
+std::string passwd_text() {
+  constexpr std::size_t longest_passwd = 16UL * 1024 * 1024;
+  return text_of("/etc/passwd", longest_passwd).value_or("");
+}
+
+std::string user_name(uid_t uid) { return parse_user_name(passwd_text(), uid).value_or("uid " + std::to_string(uid)); }
 
 std::optional<std::string> process_link(pid_t pid, const std::string& name) {
   return target_of(process_path(pid, name));

@@ -66,6 +66,12 @@ pid_t parent_pid();
 
 /// Whether that process has this descriptor open, as far as can be seen.
 bool is_open_in_parent(int fd);
+/// The content of /etc/passwd, since a static program can't use NSS; empty if it can't be
+/// read.
+std::string passwd_text();
+
+/// The name of a user that /etc/passwd has; "uid N" for any other.
+std::string user_name(uid_t uid);
 
 /// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
 std::optional<std::string> process_link(pid_t pid, const std::string& name);
