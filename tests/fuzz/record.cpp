@@ -14,7 +14,8 @@ bool is_same(const core::Record& a, const core::Record& b) {
   return a.writer.pid == b.writer.pid && a.writer.start_time == b.writer.start_time &&
          a.writer.boot_id == b.writer.boot_id && a.writer.pid_ns == b.writer.pid_ns && a.writer.host == b.writer.host &&
          a.uid == b.uid && a.command == b.command && a.cwd == b.cwd && a.tier == b.tier && a.since == b.since &&
-         a.note == b.note && a.verb == b.verb;
+         a.note == b.note && a.verb == b.verb && a.taken == b.taken && a.path == b.path && a.while_pid == b.while_pid &&
+         a.release.has_value() == b.release.has_value();
 }
 
 bool is_one_line(const std::string& line) { return line.find('\n') == line.size() - 1; }
@@ -44,12 +45,18 @@ void check_writing(const std::string& command, const std::string& cwd, const std
   record.writer = {42, 987654, "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "pid:[4026531836]", "host"};
   record.command = fuzz::split(command, '\0');
   record.cwd = cwd;
+  record.path = cwd;
   record.note = note;
   record.verb = "run";
   const std::string line = core::to_line(record);
   require(line.size() <= core::record_limit && is_one_line(line));
   const auto read = core::parse_record(line);
   require(read && read->writer.pid == record.writer.pid && read->verb == record.verb);
+  require(core::classify(line) == core::Content::record);
+  const core::Release release{record.since, std::chrono::milliseconds::max(), 255};
+  const std::string released = core::released_line(line, release);
+  require(released.size() <= core::record_limit && is_one_line(released));
+  require(core::parse_record(released) && core::parse_record(released)->release);
   require(read->command.size() <= record.command.size());
 }
 
