@@ -47,7 +47,9 @@ TEST_CASE("a lookup may take forever below a mount that a process or another mac
       "36 28 0:45 / /merged rw - overlay overlay rw\n");
   CHECK(mounts[2].point == "/home/ada/my mail");
   CHECK(mounts[6].point == "/odd\\134");
-  const auto may_take_forever = [&mounts](const char* path) { return core::may_never_answer(path, mounts); };
+  const auto may_take_forever = [&mounts](const char* path) {
+    return core::may_never_answer(path, mounts, core::MountsOf::this_process);
+  };
   CHECK(may_take_forever("/home/ada/my mail"));
   CHECK(may_take_forever("/home/ada/my mail/a/.grex-lock"));
   CHECK(may_take_forever("/home/ada/my mail/disk/.grex-lock"));  // it is looked up through the other
@@ -57,6 +59,7 @@ TEST_CASE("a lookup may take forever below a mount that a process or another mac
   CHECK_FALSE(may_take_forever("/net/.grex-lock"));  // hidden by what is mounted upon it
   CHECK_FALSE(may_take_forever("/merged/.grex-lock"));
   CHECK_FALSE(may_take_forever("/.grex-lock"));  // or nothing works
+  CHECK(core::may_never_answer("/.grex-lock", mounts, core::MountsOf::another));
 
   CHECK(core::leads_through("/home/ada/my mail/disk/x", makedev(254, 1), mounts));
   CHECK(core::leads_through("/home/ada/my mail/disk/x", makedev(0, 41), mounts));

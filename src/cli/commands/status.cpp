@@ -70,7 +70,7 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
 }
 
 std::string unseen_holders(const Unseen& unseen) {
-  const std::string descriptors =
+  std::string descriptors =
       fmt::format("{} that no process has open", unseen.files == 1 ? "a descriptor" : "descriptors");
   if (!unseen.has_uninspected) return descriptors;
   if (!sys::is_root_of_machine()) return "processes that may not be looked at; root sees all";

@@ -11,8 +11,8 @@ namespace {
 
 // Invisible characters, direction marks and line separators could make a line look different
 // from what it is. These are all of Default_Ignorable_Code_Point (Unicode 14.0,
-// DerivedCoreProperties.txt), the marks and separators that are not
-// in it, and the braille pattern without dots.
+// DerivedCoreProperties.txt), the marks and separators that are not in it, and the braille
+// pattern without dots.
 bool is_misleading(std::uint32_t code) {
   struct Range {
     std::uint32_t first;

@@ -144,11 +144,11 @@ const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount
 }
 
 // A mount upon another one, in the same place, comes after it.
-bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts) {
+bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts, MountsOf whose) {
   const Mount* slow = nullptr;
   for (const Mount& mount : mounts) {
     if (slow != nullptr && slow->point == mount.point) slow = nullptr;
-    const bool is_on_way = mount.point != "/" && is_in(path, mount.point);
+    const bool is_on_way = mount.point == "/" ? whose == MountsOf::another : is_in(path, mount.point);
     if (slow == nullptr && is_on_way && !answers_itself(mount.type)) slow = &mount;
   }
   return slow != nullptr;

@@ -32,9 +32,12 @@ std::vector<Mount> mounts_of(pid_t pid);
 /// The mount with this ID, if it is among them. Borrowed.
 const Mount* find_mount(std::optional<std::uint64_t> id, const std::vector<Mount>& mounts);
 
+/// Whose mounts: without the root of its own, no process would run.
+enum class MountsOf { this_process, another };
+
 /// Whether a lookup of an absolute path may take forever, since a process or another machine
-/// has to answer (FUSE, NFS). The mount at "/" doesn't count: without it, nothing would run.
-bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts);
+/// has to answer (FUSE, NFS).
+bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts, MountsOf whose);
 
 /// Whether a mount with this device is on the way of an absolute path.
 bool leads_through(std::string_view path, std::uint64_t device, const std::vector<Mount>& mounts);

@@ -118,14 +118,17 @@ bool leads_to(const std::string& path, sys::FileId file) {
 
 // `name` is the kernel's for the open file. Looks up nothing where that may take forever.
 Name reachable_name(const sys::OpenDescriptor& open, const std::string& name, const std::vector<Mount>& mounts) {
-  if (may_never_answer(name, mounts)) {
+  if (may_never_answer(name, mounts, MountsOf::this_process)) {
     if (leads_through(name, open.file.dev, mounts)) return {name, true};
   } else if (leads_to(name, open.file)) {
     return {name};
   }
   // In another mount namespace, another file has this name.
   const std::string there = in_root_of(open.pid, name);
-  if (may_never_answer(name, mounts_of(open.pid))) return {there, true};
+  if (may_never_answer(name, mounts_of(open.pid), MountsOf::another)) {
+    const bool is_ours = sys::process_link(open.pid, "ns/mnt") == sys::process_link(sys::own_process, "ns/mnt");
+    return is_ours ? Name{} : Name{there, true};
+  }
   return leads_to(there, open.file) ? Name{there} : Name{};
 }
 
