@@ -131,6 +131,20 @@ TEST_CASE("a hold that was released and a descriptor that was unlocked are the l
   CHECK(last["exit_code"].is_null());
 }
 
+TEST_CASE("a command that unlocks the lock is not the last holder once another one has had it") {
+  const TempDir dir;
+  const std::string unlock =
+      "for fd in /proc/$$/fd/*; do [[ $(readlink $fd) == *.grex-lock ]] && flock -u ${fd##*/}; done; echo; read line";
+  Process first(grex_lock({"run", dir.path(), "--", "bash", "-c", unlock}));
+  first.line();
+  CHECK(run_tool({"run", "-n", "--note", "second", dir.path(), "--", "sh", "-c", "exit 3"}).ended == exited(3));
+  const json last = pack_lock(dir)["last"];
+  CHECK(last["note"] == "second");
+  first.close_input();
+  first.wait();
+  CHECK(pack_lock(dir)["last"] == last);
+}
+
 TEST_CASE("a damaged record is replaced, and a record can be written again from then on") {
   const TempDir dir;
   const std::string path = dir / ".grex/.grex-lock";

@@ -174,6 +174,26 @@ TEST_CASE("dropping a lock releases it and marks its record") {
   CHECK(try_lock(pack).outcome == Acquire::held);
 }
 
+TEST_CASE("a lock that a copy of the descriptor has unlocked leaves the next holder's record alone") {
+  const TempDir dir;
+  const LockRequest pack = flat(Tier::per_pack, dir.path());
+  auto first = try_lock(pack);
+  REQUIRE(*first.lock->write_record(record()) == core::Recorded::first_written);
+  REQUIRE(sys::unlock(first.lock->files().front().file.fd.get()));
+  auto second = try_lock(pack);
+  core::Record seconds = record();
+  seconds.note = "second";
+  REQUIRE(*second.lock->write_record(seconds) == core::Recorded::written);
+  const std::string written = test::content_of(dir / ".grex-lock");
+  first.lock->complete_record(core::own_identity());
+  CHECK(test::content_of(dir / ".grex-lock") == written);
+  second.lock->release();
+  const std::string released = test::content_of(dir / ".grex-lock");
+  CHECK(released != written);
+  first.lock->release();
+  CHECK(test::content_of(dir / ".grex-lock") == released);
+}
+
 TEST_CASE("an abandoned lock stays while another copy of the descriptor is open") {
   const TempDir dir;
   const LockRequest pack = flat(Tier::per_pack, dir.path());

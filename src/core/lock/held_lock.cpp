@@ -19,6 +19,19 @@ std::optional<std::string> read_by(const sys::LockFile& file, const sys::LockFil
   return readable && readable->id == file.id ? read(readable->fd.get()) : std::nullopt;
 }
 
+// What a lock file contains, by read_by. Another process may be writing it.
+std::optional<std::string> text_in(const sys::LockFile& file, const sys::LockFileName& name) {
+  return read_by(file, name, [](int fd) { return sys::read_stable_start(fd, record_limit + 1); });
+}
+
+// Its first bytes, by read_by. No other process writes it.
+std::optional<std::string> start_of(const sys::LockFile& file, const sys::LockFileName& name, std::size_t size) {
+  return read_by(file, name, [size](int fd) {
+    auto start = sys::read_start(fd, size);
+    return start ? std::optional(std::move(*start)) : std::nullopt;
+  });
+}
+
 struct Replaced {
   Content content = Content::other;
   std::size_t file_size = 0;
@@ -32,10 +45,7 @@ std::optional<Replaced> find_replaced(const sys::LockFile& file, const sys::Lock
   if (!status) return std::nullopt;
   if (status->size == 0) return Replaced{Content::nothing, 0};
   if (status->size > record_limit) return Replaced{Content::other, status->size};
-  const auto text = read_by(file, name, [size = status->size](int fd) {
-    auto start = sys::read_start(fd, size);
-    return start ? std::optional(std::move(*start)) : std::nullopt;
-  });
+  const auto text = start_of(file, name, status->size);
   return Replaced{text ? classify(*text) : Content::other, status->size};
 }
 
@@ -52,15 +62,20 @@ std::string padded(std::string line, std::size_t file_size) {
   return line;
 }
 
-Result<void> put(const sys::LockFile& file, const std::string& line, std::size_t file_size) {
-  const std::string text = padded(line, file_size);
+Result<void> put(const sys::LockFile& file, const std::string& text) {
   return file.appends ? sys::replace_content(file.fd.get(), text) : sys::overwrite_start(file.fd.get(), text);
+}
+
+// Whether a record is still there. The command may have unlocked the file that it inherited,
+// and then the record is that of the next holder.
+bool is_in_place(const HeldFile& held, const WrittenRecord& written) {
+  return start_of(held.file, held.name, written.text.size()) == written.text;
 }
 
 }  // namespace
 
 std::optional<Record> record_in(const sys::LockFile& file, const sys::LockFileName& name) {
-  const auto text = read_by(file, name, [](int fd) { return sys::read_stable_start(fd, record_limit + 1); });
+  const auto text = text_in(file, name);
   return text ? parse_record(*text) : std::nullopt;
 }
 
@@ -70,11 +85,11 @@ void empty_record(const sys::LockFile& file, const sys::LockFileName& name) {
 }
 
 std::optional<WrittenRecord> written_record_in(const sys::LockFile& file, const sys::LockFileName& name) {
-  auto record = record_in(file, name);
-  const auto status = sys::status_of(file.fd.get());
-  if (!record || !status) return std::nullopt;
+  auto text = text_in(file, name);
+  auto record = text ? parse_record(*text) : std::nullopt;
+  if (!record) return std::nullopt;
   std::string line = to_line(*record);
-  return WrittenRecord{std::move(*record), std::move(line), status->size};
+  return WrittenRecord{std::move(*record), std::move(line), std::move(*text)};
 }
 
 void mark_released(const sys::LockFile& file, const WrittenRecord& written, std::optional<int> exit_code) {
@@ -83,7 +98,7 @@ void mark_released(const sys::LockFile& file, const WrittenRecord& written, std:
   const auto held = record.taken ? std::chrono::nanoseconds(boot_clock_now() - *record.taken)
                                  : std::chrono::nanoseconds(release.time - record.since);
   release.held = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(held), {});
-  (void)put(file, released_line(written.line, release), written.file_size);
+  (void)put(file, padded(released_line(written.line, release), written.text.size()));
 }
 
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
@@ -108,16 +123,18 @@ Result<Recorded> HeldLock::write_record(Record record) {
   record.path = path;
   record.taken = taken;
   std::string line = to_line(record);
-  if (auto written = put(file, line, replaced->file_size); !written) return at_path(written.error(), path);
-  record_ = {std::move(record), std::move(line), replaced->file_size};
+  std::string text = padded(line, replaced->file_size);
+  if (auto written = put(file, text); !written) return at_path(written.error(), path);
+  record_ = {std::move(record), std::move(line), std::move(text)};
   return replaced->content == Content::nothing ? Recorded::first_written : Recorded::written;
 }
 
 void HeldLock::complete_record(const ProcessIdentity& writer) {
-  if (!record_) return;
+  if (!record_ || !is_in_place(files_.back(), *record_)) return;
   record_->record.writer = writer;
   record_->line = to_line(record_->record);
-  (void)put(files_.back().file, record_->line, record_->file_size);
+  record_->text = padded(record_->line, record_->text.size());
+  (void)put(files_.back().file, record_->text);
 }
 
 Result<void> HeldLock::unlock(std::optional<int> exit_code) {
@@ -127,11 +144,12 @@ Result<void> HeldLock::unlock(std::optional<int> exit_code) {
     files_.pop_back();
     const int fd = held.file.fd.get();
     // If a process that inherited the lock has unlocked it and another one has taken it,
-    // it isn't ours any more, and neither is the record. A record that stays behind is
-    // shown as stale, so a failure does no harm.
+    // it isn't ours any more, and neither is the record, even if it is free again. A record
+    // that stays behind is shown as stale, so a failure does no harm.
     if (const auto record = std::exchange(record_, std::nullopt)) {
       const auto still_ours = sys::try_lock(fd, mode_);
-      if (still_ours && *still_ours == sys::Acquire::held) mark_released(held.file, *record, exit_code);
+      const bool is_held = still_ours && *still_ours == sys::Acquire::held;
+      if (is_held && is_in_place(held, *record)) mark_released(held.file, *record, exit_code);
     }
     const auto unlocked = sys::unlock(fd);
     if (result && !unlocked) result = at_path(unlocked.error(), held.path);

@@ -24,7 +24,7 @@ void empty_record(const sys::LockFile& file, const sys::LockFileName& name);
 struct WrittenRecord {
   Record record;
   std::string line;
-  std::size_t file_size = 0;  ///< bytes
+  std::string text;  ///< what the file contains
 };
 
 /// The record in a locked file, as record_in.
@@ -68,16 +68,17 @@ class HeldLock {
   /// Errors: io.
   Result<Recorded> write_record(Record record);
 
-  /// Writes it again, with what is known of the writer by now.
+  /// Writes it again, with what is known of the writer by now, unless another holder has
+  /// replaced it.
   void complete_record(const ProcessIdentity& writer);
 
   /// Takes over the record that another process wrote for this lock, so that unlock()
   /// marks it as released.
   void adopt_record(WrittenRecord record) { record_ = std::move(record); }
 
-  /// Marks the record as released and unlocks, for every process that inherited the lock.
-  /// If that fails, our copies are closed anyway. `exit_code` is that of what ran under the
-  /// lock. Errors: those of flock(2).
+  /// Marks the record as released, unless another holder has replaced it, and unlocks, for
+  /// every process that inherited the lock. If that fails, our copies are closed anyway.
+  /// `exit_code` is that of what ran under the lock. Errors: those of flock(2).
   Result<void> unlock(std::optional<int> exit_code = {});
 
   /// The same, ignoring errors.
