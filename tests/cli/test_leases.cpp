@@ -166,6 +166,17 @@ TEST_CASE("status and release open no leased file") {
   CHECK_FALSE(nested.is_being_broken());
 }
 
+TEST_CASE("status names the lease on any file of a free lock") {
+  const TempDir dir;
+  run_tool({"run", dir.path(), "--", "true"});
+  for (const char* const name : {".grex-lock", ".grex/.grex-lock"}) {
+    CAPTURE(name);
+    const Lease lease(dir / name);
+    CHECK(run_tool({"status", dir.path()}).out.find(leased_by_us()) != std::string::npos);
+    CHECK_FALSE(lease.is_being_broken());
+  }
+}
+
 TEST_CASE("a leased slot is waited for like a slot that is held, and a leased queue, too") {
   const TempDir dir;
   const auto slot = [&dir](int number) { return dir / (".grex/.grex.slot-" + std::to_string(number) + ".lock"); };

@@ -56,11 +56,13 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
     merged.is_list_cut = merged.is_list_cut || file.is_list_cut;
     const bool is_queue = lock.tier == Tier::semaphore && !found.slot;
     if (is_queue) continue;
-    if (is_first || rank_of(file.state) < rank_of(merged.state)) {
+    const bool says_more = is_first || rank_of(file.state) < rank_of(merged.state);
+    const bool shows_lease = says_more || (file.state == LockState::free && !merged.lease);
+    if (shows_lease) merged.lease = std::move(file.lease);
+    if (says_more) {
       report.path = path;
       merged.evidence = file.evidence;
       merged.file = file.file;
-      merged.lease = std::move(file.lease);
       merged.why_unknown = lock.why_incomplete ? lock.why_incomplete : file.why_unknown;
       if (!lock.why_incomplete || file.state == LockState::held) merged.state = file.state;
     }
