@@ -214,6 +214,32 @@ TEST_CASE("--all reaches a lock that only another mount namespace has") {
         }) == 1);
 }
 
+TEST_CASE("--all counts a lock whose path is too long for the kernel, and one that a mount hides") {
+  const TempDir dir;
+  const auto check_counted = [](const std::string& text, const std::string& line_of_json) {
+    CHECK(text.find(" that can't be reached by path: ") != std::string::npos);
+    CHECK(text.find("no lock is held") == std::string::npos);
+    CHECK(json::parse(line_of_json)["complete"] == false);
+    CHECK(json::parse(line_of_json)["unnamed"] >= 1);
+  };
+  {
+    const std::string deep = "for i in $(seq 25); do mkdir $0 && cd -P $0 || exit; done; exec " + grex_lock() +
+                             " run . -- sh -c 'echo; read line'";
+    Process tool({"bash", "-c", deep, std::string(200, 'd')}, in(dir.path()));
+    tool.line();
+    check_counted(run_tool({"status", "--all"}).out, run_tool({"status", "--json", "--all"}).out);
+  }
+  dir.make("hidden");
+  const std::string hide =
+      "$0 hold --detach hidden && mount -t tmpfs none hidden; $0 status --json --all; "
+      "$0 status --all; umount hidden; $0 release hidden";
+  const Finished hidden =
+      finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, grex_lock()}, in(dir.path()));
+  CHECK(hidden.ended == exited(0));
+  const std::string shown = hidden.out.substr(hidden.out.find('\n') + 1);
+  check_counted(shown, shown.substr(0, shown.find('\n')));
+}
+
 // SECURITY.md: to see by `--all` more than /proc shows them | what they may not look at is counted, not named
 TEST_CASE("--all shows another user how many locks can't be named") {
   if (!can_become_others()) return;

@@ -86,6 +86,10 @@ std::string unseen_text(const StatusReport& report) {
                         report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files),
                         unseen_holders(*report.unseen));
   }
+  if (const std::size_t count = report.unseen->unreachable; count > 0) {
+    text += fmt::format("not told: {} that can't be reached by path: it is too long, or leads elsewhere\n",
+                        count == 1 ? "a locked file" : fmt::format("{} locked files", count));
+  }
   if (report.unseen->more_files) text += "not told: what was missed while the kernel's list of locks kept changing\n";
   if (report.unseen->other_namespaces) text += "not told: what processes of other PID namespaces hold\n";
   return text;

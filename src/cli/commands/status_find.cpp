@@ -113,7 +113,8 @@ FoundLocks find_in_use(const StopToken& should_stop) {
   core::LocksInUse in_use = core::locks_in_use(should_stop);
   FoundLocks found;
   found.locks = std::move(in_use.locks);
-  found.unseen = {in_use.unnamed, in_use.has_uninspected, in_use.may_lack_unnamed, in_use.may_lack_namespaces};
+  found.unseen = {in_use.unnamed, in_use.unreachable, in_use.has_uninspected, in_use.may_lack_unnamed,
+                  in_use.may_lack_namespaces};
   found.is_complete = found.unseen->empty();
   note_believed(found);
   return found;

@@ -85,7 +85,7 @@ std::string status_document(const StatusReport& report) {
     for (const core::StuckProcess& stuck : deadlock) pids.push_back(or_null(stuck.process.pid));
     document["deadlocks"].push_back(std::move(pids));
   }
-  if (report.unseen) document["unnamed"] = report.unseen->files;
+  if (report.unseen) document["unnamed"] = report.unseen->files + report.unseen->unreachable;
   return to_line(document);
 }
 

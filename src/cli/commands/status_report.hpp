@@ -13,11 +13,12 @@ namespace grex::cli {
 /// What a search of the whole machine could not see.
 struct Unseen {
   std::size_t files = 0;          ///< locked files that can't be named
+  std::size_t unreachable = 0;    ///< locked files that no path leads to
   bool has_uninspected = false;   ///< processes that may not be inspected may have them open
   bool more_files = false;        ///< there may be more of them
   bool other_namespaces = false;  ///< processes in other PID namespaces may hold more
 
-  [[nodiscard]] bool empty() const { return files == 0 && !more_files && !other_namespaces; }
+  [[nodiscard]] bool empty() const { return files == 0 && unreachable == 0 && !more_files && !other_namespaces; }
 };
 
 /// What `status` reports.

@@ -165,6 +165,12 @@ class OpenFiles {
   [[nodiscard]] const std::set<sys::FileId>& seen() const { return seen_; }
   [[nodiscard]] bool has_all() const { return has_all_; }  // no process could not be inspected
 
+  // Locked files to which no name leads.
+  [[nodiscard]] std::size_t count_unreachable() const {
+    return static_cast<std::size_t>(
+        std::count_if(nameless_.begin(), nameless_.end(), [this](sys::FileId file) { return !names_.contains(file); }));
+  }
+
   [[nodiscard]] std::vector<PlacedFile> lock_files() const {
     std::vector<PlacedFile> files;
     files.reserve(names_.size());
@@ -181,27 +187,34 @@ class OpenFiles {
     // If stat(2) fails or shows another number than the kernel's list, the descriptor itself
     // shows that.
     const bool is_hidden = open.file == sys::FileId{};
+    bool is_locked = false;
     if (is_hidden || locked_inodes_.contains(open.file.ino)) {
       const auto locks = locks_on(open);
       if (is_hidden && !locks) return false;
+      is_locked = locks && !locks->empty();
       for (const KernelLock& lock : locks.value_or(std::vector<KernelLock>())) seen_.insert(lock.file);
       if (is_hidden && !locks->empty()) open = {open.pid, open.number, locks->front().file, true};
     }
     seen_.insert(open.file);
-    if (open.is_regular && !names_.contains(open.file)) add_name(open);
+    if (open.is_regular && !names_.contains(open.file)) add_name(open, is_locked);
     return true;
   }
 
-  void add_name(const sys::OpenDescriptor& open) {
-    const std::string name = sys::path_of(open);
-    if (!lock_place_of(name)) return;
-    Name reached = reachable_name(open, name, mounts_);
-    if (!reached.path.empty()) names_.emplace(open.file, std::move(reached));
+  void add_name(const sys::OpenDescriptor& open, bool is_locked) {
+    const auto name = sys::path_of(open);
+    if (name && !lock_place_of(*name)) return;
+    Name reached = name ? reachable_name(open, *name, mounts_) : Name{};
+    if (!reached.path.empty()) {
+      names_.emplace(open.file, std::move(reached));
+    } else if (is_locked && sys::path_of(open) == name) {  // else it was removed or closed in the meantime
+      nameless_.insert(open.file);
+    }
   }
 
   std::vector<Mount> mounts_ = visible_mounts();
   std::set<std::uint64_t> locked_inodes_;
   std::map<sys::FileId, Name> names_;  // one name per file, even if it has several
+  std::set<sys::FileId> nameless_;     // locked files that were not reached by some process's name
   std::set<sys::FileId> seen_;
   bool has_all_ = true;
 };
@@ -273,7 +286,8 @@ LocksInUse locks_in_use(const StopToken& should_stop) {
   const bool may_lack_some = !is_complete || !open_files.has_all() || may_hide_processes();
   const KernelView now = KernelView::take_stable(should_stop);
   const bool is_inconsistent = before.is_inconsistent() || now.is_inconsistent();
-  return {grouped(open_files.lock_files()), count_unnamed(before, now, open_files.seen()), may_lack_some,
+  return {grouped(open_files.lock_files()), count_unnamed(before, now, open_files.seen()),
+          open_files.count_unreachable(),   may_lack_some,
           is_inconsistent && may_lack_some, !now.sees_every_process()};
 }
 

@@ -63,6 +63,9 @@ struct LocksInUse {
   /// How many locked files, grex's or others', can't be named, because no process was seen
   /// to have them open.
   std::size_t unnamed = 0;
+  /// How many locked files no path leads to, although they weren't removed: a mount hides
+  /// them, or their path is too long. Those whose path is too long may be others'.
+  std::size_t unreachable = 0;
   /// Whether there are processes that may not be inspected, and may have these open.
   bool has_uninspected = false;
   /// Whether there may be more of these: the kernel's list changed whenever it was read.

@@ -98,7 +98,7 @@ void inspect_descriptors(WaitingProcess& process, const KernelView& view, MountT
   for (const sys::OpenDescriptor& open : *descriptors) {
     const auto& awaited = process.waits_for;
     if (std::find(awaited.begin(), awaited.end(), open.file) == awaited.end()) continue;
-    names.emplace(Link{process.pid, open.file}, sys::path_of(open));
+    names.emplace(Link{process.pid, open.file}, sys::path_of(open).value_or(""));
   }
 }
 

@@ -165,8 +165,10 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopT
   return errno == 0 ? std::optional(std::move(found)) : std::nullopt;
 }
 
-std::string path_of(const OpenDescriptor& descriptor) {
-  return process_link(descriptor.pid, "fd/" + std::to_string(descriptor.number)).value_or("");
+std::optional<std::string> path_of(const OpenDescriptor& descriptor) {
+  auto path = process_link(descriptor.pid, "fd/" + std::to_string(descriptor.number));
+  const bool is_too_long = !path && errno == ENAMETOOLONG;
+  return is_too_long ? std::nullopt : std::optional(std::move(path).value_or(""));
 }
 
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {

@@ -111,8 +111,9 @@ struct OpenDescriptor {
 /// user's process), or if `should_stop` ended the reading of very many.
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop = never_stop);
 
-/// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp.
-std::string path_of(const OpenDescriptor& descriptor);
+/// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp; nullopt
+/// if it is too long for the kernel to show it.
+std::optional<std::string> path_of(const OpenDescriptor& descriptor);
 
 /// The lines of /proc/PID/fdinfo/N.
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor);
