@@ -368,6 +368,7 @@ TEST_CASE("a lock that can't be inspected is not called unheld") {
     const Finished refused = run_tool({"release", "-t", tier, dir.path()}, other);
     check_refused(refused, "can't be seen from here");
     CHECK(refused.err.find("nobody") == std::string::npos);
+    CHECK(refused.err.find("which may be a 'grex-lock hold'") != std::string::npos);
   }
 }
 

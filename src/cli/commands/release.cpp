@@ -137,6 +137,10 @@ std::string why_not_a_hold(const Inspection& found) {
   const auto named = std::find_if(found.holders.begin(), found.holders.end(), [](const core::LockProcess& process) {
     return process.verb && !process.verb->empty() && *process.verb != "hold";
   });
+  const auto is_seen = [](const core::LockProcess& process) { return process.pid.has_value(); };
+  if (named == found.holders.end() && std::none_of(found.holders.begin(), found.holders.end(), is_seen)) {
+    return "which may be a 'grex-lock hold'";
+  }
   if (named == found.holders.end()) return "which is not a 'grex-lock hold'";
   return fmt::format("by 'grex-lock {}', not by 'grex-lock hold'", *named->verb);
 }
