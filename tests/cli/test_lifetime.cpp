@@ -252,8 +252,8 @@ TEST_CASE("--no-record leaves the lock file as it was") {
   CHECK(content_of(dir / ".grex-lock") == "kept");
 }
 
-// SECURITY.md: as the command, to unlock what it inherited, so that we mark another's record as released | the lock is
-// tried before the record is written
+// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried,
+// or looked for, before the record is written
 TEST_CASE("run does not change another's record if its command unlocked the file") {
   const FlatLayout one_file;
   const TempDir dir;

@@ -229,6 +229,26 @@ TEST_CASE("once the command has run on, and at once in a hold, the record tells 
   CHECK(record_in(path)["boot_id"] == boot);
 }
 
+// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried, or
+// looked for, before the record is written
+TEST_CASE("once the command has run on, only the records of locks that it hasn't unlocked are written again") {
+  const FlatLayout one_file;
+  const TempDir dir;
+  dir.make("a");
+  dir.make("b");
+  const std::string a = dir / "a/.grex-lock";
+  Process tool(grex_lock(
+      {"run", dir / "a", dir / "b", "--", "bash", "-c",
+       "for f in /proc/$$/fd/*; do [ $(readlink $f) = " + a + " ] && flock -u ${f##*/}; done; echo ready; read line"}));
+  CHECK(tool.line() == "ready");
+  const Fd other = lock_as_grex(a);
+  write_file(a, "another's record");
+  until([&] { return record_in(dir / "b/.grex-lock")["boot_id"] != ""; });
+  tool.close_input();
+  tool.wait();
+  CHECK(content_of(a) == "another's record");
+}
+
 TEST_CASE("a start ahead of the clock is not known") {
   const FlatLayout one_file;
   const TempDir dir;

@@ -40,8 +40,8 @@ struct Holder {
 /// those that can't be written; a `hold` always does, unless it is quiet.
 void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder);
 
-/// Completes the records with what /proc tells about this process, if they were written
-/// without it: reading it takes longer than writing a record.
+/// Completes the records of locks that are still held with what /proc shows about this
+/// process, if they were written without it: reading it takes longer than writing a record.
 void complete_records(Acquired& acquired);
 
 /// How long to wait for locks, counted from `start`; `observer` is borrowed.
