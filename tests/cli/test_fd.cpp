@@ -33,6 +33,14 @@ TEST_CASE("a descriptor that the shell opened is locked until the shell ends") {
   CHECK_FALSE(is_locked(dir / ".grex-lock"));
 }
 
+TEST_CASE("a shell in an outer PID namespace is not named in the record of a descriptor's lock") {
+  const TempDir dir;
+  const Finished finished =
+      run_script(dir, "exec 9>>.grex-lock; unshare --user --map-root-user --pid --fork \"$LOCK\" fd -q 9");
+  CHECK(finished.ended == exited(0));
+  CHECK(json::parse(content_of(dir / ".grex-lock"))["command"] == json::array());
+}
+
 TEST_CASE("a record of a descriptor's lock names the shell, and fd -u marks it as released") {
   const TempDir dir;
   Process script(bash("exec 9>>.grex-lock; \"$LOCK\" fd --note mine 9; echo; read -r line; \"$LOCK\" fd -u 9; echo; "

@@ -23,6 +23,7 @@
 #include "sys/file/io.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
+#include "sys/process/process_memory.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::cli {
@@ -199,6 +200,14 @@ Result<void, Failure> take_lock(Wanted& wanted, bool has_record, const FdOptions
   return {};
 }
 
+// The program that called this one; empty if unknown.
+std::string program_of_caller() {
+  const pid_t pid = sys::parent_pid();  // 0 in an outer PID namespace
+  const auto command = pid > 0 ? sys::command_line_text(pid) : std::nullopt;
+  const auto words = sys::parse_command_line(command.value_or(""));
+  return words.empty() ? std::string() : words.front();
+}
+
 // Notes each lock that is not whole.
 void note_half_locks(const std::vector<Wanted>& files, const core::TierStack& stack, const FdOptions& options) {
   if (options.lock.verbosity == Verbosity::quiet) return;
@@ -233,9 +242,8 @@ Outcome lock(std::vector<Wanted> files, const FdOptions& options, Events& events
   }
   // The record shows the shell that has the descriptor as the command.
   if (!locks.acquired.locks.empty()) {
-    const auto shell = sys::parse_command_line(sys::process_file(sys::parent_pid(), "cmdline").value_or(""));
     locks.acquired.writer = core::own_identity();
-    write_records(locks.acquired, options.lock, {"fd", shell.empty() ? std::string() : shell.front()});
+    write_records(locks.acquired, options.lock, {"fd", program_of_caller()});
   }
   Outcome outcome = print_result(locks.acquired.stack, locks.entries, options);
   if (!is_new) return outcome;

@@ -132,7 +132,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
   core::Record record;
   record.writer = acquired.writer ? *acquired.writer : core::own_number();
   record.uid = sys::own_uid();
-  record.command = {holder.program.substr(holder.program.rfind('/') + 1)};
+  if (!holder.program.empty()) record.command = {holder.program.substr(holder.program.rfind('/') + 1)};
   record.cwd = sys::working_directory();
   record.since = utc_now();
   record.note = options.note;
@@ -143,9 +143,9 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
     const std::string& path = lock.files().back().path;
     if (written && *written == core::Recorded::first_written) acquired.git.look_at(lock.files().back().name, options);
     const std::string why = written ? reason_of(*written) : failure_from(written.error()).why;
-    const bool is_told =
+    const bool is_reported =
         options.verbosity == Verbosity::verbose || (holder.verb == "hold" && options.verbosity != Verbosity::quiet);
-    if (is_told && !why.empty()) note(fmt::format("no holder record: {}: {}", path, why));
+    if (is_reported && !why.empty()) note(fmt::format("no holder record: {}: {}", path, why));
   }
 }
 

@@ -32,7 +32,7 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
 /// What a command's records say of it.
 struct Holder {
   std::string verb;
-  std::string program;  ///< that runs under the locks, with or without its directory
+  std::string program;  ///< that runs under the locks, with or without its directory; empty if unknown
   std::optional<int> while_pid = {};
 };
 
