@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/fd_file.hpp"
+#include "cli/commands/fd_lock.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/plan.hpp"
@@ -58,146 +58,9 @@ void define(Parser& parser, FdOptions& options) {
                   "  grex-lock fd -u 9");
 }
 
-// A file that will be locked, or that has been.
-struct Wanted {
-  FdFile open;
-  std::optional<core::KernelLock> existing;  // in another mode, or in the same, which is kept
-  Reentry reentry = Reentry::none;
-  std::optional<std::uint64_t> taken = {};  // of a lock that is kept, if the stack lists it
-
-  [[nodiscard]] bool is_kept(const FdOptions& options) const { return existing && existing->mode == options.lock.mode; }
-  [[nodiscard]] core::WantedFile file(const FdOptions& options) const {
-    return {open.name.tier, {open.file.id}, files_before(open), options.lock.mode};
-  }
-};
-
-void drop_from(core::TierStack& stack, sys::FileId file) {
-  std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
-}
-
-// When the lock was taken that a descriptor has already, if the stack lists it.
-std::optional<std::uint64_t> time_in(const core::TierStack& stack, const FdFile& open,
-                                     const core::KernelLock& existing) {
-  const auto is_it = [&](const core::StackEntry& entry) {
-    return entry.file == open.file.id && entry.pid == existing.pid;
-  };
-  const auto entry = std::find_if(stack.begin(), stack.end(), is_it);
-  return entry == stack.end() ? std::nullopt : entry->taken;
-}
-
-// Decides about each file before any is waited for. Removes from the stack what the
-// descriptors have already.
-Result<void, Failure> judge_all(std::vector<Wanted>& files, core::TierStack& stack, const FdOptions& options) {
-  const auto live = live_stack(options.lock);
-  if (!live) return live.error();
-  stack = core::live_entries(*live);
-  for (Wanted& wanted : files) {
-    wanted.existing = lock_of(wanted.open);
-    if (!wanted.existing) {
-      const auto reentry = reentry_of(wanted.open.name, wanted.file(options), *live, options.lock);
-      if (!reentry) return reentry.error();
-      wanted.reentry = *reentry;
-      continue;
-    }
-    if (auto same = refuse_replaced(wanted.open); !same) return same.error();
-    wanted.taken = time_in(stack, wanted.open, *wanted.existing);
-    drop_from(stack, wanted.open.file.id);
-  }
-  return {};
-}
-
-// Takes the lock, and waits for it as long as the options allow; `ours` if it turns out
-// that an ancestor has it.
-Result<Reentry, Failure> wait_for_lock(Wanted& wanted, core::TierStack& stack, const FdOptions& options,
-                                       const Events& events, std::chrono::steady_clock::time_point start) {
-  const LockOptions& lock = options.lock;
-  const BusyReport report = busy_report_of(lock);
-  FdFile& open = wanted.open;
-  const auto failed = [&open](const Error& error) {
-    return failure_from(at_path(error, open.name.path), open.name.tier);
-  };
-  std::vector<sys::LockFileName> files = {open.lookup_name};
-  for (const core::TargetFile& other : open.others) {
-    if (other.layout > open.place->layout) files.push_back(other.name_at(0));
-  }
-  const BusyLock busy = {open.name, files, report, audience_of(lock, options.global, events)};
-  const auto tried = sys::try_lock(open.file.fd.get(), lock.mode);
-  if (!tried) return failed(tried.error());
-  if (*tried == sys::Acquire::held) return Reentry::none;
-  if (wanted.reentry == Reentry::seems) {
-    auto again = check_again(open.name, wanted.file(options), stack, lock);
-    if (!again || *again == Reentry::ours) return again;
-  }
-  if (lock.nonblock) return busy_failure_soon(busy);
-
-  const auto progress =
-      announce_wait(lock, options.global, events, {{open.lookup_name}, {}, files.back()}, unknown_holder_failure(busy),
-                    [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
-  std::optional<Deadline> deadline;
-  if (lock.timeout) deadline = start + *lock.timeout;
-  const auto end = sys::wait_lock(open.file, lock.mode, deadline);
-  if (!end) return failed(end.error());
-  if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
-  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(busy_failure_soon(busy), elapsed_since(start));
-  return Reentry::none;
-}
-
 Outcome print_result(const core::TierStack& stack, const core::TierStack& locked, const FdOptions& options) {
   if (options.print_export) return print(export_line(stack));
   return options.global.json ? print(held_document("fd", locked)) : ExitStatus{};
-}
-
-// The entry of a lock that is taken again in the same mode: it still belongs to the process
-// that took it first.
-core::StackEntry entry_of_kept(const Wanted& wanted) {
-  const FdFile& open = wanted.open;
-  const pid_t pid = wanted.existing->pid > 0 ? wanted.existing->pid : sys::own_pid();
-  return {open.name.tier, open.name.path, open.file.id, pid, wanted.existing->mode, wanted.taken};
-}
-
-// Of a lock's files that are locked here, the nested one has the record.
-bool gets_record(const FdFile& open, const std::vector<Wanted>& files) {
-  return open.place && std::none_of(files.begin(), files.end(), [&open](const Wanted& other) {
-           return other.open.place && other.open.place->tier == open.place->tier &&
-                  other.open.place->target == open.place->target && other.open.place->layout > open.place->layout;
-         });
-}
-
-Failure with_conversion_hint(Failure failure, const Wanted& wanted) {
-  if (wanted.existing && failure.hint.empty()) {
-    failure.hint = fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
-                               sys::name_of(wanted.existing->mode));
-  }
-  return failure;
-}
-
-// What one call has locked.
-struct FdLocks {
-  Acquired acquired;
-  std::vector<core::HeldLock> without_record;
-  core::TierStack entries;  // those of its files, in the order of locking
-};
-
-Result<void, Failure> take_lock(Wanted& wanted, bool has_record, const FdOptions& options, const Events& events,
-                                std::chrono::steady_clock::time_point start, FdLocks& locks) {
-  if (wanted.existing && options.lock.mode == sys::Mode::shared) {  // which has no record
-    if (const auto record = fd_record_in(wanted.open)) core::mark_released(wanted.open.file, *record, {});
-  }
-  const auto reentry = wait_for_lock(wanted, locks.acquired.stack, options, events, start);
-  if (!reentry) return with_conversion_hint(reentry.error(), wanted);
-  if (*reentry == Reentry::ours) return {};
-  const auto same = refuse_replaced(wanted.open);
-  if (same && wanted.open.place && wanted.open.file.is_new) {
-    locks.acquired.git.look_at(wanted.open.lookup_name, options.lock);
-  }
-  std::vector<core::HeldFile> file;
-  file.push_back({std::move(wanted.open.file), wanted.open.name.path, wanted.open.lookup_name});
-  core::HeldLock lock(wanted.open.name.tier, {}, options.lock.mode, std::move(file));
-  if (!same) return with_conversion_hint(same.error(), wanted);
-  locks.entries.push_back(lock.stack_entries().front());
-  core::add_entry(locks.acquired.stack, locks.entries.back());
-  (has_record ? locks.acquired.locks : locks.without_record).push_back(std::move(lock));
-  return {};
 }
 
 // The program that called this one; empty if unknown.
@@ -209,32 +72,24 @@ std::string program_of_caller() {
 }
 
 // Notes each lock that is not whole.
-void note_half_locks(const std::vector<Wanted>& files, const core::TierStack& stack, const FdOptions& options) {
+void note_half_locks(const std::vector<WantedFd>& files, const core::TierStack& stack, const FdOptions& options) {
   if (options.lock.verbosity == Verbosity::quiet) return;
-  for (const Wanted& wanted : files) {
+  for (const WantedFd& wanted : files) {
     const std::string line = half_lock_line(wanted.open, stack);
     if (!line.empty()) note(line);
   }
 }
 
-Outcome lock(std::vector<Wanted> files, const FdOptions& options, Events& events) {
+Outcome lock(std::vector<WantedFd> files, const FdOptions& options, Events& events) {
   const auto start = std::chrono::steady_clock::now();
   FdLocks locks;
-  if (auto judged = judge_all(files, locks.acquired.stack, options); !judged) return judged.error();
+  if (auto judged = judge_all(files, locks.acquired.stack, options.lock); !judged) return judged.error();
   // A signal that killed us after the shell got the lock would look like a cancelled
   // wait.
   const auto signals = sys::BlockedSignals::begin();
   if (!signals) return failure_from(signals.error());
-  for (Wanted& wanted : files) {
-    if (wanted.reentry == Reentry::ours) continue;
-    if (wanted.is_kept(options)) {
-      locks.entries.push_back(entry_of_kept(wanted));
-      locks.acquired.stack.push_back(locks.entries.back());
-      continue;
-    }
-    const bool has_record = gets_record(wanted.open, files);
-    if (auto taken = take_lock(wanted, has_record, options, events, start, locks); !taken) return taken.error();
-  }
+  auto locked = lock_all(files, options.lock, options.global, events, start, locks);
+  if (!locked) return locked.error();
   const bool is_new = !locks.acquired.locks.empty() || !locks.without_record.empty();
   if (options.lock.verbosity == Verbosity::verbose) {
     note_caveats(locks.acquired.locks);
@@ -266,7 +121,7 @@ Outcome unlock(std::vector<FdFile> files, const FdOptions& options) {
   Result<void, Failure> result;
   std::reverse(files.begin(), files.end());
   for (FdFile& open : files) {
-    drop_from(stack, open.file.id);
+    remove_entries(stack, open.file.id);
     auto record = fd_record_in(open);
     std::vector<core::HeldFile> file;
     file.push_back({std::move(open.file), open.name.path, open.lookup_name});
@@ -338,7 +193,7 @@ Outcome fd(const CommandLine& line, Events& events) {
   for (const FdFile& file : *files) names.push_back({file.name.tier, file.name.path, mode});
   events.set_locks(std::move(names));
   if (options.unlock) return unlock(std::move(*files), options);
-  std::vector<Wanted> wanted;
+  std::vector<WantedFd> wanted;
   for (FdFile& file : *files) wanted.push_back({std::move(file), {}});
   return lock(std::move(wanted), options, events);
 }

@@ -72,16 +72,21 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::La
   const sys::FileId directory = directory_of(lookup_name);
   const bool read_only = access == sys::Access::reading;
   const bool has_content = status->size > 0;
-  // The shell may have created a file that is empty.
-  FdFile file{number,
-              {std::move(*copy), status->id, read_only, read_only || status->names > 1, status->changed, has_content,
-               !has_content, sys::appends(number)},
-              {core::tier_of_lock_file(path).value_or(tier), shown},
-              path,
-              std::move(lookup_name),
-              directory,
-              {},
-              {}};
+  FdFile file{.number = number,
+              .file = {.fd = std::move(*copy),
+                       .id = status->id,
+                       .read_only = read_only,
+                       .must_not_write = read_only || status->names > 1,
+                       .changed = status->changed,
+                       .has_content = has_content,
+                       .is_new = !has_content,  // the shell may have created it
+                       .appends = sys::appends(number)},
+              .name = {core::tier_of_lock_file(path).value_or(tier), shown},
+              .path = path,
+              .lookup_name = std::move(lookup_name),
+              .directory = directory,
+              .place = {},
+              .others = {}};
   if (core::tier_of_lock_file(path)) {
     file.place = core::lock_place_of(path);
     file.name.target = file.place->target;
@@ -102,6 +107,10 @@ std::vector<sys::FileId> files_before(const FdFile& file) {
     if (other.layout < file.place->layout && status) ids.push_back(status->id);
   }
   return ids;
+}
+
+void remove_entries(core::TierStack& stack, sys::FileId file) {
+  std::erase_if(stack, [file](const core::StackEntry& entry) { return entry.file == file; });
 }
 
 std::optional<core::KernelLock> lock_of(const FdFile& file) {

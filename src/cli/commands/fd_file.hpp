@@ -37,6 +37,9 @@ void sort_fd_files(std::vector<FdFile>& files);
 /// The files of its lock, as far as they exist, that are taken before it.
 std::vector<sys::FileId> files_before(const FdFile& file);
 
+/// Removes the entries of this file.
+void remove_entries(core::TierStack& stack, sys::FileId file);
+
 /// The lock that the caller's descriptor already has. It may be taken again, also in the
 /// other mode, whatever the stack says.
 std::optional<core::KernelLock> lock_of(const FdFile& file);
