@@ -10,7 +10,7 @@
 #include "base/stop_token.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
-#include "sys/lock/flock.hpp"
+#include "sys/lock/lock_file.hpp"
 
 namespace grex::core {
 

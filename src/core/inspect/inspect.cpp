@@ -106,7 +106,7 @@ void inspect_from_afar(InspectedFile& inspected, sys::FileId shown, const Kernel
 
 void inspect_file(InspectedFile& inspected, const std::optional<sys::FileStatus>& known, const KernelView& view,
                   const std::vector<Mount>& mounts, const StopToken& should_stop) {
-  const auto status = known ? sys::lock_file_status(*known, inspected.name) : sys::status_of_lock_file(inspected.name);
+  const auto status = known ? sys::checked_status(*known, inspected.name) : sys::status_of_lock_file(inspected.name);
   if (!status) {
     inspected.report.why_unknown = status.error();
     return;

@@ -6,7 +6,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/file/no_follow.hpp"
-#include "sys/lock/flock.hpp"
+#include "sys/lock/lock_file.hpp"
 
 namespace grex::core {
 

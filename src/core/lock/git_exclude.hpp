@@ -3,7 +3,7 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "sys/lock/flock.hpp"
+#include "sys/lock/lock_file.hpp"
 
 namespace grex::core {
 
