@@ -90,21 +90,20 @@ Result<void, Failure> find_below(const std::vector<std::string>& paths, const Vi
 }
 
 // The lock files that must not be looked up.
-void note_believed(FoundLocks& found) {
-  std::vector<std::string> believed;
+void note_not_looked_up(FoundLocks& found) {
+  std::vector<std::string> paths;
   for (const core::FoundLock& lock : found.locks) {
-    for (const core::FoundFile& file : lock.files) {
-      if (file.shown) believed.push_back(file.name.path());
+    for (const core::FoundFile& found_file : lock.files) {
+      if (found_file.file.may_never_answer) paths.push_back(found_file.file.name.path());
     }
   }
-  if (believed.empty()) return;
+  if (paths.empty()) return;
   found.is_complete = false;
-  if (believed.size() > most_named) {
-    found.notes.push_back(
-        fmt::format("not looked at: {} lock files whose file systems may not answer", believed.size()));
+  if (paths.size() > most_named) {
+    found.notes.push_back(fmt::format("not looked at: {} lock files whose file systems may not answer", paths.size()));
     return;
   }
-  for (const std::string& path : believed) {
+  for (const std::string& path : paths) {
     found.notes.push_back(fmt::format("not looked at: {}: its file system may not answer", path));
   }
 }
@@ -116,7 +115,7 @@ FoundLocks find_in_use(const StopToken& should_stop) {
   found.unseen = {in_use.unnamed, in_use.unreachable, in_use.has_uninspected, in_use.may_lack_unnamed,
                   in_use.may_lack_namespaces};
   found.is_complete = found.unseen->empty();
-  note_believed(found);
+  note_not_looked_up(found);
   return found;
 }
 

@@ -27,9 +27,9 @@ void find_slots(FoundLock& lock, const TargetFile& file, unsigned slots) {
   if (!existing) lock.why_incomplete = existing.error();
   std::vector<unsigned> numbers(existing ? existing->numbers : std::vector<unsigned>(slots));
   if (!existing) std::iota(numbers.begin(), numbers.end(), 0U);
-  for (const unsigned slot : numbers) lock.files.push_back({slot_file(file, slot), file.layout, slot});
+  for (const unsigned slot : numbers) lock.files.push_back({{slot_file(file, slot)}, file.layout, slot});
   for (const unsigned queue : existing ? existing->queues : std::vector<unsigned>()) {
-    lock.files.push_back({queue_file(file, queue), file.layout});
+    lock.files.push_back({{queue_file(file, queue)}, file.layout});
   }
 }
 
@@ -39,7 +39,7 @@ FoundLock lock_at(const Target& target, unsigned slots) {
     if (target.tier() == Tier::semaphore) {
       find_slots(lock, file, slots);
     } else {
-      lock.files.push_back({file.name_at(0), file.layout});
+      lock.files.push_back({{file.name_at(0)}, file.layout});
     }
   }
   return lock;
@@ -69,9 +69,7 @@ bool has_file(const Target& target) {
 struct PlacedFile {
   LockPlace place;
   std::string path;
-  sys::LockFileName name;
-  std::optional<sys::FileStatus> status = {};  // as in FoundFile
-  std::optional<sys::FileId> shown = {};       // the same
+  FileToInspect file;
 };
 
 auto lock_of(const PlacedFile& file) {
@@ -97,7 +95,7 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
       locks.push_back({file.place.tier, file.place.target, file.path, {}});
       locks.back().is_old = file.place.is_old;
     }
-    locks.back().files.push_back({std::move(file.name), file.place.layout, file.place.slot, file.status, file.shown});
+    locks.back().files.push_back({std::move(file.file), file.place.layout, file.place.slot});
     last = &file;
   }
   return locks;
@@ -175,8 +173,10 @@ class OpenFiles {
     std::vector<PlacedFile> files;
     files.reserve(names_.size());
     for (const auto& [id, name] : names_) {
-      files.push_back({*lock_place_of(name.path), name.path, name.path, std::nullopt,
-                       name.is_believed ? std::optional(id) : std::nullopt});
+      FileToInspect file{name.path};
+      file.may_never_answer = name.is_believed;
+      if (name.is_believed) file.status = sys::FileStatus{sys::FileType::regular, id};
+      files.push_back({*lock_place_of(name.path), name.path, std::move(file)});
     }
     return files;
   }
@@ -270,7 +270,7 @@ Result<std::vector<FoundLock>> locks_below(const std::string& directory, const S
             // From here on, only the files that are in use, or have a record, are looked up again.
             const auto status = sys::status_at(fd, std::string(name));
             const auto known = status ? std::optional(*status) : std::nullopt;
-            files.push_back({std::move(*place), std::move(path), std::move(below_top), known});
+            files.push_back({std::move(*place), std::move(path), {std::move(below_top), known}});
           },
       .on_unreadable = observer.on_unreadable,
   };

@@ -8,19 +8,17 @@
 
 #include "base/result.hpp"
 #include "base/stop_token.hpp"
+#include "core/inspect/inspect.hpp"
 #include "core/lock/layout.hpp"
 #include "core/lock/tier.hpp"
-#include "sys/lock/lock_file.hpp"
 
 namespace grex::core {
 
 /// A file of a lock.
 struct FoundFile {
-  sys::LockFileName name;
+  FileToInspect file;
   Layout layout = Layout::flat;
-  std::optional<unsigned> slot = {};           ///< at tier semaphore; a queue file has none
-  std::optional<sys::FileStatus> status = {};  ///< as in FileToInspect
-  std::optional<sys::FileId> shown = {};       ///< the same
+  std::optional<unsigned> slot = {};  ///< at tier semaphore; a queue file has none
 };
 
 /// A lock and its files.

@@ -94,11 +94,11 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
 }
 
 // What is known of a file that must not be looked up.
-void inspect_from_afar(InspectedFile& inspected, sys::FileId shown, const KernelView& view) {
-  inspected.file = shown;
-  inspected.report.file = sys::FileStatus{sys::FileType::regular, shown};
+void inspect_from_afar(InspectedFile& inspected, const sys::FileStatus& status, const KernelView& view) {
+  inspected.file = status.id;
+  inspected.report.file = status;
   inspected.report.is_list_cut = view.is_cut();
-  inspected.locks = view.on(shown);
+  inspected.locks = view.on(status.id);
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
   if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
   inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.name.path()};
@@ -180,8 +180,8 @@ std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const s
   inspected_files.reserve(files.size());
   for (const FileToInspect& file : files) {
     InspectedFile& inspected = inspected_files.emplace_back(file.name);
-    if (file.shown) {
-      inspect_from_afar(inspected, *file.shown, view);
+    if (file.may_never_answer) {
+      inspect_from_afar(inspected, *file.status, view);
     } else {
       inspect_file(inspected, file.status, view, mounts, search.should_stop);
     }

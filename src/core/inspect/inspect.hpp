@@ -28,10 +28,9 @@ inline constexpr std::string_view not_looked_up = "not looked up";
 /// A lock file to inspect.
 struct FileToInspect {
   sys::LockFileName name;
-  std::optional<sys::FileStatus> status = {};  ///< what was in its place, if that has just been looked up
-  /// If it must not be looked up, since its file system may never answer: what a descriptor
-  /// shows about it.
-  std::optional<sys::FileId> shown = {};
+  /// What is in its place, if that is known: it has just been looked up, or a descriptor shows it.
+  std::optional<sys::FileStatus> status = {};
+  bool may_never_answer = false;  ///< its file system; then there is a `status`, and the file is not looked up
 };
 
 /// Inspects lock files as they are, and changes nothing. Reads the kernel's list first,

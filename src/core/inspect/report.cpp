@@ -50,7 +50,7 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
   for (std::size_t i = 0; i < files.size(); ++i) {
     FileReport& file = files[i];
     const FoundFile& found = lock.files[i];
-    const std::string path = found.name.path();
+    const std::string path = found.file.name.path();
     report.files.push_back({path, found.layout, file.state});
     add_processes(merged.waiters, std::move(file.waiters), path, found.slot);
     merged.is_list_cut = merged.is_list_cut || file.is_list_cut;
@@ -80,7 +80,8 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
 }
 
 bool was_looked_up(const FoundLock& lock) {
-  return std::none_of(lock.files.begin(), lock.files.end(), [](const FoundFile& file) { return file.shown; });
+  return std::none_of(lock.files.begin(), lock.files.end(),
+                      [](const FoundFile& found) { return found.file.may_never_answer; });
 }
 
 // A device has one file system, so that is looked up once for consecutive locks on it.
@@ -104,7 +105,7 @@ void find_file_system(LockReport& report, bool may_look_up, const std::vector<Lo
 std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
   std::vector<FileToInspect> files;
   for (const FoundLock& lock : locks) {
-    for (const FoundFile& file : lock.files) files.push_back({file.name, file.status, file.shown});
+    for (const FoundFile& found : lock.files) files.push_back(found.file);
   }
   const std::vector<Mount> mounts = visible_mounts();
   std::vector<FileReport> inspected = inspect(files, mounts, search);
