@@ -23,7 +23,7 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
   return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
 }
 
-constexpr const char* parallel = "GREX_PARALLEL";
+constexpr const char* slots_variable = "GREX_PARALLEL";
 
 }  // namespace
 
@@ -70,13 +70,13 @@ Result<bool, Failure> guards_by_default() {
 }
 
 Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen) {
-  if (auto set = set_from_environment(parallel, chosen, slots_syntax); !set) return set.error();
+  if (auto set = set_from_environment(slots_variable, chosen, slots_syntax); !set) return set.error();
   return chosen ? *chosen : sys::cpu_count();
 }
 
 unsigned shown_slots() {
   // All slots may be listed, so there is a limit all the same.
-  const char* const text = ::getenv(parallel);
+  const char* const text = ::getenv(slots_variable);
   const auto number = text == nullptr ? std::nullopt : parse_number<std::uint16_t>(text);
   return number ? *number : sys::cpu_count();
 }

@@ -99,7 +99,7 @@ Failure failure_from(const Error& error) {
   if (!may_be_explained(error)) return failure;
   Refusal refusal = explain_refusal(error);
   if (!refusal.why.empty()) failure.why = std::move(refusal.why);
-  failure.hint = std::move(refusal.hint);
+  if (!refusal.hint.empty()) failure.hint = std::move(refusal.hint);
   return failure;
 }
 

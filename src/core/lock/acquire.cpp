@@ -41,24 +41,23 @@ bool has_one_name(const sys::LockFile& file, const sys::FileStatus& named, const
   return is_unchanged || sys::status_if_only_name(file, name);
 }
 
-// Whether a name still leads to a file, and its directory's path to that directory. That
-// path need not be one by which this process can reach it.
-Result<bool> is_in_place(const sys::LockFile& file, const sys::LockFileName& name, sys::FileStatus& named) {
-  const auto status = sys::look_up(name);
-  if (!status) return status.error();
-  named = *status;
-  return named.id == file.id && !sys::is_elsewhere(*name.directory);
+// What a name leads to, if that is still this file, and its directory's path still leads to
+// that directory; else nullopt. This process need not be able to reach it by that path.
+Result<std::optional<sys::FileStatus>> status_in_place(const sys::LockFile& file, const sys::LockFileName& name) {
+  const auto named = sys::look_up(name);
+  if (!named) return named.error();
+  const bool is_in_place = named->id == file.id && !sys::is_elsewhere(*name.directory);
+  return is_in_place ? std::optional(*named) : std::nullopt;
 }
 
 // If a lock file is removed or replaced, a second holder can lock the new one; the lock
 // on the old one guards nothing.
 Result<Step> checked(sys::LockFile file, const TargetFile& wanted, std::size_t index) {
   const sys::LockFileName name = wanted.name_at(index);
-  sys::FileStatus named;
-  const auto in_place = is_in_place(file, name, named);
-  if (!in_place) return in_place.error();
-  if (!*in_place) return Step{Step::Kind::replaced};
-  file.must_not_write = file.must_not_write || !has_one_name(file, named, name);
+  const auto named = status_in_place(file, name);
+  if (!named) return named.error();
+  if (!*named) return Step{Step::Kind::replaced};
+  file.must_not_write = file.must_not_write || !has_one_name(file, **named, name);
   return Step{Step::Kind::ours, HeldFile{std::move(file), name.path(), name}};
 }
 
@@ -188,9 +187,8 @@ void release(const HeldFile& held) { (void)sys::unlock(held.file.fd.get()); }
 // may have been a long wait.
 bool are_named(const std::vector<TakenFile>& taken) {
   return std::all_of(taken.begin(), taken.end(), [](const TakenFile& file) {
-    sys::FileStatus named;
-    const auto in_place = is_in_place(file.held.file, file.held.name, named);
-    return in_place && *in_place;
+    const auto named = status_in_place(file.held.file, file.held.name);
+    return named && *named;
   });
 }
 

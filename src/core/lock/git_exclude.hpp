@@ -13,8 +13,8 @@ struct GitExclusion {
   Result<bool> is_added;  ///< false: they were there, or there is no repository
 };
 
-/// Keeps lock files out of `git status` in the repository that this one lies
-/// in: adds the block of patterns to its info/exclude, unless it is there. Changes only
+/// Keeps lock files out of `git status` in the repository that this one lies in: adds the
+/// block of patterns to its info/exclude, unless it is there. Changes only
 /// what the effective user owns, and follows no symlink. If another process has the file
 /// locked, it waits for about 100 ms, and if that replaces the file, again, up to ten times.
 ///

@@ -69,7 +69,7 @@ std::string released_line(std::string line, const Release& release);
 /// nullopt for anything that to_line could not have written. White space may follow.
 std::optional<Record> parse_record(std::string_view text);
 
-/// What a lock file contains, to someone who wants to write a record into it.
+/// What a record would replace in a lock file.
 enum class Content {
   nothing,
   record,  ///< or what is left of one after a crash, or with what another program has added

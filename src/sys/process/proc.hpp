@@ -66,6 +66,7 @@ pid_t parent_pid();
 
 /// Whether that process has this descriptor open, as far as can be seen.
 bool is_open_in_parent(int fd);
+
 /// The content of /etc/passwd, since a static program can't use NSS; empty if it can't be
 /// read.
 std::string passwd_text();

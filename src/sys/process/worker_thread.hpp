@@ -45,8 +45,9 @@ class WorkerThread {
 bool stop_requested(int stop, std::chrono::milliseconds within);
 
 /// The result of `work`, computed in another thread; nullopt if there is none within the
-/// limit, or `work` throws. For what may block in the kernel forever, such as reading the arguments of a
-/// process. The thread is then abandoned, so `work` must own all that it uses.
+/// limit, or `work` throws there. For what may block in the kernel forever, such as reading
+/// the arguments of a process. The thread is then abandoned, so `work` must own all that it
+/// uses. If no thread can be started, `work` runs in this one.
 template <class T>
 std::optional<T> result_within(std::chrono::milliseconds limit, std::function<T()> work) {
   const auto result = std::make_shared<std::optional<T>>();
