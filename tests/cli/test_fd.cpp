@@ -187,7 +187,8 @@ TEST_CASE("a read-only descriptor can be locked, without a record") {
 
 TEST_CASE("a descriptor that is closed or not a file is a clear error") {
   const TempDir dir;
-  const Finished closed = run_script(dir, "\"$LOCK\" fd 9");
+  // The last command of a script takes its shell's place, and then its parent is this process.
+  const Finished closed = run_script(dir, "\"$LOCK\" fd 9; exit $?");
   CHECK(closed.ended == exited(64));
   CHECK(closed.err ==
         "grex-lock: usage: descriptor 9 is not open\n"

@@ -229,8 +229,8 @@ TEST_CASE("once the command has run on, and at once in a hold, the record tells 
   CHECK(record_in(path)["boot_id"] == boot);
 }
 
-// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried, or
-// looked for, before the record is written
+// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried,
+// or looked for, before the record is written
 TEST_CASE("once the command has run on, only the records of locks that it hasn't unlocked are written again") {
   const FlatLayout one_file;
   const TempDir dir;

@@ -236,6 +236,7 @@ TEST_CASE("--all counts a lock whose path is too long for the kernel, and one th
   const Finished hidden =
       finish({"unshare", "--user", "--map-root-user", "--mount", "sh", "-c", hide, grex_lock()}, in(dir.path()));
   CHECK(hidden.ended == exited(0));
+  reap(std::stoi(hidden.out.substr(std::string("pid ").size())));
   const std::string shown = hidden.out.substr(hidden.out.find('\n') + 1);
   check_counted(shown, shown.substr(0, shown.find('\n')));
 }

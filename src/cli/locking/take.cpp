@@ -11,7 +11,6 @@
 #include "cli/locking/busy.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
-#include "core/inspect/descriptor_locks.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -152,11 +151,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
 void complete_records(Acquired& acquired) {
   if (acquired.writer || acquired.locks.empty()) return;
   acquired.writer = core::own_identity();
-  for (core::HeldLock& lock : acquired.locks) {
-    // The command may have unlocked it, and another process may have written its record.
-    const auto ours = core::locks_on({sys::own_process, lock.files().back().file.fd.get(), {}});
-    if (ours && !ours->empty()) lock.complete_record(*acquired.writer);
-  }
+  for (core::HeldLock& lock : acquired.locks) lock.complete_record(*acquired.writer);
 }
 
 }  // namespace grex::cli

@@ -68,7 +68,7 @@ Result<void> put(const sys::LockFile& file, const std::string& text) {
 
 // Whether a record is still there. The command may have unlocked the file that it inherited,
 // and then the record is that of the next holder.
-bool is_in_place(const HeldFile& held, const WrittenRecord& written) {
+bool is_unreplaced(const HeldFile& held, const WrittenRecord& written) {
   return start_of(held.file, held.name, written.text.size()) == written.text;
 }
 
@@ -130,7 +130,7 @@ Result<Recorded> HeldLock::write_record(Record record) {
 }
 
 void HeldLock::complete_record(const ProcessIdentity& writer) {
-  if (!record_ || !is_in_place(files_.back(), *record_)) return;
+  if (!record_ || !is_unreplaced(files_.back(), *record_)) return;
   record_->record.writer = writer;
   record_->line = to_line(record_->record);
   record_->text = padded(record_->line, record_->text.size());
@@ -149,7 +149,7 @@ Result<void> HeldLock::unlock(std::optional<int> exit_code) {
     if (const auto record = std::exchange(record_, std::nullopt)) {
       const auto still_ours = sys::try_lock(fd, mode_);
       const bool is_held = still_ours && *still_ours == sys::Acquire::held;
-      if (is_held && is_in_place(held, *record)) mark_released(held.file, *record, exit_code);
+      if (is_held && is_unreplaced(held, *record)) mark_released(held.file, *record, exit_code);
     }
     const auto unlocked = sys::unlock(fd);
     if (result && !unlocked) result = at_path(unlocked.error(), held.path);
