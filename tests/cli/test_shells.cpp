@@ -83,10 +83,13 @@ TEST_CASE("fish can eval an exported stack, whatever the path") {
        "set s ($LOCK hold --detach --export --while-pid $fish_pid .); or exit; eval $s; or exit\n" + ask + "read line"},
       pack);
   // fish opens it for a block, and passes it on to pipelines, but not to command substitutions.
+  // Without UTF-8, it can't redirect to a relative path in a directory of such a name.
+  Setup setup = in(pack);
+  setup.environment["LC_ALL"] = "C.UTF-8";
   const Finished fd = finish({"fish", "--no-config", "-c",
                               "begin; $LOCK fd --export 9 | source; " + ask +
                                   "$LOCK fd -u --export 9 | source; echo \"[$GREX_LOCK_STACK]\"; end 9>>.grex-lock"},
-                             in(pack));
+                             setup);
   CHECK(fd.out.starts_with("75\n"));
   CHECK(fd.out.ends_with("\n[]\n"));
 }
