@@ -110,6 +110,9 @@ class Jobs:
         self.processes[pid] = (job, role)
         job.note(f"pid {pid} is the {role}: {what}")
 
+    def is_holder(self, pid):
+        return pid in self.processes and self.processes[pid][1] == "holder"
+
     def remove_process(self, pid):
         """The job and the role of a process that has ended; it may be the command of a job that is gone."""
         if pid in self.processes:

@@ -62,7 +62,8 @@ class MainLoop:
         # The lines of a process come before its end.
         for line in self.events.read_lines():
             note_report(self.jobs, line)
-        for pid, code in ended:
+        # A holder may end together with its proxy, which would have it signalled.
+        for pid, code in sorted(ended, key=lambda end: not self.jobs.is_holder(end[0])):
             self.judge.process_ended(pid, code)
 
     def await_ends(self):
