@@ -13,7 +13,8 @@ def exit_codes_of(signals):
 
 def of_command(job):
     """A command that has outlived its parent."""
-    killed = {-number for number in job.command_signals | job.signals - {signal.SIGKILL}}
+    forwarded = job.signals | (job.shell_signals if job.shell_forwards else set())
+    killed = {-number for number in job.command_signals | forwarded - {signal.SIGKILL}}
     return killed | ({job.command_code} if job.is_out else set())
 
 

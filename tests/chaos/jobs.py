@@ -45,6 +45,7 @@ class Job:
         self.shell = None  # (pid, start time), once the command is in
         self.shell_signals = set()
         self.shell_catches_sigterm = False
+        self.shell_forwards = False  # it is a grex-lock, which passes signals on to the command
         # Only for a hold:
         self.holder = None  # the pid
         self.watched = None  # the pid of the process that it watches

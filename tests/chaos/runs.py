@@ -78,6 +78,7 @@ class Runs:
         """Start a grex-lock that finds the locks held by its ancestor."""
         job = self.new("nested", self.locks.choose_packs())
         job.has_shell = True
+        job.shell_forwards = True
         options = self.actors.waiting_options(job)
         inner = [self.actors.tool, "run", "--reentrant", *self.locks.arguments_for(job.locks), "--"]
         self.spawn(job, options, [*inner, *self.actors.command(job)])
