@@ -122,6 +122,14 @@ start_and_wait() {
   [[ $note == 'grex-lock: waiting for '* ]] || fail "it did not wait: $note"
 }
 
+# The commands of a block in the background may run before the block has set its trap.
+until_it_traps_sigterm() {
+  local caught=0
+  until ((0x$caught & 0x4000)); do
+    caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$script/status") || fail 'it has ended before its trap'
+  done
+}
+
 # Waits until a process has ended. If it is gone already, `--while-pid` fails
 # with 64.
 has_ended() {
@@ -488,6 +496,7 @@ cp ~/bin/make ~/bin/compiler
 printf '#!/bin/sh\ncompiler\ntrue\n' >~/bin/make
 start
 expect_report 'compiler runs'
+until_it_traps_sigterm
 kill -TERM "$script"
 until grep -qF 'still locked' ~/output; do kill -0 "$script" || fail 'it did not wait'; done
 is_held ~/ws/app
