@@ -30,10 +30,11 @@ std::vector<std::string> command_under(std::vector<std::string> command) {
 // process is visible.
 void describe_by(LockProcess& process, const Record& record) {
   if (!process.uid) process.uid = record.uid;
-  const bool is_run = record.verb == "run";
-  process.command = process.command.empty() ? record.command
-                    : is_run                ? command_under(std::move(process.command))
-                                            : std::move(process.command);
+  if (process.command.empty()) {
+    process.command = record.command;
+  } else if (record.verb == "run") {
+    process.command = command_under(std::move(process.command));
+  }
   if (process.cwd.empty()) process.cwd = record.cwd;
   process.since = record.since;
   process.host = record.writer.host;

@@ -66,13 +66,19 @@ void conclude(InspectedFile& inspected, LockState state, std::optional<sys::Mode
   inspected.report.evidence = Evidence::kernel;
 }
 
-void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts) {
+// Whether the list has a holder. If it has a lock with the file's st_dev, that is the
+// superblock's device, and the lock is on no other file.
+bool find_listed_holder(InspectedFile& inspected, const KernelView& view) {
   inspected.report.is_list_cut = view.is_cut();
-  // If the list has a lock with the file's st_dev, that is the superblock's device, and
-  // the lock is on no other file.
   inspected.locks = view.on(inspected.file);
   const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
-  if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
+  if (holder == inspected.locks.end()) return false;
+  conclude(inspected, LockState::held, holder->mode);
+  return true;
+}
+
+void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::vector<Mount>& mounts) {
+  if (find_listed_holder(inspected, view)) return;
   if (view.is_complete_for(inspected.file)) return conclude(inspected, LockState::free, {});
   if (inspected.report.lease) return;
   auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
@@ -97,10 +103,7 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
 void inspect_from_afar(InspectedFile& inspected, const sys::FileStatus& status, const KernelView& view) {
   inspected.file = status.id;
   inspected.report.file = status;
-  inspected.report.is_list_cut = view.is_cut();
-  inspected.locks = view.on(status.id);
-  const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
-  if (holder != inspected.locks.end()) return conclude(inspected, LockState::held, holder->mode);
+  if (find_listed_holder(inspected, view)) return;
   inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.name.path()};
 }
 
