@@ -97,7 +97,7 @@ Outcome lock(std::vector<WantedFd> files, const FdOptions& options, Events& even
   }
   // The record shows the shell that has the descriptor as the command.
   if (!locks.acquired.locks.empty()) {
-    locks.acquired.writer = core::own_identity();
+    identify_writer(locks.acquired, options.lock);
     write_records(locks.acquired, options.lock, {"fd", program_of_caller()});
   }
   Outcome outcome = print_result(locks.acquired.stack, locks.entries, options);

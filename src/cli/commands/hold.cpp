@@ -116,7 +116,7 @@ Outcome acquire_and_hold(Plan plan, const HoldOptions& options, int pidfd, sys::
   if (!acquired) return acquired.error();
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
-  acquired->writer = core::own_identity();
+  identify_writer(*acquired, options.lock);
   write_records(*acquired, options.lock, {"hold", "grex-lock", options.while_pid});
   Outcome announced = announce(*acquired, options, ends);
   if (!announced) return announced;

@@ -232,7 +232,7 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
             note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid,
                              failure_from(error).why));
           },
-      .runs_on = [&acquired] { complete_records(acquired); }};
+      .runs_on = [&acquired, &options] { complete_records(acquired, options.lock); }};
   const auto end = child.wait(observer);
   if (!end) {
     Failure failure = failure_from(end.error());
@@ -278,7 +278,7 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
   if (!acquired) return acquired.error();
   const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack);
-  if (options.in_place && options.lock.record) acquired->writer = core::own_identity();  // no later time for it
+  if (options.in_place) identify_writer(*acquired, options.lock);  // no later time for it
   write_records(*acquired, options.lock, {"run", program.name()});
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));

@@ -27,7 +27,7 @@ class AcquisitionObserver : public WaitAnnouncer {
       : WaitAnnouncer(options, global, events), options_(options), acquired_(acquired) {}
 
   void wait_begins(const core::Target& target, const core::TargetFile& file) override {
-    if (options_.record) acquired_.writer = core::own_identity();
+    identify_writer(acquired_, options_);
     WaitAnnouncer::wait_begins(target, file);
   }
 
@@ -148,9 +148,13 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
   }
 }
 
-void complete_records(Acquired& acquired) {
-  if (acquired.writer || acquired.locks.empty()) return;
-  acquired.writer = core::own_identity();
+void identify_writer(Acquired& acquired, const LockOptions& options) {
+  if (options.record && !acquired.writer) acquired.writer = core::own_identity();
+}
+
+void complete_records(Acquired& acquired, const LockOptions& options) {
+  if (!options.record || acquired.writer || acquired.locks.empty()) return;
+  identify_writer(acquired, options);
   for (core::HeldLock& lock : acquired.locks) lock.complete_record(*acquired.writer);
 }
 

@@ -36,13 +36,16 @@ struct Holder {
   std::optional<int> while_pid = {};
 };
 
+/// Reads who the writer of the records is, unless it is known, or --no-record is given.
+void identify_writer(Acquired& acquired, const LockOptions& options);
+
 /// Writes a holder record into a file of each lock, unless --no-record is given. `-v` reports
 /// those that can't be written; a `hold` always does, unless it is quiet.
 void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder);
 
 /// Completes the records of locks that are still held with what /proc shows about this
 /// process, if they were written without it: reading it takes longer than writing a record.
-void complete_records(Acquired& acquired);
+void complete_records(Acquired& acquired, const LockOptions& options);
 
 /// How long to wait for locks, counted from `start`; `observer` is borrowed.
 core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_clock::time_point start,
