@@ -83,8 +83,7 @@ show_until() {
 }
 
 explain 'A job runs with the pack ~/ws/app locked.'
-type_in 0 'cd ~/ws/app'
-type_in_background "grex-lock run --note 'nightly build' ~/ws/app -- sh build.sh" ~/build-input ~/build-output
+type_in_background "grex-lock run --note 'nightly build' ~/ws/app -- sh ~/ws/app/build.sh" ~/build-input ~/build-output
 build=$!
 exec {build_output}<~/build-output
 show_until 'build: started' "$build_output"
@@ -93,13 +92,13 @@ explain 'Which process holds the lock of this pack?'
 type_in 0 'grex-lock status ~/ws/app'
 
 explain 'A second job does not wait. The message shows the holder of the lock.'
-type_in 75 'grex-lock run -n ~/ws/app -- sh deploy.sh'
+type_in 75 'grex-lock run -n ~/ws/app -- sh ~/ws/app/deploy.sh'
 
 explain 'Is the lock free?'
 type_in 75 'grex-lock probe ~/ws/app'
 
 explain 'A job waits, but for one minute at most.'
-type_in_background 'grex-lock run -v -w 1m ~/ws/app -- sh deploy.sh' /dev/null ~/deploy-output
+type_in_background 'grex-lock run -v -w 1m ~/ws/app -- sh ~/ws/app/deploy.sh' /dev/null ~/deploy-output
 deploy=$!
 exec {deploy_output}<~/deploy-output
 show_until 'waiting for' "$deploy_output"

@@ -11,27 +11,30 @@ _grex_lock_describe() {
     local choosing="$tier -s --shared -x --exclusive --reentrant --tier-check="
     choosing+=' -E= --conflict-exit-code= -q --quiet -v --verbose'
     local several='-l= --lock= --slots= --guard'
-    local waiting='-n --nonblock -w= --timeout= --json-status-fd='
+    local waiting='-n --nonblock -w= --timeout= --log= --json-status-fd='
     local recording='--note= --no-record --git-exclude='
-    options='-h --help --version --json --color= --layout='
+    options='-h --help -V --version --json --color= --layout='
     most_paths=0
     case $1 in
     run)
         options+=" $choosing $several $waiting $recording --create"
-        options+=' -c= --command= -o --close -F --no-fork --linger --new-scope --'
+        options+=' -c= --command= -o --close -F --no-fork --linger --new-scope --if-lost= --'
         most_paths=any
         ;;
     probe) options+=" $choosing --slots= --guard" most_paths=1 ;;
     status)
-        options+=' -r --recursive --all --held --watch --graph -v --verbose'
+        options+=' -r --recursive --all --held --slots= --watch --graph -v --verbose'
         most_paths=any
         ;;
     hold)
         options+=" $choosing $several $waiting $recording --create"
-        options+=' --detach --while-pid= --for= --stdin --export'
+        options+=' --detach --while-pid= --for= --stdin --if-lost= --export'
         most_paths=any
         ;;
-    release) options+=" $tier" most_paths=1 ;;
+    release)
+        options+=" $tier --pid= --all --if-held -w= --timeout= -q --quiet -v --verbose"
+        most_paths=1
+        ;;
     wait) options+=" $choosing $several $waiting" most_paths=any ;;
     fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
     tiers) options+=' --gitignore' most_paths=1 ;;
@@ -131,8 +134,14 @@ _grex_lock_fill_value() {
     -l | --lock) _grex_lock_fill_lock ;;
     --tier-check) _grex_lock_fill -W 'enforce warn off' ;;
     --git-exclude) _grex_lock_fill -W 'auto off' ;;
+    --if-lost) _grex_lock_fill -W 'restore warn stop' ;;
     -c | --command) _grex_lock_fill -A command ;;
     --while-pid) _grex_lock_fill_names /proc/[0-9]* ;;
+    --log)
+        compopt -o filenames
+        _grex_lock_fill -f
+        ;;
+    --export) _grex_lock_fill -W env ;;
     --json-status-fd) _grex_lock_fill_names "/proc/$$/fd"/[0-9] ;;
     esac
 }
@@ -176,9 +185,9 @@ _grex_lock() {
     elif [[ $cur == -* ]]; then
         _grex_lock_fill -W "${options//=/}"
     elif [[ -z $verb ]]; then
-        _grex_lock_fill -W 'run probe status hold release wait fd stack tiers'
+        _grex_lock_fill -W 'run hold release wait fd probe status stack tiers'
     elif [[ $verb == fd ]]; then
-        ((paths > 0)) || _grex_lock_fill_names "/proc/$$/fd"/[0-9]
+        _grex_lock_fill_names "/proc/$$/fd"/[0-9]
     elif [[ $most_paths == any ]] || ((paths < most_paths)); then
         _grex_lock_fill_directories
         if [[ $verb == run && -z $cur ]]; then COMPREPLY+=(--); fi

@@ -65,9 +65,8 @@ end
 # The tiers, with what each is for; $argv[1] is put behind each name.
 function __grex_lock_tiers
     set -l names workspace-sync semaphore per-pack backend manifest
-    set -l meanings 'Sync, update and teardown of a workspace (tier 0)' 'A permit of the workspace (tier 1)' \
-        'A pack (tier 2, the default)' 'A clone destination (tier 3)' \
-        'The event log of a pack or meta directory (tier 4)'
+    set -l meanings 'Whole workspace' 'One of N slots of a workspace' 'One pack (default)' 'Clone destination' \
+        'Event log of a pack'
     for i in (seq (count $names))
         printf '%s%s\t%s\n' $names[$i] "$argv[1]" $meanings[$i]
     end
@@ -99,70 +98,81 @@ end
 
 complete -c grex-lock -f
 
-complete -c grex-lock -n __grex_lock_at -a run -d 'Run a command under locks'
-complete -c grex-lock -n __grex_lock_at -a probe -d 'Tell whether a lock could be taken now'
-complete -c grex-lock -n __grex_lock_at -a status -d 'Tell who holds the locks of a pack, and who waits'
-complete -c grex-lock -n __grex_lock_at -a hold -d 'Keep locks without a command, also in the background'
-complete -c grex-lock -n __grex_lock_at -a release -d 'End the hold that holds a lock'
-complete -c grex-lock -n __grex_lock_at -a wait -d 'Wait until locks are free, keeping nothing'
-complete -c grex-lock -n __grex_lock_at -a fd -d 'Lock or unlock a file that the shell has open'
-complete -c grex-lock -n __grex_lock_at -a stack -d 'Show the locks that the ancestors of this shell hold'
-complete -c grex-lock -n __grex_lock_at -a tiers -d 'List the tiers, their files and what each excludes'
+complete -c grex-lock -n __grex_lock_at -a run -d 'Take locks, run a command, and release them when it ends'
+complete -c grex-lock -n __grex_lock_at -a hold -d 'Take locks and keep them without a command'
+complete -c grex-lock -n __grex_lock_at -a release -d 'End a \'hold\' and release its locks'
+complete -c grex-lock -n __grex_lock_at -a wait -d 'Wait until locks are free, without keeping them'
+complete -c grex-lock -n __grex_lock_at -a fd -d 'Lock or unlock files that the calling shell has open'
+complete -c grex-lock -n __grex_lock_at -a probe -d 'Check whether a lock is free'
+complete -c grex-lock -n __grex_lock_at -a status -d 'Show which processes hold locks or wait for them'
+complete -c grex-lock -n __grex_lock_at -a stack -d 'Show the locks held by ancestors of this process'
+complete -c grex-lock -n __grex_lock_at -a tiers -d 'List the tiers, their lock files and what each excludes'
 
-complete -c grex-lock -s h -l help -d 'Show a summary of the options and exit'
-complete -c grex-lock -l version -d 'Show the version and exit'
-complete -c grex-lock -l json -d 'Answer, or tell the error, as JSON'
-complete -c grex-lock -l color -x -a 'auto always never' -d 'Whether status uses colours'
-complete -c grex-lock -l layout -x -d 'Where grex keeps its lock files' -a '
-    both\t"Both files of each lock (the default)"
-    flat\t"Only those of grex 1.1.0 to 1.3.1"
-    nested\t"Only those of grex 1.3.2 and later"'
+complete -c grex-lock -s h -l help -d 'Show this help and exit'
+complete -c grex-lock -s V -l version -d 'Show the version and exit'
+complete -c grex-lock -n '__grex_lock_at run' -l json -d 'Print errors as JSON'
+complete -c grex-lock -n 'not __grex_lock_at run' -l json -d 'Print results and errors as JSON'
+complete -c grex-lock -l color -x -a 'auto always never' -d 'Use colours: auto (default), always, never'
+complete -c grex-lock -l layout -x -d 'Lock files to use: both (default), flat, nested' -a '
+    both\t"Every grex release since 1.1.0 (default)"
+    flat\t"Grex 1.1.0 to 1.3.1 only"
+    nested\t"Grex 1.3.2 and later only"'
 
-complete -c grex-lock -n '__grex_lock_at run probe hold release wait fd' -s t -l tier -x -d 'Tier of the PATHs' -a '(__grex_lock_tiers)'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s s -l shared -d 'Share the lock with other sharers'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s x -l exclusive -d 'Keep everyone else out (default)'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -l reentrant -d 'Go on where an ancestor holds this very lock'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -l tier-check -x -d 'On a reversed order of tiers' -a '
-    enforce\t"Fail with status 76 (the default)"
-    warn\t"Give a warning and go on"
-    off\t"Go on"'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s E -l conflict-exit-code -x -d 'Exit status where busy, instead of 75'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s q -l quiet -d 'No word about busy locks, waits, warnings'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait fd' -s v -l verbose -d 'Say what is going on, on stderr'
+complete -c grex-lock -n '__grex_lock_at run hold wait' -s t -l tier -x -d 'Tier of each PATH (default: per-pack)' -a '(__grex_lock_tiers)'
+complete -c grex-lock -n '__grex_lock_at release probe' -s t -l tier -x -d 'Tier of PATH (default: per-pack)' -a '(__grex_lock_tiers)'
+complete -c grex-lock -n '__grex_lock_at fd' -s t -l tier -x -d 'Tier of files not used by grex (default: per-pack)' -a '(__grex_lock_tiers)'
+complete -c grex-lock -n '__grex_lock_at run hold wait' -s l -l lock -x -d 'Lock PATH at TIER as well; repeatable' -a '(__grex_lock_locks)'
+complete -c grex-lock -n '__grex_lock_at run hold' -l guard -d 'Keep grex sync, update and teardown out, too'
+complete -c grex-lock -n '__grex_lock_at wait probe' -l guard -d 'Include the workspace locks of \'run --guard\''
+complete -c grex-lock -n '__grex_lock_at run hold wait probe status' -l slots -x -d 'Slots at tier semaphore; 0 means no limit'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s s -l shared -d 'Allow other shared locks'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s x -l exclusive -d 'Allow no other lock (default)'
+complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Create missing directories'
 
-complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l slots -x -d 'Permits at tier semaphore, 0 is unbounded'
-complete -c grex-lock -n '__grex_lock_at run probe hold wait' -l guard -d 'Also keep grex sync of the workspaces above out'
-complete -c grex-lock -n '__grex_lock_at run hold wait' -s l -l lock -x -d 'One more lock, TIER:PATH' -a '(__grex_lock_locks)'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail immediately if busy'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m or 1h'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s E -l conflict-exit-code -x -d 'Exit status if busy (default: 75)'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -l reentrant -d 'Continue if an ancestor holds the same lock'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -l tier-check -x -d 'On a wrong order: enforce (default), warn, off' -a '
+    enforce\t"Fail with status 76 (default)"
+    warn\t"Print a warning and continue"
+    off\t"Continue"'
 
-complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail at once where busy'
-complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m, 1h'
-complete -c grex-lock -n '__grex_lock_at run hold wait fd' -l json-status-fd -x -d 'Write events to a descriptor, as JSON' -a '(__grex_lock_descriptors)'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l note -x -d 'Text shown by status and to waiting users'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l no-record -d 'Don\'t write a holder record to the lock file'
+complete -c grex-lock -n '__grex_lock_at run hold fd' -l git-exclude -x -d 'Hide lock files from git: auto (default), off' -a 'auto off'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -l log -r -F -d 'Append events to FILE, as JSON'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd' -l json-status-fd -x -d 'Write events to descriptor FD, as JSON' -a '(__grex_lock_descriptors)'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s q -l quiet -d 'Don\'t report busy locks, waits or warnings'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe release' -s v -l verbose -d 'Report each step on stderr'
 
-complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Make missing directories'
-complete -c grex-lock -n '__grex_lock_at run hold fd' -l note -x -d 'Text that status shows'
-complete -c grex-lock -n '__grex_lock_at run hold fd' -l no-record -d 'Don\'t write into the lock file who holds it'
-complete -c grex-lock -n '__grex_lock_at run hold fd' -l git-exclude -x -d 'Hide lock files from git' -a 'auto off'
-complete -c grex-lock -n '__grex_lock_at tiers' -l gitignore -d 'Print patterns that match lock files'
+complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING with $SHELL instead of CMD' -a '(__grex_lock_string)'
+complete -c grex-lock -n '__grex_lock_at run' -s o -l close -d 'Don\'t let CMD inherit the lock'
+complete -c grex-lock -n '__grex_lock_at run' -s F -l no-fork -d 'Replace grex-lock with CMD'
+complete -c grex-lock -n '__grex_lock_at run' -l linger -d 'Stay locked until CMD\'s processes have ended'
+complete -c grex-lock -n '__grex_lock_at run' -l new-scope -d 'Start CMD with an empty tier stack'
+complete -c grex-lock -n '__grex_lock_at run hold' -l if-lost -x -d 'On a lost lock file: restore (default), warn, stop' -a 'restore warn stop'
 
-complete -c grex-lock -n '__grex_lock_at run' -s c -l command -x -d 'Run STRING by the shell' -a '(__grex_lock_string)'
-complete -c grex-lock -n '__grex_lock_at run' -s o -l close -d 'CMD does not inherit the lock'
-complete -c grex-lock -n '__grex_lock_at run' -s F -l no-fork -d 'Become CMD instead of waiting for it'
-complete -c grex-lock -n '__grex_lock_at run' -l linger -d 'Stay locked until all that CMD left behind is gone'
-complete -c grex-lock -n '__grex_lock_at run' -l new-scope -d 'CMD starts with an empty tier stack'
+complete -c grex-lock -n '__grex_lock_at hold' -l while-pid -x -d 'Until process PID ends' -a '(__fish_complete_pids)'
+complete -c grex-lock -n '__grex_lock_at hold' -l for -x -d 'Until DURATION has passed'
+complete -c grex-lock -n '__grex_lock_at hold' -l stdin -d 'Until standard input ends'
+complete -c grex-lock -n '__grex_lock_at hold' -l detach -d 'Return once locked; keep holding in the background'
+complete -c grex-lock -n '__grex_lock_at hold fd' -l export -d 'Print the stack, for eval or an environment file'
+complete -c grex-lock -n '__grex_lock_at fd' -s u -l unlock -d 'Unlock the files instead'
 
-complete -c grex-lock -n '__grex_lock_at hold' -l detach -d 'Return once locked; a background holder stays'
-complete -c grex-lock -n '__grex_lock_at hold' -l while-pid -x -d 'Until that process ends' -a '(__fish_complete_pids)'
-complete -c grex-lock -n '__grex_lock_at hold' -l for -x -d 'Until so much time has passed: 5, 0.25, 250ms, 2m, 1h'
-complete -c grex-lock -n '__grex_lock_at hold' -l stdin -d 'Until the end of standard input'
-complete -c grex-lock -n '__grex_lock_at status' -s r -l recursive -d 'Every lock file below each PATH'
-complete -c grex-lock -n '__grex_lock_at status' -l all -d 'Every lock that is held on this machine'
-complete -c grex-lock -n '__grex_lock_at status' -l held -d 'Only what is held or waited for'
-complete -c grex-lock -n '__grex_lock_at status' -l watch -d 'Again and again, live on a terminal'
-complete -c grex-lock -n '__grex_lock_at status' -l graph -d 'Who waits for whom, as Graphviz DOT'
-complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Also what is absent, and all that is known'
+complete -c grex-lock -n '__grex_lock_at release' -l pid -x -d 'End only the hold of process PID' -a '(__fish_complete_pids)'
+complete -c grex-lock -n '__grex_lock_at release' -l all -d 'End every hold of the lock, if there are several'
+complete -c grex-lock -n '__grex_lock_at release' -l if-held -d 'Succeed if no process holds the lock'
+complete -c grex-lock -n '__grex_lock_at release' -s w -l timeout -x -d 'Give up after DURATION (default: 10s)'
+complete -c grex-lock -n '__grex_lock_at release' -s q -l quiet -d 'Don\'t report what could not be released'
 
-complete -c grex-lock -n '__grex_lock_at fd' -s u -l unlock -d 'Unlock it instead'
-complete -c grex-lock -n '__grex_lock_at hold fd' -l export -d 'Print \'export GREX_LOCK_STACK=...\' for eval'
+complete -c grex-lock -n '__grex_lock_at status' -s r -l recursive -d 'Show every lock file below each PATH'
+complete -c grex-lock -n '__grex_lock_at status' -l all -d 'Show every grex lock held on this machine'
+complete -c grex-lock -n '__grex_lock_at status' -l held -d 'Show only locks that are held or waited for'
+complete -c grex-lock -n '__grex_lock_at status' -l watch -d 'Repeat, live on a terminal (default: every 2 s)'
+complete -c grex-lock -n '__grex_lock_at status' -l graph -d 'Draw who waits for whom (Graphviz DOT)'
+complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Also show absent locks, and all details'
+complete -c grex-lock -n '__grex_lock_at tiers' -l gitignore -d 'Print patterns that match lock files, for git'
 
 complete -c grex-lock -n '__grex_lock_at run probe status hold release wait tiers' -a '(__fish_complete_directories (commandline -ct))'
 complete -c grex-lock -n '__grex_lock_at fd' -a '(__grex_lock_descriptors)' -d 'Descriptor'

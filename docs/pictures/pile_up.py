@@ -21,15 +21,15 @@ import time
 
 TIME_LIMIT = 60  # seconds; a process that takes longer hangs
 
-HELD_FOR = ["12.4s", "9.7s", "41.8s", "6.3s"]
+HELD_FOR = ["12s", "9.7s", "41s", "6.3s"]
 
 # Each script prints its process id and continues when it has read a line. The two
 # that wait for each other give up after 300 s, in case nothing kills them before.
 SCRIPTS = {
     "build.sh": "echo $$; read -r go",
     "test.sh": "echo $$; read -r go",
-    "release.sh": "echo $$; read -r go; exec flock -w 300 docs/.grex-lock make docs",
-    "docs.sh": "echo $$; read -r go; exec flock -w 300 lib/.grex-lock make lib",
+    "release.sh": "echo $$; read -r go; exec flock -w 300 docs/.grex-lock make -C docs",
+    "docs.sh": "echo $$; read -r go; exec flock -w 300 lib/.grex-lock make -C lib",
 }
 
 
@@ -75,8 +75,8 @@ class PileUp(contextlib.ExitStack):
             process.stdin.write("go\n")
             process.stdin.flush()
             wait_until_queued(pid)
-        wait_until_queued(self.start("grex-lock run app -- git pull").pid)
-        wait_until_queued(self.start("flock app/.grex-lock make").pid)
+        wait_until_queued(self.start("grex-lock run app -- git -C app pull").pid)
+        wait_until_queued(self.start("flock app/.grex-lock make -C app").pid)
 
     def status(self):
         return self.output_of("grex-lock status --color=always -r .")
@@ -137,4 +137,4 @@ def neutralise(text, workspace):
 
     pids = sorted({row[3] for row in map(ROW.match, lines) if row}, key=int)
     numbers = {pid: str(20601 + 2 * i) for i, pid in enumerate(pids)}
-    return re.sub(r"(\033\[\d+m|, which )(\d+)", lambda found: found[1] + numbers[found[2]], text)
+    return re.sub(r"(\033\[\d+m|, held by )(\d+)", lambda found: found[1] + numbers[found[2]], text)

@@ -17,13 +17,14 @@ configure_file(${CMAKE_CURRENT_LIST_DIR}/lintian-overrides ${usr}/share/lintian/
 file(RENAME ${doc}/CHANGELOG.md ${doc}/changelog)
 file(STRINGS ${doc}/changelog heading REGEX "^## \\[${CPACK_PACKAGE_VERSION}\\] - ")
 if(NOT heading MATCHES " - ([0-9-]+)$")
-  message(FATAL_ERROR "CHANGELOG.md tells no date of version ${CPACK_PACKAGE_VERSION}")
+  message(FATAL_ERROR "CHANGELOG.md has no date of version ${CPACK_PACKAGE_VERSION}")
 endif()
 execute_process(COMMAND date --utc --rfc-email --date=${CMAKE_MATCH_1}
   OUTPUT_VARIABLE released OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/changelog.in ${doc}/changelog.Debian @ONLY ${readable})
 
-execute_process(COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian ${usr}/share/man/man1/grex-lock.1
+execute_process(COMMAND gzip -9n ${doc}/changelog ${doc}/changelog.Debian
+  ${usr}/share/man/man1/grex-lock.1 ${usr}/share/man/man7/grex-lock.7
   COMMAND_ERROR_IS_FATAL ANY)
 
 # The modes must not depend on the umask.

@@ -9,14 +9,14 @@ set(CPACK_INSTALL_CMAKE_PROJECTS
   ${PROJECT_BINARY_DIR} grex-lock completions /)
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/arrange.cmake)
 
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "take, hold, probe and show the locks of grex")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "lock the packs and workspaces of grex, as flock(1) locks files")
 set(CPACK_PACKAGE_DESCRIPTION "\
-grex manages trees of git repositories, which it calls packs, and takes
-locks for a part of its work on them. grex-lock takes the same locks around
-any other command, or for a whole script, and tells who holds them.
+grex manages trees of git repositories, which it calls packs. grex-lock
+takes the locks of grex around a command, or for the rest of a script, so
+that scripts and grex do not work on a pack at the same time. It shows which
+processes hold the locks and which wait.
 
-It is for shell scripts and CI jobs that work on packs beside a running
-grex. Its options are those of flock(1), as far as they apply.")
+Its options are those of flock(1).")
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)

@@ -34,6 +34,14 @@ inline std::chrono::nanoseconds time_left(Deadline deadline) {
   return std::max<std::chrono::nanoseconds>(deadline - Deadline::clock::now(), {});
 }
 
+/// Whether there is a deadline that has passed.
+inline bool has_passed(std::optional<Deadline> deadline) { return deadline && Deadline::clock::now() >= *deadline; }
+
+/// The first of two deadlines, each of which may be missing.
+inline std::optional<Deadline> earlier_of(std::optional<Deadline> a, std::optional<Deadline> b) {
+  return a && b ? std::min(*a, *b) : a ? a : b;
+}
+
 /// The time that has passed since an instant.
 inline std::chrono::milliseconds elapsed_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);

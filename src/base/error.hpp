@@ -13,6 +13,7 @@ enum class ErrorKind {
   usage,
   stack,
   not_found,
+  not_held,
   busy,
   timeout,
   reentry,
@@ -24,13 +25,15 @@ enum class ErrorKind {
   io,
   system,
   exec,
+  lost,
   internal,
 };
 
 constexpr std::string_view name_of(ErrorKind kind) {
-  constexpr std::array<std::string_view, 15> names = {
-      "usage",      "stack",       "not-found", "busy", "timeout", "reentry", "tier-violation", "cancelled",
-      "permission", "unsafe-file", "create",    "io",   "system",  "exec",    "internal"};
+  constexpr std::array<std::string_view, 17> names = {
+      "usage",   "stack",          "not-found", "not-held",   "busy",        "timeout",
+      "reentry", "tier-violation", "cancelled", "permission", "unsafe-file", "create",
+      "io",      "system",         "exec",      "lost",       "internal"};
   return names.at(static_cast<std::size_t>(kind));
 }
 

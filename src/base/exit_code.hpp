@@ -21,6 +21,7 @@ inline constexpr int io = 74;
 inline constexpr int busy = 75;
 inline constexpr int tier_violation = 76;
 inline constexpr int permission = 77;
+inline constexpr int lost = 79;
 inline constexpr int cannot_execute = 126;
 inline constexpr int command_not_found = 127;
 inline constexpr int signal_base = 128;
@@ -36,6 +37,8 @@ constexpr int exit_code_of(ErrorKind kind, int err) {
       return exit_code::stack;
     case ErrorKind::not_found:
       return exit_code::not_found;
+    case ErrorKind::not_held:
+      return exit_code::no_hold;
     case ErrorKind::busy:
     case ErrorKind::timeout:
     case ErrorKind::reentry:
@@ -55,6 +58,8 @@ constexpr int exit_code_of(ErrorKind kind, int err) {
       return exit_code::system;
     case ErrorKind::exec:
       return err == ENOENT ? exit_code::command_not_found : exit_code::cannot_execute;
+    case ErrorKind::lost:
+      return exit_code::lost;
     case ErrorKind::internal:
       break;
   }

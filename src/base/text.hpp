@@ -9,6 +9,9 @@
 
 namespace grex {
 
+/// Whether a byte is a printable character of ASCII.
+constexpr bool is_printable_ascii(char c) { return c >= ' ' && c <= '~'; }
+
 /// The whole text as a number: no spaces, no sign except '-', nothing left over.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text, int base = 10) {
@@ -36,6 +39,13 @@ inline std::string_view take_word(std::string_view& rest) {
   const std::string_view word = rest.substr(0, end);
   rest.remove_prefix(end);
   return word;
+}
+
+/// The name of a program, of the first word of its command line, without what follows a space:
+/// some programs put all their arguments there, and so does a user who quotes too much.
+inline std::string program_name(std::string_view word) {
+  const std::string_view path = take_until(word, ' ');
+  return std::string(path.substr(path.rfind('/') + 1));
 }
 
 /// The path of a name in a directory.

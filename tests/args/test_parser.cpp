@@ -17,9 +17,9 @@ Words options_for(const Words& words) {
   cli::LockOptions options;
   std::string every;
   Parser parser({"run", words}, Parser::OptionSet::named_options);
-  cli::add_lock_options(parser, options);
+  cli::add_lock_options(parser, options, global);
   parser.add_flag("--every{2}", every, "");
-  cli::add_global_options(parser, global);
+  cli::add_report_options(parser, options, global);
   Words names;
   for (const CLI::Option* const option : parser.get_options()) {
     if (option->get_description() != "Print this help message and exit") names.push_back(option->get_name());
@@ -37,14 +37,15 @@ TEST_CASE("a parser adds only the options that the words may name") {
   CHECK(options_for({"-w", "-s"}) == Words{"PATH", "--shared", "--timeout"});
   CHECK(options_for({"--every=5"}) == Words{"PATH", "--every"});
   CHECK(options_for({"-nh"}) == Words{"PATH", "--nonblock", "--help"});
-  CHECK(options_for({"--version", "--json"}) == Words{"PATH", "--version", "--json"});
+  CHECK(options_for({"--version", "--json"}) == Words{"PATH", "--json", "--version"});
 }
 
 TEST_CASE("options that exclude each other do so if the words name both") {
+  cli::GlobalOptions global;
   cli::LockOptions options;
-  const auto define = [&options](Parser& parser) {
+  const auto define = [&](Parser& parser) {
     options = {};
-    cli::add_lock_options(parser, options);
+    cli::add_lock_options(parser, options, global);
   };
   CHECK(has_options(cli::parse({"run", {"-n", "/ws"}}, define)));
   CHECK(options.nonblock);
@@ -53,5 +54,5 @@ TEST_CASE("options that exclude each other do so if the words name both") {
   CHECK_FALSE(options.nonblock);
   const auto parsed = cli::parse({"run", {"-n", "-w5", "/ws"}}, define);
   REQUIRE_FALSE(parsed);
-  CHECK(parsed.error().why == "--nonblock excludes --timeout");
+  CHECK(parsed.error().why == "-n and -w cannot be used together");
 }

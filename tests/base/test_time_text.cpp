@@ -1,9 +1,41 @@
 #include <doctest/doctest.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <optional>
+#include <string>
 
 #include "base/time_text.hpp"
 
 using namespace grex;
 using namespace std::chrono_literals;
+
+namespace {
+
+// A time zone that needs no file: an hour ahead of UTC, two in summer.
+constexpr const char* berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+class TimeZone {
+ public:
+  explicit TimeZone(const char* name) { set(name); }
+  ~TimeZone() { set(before_ ? before_->c_str() : nullptr); }
+  TimeZone(const TimeZone&) = delete;
+  TimeZone& operator=(const TimeZone&) = delete;
+
+ private:
+  static std::optional<std::string> current() {
+    const char* const name = ::getenv("TZ");
+    return name == nullptr ? std::nullopt : std::optional<std::string>(name);
+  }
+  static void set(const char* name) {
+    (void)(name == nullptr ? ::unsetenv("TZ") : ::setenv("TZ", name, 1));
+    ::tzset();
+  }
+
+  std::optional<std::string> before_ = current();
+};
+
+}  // namespace
 
 TEST_CASE("durations are read as people write them") {
   CHECK(parse_duration("5") == 5s);
@@ -48,11 +80,53 @@ TEST_CASE("times are written and read as RFC 3339 in UTC with milliseconds") {
   }
 }
 
-TEST_CASE("durations are shown in at most two units") {
-  CHECK(format_duration(std::chrono::milliseconds(250ms)) == "250ms");
-  CHECK(format_duration(std::chrono::milliseconds(4290ms)) == "4.2s");
-  CHECK(format_duration(std::chrono::milliseconds(192s)) == "3m12s");
-  CHECK(format_duration(std::chrono::milliseconds(2h + 5min + 9s)) == "2h5m");
-  CHECK(format_duration(std::chrono::milliseconds(99h)) == "4d3h");
-  CHECK(format_duration(std::chrono::milliseconds(-5s)) == "0ms");
+TEST_CASE("people read times in local time with its offset, and the date only of another day") {
+  const UtcTime evening = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + 22h + 59min + 54s + 821ms;
+  const UtcTime summer = std::chrono::sys_days(std::chrono::year(2026) / 7 / 1) + 9h;
+  {
+    const TimeZone zone(berlin);
+    CHECK(format_local(evening, evening) == "23:59:54+01:00");
+    CHECK(format_local(evening, evening + 6s) == "2026-11-23 23:59:54+01:00");  // past midnight there
+    CHECK(format_local(evening + 6s, evening) == "2026-11-24 00:00:00+01:00");
+    CHECK(format_local(evening, evening + std::chrono::days(365)) == "2026-11-23 23:59:54+01:00");
+    CHECK(format_local(summer, summer) == "11:00:00+02:00");
+  }
+  {
+    const TimeZone zone("NST3:30");
+    CHECK(format_local(evening, evening + 6s) == "19:29:54-03:30");
+  }
+  const TimeZone zone("UTC0");
+  CHECK(format_local(evening, evening + 6s) == "22:59:54+00:00");
+}
+
+TEST_CASE("a TZ that names a file outside zoneinfo is not read") {
+  const UtcTime noon = std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + 12h;
+  const TimeZone zone(berlin);
+  // tzset(3), which has been called, is what reads a file.
+  for (const char* const name : {"/tmp/zone", ":/tmp/zone", "../tmp/zone", "Europe/../../../../tmp/zone",
+                                 "/usr/share/zoneinfo/../../../tmp/zone", "/usr/share/zoneinfo"}) {
+    CAPTURE(name);
+    ::setenv("TZ", name, 1);
+    CHECK(format_local(noon, noon) == "12:00:00+00:00");
+  }
+  ::setenv("TZ", berlin, 1);
+  CHECK(format_local(noon, noon) == "13:00:00+01:00");
+  ::setenv("TZDIR", "/tmp", 1);
+  CHECK(format_local(noon, noon) == "12:00:00+00:00");
+  ::unsetenv("TZDIR");
+}
+
+TEST_CASE("durations are shown in at most two units, from ten seconds on in whole ones") {
+  const auto shown = [](std::chrono::milliseconds duration) { return format_duration(duration); };
+  CHECK(shown(250ms) == "250ms");
+  CHECK(shown(200ms) == "0.2s");
+  CHECK(shown(3290ms) == "3.2s");
+  CHECK(shown(2s) == "2s");
+  CHECK(shown(9999ms) == "9.9s");
+  CHECK(shown(12900ms) == "12s");
+  CHECK(shown(125s) == "2m 5s");
+  CHECK(shown(120s) == "2m");
+  CHECK(shown(1h + 3min + 59s) == "1h 3m");
+  CHECK(shown(99h) == "4d 3h");
+  CHECK(shown(-5s) == "0s");
 }

@@ -2,7 +2,6 @@
 in it. Afterwards, both are gone."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
@@ -11,7 +10,18 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
+
+# Locks the files that its input names, up to an empty line.
+HOLDER = """
+import fcntl, sys
+files = [open(path, "r+") for path in iter(lambda: sys.stdin.readline().rstrip("\\n"), "")]
+for file in files:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("locked", flush=True)
+sys.stdin.read()
+"""
 
 
 class Samples:
@@ -108,6 +118,15 @@ class Stage:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return process
 
+    @contextlib.contextmanager
+    def _helper(self, words):
+        process = self._start(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            yield process
+        finally:
+            self._end(process)
+            self._processes.remove(process)
+
     def _output(self, words, **streams):
         process = self._start(words, **streams)
         output = [text for text in process.communicate() if text is not None]
@@ -129,11 +148,13 @@ class Stage:
 
     @contextlib.contextmanager
     def held(self, files):
-        """This process holds a lock on each of the files."""
-        with contextlib.ExitStack() as stack:
-            for path in files:
-                file = stack.enter_context(open(path, "r+", encoding="utf-8"))
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Another process holds a lock on each of the files: a lock of this one would be that
+        of an ancestor of the commands, which they report as a deadlock."""
+        with self._helper([sys.executable, "-c", HOLDER]) as holder:
+            holder.stdin.write("".join(f"{path}\n" for path in (*files, "")))
+            holder.stdin.flush()
+            if holder.stdout.readline() != "locked\n":
+                raise SystemExit("bench: the files could not be locked")
             yield
 
     @contextlib.contextmanager
@@ -143,13 +164,8 @@ class Stage:
         tiers = ("workspace-sync", "semaphore", "per-pack", "backend", "manifest")
         locks = [word for tier in tiers for word in ("-l", f"{tier}:{outer}")]
         script = 'printf "%s\\n" "$GREX_LOCK_STACK"; read -r _'
-        holder = self._start([self.tool, "run", *locks, "--", "/bin/sh", "-c", script],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
+        with self._helper([self.tool, "run", *locks, "--", "/bin/sh", "-c", script]) as holder:
             yield holder.stdout.readline().rstrip("\n")
-        finally:
-            self._end(holder)
-            self._processes.remove(holder)
 
     @staticmethod
     def _listed(commands):

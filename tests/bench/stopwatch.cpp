@@ -194,18 +194,64 @@ bool waits(pid_t pid) {
   return found;
 }
 
+// Locks a file in a process of its own. A lock of this one would be that of an ancestor of the
+// commands, which they report as a deadlock.
+class Keeper {
+ public:
+  explicit Keeper(const char* file) {
+    int requests[2];
+    int replies[2];
+    if (::pipe2(requests, O_CLOEXEC) != 0 || ::pipe2(replies, O_CLOEXEC) != 0) fail("pipe", ::strerror(errno));
+    const pid_t pid = ::fork();
+    if (pid < 0) fail("fork", ::strerror(errno));
+    if (pid == 0) {
+      ::close(requests[1]);
+      serve(file, requests[0], replies[1]);
+    }
+    ::close(requests[0]);
+    ::close(replies[1]);
+    requests_ = requests[1];
+    replies_ = replies[0];
+  }
+
+  void lock() { (void)ask(LOCK_EX); }
+  // Returns the time just before.
+  Nanoseconds unlock() { return ask(LOCK_UN); }
+
+ private:
+  // Ends with the other process, or when that has closed its end.
+  [[noreturn]] static void serve(const char* file, int requests, int replies) {
+    const int lock = ::open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int operation = 0;
+    while (::read(requests, &operation, sizeof operation) == sizeof operation) {
+      const Nanoseconds before = now();
+      if (::flock(lock, operation) != 0 || ::write(replies, &before, sizeof before) != sizeof before) break;
+    }
+    ::_exit(0);
+  }
+  [[nodiscard]] Nanoseconds ask(int operation) const {
+    Nanoseconds before = 0;
+    const bool is_done = ::write(requests_, &operation, sizeof operation) == sizeof operation &&
+                         ::read(replies_, &before, sizeof before) == sizeof before;
+    if (!is_done) fail("lock", "its process has ended");
+    return before;
+  }
+
+  int requests_;
+  int replies_;
+};
+
 void handover(int rounds, const char* file, const std::vector<Command>& commands) {
   int words[2];
-  const int lock = ::open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock < 0 || ::pipe2(words, O_CLOEXEC) != 0) fail(file, ::strerror(errno));
+  if (::pipe2(words, O_CLOEXEC) != 0) fail("pipe", ::strerror(errno));
+  Keeper keeper(file);
   for (int round = 0; round < rounds; ++round) {
     for (const std::size_t i : shuffled(commands.size())) {
-      if (::flock(lock, LOCK_EX) != 0) fail("flock", ::strerror(errno));
+      keeper.lock();
       const pid_t pid = start(commands[i], {words[1], nullptr});
       while (!waits(pid)) pause_for(1'000'000);
       pause_for(5'000'000);  // by then, it does nothing but wait
-      const Nanoseconds before = now();
-      ::flock(lock, LOCK_UN);
+      const Nanoseconds before = keeper.unlock();
       Nanoseconds begun = 0;
       if (::read(words[0], &begun, sizeof begun) != sizeof begun) fail("read", ::strerror(errno));
       require_success(wait_for(pid), commands[i]);

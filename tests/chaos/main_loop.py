@@ -27,6 +27,8 @@ class MainLoop:
         self.random = random.Random(options.seed)
         self.sandbox = tempfile.mkdtemp(prefix="grex-lock-chaos.")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GREX_")}
+        # LeakSanitizer stops its process by SIGSTOP, and waits forever if a SIGCONT of ours cancels that.
+        environment["ASAN_OPTIONS"] = "detect_leaks=0"
         if options.preload:
             environment["LD_PRELOAD"] = os.path.realpath(options.preload)
         self.locks = Locks(self.sandbox, self.random)

@@ -61,8 +61,8 @@ TEST_CASE("two flock(1) that wait for each other are a deadlock in JSON, text an
 
   const std::string text = run_tool({"status", dir / "a"}).out;
   CHECK(text.starts_with("deadlock: "));
-  CHECK(has(text, "waits for " + dir / "a/.grex-lock, which "));
-  CHECK(has(text, "waits for " + dir / "b/.grex-lock, which "));
+  CHECK(has(text, "waits for " + dir / "a/.grex-lock, held by "));
+  CHECK(has(text, "waits for " + dir / "b/.grex-lock, held by "));
 
   const std::string dot = run_tool({"status", "--graph", dir / "a"}).out;
   CHECK(dot.starts_with("digraph "));
@@ -164,4 +164,81 @@ TEST_CASE("a process that waits for a lock it gave away is no deadlock") {
   CHECK_FALSE(document.contains("deadlocks"));
   giver.write("\n");
   CHECK(giver.line() == "mine");
+}
+
+namespace {
+
+// A stand-in for grex: one thread waits for the lock, silently and forever, and others are
+// busy all the time.
+Words busy_waiter(const std::string& file) {
+  return {"python3", "-c",
+          "import fcntl, sys, threading, time\n"
+          "def wait():\n"
+          "  fcntl.flock(open(sys.argv[1], 'a'), fcntl.LOCK_EX)\n"
+          "def work():\n"
+          "  while True: time.sleep(0.001)\n"
+          "threading.Thread(target=work, daemon=True).start()\n"
+          "threading.Thread(target=wait, daemon=True).start()\n"
+          "work()\n",
+          file};
+}
+
+Words under(Words words, const Words& command) {
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a process that waits for a lock that it inherited, or that run holds above it, is a deadlock, "
+    "whatever its other threads do") {
+  const TempDir dir;
+  for (const char* const option : {"--linger", "--close"}) {
+    CAPTURE(option);
+    const std::string pack = dir.make(option);
+    Process run(under(grex_lock({"run", option, pack, "--"}), busy_waiter(pack + "/.grex-lock")));
+    until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
+    const json document = status_of(pack);
+    CHECK(document["deadlocks"] == json::array({{waiter_of(document)}}));
+    const std::string text = run_tool({"status", pack}).out;
+    CHECK(text.starts_with("deadlock: this process waits for a lock that is kept until it ends\n"));
+    CHECK(has(text, "    waits for " + pack + "/.grex-lock\n"));
+  }
+}
+
+TEST_CASE("a daemon that waits for the lock of the command that left it behind is no deadlock") {
+  const TempDir dir;
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c",
+                         "python3 -c 'import fcntl, os, sys\n"
+                         "if os.fork(): os._exit(0)\n"
+                         "os.setsid()\n"
+                         "print(os.getpid(), flush=True)\n"
+                         "fcntl.flock(open(sys.argv[1], \"a\"), fcntl.LOCK_EX)\n"
+                         "print(\"mine\", flush=True)' .grex-lock; read -r line"}),
+              in(dir.path()));
+  const pid_t daemon = std::stoi(run.line());
+  until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
+  CHECK_FALSE(status_of(dir.path()).contains("deadlocks"));
+  run.write("\n");
+  CHECK(run.line() == "mine");
+  CHECK(run.wait() == exited(0));
+  reap(daemon);
+}
+
+TEST_CASE("a process that has one file of a lock and waits for the other is a waiter, and the graph shows both files") {
+  const TempDir dir;
+  const std::string pack = dir.make("a");
+  const Fd nested = lock_as_grex(pack + "/.grex/.grex-lock");
+  Process waiter(grex_lock({"run", "-q", pack, "--", "true"}));
+  until([&pack] { return waiters_on(pack + "/.grex/.grex-lock") == 1; });
+  const json lock = status_of(pack)["locks"][2];
+  REQUIRE(lock["waiters"].size() == 1);
+  CHECK(lock["waiters"][0]["pid"] == waiter.pid());
+  CHECK(lock["waiters"][0]["file"] == pack + "/.grex/.grex-lock");
+  for (const json& holder : lock["holders"]) CHECK(holder["pid"] != waiter.pid());
+  const std::string dot = run_tool({"status", "--graph", pack}).out;
+  const std::string pid = "\"" + std::to_string(waiter.pid()) + "\"";
+  CHECK(has(dot, "\"" + pack + "/.grex-lock\" -> " + pid));
+  CHECK(has(dot, pid + " -> \"" + pack + "/.grex/.grex-lock\""));
 }

@@ -5,31 +5,13 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "support/events.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
 using nlohmann::json;
-
-namespace {
-
-// The events in a script's output.
-std::vector<json> events_in(const std::string& text) {
-  std::vector<json> events;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) events.push_back(json::parse(line));
-  return events;
-}
-
-Words names_of(const std::vector<json>& events) {
-  Words names;
-  for (const json& event : events) names.push_back(event["event"]);
-  return names;
-}
-
-}  // namespace
 
 TEST_CASE("a run reports its locks, the start of its command, and how it ended") {
   const TempDir dir;
@@ -66,6 +48,28 @@ TEST_CASE("each event is written as it happens: a wait and the holder before the
   CHECK(script.rest().empty());
 }
 
+TEST_CASE("every event names its process, its host and the note, and a lock that was waited for its last holder") {
+  const TempDir dir;
+  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Process run(grex_lock({"run", "--note", "nightly", "--json-status-fd", "1", dir.path(), "--", "true"}));
+  const json waiting = json::parse(run.line());
+  lock.reset();
+  const json acquired = json::parse(run.line());
+  const auto rest = events_in(run.rest());
+  CHECK(run.wait() == exited(0));
+  REQUIRE(rest.size() == 2);
+  for (const json& event : {waiting, acquired, rest[0], rest[1]}) {
+    CHECK(event["grex_lock_pid"] == run.pid());
+    CHECK(event["host"].is_string());
+    CHECK(event["note"] == "nightly");
+  }
+  CHECK(acquired["busy"]["path"] == dir / ".grex-lock");
+  CHECK(acquired["busy"]["holders"][0]["pid"] == ::getpid());
+  const auto free = events_in(run_tool({"wait", "--json-status-fd", "1", dir.path()}).out);
+  CHECK(free[0]["busy"].is_null());
+  CHECK(free[0]["note"].is_null());
+}
+
 TEST_CASE("a failure is an event with its error and exit code") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -79,11 +83,15 @@ TEST_CASE("a failure is an event with its error and exit code") {
   CHECK(busy["error"]["kind"] == "busy");
   CHECK(busy["error"]["holders"][0]["pid"] == ::getpid());
   CHECK(busy["exit_code"] == 75);
+  CHECK(busy["waited_ms"].is_number_unsigned());
+  CHECK(busy["error"]["waited_ms"].is_number_unsigned());
   CHECK(failed("run -q -w 1ms --json-status-fd 1 . -- true")["error"]["kind"] == "timeout");
   CHECK(failed("hold --detach -n --json-status-fd 1 .")["error"]["kind"] == "busy");
   CHECK(failed("wait -n --json-status-fd 1 .")["error"]["kind"] == "busy");
   CHECK(failed("fd -n --json-status-fd 1 9 9>>.grex-lock")["error"]["kind"] == "busy");
-  CHECK(failed("run --json-status-fd 1 none -- true")["error"]["kind"] == "not-found");
+  const json missing = failed("run --json-status-fd 1 none -- true");
+  CHECK(missing["error"]["kind"] == "not-found");
+  CHECK(missing["waited_ms"] == 0);
   const json exec = failed("run --json-status-fd 1 -t manifest . -- ./none");
   CHECK(exec["error"]["kind"] == "exec");
   CHECK(exec["exit_code"] == 127);

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "support/process.hpp"
+#include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
@@ -72,6 +73,23 @@ TEST_CASE("fd fails like other commands if the lock is busy, and the descriptor 
   CHECK(content_of(dir / ".grex-lock") == "written\n");
 }
 
+TEST_CASE("fd -v shows what is locked and unlocked, and a wait") {
+  const TempDir dir;
+  const std::string files = dir / ".grex-lock" + ", " + dir / ".grex/.grex-lock" + "\n";
+  dir.make(".grex");
+  const Finished both =
+      finish(bash("exec 8>>.grex-lock 9>>.grex/.grex-lock; \"$LOCK\" fd -v 8 9; \"$LOCK\" fd -uv 9 8"), in(dir.path()));
+  CHECK(both.ended == exited(0));
+  CHECK(both.err == "grex-lock: locked " + files + "grex-lock: unlocked " + files);
+
+  Stranger stranger(dir / ".grex-lock");
+  Process waiter(bash("exec 9>>.grex-lock; \"$LOCK\" fd -v --layout flat 9"), in(dir.path()));
+  CHECK(waiter.error_line().starts_with("grex-lock: waiting for " + dir / ".grex-lock" + ": held by pid "));
+  stranger.release();
+  CHECK(waiter.error_line().starts_with("grex-lock: locked " + dir / ".grex-lock" + " after "));
+  CHECK(waiter.wait() == exited(0));
+}
+
 TEST_CASE("fd waits in the kernel's queue, and a signal ends the wait") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -96,6 +114,19 @@ TEST_CASE("a descriptor's lock can be shared, and taken again in the other mode"
       "\"$LOCK\" fd -s 9; \"$LOCK\" fd -n -s 8; echo $?");
   CHECK(script.out == "75\n0\n75\n0\n");
   CHECK(has_released_record(dir / ".grex-lock"));
+}
+
+TEST_CASE("a slot's descriptor is never shared") {
+  const TempDir dir;
+  dir.make(".grex");
+  const Finished two = finish(bash("exec 8>>.grex/.grex.slot-0.lock 9>>.grex/.grex.slot-0.lock\n"
+                                   "\"$LOCK\" fd -q -n -s 8; \"$LOCK\" fd -q -n -s 9; echo $?"),
+                              in(dir.path()));
+  CHECK(two.out == "75\n");
+  const Finished events =
+      finish(bash("exec 9>>.grex/.grex.slot-1.lock; \"$LOCK\" fd -s --json-status-fd 1 9"), in(dir.path()));
+  CHECK(events.out.find("\"mode\":\"exclusive\"") != std::string::npos);
+  CHECK(events.out.find("\"mode\":\"shared\"") == std::string::npos);
 }
 
 TEST_CASE("taking a descriptor's lock again changes nothing") {
@@ -124,7 +155,8 @@ TEST_CASE("a lock lost while changing its mode is reported") {
   const Finished script =
       run_script(dir, "exec 8<>.grex-lock 9<>.grex-lock; \"$LOCK\" fd -s 8; \"$LOCK\" fd -s 9; \"$LOCK\" fd -n -x 9");
   CHECK(script.ended == exited(75));
-  CHECK(script.err.find("\ngrex-lock: the shared lock that the descriptor had is gone") != std::string::npos);
+  CHECK(script.err.find("\ngrex-lock: descriptor 9 has also lost its shared lock: flock(2) converts in two steps\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("an exported lock of a descriptor counts as an ancestor's until it is released") {
@@ -151,8 +183,7 @@ TEST_CASE("a lock file's name sets the tier of its descriptor, and -t that of an
   }
 }
 
-// SECURITY.md: the content of a descriptor's file, given to `fd`, to be emptied | only a lock file of grex gets a
-// record
+// SECURITY.md: pass another file to `fd`, so that it is emptied | only a lock file of grex gets a record
 TEST_CASE("fd does not write to a file that is not a grex lock file") {
   const TempDir dir;
   write_file(dir / "data", "precious\n");
@@ -192,12 +223,12 @@ TEST_CASE("a descriptor that is closed or not a file is a clear error") {
   CHECK(closed.ended == exited(64));
   CHECK(closed.err ==
         "grex-lock: usage: descriptor 9 is not open\n"
-        "grex-lock: open it in the shell first, as by 'exec 9>>FILE'\n");
+        "grex-lock: open it in the shell first, for example: exec 9>>FILE\n");
   for (const char* const script : {"exec 9<.; \"$LOCK\" fd 9", "true | \"$LOCK\" fd 0", "\"$LOCK\" fd 0 </dev/null"}) {
     CAPTURE(script);
     const Finished finished = run_script(dir, script);
     CHECK(finished.ended == exited(77));
-    CHECK(finished.err.find("it is not a regular file\n") != std::string::npos);
+    CHECK(finished.err.find("not a regular file\n") != std::string::npos);
   }
   for (const char* const words : {"", "nine", "-1", "9 8", "-u -n 9", "-u -s 9", "--export --json 9", "99999999999"}) {
     CAPTURE(words);

@@ -184,9 +184,9 @@ TEST_CASE("files that the kernel lists by one number make no false deadlock, and
   REQUIRE(deadlocked["deadlocks"].size() == 1);
   const auto pids = deadlocked["deadlocks"][0].get<std::vector<pid_t>>();
   REQUIRE(pids.size() == 2);
-  CHECK(finished.out.find("waits for " + dir / "m/r1/.grex-lock, which " + std::to_string(pids[0]) + " has") !=
+  CHECK(finished.out.find("waits for " + dir / "m/r1/.grex-lock, held by " + std::to_string(pids[0]) + "\n") !=
         std::string::npos);
-  CHECK(finished.out.find("waits for " + dir / "m/r2/.grex-lock, which " + std::to_string(pids[1]) + " has") !=
+  CHECK(finished.out.find("waits for " + dir / "m/r2/.grex-lock, held by " + std::to_string(pids[1]) + "\n") !=
         std::string::npos);
 }
 
@@ -303,7 +303,7 @@ TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that l
   if (is_refused(finished)) return;
   CAPTURE(finished.out);
   CHECK(finished.ended == exited(0));
-  const std::string line = "on fuse.test: locks may keep out only those who use the same mount\n";
+  const std::string line = "on fuse.test: locks may exclude only processes that use the same mount\n";
   REQUIRE(finished.out.starts_with(excludes));
   const auto at = finished.out.find('{');
   const json lock = lock_at(finished.out.substr(at, finished.out.find('\n', at) - at));
@@ -313,7 +313,9 @@ TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that l
 
   // Without -v no note is printed; with it, one per command.
   const std::string note = "grex-lock: " + dir / ".grex-lock" + ": " + line;
-  REQUIRE(finished.err.starts_with("now\ngrex-lock: locked "));
+  const auto now = finished.err.find("now\ngrex-lock: locked ");
+  REQUIRE(now != std::string::npos);
+  CHECK(finished.err.substr(0, now).find(line) == std::string::npos);
   const auto first = finished.err.find(note);
   REQUIRE(first != std::string::npos);
   const auto second = finished.err.find(note, first + 1);
@@ -321,8 +323,8 @@ TEST_CASE("FUSE locks exclude within the mount, and status and -v warn of that l
   CHECK(finished.err.find(note, second + 1) == std::string::npos);
 }
 
-// SECURITY.md: to have `status --all` or `-r` wait for a file system that never answers | it is not asked; what was not
-// looked at is named
+// SECURITY.md: make `status --all` or `-r` wait for a file system that never answers | it is not asked; what was not
+// inspected is named
 TEST_CASE("status --all and -r ask no file system that does not answer, and say what they have not looked at") {
   const TempDir dir;
   const std::string mounted = dir.make("mounted");
@@ -442,6 +444,19 @@ TEST_CASE("on a file system without locks, run fails with a clear error and runs
     CHECK(finished.err.starts_with("grex-lock: the system refused: " + dir / ".grex-lock" + ": "));
     CHECK(finished.err.find("\ngrex-lock: its file system has no locks, or cannot reach") != std::string::npos);
   }
+}
+
+TEST_CASE("if only trying a lock shows its state, and the file system has no locks, it is unknown, with the reason") {
+  const FlatLayout one_file;
+  const TempDir dir;
+  // In a PID namespace, the kernel's list is not complete.
+  const std::string status = "unshare --pid --fork --mount-proc " + grex_lock() + " status ";
+  const Finished finished =
+      finish(on_fuse(dir.path(), ENOLCK,
+                     "touch " + dir / ".grex-lock; " + status + dir.path() + "; " + status + "--json " + dir.path()));
+  if (is_refused(finished)) return;
+  CHECK(finished.out.starts_with("per-pack  unknown  " + dir / ".grex-lock" + "\n  No locks available"));
+  CHECK(lock_at(finished.out.substr(finished.out.find('{')))["reason"] == "system");
 }
 
 TEST_CASE("status -v names the file system of each lock that has a file") {

@@ -121,8 +121,8 @@ TEST_CASE("a nested lock of a clone without .grex/pack.yaml above is an error") 
   CHECK(tiers.out.find("none: no .grex/pack.yaml above\n") != std::string::npos);
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("a pack.yaml planted above a clone never attracts its nested lock") {
   const TempDir dir;
   dir.make("shared/.grex");

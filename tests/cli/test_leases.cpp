@@ -88,8 +88,8 @@ TEST_CASE("a reader's lease is broken by those that write into the lock file") {
   CHECK_FALSE(harmless.is_being_broken());
 }
 
-// SECURITY.md: a lease on the lock file, to have us hang | it is busy: `-n`, `-w` and signals end the wait, and the
-// kernel ends the lease
+// SECURITY.md: take a lease on the lock file, so that grex-lock hangs | it is busy: `-n`, `-w` and signals end the
+// wait, and the kernel ends the lease
 TEST_CASE("without waiting, or when the time is over, a leased lock file is busy, and its lease is named") {
   const TempDir dir;
   const Lease lease(dir / ".grex-lock");
@@ -107,8 +107,8 @@ TEST_CASE("without waiting, or when the time is over, a leased lock file is busy
   CHECK(run_tool({"wait", "-n", dir.path()}).ended == exited(75));
 }
 
-// SECURITY.md: a lease on the lock file, to have us hang | it is busy: `-n`, `-w` and signals end the wait, and the
-// kernel ends the lease
+// SECURITY.md: take a lease on the lock file, so that grex-lock hangs | it is busy: `-n`, `-w` and signals end the
+// wait, and the kernel ends the lease
 TEST_CASE("a signal ends the wait for the end of a lease immediately") {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const TempDir dir;
@@ -208,7 +208,7 @@ TEST_CASE("a leased slot is waited for like a slot that is held, and a leased qu
   }
 }
 
-// SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
+// SECURITY.md: use a FIFO, a socket or a device, so that grex-lock hangs or has a side effect | refused immediately, 77
 TEST_CASE("a FIFO that takes a leased file's place hangs nothing") {
   const TempDir dir;
   Lease lease(dir / ".grex-lock");

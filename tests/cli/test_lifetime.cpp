@@ -80,8 +80,10 @@ TEST_CASE("if grex-lock is killed, the lock stays with the running command") {
   CHECK(is_locked(dir / ".grex-lock"));
   const Finished busy = run_tool({"run", "-n", dir.path(), "--", "true"});
   CHECK(busy.ended == exited(75));
-  CHECK(busy.err.find("held by pid " + command) != std::string::npos);
-  CHECK(busy.err.find("nightly") != std::string::npos);
+  CHECK(busy.err.starts_with("grex-lock: busy: " + dir / ".grex-lock" + ": held by pid " + command + " ("));
+  CHECK(busy.err.find(" since ") != std::string::npos);
+  CHECK(busy.err.ends_with(": [nightly] sh -c 'echo $$; read line'; its grex-lock (pid " + std::to_string(tool.pid()) +
+                           ") has ended\n"));
   Process next(grex_lock({"run", dir.path(), "--", "true"}));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 1; });
   tool.close_input();
@@ -105,7 +107,8 @@ TEST_CASE("a script that uses descriptors 3 to 9 does not lose its lock under --
             .ended == exited(1));
 }
 
-// SECURITY.md: as the command, to get at other files of ours | it inherits the lock and what we were given, no more
+// SECURITY.md: as the command, get access to other files of grex-lock | it inherits the lock and what grex-lock was
+// given, no more
 TEST_CASE("the command gets the lock and no other new descriptor") {
   const TempDir dir;
   // Descriptors that the test inherited are there with and without grex-lock. Pipes
@@ -142,7 +145,7 @@ TEST_CASE("the command gets the lock and no other new descriptor") {
   }
 }
 
-// SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
+// SECURITY.md: close standard streams, so that a lock becomes one | the numbers 0, 1 and 2 are not used
 TEST_CASE("a lock never becomes a standard stream that was closed") {
   const TempDir dir;
   const std::string script = grex_lock() + " run " + dir.path() + " -- sh -c 'test ! -e /proc/self/fd/0' <&-";
@@ -209,8 +212,8 @@ TEST_CASE("the record is marked as released before the lock is free, not after, 
   CHECK(calls.find("ftruncate(") == std::string::npos);
 }
 
-// SECURITY.md: to read secrets from a record | it has the program's name, never arguments; directory and note can be
-// read by whoever may read the lock file; `--no-record` writes none
+// SECURITY.md: read secrets from a record | it has the program's name, never arguments; a user who can read the lock
+// file can read directory and note; `--no-record` writes none
 TEST_CASE("a user who may read the lock file can read the program's name, the directory and the note in its record") {
   if (!can_become_others()) return;
   const TempDir dir;
@@ -229,8 +232,8 @@ TEST_CASE("a user who may read the lock file can read the program's name, the di
   }
 }
 
-// SECURITY.md: to read secrets from a record | it has the program's name, never arguments; directory and note can be
-// read by whoever may read the lock file; `--no-record` writes none
+// SECURITY.md: read secrets from a record | it has the program's name, never arguments; a user who can read the lock
+// file can read directory and note; `--no-record` writes none
 TEST_CASE("--no-record leaves the lock file as it was") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -252,8 +255,8 @@ TEST_CASE("--no-record leaves the lock file as it was") {
   CHECK(content_of(dir / ".grex-lock") == "kept");
 }
 
-// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried,
-// or looked for, before the record is written
+// SECURITY.md: as the command, unlock what it inherited, so that another holder's record is overwritten | the lock is
+// tried, or looked for, before the record is written
 TEST_CASE("run does not change another's record if its command unlocked the file") {
   const FlatLayout one_file;
   const TempDir dir;

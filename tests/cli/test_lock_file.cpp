@@ -82,8 +82,8 @@ std::string record_of_a_run(const TempDir& dir) {
 
 }  // namespace
 
-// SECURITY.md: a symlink as the lock file, to have a file made, locked or emptied elsewhere | refused, 77; nothing is
-// made
+// SECURITY.md: use a symlink as the lock file, so that a file is created, locked or emptied elsewhere | refused, 77;
+// nothing is created
 TEST_CASE("a symlink is refused as a lock file, dangling or not") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -96,8 +96,8 @@ TEST_CASE("a symlink is refused as a lock file, dangling or not") {
     const Finished finished = run_tool({"run", "-n", dir.path(), "--", "echo", "ran"});
     CHECK(finished.ended == exited(77));
     CHECK(finished.out.empty());
-    CHECK(finished.err.starts_with("grex-lock: unsafe lock file: " + dir.path() +
-                                   "/.grex-lock: it is a symbolic link\n"));
+    CHECK(finished.err.starts_with("grex-lock: unsafe lock file: " + dir.path() + "/.grex-lock: a symbolic link to " +
+                                   dir / "target" + "\ngrex-lock: if it does not belong there, remove it\n"));
     for (const auto& words : {grex_lock({"probe", dir.path()}), grex_lock({"wait", "-n", dir.path()}),
                               grex_lock({"hold", "-n", dir.path()})}) {
       CAPTURE(words[1]);
@@ -108,7 +108,7 @@ TEST_CASE("a symlink is refused as a lock file, dangling or not") {
   CHECK(content_of(dir / "target") == "content");
 }
 
-// SECURITY.md: the same with `.grex`, of which the lock file is below | refused, 77; nothing is made
+// SECURITY.md: use a symlink as `.grex`, the directory of the lock file | refused, 77; nothing is created
 TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is created behind it") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -125,8 +125,8 @@ TEST_CASE("no lock is taken through a symlink in place of .grex, and nothing is 
   CHECK(finish({"ls", "-A", elsewhere}).out.empty());
 }
 
-// SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
-// no link is followed; after locking, the file is compared with what its path names
+// SECURITY.md: swap in either symlink between check and use | each name is looked up below the open directory, and no
+// link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces the lock file at any moment is not followed") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -149,8 +149,8 @@ TEST_CASE("a symlink that replaces the lock file at any moment is not followed")
   CHECK(content_of(dir / "victim") == "precious");
 }
 
-// SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
-// no link is followed; after locking, the file is compared with what its path names
+// SECURITY.md: swap in either symlink between check and use | each name is looked up below the open directory, and no
+// link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces .grex at any moment is not followed") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -170,8 +170,8 @@ TEST_CASE("a symlink that replaces .grex at any moment is not followed") {
   CHECK(finish({"ls", "-A", elsewhere}).out.empty());
 }
 
-// SECURITY.md: either symlink swapped in between check and use | each name is looked up below the open directory, and
-// no link is followed; after locking, the file is compared with what its path names
+// SECURITY.md: swap in either symlink between check and use | each name is looked up below the open directory, and no
+// link is followed; after locking, the file is compared with what its path names
 TEST_CASE("a symlink that replaces the lock file or .grex during a wait is refused") {
   const FlatLayout one_file;
   for (const std::string swapped : {".grex-lock", ".grex"}) {
@@ -205,7 +205,8 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
   for (const char* const command : {"release", "probe"}) {
     const Finished refused = run_tool({command, "--layout", "nested", dir / "pack"});
     CHECK(refused.ended == exited(77));
-    CHECK(refused.err.starts_with("grex-lock: unsafe lock file: " + dir / "pack/.grex: it is a symbolic"));
+    CHECK(refused.err.starts_with("grex-lock: unsafe lock file: " +
+                                  dir / "pack/.grex: a symbolic link to ../other/.grex\n"));
   }
   CHECK(is_locked(dir / "other/.grex/.grex-lock"));
   const json document = json::parse(run_tool({"status", "--json", "--layout", "nested", dir / "pack"}).out);
@@ -216,12 +217,13 @@ TEST_CASE("no command looks behind a symlink in place of .grex, and release ends
     CHECK(lock["holders"].empty());
   }
   const std::string text = run_tool({"status", "--layout", "nested", dir / "pack"}).out;
-  CHECK(text.find("/pack/.grex/.grex-lock\n  " + dir / "pack/.grex: it is a symbolic link\n") != std::string::npos);
+  CHECK(text.find("/pack/.grex/.grex-lock\n  " + dir / "pack/.grex: a symbolic link to ../other/.grex\n") !=
+        std::string::npos);
   CHECK(text.find(std::to_string(hold.pid())) == std::string::npos);
 }
 
-// SECURITY.md: a hard link to a file of the victim's, to have it overwritten by the record | it is locked, and nothing
-// is written into a file that has another name, or a content that is no record
+// SECURITY.md: use a hard link to a victim's file, so that the record overwrites it | it is locked, but nothing is
+// written to a file that has a second name, or that contains anything else than a record
 TEST_CASE("a lock file with another name is locked, and its content stays") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -244,15 +246,14 @@ TEST_CASE("a lock file with another name is locked, and its content stays") {
   CHECK(run_tool({"run", dir / "pack", "--", "flock", "-n", dir / "victim", "true"}).ended == exited(1));
   write_file(dir / ".grex-lock", "mine");
   const Finished verbose = run_tool({"run", "-v", dir.path(), "--", "true"});
-  CHECK(verbose.err.find("no holder record: " + (dir / ".grex-lock") + ": it contains other data\n") !=
-        std::string::npos);
+  CHECK(verbose.err.find("no holder record: " + (dir / ".grex-lock") + ": contains other data\n") != std::string::npos);
   CHECK(content_of(dir / ".grex-lock") == "mine");
   CHECK(finish(bash("exec 9<>pack/.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" fd -u 9"), in(dir.path())).ended == exited(0));
   CHECK(content_of(dir / "victim") == "precious");
 }
 
-// SECURITY.md: a hard link to a file of the victim's, to have it overwritten by the record | it is locked, and nothing
-// is written into a file that has another name, or a content that is no record
+// SECURITY.md: use a hard link to a victim's file, so that the record overwrites it | it is locked, but nothing is
+// written to a file that has a second name, or that contains anything else than a record
 TEST_CASE("a hard link that comes and goes at any moment empties no file that is not a record") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -284,7 +285,7 @@ TEST_CASE("a hard link that comes and goes at any moment empties no record") {
   }
 }
 
-// SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
+// SECURITY.md: use a FIFO, a socket or a device, so that grex-lock hangs or has a side effect | refused immediately, 77
 TEST_CASE("a FIFO is refused as a lock file, and does not block") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -300,7 +301,7 @@ TEST_CASE("a FIFO is refused as a lock file, and does not block") {
   CHECK(run_tool({"probe", dir.path()}, as_nobody()).ended == exited(77));
 }
 
-// SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
+// SECURITY.md: use a FIFO, a socket or a device, so that grex-lock hangs or has a side effect | refused immediately, 77
 TEST_CASE("a socket and a device are refused as lock files, immediately") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -333,7 +334,7 @@ TEST_CASE("a lock file is never truncated by opening and never removed") {
   CHECK(content_of(dir / ".grex-lock") == "kept");
 }
 
-// SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
+// SECURITY.md: keep a lock on a file that they can open | they can; `status` shows them, `-n` and `-w` end the wait
 TEST_CASE("another user's lock file can be locked if it is only readable") {
   const FlatLayout one_file;
   if (!can_become_others()) return;
@@ -346,7 +347,7 @@ TEST_CASE("another user's lock file can be locked if it is only readable") {
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, as_nobody()).ended == exited(75));
 }
 
-// SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
+// SECURITY.md: keep a lock on a file that they can open | they can; `status` shows them, `-n` and `-w` end the wait
 TEST_CASE("a lock that another user keeps stays theirs: status names them, and -n and -w end the wait") {
   const FlatLayout one_file;
   if (!can_become_others()) return;
@@ -387,12 +388,12 @@ TEST_CASE("a lock file that cannot be read fails with 77, and one that cannot be
   ::chmod((dir / ".grex-lock").c_str(), 0600);
   const Finished denied = run_tool({"run", dir.path(), "--", "echo", "ran"}, as_nobody());
   CHECK(denied.ended == exited(77));
-  CHECK(denied.err.starts_with("grex-lock: no permission: " + dir.path() + "/.grex-lock: it belongs to "));
+  CHECK(denied.err.starts_with("grex-lock: no permission: " + dir.path() + "/.grex-lock: belongs to "));
   ::chmod(dir.path().c_str(), 0700);
   CHECK(run_tool({"run", dir.path(), "--", "true"}, as_nobody()).ended == exited(77));
 }
 
-// SECURITY.md: to own the lock file before us, in a sticky directory | it is locked all the same, in spite of
+// SECURITY.md: create the lock file first, in a sticky directory | it is locked all the same, despite
 // `fs.protected_regular`
 TEST_CASE("in a sticky directory another user's lock file is locked despite fs.protected_regular") {
   const FlatLayout one_file;

@@ -45,7 +45,7 @@ TEST_CASE("a lock that is held outside the namespace is found by trying") {
   CHECK(lock["holders"].empty());
   const Finished busy = finish(in_namespace(grex_lock() + " probe " + dir.path() + "; echo $?"));
   CHECK(busy.out == "75\n");
-  CHECK(busy.err.find("held by a process that can't be seen from here") != std::string::npos);
+  CHECK(busy.err.find("held by a process not visible from here (other host or container)") != std::string::npos);
 }
 
 TEST_CASE("a holder whose descriptors a user namespace hides is not called gone") {
@@ -178,7 +178,7 @@ TEST_CASE("status doesn't list itself as a holder, even with the /proc of anothe
   CHECK(lock["holders"][0]["role"] == "acquirer");
 }
 
-// SECURITY.md: to mount something upon the directory | 66, and no wait without end
+// SECURITY.md: mount another file system on the directory | 66, and no endless wait
 TEST_CASE("a working directory that is mounted over is not found, and causes no endless wait") {
   const TempDir dir;
   const std::string over = dir.make("over");

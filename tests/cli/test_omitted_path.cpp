@@ -56,6 +56,16 @@ void set_mode(const std::string& path, mode_t mode) { REQUIRE(::chmod(path.c_str
 
 }  // namespace
 
+TEST_CASE("if PATH is missing because --note has taken it, the error says so") {
+  const TempDir dir;
+  dir.make("my app");
+  const Finished finished = run_tool({"run", "-t", "workspace-sync", "--note", "my app", "--", "true"}, in(dir.path()));
+  CHECK(finished.ended == exited(64));
+  CHECK(finished.err ==
+        "grex-lock: usage: PATH is missing at tier workspace-sync\n"
+        "grex-lock: --note has taken 'my app' for its TEXT\n");
+}
+
 TEST_CASE("without PATH, the nearest directory with .grex/pack.yaml or .git is locked and named") {
   const TempDir dir;
   const std::string ws = make_pack(dir, "ws");
@@ -161,8 +171,8 @@ TEST_CASE("status falls back to the current directory, and says nothing") {
   CHECK(target_from("/") == "/");
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("a pack that is planted in a directory that every user can write to is never used, not even by root") {
   const TempDir dir;
   make_pack(dir, "");
@@ -187,8 +197,8 @@ TEST_CASE("below a directory that every user can write to, one's own pack is use
   CHECK(pack_from(dir.make("shared/mine/src")) == pack);
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("a pack.yaml in a .grex/ that every user can write to stops the search") {
   const TempDir dir;
   make_pack(dir, "");
@@ -199,8 +209,8 @@ TEST_CASE("a pack.yaml in a .grex/ that every user can write to stops the search
   CHECK(pack_from(app) == dir.path());
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("the search stops at another user's directory, but not at root's") {
   if (!can_become_others()) return;
   const TempDir dir;
@@ -263,8 +273,8 @@ TEST_CASE("the search goes from a mounted directory to the one above its mount p
   CHECK(finished.err == "grex-lock: no PATH given: using pack " + ws + "\n");
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("what another user planted above attracts no lock, in whatever form the directory is named") {
   if (!can_become_others()) return;
   const TempDir dir;

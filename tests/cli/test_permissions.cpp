@@ -17,8 +17,8 @@ namespace {
 
 constexpr unsigned user = 65533;
 
-const char* const flat_only = "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later";
-const char* const nested_only = "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1";
+const char* const flat_only = "use --layout flat, which does not exclude grex 1.3.2 and later";
+const char* const nested_only = "use --layout nested, which does not exclude grex 1.1.0 to 1.3.1";
 
 // A directory of root with `pack`, which has a clone's lock in the nested layout, too.
 struct Place : TempDir {
@@ -106,13 +106,13 @@ TEST_CASE("a clone's lock that can't be created below its meta directory is 73, 
   const std::string refused = "grex-lock: cannot create: " + place / ".grex/locks" +
                               ": Permission denied\ngrex-lock: the directory belongs to root, mode 0755";
   check_error(run("nested"), 73, refused + "\n");
-  check_error(run("both"), 73, refused + "; " + flat_only + "\n");
+  check_error(run("both"), 73, refused + "; or " + flat_only + "\n");
   CHECK(run("flat").out == "ran\n");
   // The directories above it exist.
   place.make(".grex/locks/pack");
   check_error(run("both"), 73,
               "grex-lock: cannot create: " + place / ".grex/locks/pack/clone.backend.lock" +
-                  ": Permission denied\ngrex-lock: the directory belongs to root, mode 0755; " + flat_only + "\n");
+                  ": Permission denied\ngrex-lock: the directory belongs to root, mode 0755; or " + flat_only + "\n");
 }
 
 TEST_CASE("if one file of a lock can't be had, and the other can, the hint names the layout that locks that one") {
@@ -123,7 +123,7 @@ TEST_CASE("if one file of a lock can't be had, and the other can, the hint names
   };
   const auto refused = [&](const std::string& name, const std::string& mode, const std::string& hint) {
     return "grex-lock: cannot create: " + place.pack + "/" + name +
-           ": Permission denied\ngrex-lock: the directory belongs to root, mode " + mode + "; " + hint + "\n";
+           ": Permission denied\ngrex-lock: the directory belongs to root, mode " + mode + "; or " + hint + "\n";
   };
   // The nested one can't be created.
   give(place.pack, user);
@@ -201,25 +201,28 @@ TEST_CASE("a lock file that may not be read is 77, and the error says whose it i
   const std::string file = place.pack + "/.grex-lock";
   write_file(file, "");
   set_mode(file, 0600);
-  const std::string refused = "grex-lock: no permission: " + file + ": it belongs to root, mode 0600\n" +
-                              "grex-lock: ask root for read permission, as by 'chmod a+r " + file + "'";
+  const std::string refused = "grex-lock: no permission: " + file + ": belongs to root, mode 0600\n" +
+                              "grex-lock: ask root for read permission: chmod a+r " + file;
   for (const Words& words : {grex_lock({"run", place.pack, "--", "echo", "ran"}), grex_lock({"hold", place.pack}),
                              grex_lock({"probe", place.pack}), grex_lock({"wait", place.pack})}) {
     CAPTURE(words[1]);
-    check_error(finish(words, as_user(user)), 77, refused + "; " + nested_only + "\n");
+    check_error(finish(words, as_user(user)), 77, refused + "; or " + nested_only + "\n");
   }
   check_error(run_tool({"run", "--layout", "flat", place.pack, "--", "echo", "ran"}, as_user(user)), 77,
               refused + "\n");
   const json document = json::parse(run_tool({"status", "--json", place.pack}, as_user(user)).out);
-  CHECK(document["locks"][2]["state"] == "free");  // the kernel's list shows that
+  // The kernel's list shows that, unless it is so long that it must be read in parts.
+  const json& lock = document["locks"][2];
+  const bool is_unknown = lock["state"] == "unknown" && lock["reason"].is_string();
+  CHECK((lock["state"] == "free" || is_unknown));
   set_mode(file, 0644);
   CHECK(run_tool({"run", place.pack, "--", "echo", "ran"}, as_user(user)).out == "ran\n");
   // One's own.
   give(file, user);
   set_mode(file, 0);
   check_error(run_tool({"run", "--layout", "flat", place.pack, "--", "echo", "ran"}, as_user(user)), 77,
-              "grex-lock: no permission: " + file +
-                  ": it belongs to uid 65533, mode 0000\ngrex-lock: allow it by 'chmod u+r " + file + "'\n");
+              "grex-lock: no permission: " + file + ": belongs to uid 65533, mode 0000\ngrex-lock: try: chmod u+r " +
+                  file + "\n");
 }
 
 TEST_CASE("a directory that may not be entered is 77, and the error names it and says whose it is") {
@@ -234,7 +237,7 @@ TEST_CASE("a directory that may not be entered is 77, and the error names it and
   const std::string refused = "grex-lock: no permission: " + place.pack + "/.grex: Permission denied\n" +
                               "grex-lock: the directory belongs to root, mode 0700";
   check_error(run("nested"), 77, refused + "\n");
-  check_error(run("both"), 77, refused + "; " + flat_only + "\n");
+  check_error(run("both"), 77, refused + "; or " + flat_only + "\n");
   // The pack itself, and one above it.
   give(place.pack, 0);
   set_mode(place.pack, 0700);
@@ -248,5 +251,5 @@ TEST_CASE("a directory that may not be entered is 77, and the error names it and
                   ": Permission denied\ngrex-lock: the directory belongs to root, mode 0700\n");
   const std::string status = run_tool({"status", "--layout", "flat", place.pack}, as_user(user)).out;
   CHECK(status.find("unknown  " + place.pack + "/.grex-lock\n  " + place.pack +
-                    ": Permission denied; the directory belongs to root, mode 0700\n") != std::string::npos);
+                    ": Permission denied: the directory belongs to root, mode 0700\n") != std::string::npos);
 }

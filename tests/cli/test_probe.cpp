@@ -96,7 +96,7 @@ TEST_CASE("probe names a free slot, and unbounded slots are always free") {
   const Fd second = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
   const Finished busy = run_tool({"probe", "-t", "semaphore", dir.path()}, two);
   CHECK(busy.ended == exited(75));
-  CHECK(busy.err.find("all 2 permits are taken; held by pid ") != std::string::npos);
+  CHECK(busy.err.find("all 2 slots are in use: pid ") != std::string::npos);
   const Setup unbounded = {.environment = {{"GREX_PARALLEL", "0"}}};
   const Finished free = run_tool({"probe", "-v", "-t", "semaphore", dir.path()}, unbounded);
   CHECK(free.ended == exited(0));

@@ -20,7 +20,7 @@ bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") =
 
 }  // namespace
 
-// SECURITY.md: to read our notes or events no more, to hold us up | they are not waited for
+// SECURITY.md: stop reading messages or events, so that grex-lock hangs | readers are not waited for
 TEST_CASE("a busy lock is reported with its exit status, even if no process reads the report") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -41,7 +41,7 @@ TEST_CASE("a busy lock is reported with its exit status, even if no process read
   for (Process& tool : tools) CHECK(tool.wait() == exited(75));
 }
 
-// SECURITY.md: to read our notes or events no more, to hold us up | they are not waited for
+// SECURITY.md: stop reading messages or events, so that grex-lock hangs | readers are not waited for
 TEST_CASE("a run whose events or notes are not read starts its command and ends as it does") {
   const TempDir dir;
   for (const int stream : {2, 9}) {
@@ -57,7 +57,7 @@ TEST_CASE("a run whose events or notes are not read starts its command and ends 
   }
 }
 
-// SECURITY.md: to read our notes or events no more, to hold us up | they are not waited for
+// SECURITY.md: stop reading messages or events, so that grex-lock hangs | readers are not waited for
 TEST_CASE("a hold whose output is not read still ends at a signal, after its time, and with its process") {
   for (const int stream : {1, 2, 9}) {
     CAPTURE(stream);

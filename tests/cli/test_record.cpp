@@ -74,6 +74,11 @@ TEST_CASE("the record has the program's name, never arguments, and status shows 
   tool.signal(SIGKILL);
   tool.wait();
   CHECK(content_of(path).find("secret") == std::string::npos);
+  // Nor does a command whose words are all in one, which does not exist.
+  const std::string other = dir.make("other");
+  CHECK(run_tool({"run", other, "--", "deploy --token=secret /bin/x"}).ended == exited(127));
+  CHECK(content_of(other + "/.grex/.grex-lock").find("secret") == std::string::npos);
+  CHECK(record_in(other + "/.grex/.grex-lock")["command"] == Words{"deploy"});
 }
 
 TEST_CASE("-c leaves the name of the shell in the record") {
@@ -180,7 +185,7 @@ TEST_CASE("content that is no record stays, the hold says so, and release finds 
     CAPTURE(content);
     write_file(path, content);
     Process hold(grex_lock({"hold", dir.path()}));
-    CHECK(hold.error_line() == "grex-lock: no holder record: " + path + ": it contains other data");
+    CHECK(hold.error_line() == "grex-lock: no holder record: " + path + ": contains other data");
     hold.line();
     CHECK(content_of(path) == content);
     CHECK(run_tool({"release", dir.path()}).ended == exited(0));
@@ -229,8 +234,8 @@ TEST_CASE("once the command has run on, and at once in a hold, the record tells 
   CHECK(record_in(path)["boot_id"] == boot);
 }
 
-// SECURITY.md: as the command, to unlock what it inherited, so that we overwrite another's record | the lock is tried,
-// or looked for, before the record is written
+// SECURITY.md: as the command, unlock what it inherited, so that another holder's record is overwritten | the lock is
+// tried, or looked for, before the record is written
 TEST_CASE("once the command has run on, only the records of locks that it hasn't unlocked are written again") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -292,7 +297,9 @@ TEST_CASE("a file watcher sees no write of a command that writes nothing") {
   for (const char* const layout : {"both", "flat", "nested"}) {
     CAPTURE(layout);
     const TempDir dir;
-    REQUIRE(run_tool({"run", "--layout", layout, dir.path(), "--", "true"}).ended == exited(0));
+    for (const char* const mode : {"-x", "-s"}) {
+      REQUIRE(run_tool({"run", mode, "--layout", layout, dir.path(), "--", "true"}).ended == exited(0));
+    }
     const Fd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     for (const std::string& directory : {dir.path(), dir / ".grex"}) {
       if (exists(directory))

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
@@ -79,6 +80,44 @@ TEST_CASE("a CI job's steps: held by the first, released by the last") {
   until([] { return ::waitpid(-1, nullptr, WNOHANG) != 0; });
 }
 
+TEST_CASE("the last step of a CI job whose hold ran out does not end the hold of the job that took the lock next") {
+  const TempDir dir;
+  const Finished first = run_tool({"hold", "--detach", "--for", "1ms", "--export=env", "."}, in(dir.path()));
+  const std::string name = "GREX_LOCK_STACK=";
+  REQUIRE(first.out.starts_with(name));
+  const std::string stack = first.out.substr(name.size(), first.out.size() - name.size() - 1);
+  const std::string pid = json::parse(stack)[0]["pid"].dump();
+  reap(std::stoi(pid));
+  Setup last_step = in(dir.path());
+  last_step.environment["GREX_LOCK_STACK"] = stack;
+  // While no process holds it, that is what the error says.
+  check_refused(run_tool({"release", "."}, last_step), ": no process holds it\n");
+
+  Hold next({dir.path()});
+  const Finished refused = run_tool({"release", "."}, last_step);
+  CHECK(refused.ended == exited(69));
+  CHECK(refused.err == "grex-lock: not released: " + dir / ".grex-lock" + ": pid " + pid +
+                           " (from GREX_LOCK_STACK) no longer holds it\n" +
+                           "grex-lock: to end another hold, use --pid PID\n");
+  const json error = json::parse(run_tool({"release", "--json", "."}, last_step).out);
+  CHECK(error["error"]["kind"] == "not-held");
+  CHECK(error["error"]["path"] == dir / ".grex-lock");
+  CHECK(error["exit_code"] == 69);
+  CHECK(run_tool({"release", "--if-held", "."}, last_step).ended == exited(0));
+
+  // The next hold has got the number of the one that ran out.
+  json entry = json::parse(stack);
+  for (json& file : entry) {
+    file["pid"] = next.pid();
+    file["taken"] = file["taken"].get<std::int64_t>() - 1'000'000'000;  // the kernel counts starts in ticks
+  }
+  last_step.environment["GREX_LOCK_STACK"] = entry.dump();
+  check_refused(run_tool({"release", "."}, last_step), " (from GREX_LOCK_STACK) no longer holds it\n");
+  CHECK(is_locked(dir / ".grex-lock"));
+  next.signal(SIGTERM);
+  CHECK(next.wait() == exited(0));
+}
+
 TEST_CASE("release --json names the process that it ended") {
   const TempDir dir;
   Hold hold({"-t", "workspace-sync", dir.path()});
@@ -100,12 +139,12 @@ TEST_CASE("a stopped hold is ended, too") {
 
 TEST_CASE("a lock that is free or was never created is not released") {
   const TempDir dir;
-  check_refused(run_tool({"release", dir.path()}), ": nobody holds it\n");
+  check_refused(run_tool({"release", dir.path()}), ": no process holds it\n");
   CHECK_FALSE(exists(dir / ".grex-lock"));
   write_file(dir / ".grex-lock", "");
-  check_refused(run_tool({"release", dir.path()}), ": nobody holds it\n");
+  check_refused(run_tool({"release", dir.path()}), ": no process holds it\n");
   const json document = json::parse(run_tool({"release", "--json", dir.path()}).out);
-  CHECK(document["error"]["kind"] == "not-found");
+  CHECK(document["error"]["kind"] == "not-held");
   CHECK(document["exit_code"] == 69);
 }
 
@@ -115,20 +154,31 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
     Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line; exit 0"}));
     run.line();
     const Finished refused = run_tool({"release", dir.path()});
-    check_refused(refused, "held by pid " + std::to_string(run.pid()));
-    check_refused(refused, "by 'grex-lock run', not by 'grex-lock hold'");
+    check_refused(refused, "held by 'grex-lock run' pid " + std::to_string(run.pid()));
+    CHECK(refused.err.ends_with("to end it: kill " + std::to_string(run.pid()) + "\n"));
     run.close_input();
     CHECK(run.wait() == exited(0));
   }
   {
+    Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; read line; exit 0"}));
+    const std::string command = run.line();
+    run.signal(SIGKILL);
+    run.wait();
+    const Finished refused = run_tool({"release", dir.path()});
+    check_refused(refused, "held by the command of a 'grex-lock run': pid " + command);
+    CHECK(refused.err.ends_with("to end it: kill " + command + "\n"));
+    run.close_input();
+    until([&] { return !is_locked(dir / ".grex-lock"); });
+  }
+  {
     const Fd lock = lock_as_grex(dir / ".grex-lock");
-    check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
-    check_refused(run_tool({"release", dir.path()}), "which is not a 'grex-lock hold'");
+    check_refused(run_tool({"release", dir.path()}),
+                  "held by a process that is not a 'grex-lock hold': pid " + std::to_string(::getpid()));
   }
   const Finished script =
       finish(bash("exec 9>>.grex-lock; \"$LOCK\" fd 9; \"$LOCK\" release .; echo $?"), in(dir.path()));
   CHECK(script.out == "69\n");
-  CHECK(script.err.find("by 'grex-lock fd'") != std::string::npos);
+  CHECK(script.err.find("held by 'grex-lock fd' pid ") != std::string::npos);
 }
 
 TEST_CASE("a shared hold, one without a record, and one with a wrong record are ended, too") {
@@ -145,8 +195,8 @@ TEST_CASE("a shared hold, one without a record, and one with a wrong record are 
   }
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
-// process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: write the id of another process, so that `release` ends it | a record is not a reason: the kernel's
+// list, the process's descriptors, program, command line and user must agree, of one pidfd
 TEST_CASE("release signals no process if the record names another") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -158,9 +208,9 @@ TEST_CASE("release signals no process if the record names another") {
   // Another process holds the lock, but the record is that of an existing hold.
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   write_file(dir / ".grex-lock", other_record);
-  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+  check_refused(run_tool({"release", dir.path()}), "pid " + std::to_string(::getpid()));
   change_record(dir / ".grex-lock", [&bystander](json& record) { record["pid"] = bystander.pid(); });
-  check_refused(run_tool({"release", dir.path()}), "held by pid " + std::to_string(::getpid()));
+  check_refused(run_tool({"release", dir.path()}), "pid " + std::to_string(::getpid()));
 
   bystander.write("still here\n");
   CHECK(bystander.line() == "still here");  // it got no signal before
@@ -191,7 +241,7 @@ TEST_CASE("release signals no process whose number the kernel lists if it doesn'
     record["pid"] = left.pid();
     record["start_time"] = start_time_of(left.pid());
   });
-  check_refused(run_tool({"release", dir.path()}), "whose process could not be verified");
+  check_refused(run_tool({"release", dir.path()}), "held by a process that could not be verified: pid ");
   left.write("\n");
   CHECK(left.wait() == exited(0));
 }
@@ -224,8 +274,8 @@ TEST_CASE("a hold that does not end when told to is given ten seconds") {
   CHECK(hold.wait() == exited(0));
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
-// process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: write the id of another process, so that `release` ends it | a record is not a reason: the kernel's
+// list, the process's descriptors, program, command line and user must agree, of one pidfd
 TEST_CASE("a run whose record calls it a hold is not ended by release") {
   const FlatLayout one_file;
   const TempDir dir;
@@ -237,8 +287,8 @@ TEST_CASE("a run whose record calls it a hold is not ended by release") {
   CHECK(run.wait() == exited(0));
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
-// process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: write the id of another process, so that `release` ends it | a record is not a reason: the kernel's
+// list, the process's descriptors, program, command line and user must agree, of one pidfd
 TEST_CASE("another program that holds the lock is not ended by release, whatever the record says") {
   const TempDir dir;
   Hold hold({dir.path()});
@@ -265,8 +315,8 @@ TEST_CASE("a hold whose lock file has a second name is not released: it may be a
   const Finished refused = run_tool({"release", dir / "pack"});
   CAPTURE(refused.err);
   CHECK(refused.ended == exited(77));
-  CHECK(refused.err.starts_with("grex-lock: not released: " + dir / "pack/.grex-lock: it has a second name"));
-  CHECK(refused.err.find("'kill " + std::to_string(hold.pid()) + "'\n") != std::string::npos);
+  CHECK(refused.err.starts_with("grex-lock: not released: " + dir / "pack/.grex-lock: has a second hard link"));
+  CHECK(refused.err.ends_with("grex-lock: to end the hold: kill " + std::to_string(hold.pid()) + "\n"));
   CHECK(is_locked(victim + "/.grex-lock"));
   ::unlink((dir / "pack/.grex-lock").c_str());
   CHECK(run_tool({"release", victim}).ended == exited(0));
@@ -289,7 +339,7 @@ TEST_CASE("a hold is found by its command, wherever the global options are, and 
   CHECK(run_tool({"release", dir.path()}).ended == exited(69));
 }
 
-// SECURITY.md: to end a hold of ours by `release` | refused, 69; only root ends another's
+// SECURITY.md: end another user's hold with `release` | refused, 69; only root can
 TEST_CASE("another user's hold is not released") {
   if (!can_become_others()) return;
   const TempDir dir;
@@ -302,6 +352,9 @@ TEST_CASE("another user's hold is not released") {
   Hold hold({dir.path()}, become(65534));
   const Finished refused = run_tool({"release", "--json", dir.path()}, become(65533));
   CHECK(refused.ended == exited(69));
+  const json error = json::parse(refused.out)["error"];
+  CHECK(error["kind"] == "permission");
+  CHECK(error["message"] == "not released: hold pid " + std::to_string(hold.pid()) + " belongs to nobody");
   CHECK(is_locked(dir / ".grex-lock"));
   CHECK(run_tool({"release", dir.path()}, become(65534)).ended == exited(0));
   CHECK(hold.wait() == exited(0));
@@ -324,8 +377,8 @@ TEST_CASE("a hold that the kernel doesn't let us end is named, with its lock") {
   const std::string pid = std::to_string(hold.pid());
   const Finished refused = without_kill("--color=never");
   CHECK(refused.ended == exited(77));
-  CHECK(refused.err == "grex-lock: not released: " + dir / ".grex-lock" + ": no permission to signal the hold, pid " +
-                           pid + "\ngrex-lock: end it as its own user, by 'kill " + pid + "'\n");
+  CHECK(refused.err == "grex-lock: not released: " + dir / ".grex-lock" + ": no permission to signal hold pid " + pid +
+                           "\ngrex-lock: to end it as its user: kill " + pid + "\n");
   const json document = json::parse(without_kill("--json").out);
   CHECK(document["error"]["kind"] == "permission");
   CHECK(document["error"]["path"] == dir / ".grex-lock");
@@ -334,8 +387,8 @@ TEST_CASE("a hold that the kernel doesn't let us end is named, with its lock") {
   CHECK(is_locked(dir / ".grex-lock"));
 }
 
-// SECURITY.md: the number of a stranger, to have `release` end it | a record is no reason: the kernel's list, the
-// process's descriptors, program, command line and user have to agree, of one pidfd
+// SECURITY.md: write the id of another process, so that `release` ends it | a record is not a reason: the kernel's
+// list, the process's descriptors, program, command line and user must agree, of one pidfd
 TEST_CASE("release signals no process if its PID means another one in the mounted /proc") {
   if (::geteuid() != 0) return skip("only root can choose the next process's number");
   const TempDir dir;
@@ -351,7 +404,7 @@ TEST_CASE("release signals no process if its PID means another one in the mounte
              in(dir.path()));
   CAPTURE(finished.err);
   CHECK(finished.out == "69\nalive\n");
-  CHECK(finished.err.find("whose process could not be verified") != std::string::npos);
+  CHECK(finished.err.find("held by a process that could not be verified: pid ") != std::string::npos);
   CHECK(is_locked(dir / ".grex-lock"));
 }
 
@@ -366,8 +419,8 @@ TEST_CASE("a lock that can't be inspected is not called unheld") {
   for (const char* const tier : {"per-pack", "semaphore"}) {
     CAPTURE(tier);
     const Finished refused = run_tool({"release", "-t", tier, dir.path()}, other);
-    check_refused(refused, "can't be seen from here");
-    CHECK(refused.err.find("nobody") == std::string::npos);
+    check_refused(refused, "not visible from here");
+    CHECK(refused.err.find("no process") == std::string::npos);
     CHECK(refused.err.find("which may be a 'grex-lock hold'") != std::string::npos);
   }
 }
@@ -377,7 +430,8 @@ TEST_CASE("release ends the only hold of slots, but picks none of several") {
   Hold first({"-t", "semaphore", "--slots", "4", dir.path()});
   Hold second({"-t", "semaphore", "--slots", "4", dir.path()});
   check_refused(run_tool({"release", "-t", "semaphore", dir.path()}),
-                "several holds, the pids " + std::to_string(first.pid()) + ", " + std::to_string(second.pid()));
+                "several holds: pids " + std::to_string(first.pid()) + ", " + std::to_string(second.pid()) +
+                    "\ngrex-lock: use --pid PID or --all\n");
   first.signal(SIGTERM);
   CHECK(first.wait() == exited(0));
   CHECK(run_tool({"release", "-t", "semaphore", dir.path()}).ended == exited(0));

@@ -35,7 +35,7 @@ class Pack : public TempDir {
 std::string with_work(const std::string& script) { return "exec 3<&0; work() { sh work.sh <&3 & }; " + script; }
 
 std::string line_about(const std::string& paths, const std::string& processes) {
-  return "grex-lock: still locked: " + paths + ": the command has ended, but left running: " + processes;
+  return "grex-lock: still locked: " + paths + ": CMD left processes running: " + processes;
 }
 
 // Waits until a process that starts now is later than this one: start times are counted in
@@ -246,7 +246,7 @@ TEST_CASE("a remaining process that may not be read counts, but none that is old
   tool.signal(SIGTERM);
   CHECK(tool.wait() == exited(128 + SIGTERM));
   CHECK(tool.error_line() == "grex-lock: may still be locked: " + pack.lock() +
-                                 ": the command has ended, but may have left running: pid " + work + " (sh work.sh)");
+                                 ": CMD may have left processes running: pid " + work + " (sh work.sh)");
   CHECK(is_locked(pack.lock()));
   end_work(tool, std::stoi(work));
 
@@ -306,7 +306,7 @@ TEST_CASE("the lock stays if /proc hides the processes of other users, of which 
   CHECK(tool.line() == "137");
   CHECK(is_locked(pack.lock()));
   CHECK(tool.error_line() ==
-        "grex-lock: may still be locked: " + pack.lock() + ": it is not known what the command has left running");
+        "grex-lock: may still be locked: " + pack.lock() + ": it is not known what processes CMD left running");
   tool.close_input();
   CHECK(tool.wait() == exited(1));
 }
@@ -411,7 +411,7 @@ TEST_CASE("a Ctrl-C that kills the command leaves the lock to children that igno
   const Pack pack;
   write_file(pack / "work.sh", "echo pid=$$.; read -r line <end\n");
   finish({"mkfifo", pack / "end"});
-  Terminal terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}}});
+  Terminal terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}}});
   terminal.expect("@> ");
   terminal.type("cd " + pack.path() + "\r");
   terminal.expect("@> ");

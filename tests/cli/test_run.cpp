@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
+using nlohmann::json;
 
 TEST_CASE("run exits as its command does") {
   const TempDir dir;
@@ -48,11 +50,33 @@ TEST_CASE("a command not found is 127, and one that cannot be executed 126") {
   const TempDir dir;
   const Finished missing = run_tool({"run", dir.path(), "--", "no-such-command"});
   CHECK(missing.ended == exited(127));
-  CHECK(missing.err == "grex-lock: command not found: no-such-command: No such file or directory\n");
-  write_file(dir / "plain", "");
+  CHECK(missing.err == "grex-lock: command not found: no-such-command\n");
+  write_file(dir / "plain", "#!/bin/sh\n");
   const Finished plain = run_tool({"run", dir.path(), "--", dir / "plain"});
   CHECK(plain.ended == exited(126));
-  CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\n");
+  CHECK(plain.err == "grex-lock: cannot run: " + dir / "plain" + ": Permission denied\ngrex-lock: try: chmod +x " +
+                         dir / "plain" + "\n");
+  const Finished directory = run_tool({"run", ".", "--", "./sub"}, in(dir.make("above")));
+  CHECK(directory.ended == exited(127));
+  dir.make("above/sub");
+  CHECK(run_tool({"run", ".", "--", "./sub"}, in(dir / "above")).err == "grex-lock: cannot run: ./sub: a directory\n");
+}
+
+TEST_CASE("a word that is a whole command is not found, and the error shows the corrected line") {
+  const TempDir dir;
+  const Finished quoted = run_tool({"run", "-n", ".", "--", "sh -c", "exit 3"}, in(dir.path()));
+  CHECK(quoted.ended == exited(127));
+  CHECK(quoted.err ==
+        "grex-lock: command not found: 'sh -c'\n"
+        "grex-lock: try: grex-lock run -n . -- sh -c 'exit 3'\n");
+  const json error = json::parse(run_tool({"run", "--json", ".", "--", "sh -c"}, in(dir.path())).err)["error"];
+  CHECK(error["kind"] == "exec");
+  CHECK(error["path"] == "sh -c");
+  CHECK(error["errno"] == "ENOENT");
+  CHECK(error["message"] == "command not found");
+  // The first word may be no command, either.
+  CHECK(run_tool({"run", ".", "--", "no-such command"}, in(dir.path())).err ==
+        "grex-lock: command not found: 'no-such command'\n");
 }
 
 TEST_CASE(
@@ -100,6 +124,22 @@ TEST_CASE("an empty command is not found, and the message says so") {
   CHECK(finished.err == "grex-lock: command not found: CMD is empty\ngrex-lock: is a variable unset?\n");
 }
 
+TEST_CASE("for a command that only a shell knows, the error shows how to run it") {
+  const TempDir dir;
+  const auto check = [&dir](const Words& command, const std::string& shown, const std::string& hint) {
+    Words words = grex_lock({"run", "-n", ".", "--"});
+    words.insert(words.end(), command.begin(), command.end());
+    const Finished finished = finish(words, in(dir.path()));
+    CHECK(finished.ended == exited(127));
+    CHECK(finished.err == "grex-lock: command not found: " + shown + "\ngrex-lock: " + hint + "\n");
+  };
+  check({"source", "env"}, "source", "'source' is built into the shell: use -c STRING");
+  check({"shopt -s x"}, "'shopt -s x'", "try: grex-lock run -n . -c 'shopt -s x'");
+  check({"true && true"}, "'true && true'", "try: grex-lock run -n . -c 'true && true'");
+  check({"true -x"}, "'true -x'", "try: grex-lock run -n . -- true -x");
+  check({"A_1=a b", "make"}, "'A_1=a b'", "try: grex-lock run -n . -- env 'A_1=a b' make");
+}
+
 TEST_CASE("every tier locks the file that grex locks") {
   const TempDir dir;
   const std::string pack = dir.make("app");
@@ -139,8 +179,8 @@ TEST_CASE("--create creates missing directories, which are an error without it")
   const TempDir dir;
   const Finished missing = run_tool({"run", dir / "a/b", "--", "true"});
   CHECK(missing.ended == exited(66));
-  CHECK(missing.err == "grex-lock: not found: " + dir / "a/b" + ": No such file or directory\n" +
-                           "grex-lock: --create makes missing directories\n");
+  CHECK(missing.err == "grex-lock: not found: " + dir / "a/b" + ": " + dir / "a" +
+                           " does not exist\ngrex-lock: use --create to create it\n");
   CHECK_FALSE(exists(dir / "a"));
   CHECK(run_tool({"run", "--create", dir / "a/b", "--", "true"}).ended == exited(0));
   CHECK(exists(dir / "a/b/.grex-lock"));
@@ -169,7 +209,7 @@ TEST_CASE("the command gets our environment, except for the tier stack") {
         "unset\n");
 }
 
-// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// SECURITY.md: leave no descriptors, no memory, no processes, or limit file sizes | the documented exit code; a command
 // never runs without its lock
 TEST_CASE("a record that cannot be written does not keep the command from running") {
   const TempDir dir;

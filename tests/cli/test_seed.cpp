@@ -105,7 +105,7 @@ TEST_CASE("seed tier_strictly_increasing_ok") {
   const Finished stack = run_tool({"run", "-t", "workspace-sync", dir.path(), "--", tool, "run", "-t", "per-pack",
                                    dir.path(), "--", tool, "run", "-t", "manifest", dir.path(), "--", tool, "stack"});
   CHECK(std::count(stack.out.begin(), stack.out.end(), '\n') == 5);  // one for each file
-  CHECK(stack.out.find("(no longer held)") == std::string::npos);
+  CHECK(stack.out.find("(stale)") == std::string::npos);
 }
 
 TEST_CASE("seed tier_reversed_panics") {
@@ -113,8 +113,8 @@ TEST_CASE("seed tier_reversed_panics") {
   const Finished reversed =
       run_tool({"run", dir.path(), "--", grex_lock(), "run", "-t", "semaphore", dir.path(), "--", "true"});
   CHECK(reversed.ended == exited(76));
-  CHECK(reversed.err.find("semaphore (tier 1) may not be taken under per-pack (tier 2) " + dir.path() +
-                          "/.grex-lock") != std::string::npos);
+  CHECK(reversed.err.find("semaphore must be taken before per-pack " + dir.path() + "/.grex-lock") !=
+        std::string::npos);
 }
 
 TEST_CASE("seed with_tier_scope starts on a fresh stack") {

@@ -49,7 +49,7 @@ std::string second_line(const std::string& text) {
 
 }  // namespace
 
-// SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
+// SECURITY.md: use a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
 // within quotes is escaped in the JSON
 TEST_CASE("a shell can eval an exported stack, whatever the path") {
   for (const std::string shell : {"bash", "dash", "zsh", "mksh", "ksh93"}) {
@@ -71,7 +71,7 @@ TEST_CASE("a shell can eval an exported stack, whatever the path") {
   }
 }
 
-// SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
+// SECURITY.md: use a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
 // within quotes is escaped in the JSON
 TEST_CASE("fish can eval an exported stack, whatever the path") {
   if (!is_installed("fish")) return;
@@ -96,7 +96,7 @@ TEST_CASE("fish can eval an exported stack, whatever the path") {
 
 // csh has no `export`, and takes `!` for its own even within single quotes.
 //
-// SECURITY.md: a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
+// SECURITY.md: use a path that is shell code, in the output of `--export` | it is quoted, and what some shell changes
 // within quotes is escaped in the JSON
 TEST_CASE("csh can eval an exported stack with an alias, whatever the path") {
   if (!is_installed("tcsh")) return;
@@ -108,6 +108,25 @@ TEST_CASE("csh can eval an exported stack with an alias, whatever the path") {
       "eval \"$s\" || exit\n"
       "$LOCK:q run -n . -- true\necho $status\n$LOCK:q stack --json\nset line = \"$<\"";
   check_hold({"tcsh", "-f", "-c", script}, pack);
+}
+
+TEST_CASE("the line to try can be pasted into a shell, whatever the path") {
+  for (const std::string shell : {"bash", "zsh", "mksh", "ksh93"}) {
+    CAPTURE(shell);
+    if (!is_installed(shell)) continue;
+    const TempDir dir;
+    write_file(dir.make(awkward_name) + "/.grex-lock", "");
+    const Finished refused = run_tool({"run", std::string(awkward_name) + "/.grex-lock", "--", "echo",
+                                       "\n\xff"
+                                       "f"},
+                                      in(dir.path()));
+    const std::string start = "grex-lock: try: grex-lock ";
+    const std::string hint = second_line(refused.err);
+    REQUIRE(hint.starts_with(start));
+    CHECK(finish({shell, "-c", "\"$LOCK\" " + hint.substr(start.size())}, in(dir.path())).out ==
+          "\n\xff"
+          "f\n");
+  }
 }
 
 TEST_CASE("the stack of run reaches a grex-lock through every shell, whatever the path") {

@@ -58,7 +58,7 @@ TEST_CASE("if a signal kills the command, the exit code is 128+N") {
   CHECK(run_tool({"run", dir.path(), "--", "sh", "-c", "kill -SEGV $$"}).ended == exited(128 + SIGSEGV));
 }
 
-// SECURITY.md: ignored or blocked signals | a hold can still be ended; the command gets what grex-lock was given
+// SECURITY.md: ignore or block signals | a hold can still be ended; the command gets what grex-lock was given
 TEST_CASE("the command starts with the mask and the dispositions that grex-lock was given") {
   const TempDir dir;
   const char* const show = "^Sig(Blk|Ign|Cgt):";
@@ -191,7 +191,7 @@ TEST_CASE("a signal that may not be sent to the command is reported, and the com
     const pid_t command = child_of(tool.pid());
     tool.signal(SIGTERM);
     const std::string expected =
-        "grex-lock: cannot forward SIGTERM: pid " + std::to_string(command) + ": Operation not permitted";
+        "grex-lock: cannot forward SIGTERM to CMD (pid " + std::to_string(command) + "): Operation not permitted";
     if (option == "-v") {
       until([&] { return tool.error_line() == expected; });  // after "locked"
     }

@@ -184,7 +184,7 @@ TEST_CASE("a timeout or a signal ends a wait for slots, and leaves nothing in an
   const Fd other = lock_as_grex(slot(dir, 1));
   const Finished late = run_tool({"run", "-w", "10ms", "-t", "semaphore", "--slots", "2", dir.path(), "--", "true"});
   CHECK(late.ended == exited(75));
-  CHECK(late.err.find("all 2 permits are taken; held by pid ") != std::string::npos);
+  CHECK(late.err.find("all 2 slots are in use: pid ") != std::string::npos);
   Process first(with_slot(dir, 2, {"true"}));
   until([&dir] { return is_first_in_queue(dir, 2); });
   Process second(with_slot(dir, 2, {"true"}));
@@ -197,7 +197,7 @@ TEST_CASE("a timeout or a signal ends a wait for slots, and leaves nothing in an
   CHECK_FALSE(is_locked(queue(dir, 2)));
 }
 
-// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// SECURITY.md: leave no descriptors, no memory, no processes, or limit file sizes | the documented exit code; a command
 // never runs without its lock
 TEST_CASE("more slots than a process may have files open") {
   constexpr int slots = 100;
@@ -224,7 +224,7 @@ TEST_CASE("more slots than a process may have files open") {
       const Finished finished = finish(words, limited_to(soft));
       CAPTURE(finished.err);
       CHECK(finished.ended == exited(75));
-      CHECK(finished.err.find("all 100 permits are taken") != std::string::npos);
+      CHECK(finished.err.find("all 100 slots are in use: ") != std::string::npos);
     }
   }
   SUBCASE("are waited for if the hard limit allows it, and the command gets the old limits") {
@@ -354,4 +354,25 @@ TEST_CASE("a bad GREX_PARALLEL is a usage error with an event, and a bad stack o
   CAPTURE(script.err);
   CHECK(script.out == "64\n65\n66\n");
   CHECK(content_of(dir / "events").starts_with("{\"event\":\"failed\","));
+}
+
+TEST_CASE("status --slots N shows how many of N slots are used, without it of GREX_PARALLEL") {
+  const TempDir dir;
+  const Fd taken = lock_as_grex(slot(dir, 1));
+  const auto line_with = [&dir](const Words& options) {
+    Words words = grex_lock({"status", dir.path()});
+    words.insert(words.end(), options.begin(), options.end());
+    const Finished finished = finish(words, {.environment = {{"GREX_PARALLEL", "5"}}});
+    CHECK(finished.ended == exited(0));
+    return finished.out;
+  };
+  CHECK(line_with({"--slots", "3"}).find("held 1/3 ") != std::string::npos);
+  CHECK(line_with({"-r", "--slots=3"}).find("held 1/3 ") != std::string::npos);
+  CHECK(line_with({}).find("held 1/5 ") != std::string::npos);
+  CHECK(line_with({"--slots", "0"}).find("held 1 ") != std::string::npos);
+  const auto lock = nlohmann::json::parse(line_with({"--json", "--slots", "3"}))["locks"][1];
+  CHECK(lock["slots"] == 3);
+  CHECK(lock["used"] == 1);
+  CHECK(run_tool({"status", "--slots", "x", dir.path()}).err ==
+        "grex-lock: usage: --slots: 'x' is not a number from 0 to 4096\n");
 }

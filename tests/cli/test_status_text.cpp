@@ -1,12 +1,16 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "support/process.hpp"
+#include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
 #include "support/terminal.hpp"
 
@@ -60,12 +64,114 @@ TEST_CASE("a lock is shown with its holder below it, and an absent one only with
   }
 }
 
+// SECURITY.md: set TZ to the name of a FIFO or of another user's file | it is not opened; times
+// are in UTC
+TEST_CASE("people read local times with the offset, programs UTC, and a TZ outside zoneinfo is ignored") {
+  const TempDir dir;
+  REQUIRE(::mkfifo((dir / "zone").c_str(), 0666) == 0);
+  Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  const auto line_in = [&dir](const std::string& zone) {
+    return run_tool({"run", "-n", dir.path(), "--", "true"}, {.environment = {{"TZ", zone}}}).err;
+  };
+  const std::string document = run_tool({"status", "--json", dir.path()}).out;
+  const std::string since = nlohmann::json::parse(document)["locks"][2]["holders"][0]["since"];
+  CHECK(since.ends_with("Z"));
+  // The minutes, which a zone of whole hours leaves alone, and the seconds.
+  const std::string minutes = since.substr(since.find(':'), 6);
+  CHECK(column_of(line_in("AAA-3"), minutes + "+03:00: ") > 0);
+  CHECK(column_of(line_in("BBB+11"), minutes + "-11:00: ") > 0);
+  CHECK(column_of(line_in(":" + (dir / "zone")), " since " + since.substr(11, 8) + "+00:00: ") > 0);
+  const Setup ahead = {.environment = {{"TZ", "AAA-3"}}};
+  CHECK(column_of(run_tool({"status", "-v", dir.path()}, ahead).out, minutes + "+03:00, by 'grex-lock run'") > 0);
+}
+
+TEST_CASE("a hold is shown without its options, which -v shows, and with what ends it") {
+  const TempDir dir;
+  const std::string pack = dir.make("the pack");
+  const Finished held = run_tool({"--json", "hold", "--detach", "--for", "1h", "--note", "x", pack});
+  const pid_t pid = nlohmann::json::parse(held.out)["locks"][0]["pid"];
+  const std::string number = std::to_string(pid);
+  CHECK(run_tool({"run", "-n", pack, "--", "true"}).err.ends_with(": [x] grex-lock hold\n"));
+  const auto lines = lines_of(run_tool({"status", pack}).out);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[1].ends_with("  [x] grex-lock hold"));
+  CHECK(lines[2] == "  to end it: grex-lock release '" + pack + "'");
+  column_of(run_tool({"status", "-v", pack}).out, "hold --detach --for 1h --note x '" + pack + "'");
+  column_of(run_tool({"status", "--json", pack}).out, "\"--detach\",\"--for\",\"1h\"");
+  CHECK(run_tool({"status", "--json", pack}).out.find("to end it") == std::string::npos);
+  const std::string graph = run_tool({"status", "--graph", pack}).out;
+  column_of(graph, "\\ngrex-lock hold\"]");
+  if (::geteuid() == 0) {
+    ::chmod(dir.path().c_str(), 0755);
+    CHECK(lines_of(run_tool({"status", pack}, as_nobody()).out).back() ==
+          "  to end it, ask root, or use sudo grex-lock release '" + pack + "'");
+  }
+  reap(pid, SIGTERM);
+}
+
+TEST_CASE("a hold of several locks is shown with what ends it once, and not at its guard") {
+  const TempDir dir;
+  dir.make("ws/.grex");
+  write_file(dir / "ws/.grex/pack.yaml", "");
+  const std::string app = dir.make("ws/app");
+  const std::string lib = dir.make("ws/lib");
+  const Finished held = run_tool({"--json", "hold", "--detach", "--guard", app, lib});
+  const pid_t pid = nlohmann::json::parse(held.out)["locks"][0]["pid"];
+  const std::string text = run_tool({"status", "-r", dir / "ws"}).out;
+  const auto hint = text.find("  to end it: grex-lock release " + app + "\n");
+  REQUIRE(hint != std::string::npos);
+  CHECK(text.find("to end", hint + 5) == std::string::npos);
+  reap(pid, SIGTERM);
+
+  const Finished synced = run_tool({"--json", "hold", "--detach", "-t", "workspace-sync", dir / "ws"});
+  column_of(run_tool({"status", dir / "ws"}).out, "  to end it: grex-lock release -t workspace-sync " + dir / "ws\n");
+  reap(nlohmann::json::parse(synced.out)["locks"][0]["pid"], SIGTERM);
+
+  Process foreground(grex_lock({"hold", app}));
+  foreground.line();
+  CHECK(run_tool({"status", app}).out.find("to end it") == std::string::npos);
+
+  // A release that doesn't say which of two holds it ends is refused.
+  Process slot(grex_lock({"hold", "-t", "semaphore", lib}));
+  slot.line();
+  const Finished second = run_tool({"--json", "hold", "--detach", "-t", "semaphore", lib});
+  const pid_t detached = nlohmann::json::parse(second.out)["locks"][0]["pid"];
+  column_of(run_tool({"status", lib}).out,
+            "  to end it: grex-lock release -t semaphore --pid " + std::to_string(detached) + " " + lib + "\n");
+  reap(detached, SIGTERM);
+}
+
+TEST_CASE("a lock in an unknown state is shown with the reason, and with what helps") {
+  if (!can_become_others()) return;
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0755);
+  const std::string pack = dir.make("pack");
+  dir.make("pack/.grex-lock");
+  const std::string unsafe = run_tool({"status", pack}).out;
+  CHECK(unsafe.starts_with("per-pack  unknown  " + pack + "/.grex-lock\n  "));
+  column_of(unsafe, "\n  if it does not belong there, remove it");
+  std::filesystem::remove(pack + "/.grex-lock");
+
+  dir.make("pack/.grex");
+  ::chmod((pack + "/.grex").c_str(), 0700);
+  const auto lines = lines_of(run_tool({"status", pack}, as_nobody()).out);
+  const auto hidden =
+      std::find_if(lines.begin(), lines.end(), [](const std::string& line) { return line.starts_with("per-pack "); });
+  REQUIRE(lines.end() - hidden > 1);
+  CHECK(hidden[0] == "per-pack        unknown  " + pack + "/.grex/.grex-lock");
+  CHECK(hidden[1] == "  " + pack + "/.grex: Permission denied: the directory belongs to root, mode 0700");
+  CHECK(std::count(lines.begin(), lines.end(), "  ask its owner, or use sudo") == 1);
+}
+
 TEST_CASE("if there is nothing to show, status says so") {
   const TempDir dir;
   const Finished finished = run_tool({"status", dir.path()});
   CHECK(finished.ended == exited(0));
-  CHECK(finished.out == "no lock file there yet; -v tells where each would be\n");
-  CHECK(run_tool({"status", "-r", dir.path()}).out == "no lock file there\n");
+  CHECK(finished.out == "no lock files yet; -v shows their paths\n");
+  CHECK(run_tool({"status"}, in(dir.path())).out ==
+        "no lock files yet; -v shows their paths, --all every grex lock held\n");
+  CHECK(run_tool({"status", "-r", dir.path()}).out == "no lock files\n");
   CHECK(run_tool({"status", "--held", dir.path()}).out == "no lock is held or waited for\n");
 }
 
@@ -139,7 +245,7 @@ TEST_CASE("lines are cut on a narrow terminal, a path at its start, but not in a
   CHECK(run_tool({"status", pack}).out.find("'a word that is longer than a line'") != std::string::npos);
 }
 
-// SECURITY.md: the same in JSON, or quotes in the graph | valid JSON; one label
+// SECURITY.md: put the same into JSON, or quotes into the graph | valid JSON; one label
 TEST_CASE("in the graph a command is a label, whatever is in it") {
   const TempDir dir;
   const std::string pack = dir.make("\"]; wicked [label=\"\\\x1b");

@@ -1,7 +1,9 @@
 // Standard streams that were closed when grex-lock began.
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
@@ -31,7 +33,7 @@ std::string try_with(const std::string& words, const std::string& closing) {
 
 }  // namespace
 
-// SECURITY.md: closed standard streams, so that a lock becomes one | the numbers 0, 1 and 2 stay out of use
+// SECURITY.md: close standard streams, so that a lock becomes one | the numbers 0, 1 and 2 are not used
 TEST_CASE("without /dev/null and with closed streams, every command works and writes no message into the lock file") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
@@ -58,6 +60,31 @@ TEST_CASE("without /dev/null and with closed streams, every command works and wr
     CHECK(results(words, with_output) == "0 0\n0 0\n0 0\n");
     CHECK(results(words, without_output) == (is_message ? "0 0\n0 0\n0 0\n0 0\n" : "74 0\n74 0\n74 0\n74 0\n"));
   }
+}
+
+TEST_CASE("if the reader of standard output is gone, every command ends with 74, and without a message") {
+  const TempDir dir;
+  Setup unread = in(dir.path());
+  unread.before_exec = [] {
+    int ends[2];
+    if (::pipe(ends) != 0) ::_exit(2);
+    ::dup2(ends[1], 1);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  };
+  for (const Words& words : {Words{"status", "."}, Words{"--help"}, Words{"tiers"}, Words{"probe", "--json", "."},
+                             Words{"hold", "--for", "1ms", "."}, Words{"probe", "--json", "none"}}) {
+    CAPTURE(words.front());
+    Words line = grex_lock({});
+    line.insert(line.end(), words.begin(), words.end());
+    const Finished finished = finish(line, unread);
+    CHECK(finished.ended == exited(74));
+    CHECK(finished.err.empty());
+  }
+  // Any other error has one.
+  unread.before_exec = [] { ::dup2(::open("/dev/full", O_WRONLY), 1); };
+  CHECK(finish(grex_lock({"status", "."}), unread).err ==
+        "grex-lock: I/O error: standard output: No space left on device (write)\n");
 }
 
 TEST_CASE("a standard stream that was closed does not count as an open descriptor") {

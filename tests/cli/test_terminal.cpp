@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "support/process.hpp"
+#include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
@@ -35,9 +36,7 @@ Pids expect_pids(Terminal& terminal) {
 // An interactive shell with job control and a prompt that is easy to wait for.
 class Shell : public Terminal {
  public:
-  Shell() : Terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}}}) {
-    expect_prompt();
-  }
+  Shell() : Terminal({"bash", "--norc", "--noprofile", "-i"}, {.environment = {{"PS1", "@> "}}}) { expect_prompt(); }
 
   void expect_prompt() { expect("@> "); }
 
@@ -312,14 +311,14 @@ TEST_CASE("a command that left the process group gets Ctrl-C from grex-lock") {
 TEST_CASE("a wait is shown in one line that is kept up to date, and erased when the lock comes") {
   const TempDir dir;
   const std::string erase = "\r\x1b[K";
-  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Stranger stranger(dir / ".grex-lock");
   Terminal terminal(grex_lock({"run", dir.path(), "--", "echo", "mine"}));
   CHECK(terminal.expect("waiting ") == erase + "grex-lock: ");
   const int first = std::stoi(terminal.expect("s for "));
   CHECK(first >= 1);
   CHECK(terminal.expect("waiting ").ends_with(erase + "grex-lock: "));
   CHECK(std::stoi(terminal.expect("s for ")) > first);
-  lock.reset();
+  stranger.release();
   const std::string rest = terminal.rest();
   CHECK(rest.ends_with(erase + "mine\r\n"));
   CHECK(rest.substr(0, rest.size() - 6).find('\n') == std::string::npos);
@@ -350,9 +349,57 @@ TEST_CASE("the line follows the holder when it changes") {
   CHECK(terminal.wait() == exited(0));
 }
 
+TEST_CASE("at 80 columns the line has the note of the holder, and of its command what fits") {
+  const TempDir dir;
+  const Setup standard = {.before_exec = [] {
+    const winsize size = {24, 80, 0, 0};
+    ::ioctl(0, TIOCSWINSZ, &size);
+  }};
+  const auto job = [&dir](std::initializer_list<std::string> options) {
+    Words words = grex_lock({"run", "--note", "nightly build"});
+    words.insert(words.end(), options);
+    for (const char* const word : {"--", "sh", "-c", "echo ready; read line", "a word that is not shown"})
+      words.emplace_back(word);
+    return words;
+  };
+  Process pack(job({dir.path()}));
+  CHECK(pack.line() == "ready");
+  Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}), standard);
+  CHECK(terminal.expect(": pid " + std::to_string(pack.pid()) + ": [nightly build] ").ends_with("/.grex-lock"));
+  pack.close_input();
+  CHECK(terminal.wait() == exited(0));
+
+  Process one(job({"-t", "semaphore", "--slots=2", dir.path()}));
+  Process other(job({"-t", "semaphore", "--slots=2", dir.path()}));
+  CHECK(one.line() == "ready");
+  CHECK(other.line() == "ready");
+  Terminal slot(grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"}), standard);
+  slot.expect("s for a slot (2 of 2 in use): pid ");
+  slot.expect(": [nightly build] ");
+  one.close_input();
+  CHECK(slot.wait() == exited(0));
+}
+
+TEST_CASE("at 80 columns, the path is cut before a longer note") {
+  const TempDir dir;
+  const std::string pack = dir.make("a-directory-with-a-long-name/app");
+  Process holder(
+      grex_lock({"run", "--note", "nightly build of all packs", pack, "--", "sh", "-c", "echo ready; read line"}));
+  CHECK(holder.line() == "ready");
+  Terminal terminal(grex_lock({"run", pack, "--", "true"}), {.before_exec = [] {
+                      const winsize standard = {24, 80, 0, 0};
+                      ::ioctl(0, TIOCSWINSZ, &standard);
+                    }});
+  terminal.expect("s for …");
+  CHECK(terminal.expect(": pid ").ends_with("/app"));
+  CHECK(terminal.expect("[nightly build of all packs]…").starts_with(std::to_string(holder.pid())));
+  holder.close_input();
+  CHECK(terminal.wait() == exited(0));
+}
+
 TEST_CASE("the line is cut to fit a narrow terminal") {
   const TempDir dir;
-  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Stranger stranger(dir / ".grex-lock");
   Terminal terminal(grex_lock({"run", dir.path(), "--", "true"}), {.before_exec = [] {
                       const winsize narrow = {24, 30, 0, 0};
                       ::ioctl(0, TIOCSWINSZ, &narrow);
@@ -363,6 +410,6 @@ TEST_CASE("the line is cut to fit a narrow terminal") {
   CHECK(start.ends_with("s for "));
   const std::string end_of_path = terminal.expect("…");
   CHECK(start.size() - erase.size() + 1 + end_of_path.size() + 1 == 29);
-  lock.reset();
+  stranger.release();
   CHECK(terminal.wait() == exited(0));
 }

@@ -33,13 +33,13 @@ TEST_CASE("tiers shows for each tier what it excludes, and what not") {
                                   "1  semaphore ",
                                   "   excludes        no grex command, only other jobs, if no slot is free\n"
                                   "2  per-pack        pack directory          PATH/.grex-lock\n"
-                                  "   excludes        work of grex sync, update, teardown on PATH, which waits\n"
+                                  "   excludes        work of grex sync, update and teardown on PATH, which waits\n"
                                   "   but not         sync and update if PATH is a declarative pack\n"
                                   "3  backend ",
                                   "   excludes        grex's clone, fetch and checkout of PATH, which wait\n"
                                   "   but not         other work of grex sync and update\n"
                                   "4  manifest ",
-                                  "   excludes        event log writes of grex sync, update, teardown, which wait\n"
+                                  "   excludes        event logging of grex sync, update and teardown, which waits\n"
                                   "   but not         their other work\n"}) {
     CAPTURE(lines);
     CHECK(out.find(lines) != std::string::npos);

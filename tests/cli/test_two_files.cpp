@@ -79,19 +79,20 @@ TEST_CASE("if one of the two files can't be had, no lock is taken, and the error
     CHECK_FALSE(is_locked(dir / ".grex-lock"));
   };
   const std::string flat_only =
-      "--layout flat locks only the other file, which does not exclude grex 1.3.2 and later\n";
+      "grex-lock: if it does not belong there, remove it; or use --layout flat, which does not exclude grex 1.3.2 and "
+      "later\n";
   dir.make("elsewhere");
   std::filesystem::create_symlink("elsewhere", dir / ".grex");
   check(77, flat_only);
   CHECK(std::filesystem::is_empty(dir / "elsewhere"));
   std::filesystem::remove(dir / ".grex");
   write_file(dir / ".grex", "");
-  check(73, flat_only);
+  check(73, "grex-lock: cannot create: " + dir / ".grex" + ": exists, but is not a directory\n" + flat_only);
   CHECK(run_tool({"run", "--layout", "flat", dir.path(), "--", "true"}).ended == exited(0));
   std::filesystem::remove(dir / ".grex");
   std::filesystem::remove(dir / ".grex-lock");
   dir.make(".grex-lock");
-  check(77, "--layout nested locks only the other file, which does not exclude grex 1.1.0 to 1.3.1\n");
+  check(77, "remove it; or use --layout nested, which does not exclude grex 1.1.0 to 1.3.1\n");
   CHECK(run_tool({"run", "--layout", "nested", dir.path(), "--", "true"}).ended == exited(0));
 }
 
@@ -137,7 +138,7 @@ TEST_CASE("fd locks both files of a lock, and says what is not excluded if it lo
   const auto check = [&](const std::string& number, const std::string& releases) {
     const Finished half = in_bash(open + "\"$LOCK\" fd " + number, dir);
     CHECK(half.ended == exited(0));
-    CHECK(half.err.find("does not exclude grex " + releases + ": lock ") != std::string::npos);
+    CHECK(half.err.find(": grex " + releases + " are not excluded; lock ") != std::string::npos);
     CHECK(in_bash(open + "\"$LOCK\" fd -q " + number, dir).err.empty());
   };
   check("9", "1.3.2 and later");

@@ -198,9 +198,9 @@ TEST_CASE("below a directory that may not be entered, fd locks and records as ev
   const Finished finished = finish(bash(script), dir.inside(dir.app));
   CHECK(finished.ended == exited(77));
   CHECK(json::parse(finished.out)["verb"] == "fd");
-  const std::string half = "grex-lock: " + dir.app +
-                           "/.grex-lock: this is one of two files of the lock, and does not " +
-                           "exclude grex 1.3.2 and later: lock " + dir.app + "/.grex/.grex-lock, too\n";
+  const std::string half = "grex-lock: locked only " + dir.app +
+                           "/.grex-lock: grex 1.3.2 and later are not excluded; lock " + dir.app +
+                           "/.grex/.grex-lock, too\n";
   CHECK(finished.err.starts_with(half + "grex-lock: unsafe lock file: "));
 }
 

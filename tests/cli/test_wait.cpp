@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/process.hpp"
+#include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
@@ -81,7 +82,7 @@ TEST_CASE("a shared wait passes sharers and an exclusive one does not") {
 
 TEST_CASE("wait ends at its timeout, and at a signal") {
   const TempDir dir;
-  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  const Stranger stranger(dir / ".grex-lock");
   const Finished late = run_tool({"wait", "-w", "1ms", dir.path()});
   CHECK(late.ended == exited(75));
   CHECK(late.err.starts_with("grex-lock: timed out after "));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "support/process.hpp"
+#include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
@@ -35,10 +36,10 @@ TEST_CASE("-n never waits, and -w 0 is -n") {
   }
 }
 
-// SECURITY.md: to keep a lock that they may open | they do; `status` names them, `-n` and `-w` end the wait
+// SECURITY.md: keep a lock on a file that they can open | they can; `status` shows them, `-n` and `-w` end the wait
 TEST_CASE("-w gives up after its time and not before") {
   const TempDir dir;
-  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  const Stranger stranger(dir / ".grex-lock");
   // Time must pass here: the test is that enough of it does.
   const auto start = Clock::now();
   const Finished finished = run_tool({"run", "-w", "250ms", dir.path(), "--", "true"});
@@ -50,13 +51,13 @@ TEST_CASE("-w gives up after its time and not before") {
 
 TEST_CASE("GREX_LOCK_TIMEOUT sets the default, and -w and -n override it") {
   const TempDir dir;
-  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Stranger stranger(dir / ".grex-lock");
   const Setup short_time = {.environment = {{"GREX_LOCK_TIMEOUT", "10ms"}}};
   CHECK(run_tool({"run", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: timed out after "));
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}, short_time).err.starts_with("grex-lock: busy: "));
   Process waiter(grex_lock({"run", "-w", "60", dir.path(), "--", "true"}), short_time);
   until_waiting(dir);
-  lock.reset();
+  stranger.release();
   CHECK(waiter.wait() == exited(0));
 }
 
@@ -148,7 +149,7 @@ TEST_CASE("a signal that was ignored when grex-lock began does not end the wait"
   CHECK(waiter.wait() == exited(0));
 }
 
-// SECURITY.md: to replace the pack or its lock file while we wait | begun again on what the path names now
+// SECURITY.md: replace the pack or its lock file during the wait | grex-lock starts again with what the path names now
 TEST_CASE("a lock file that is removed during the wait is not the one that is locked in the end") {
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
@@ -159,7 +160,7 @@ TEST_CASE("a lock file that is removed during the wait is not the one that is lo
   CHECK(waiter.wait() == exited(1));  // the file of that name is the locked one
 }
 
-// SECURITY.md: to replace the pack or its lock file while we wait | begun again on what the path names now
+// SECURITY.md: replace the pack or its lock file during the wait | grex-lock starts again with what the path names now
 TEST_CASE("a pack that is replaced during the wait is locked where its path leads now") {
   const TempDir dir;
   const std::string pack = dir.make("app");
@@ -277,14 +278,34 @@ TEST_CASE("a slot is waited for at tier semaphore") {
 
 TEST_CASE("-v shows on stderr what is waited for and what is locked") {
   const TempDir dir;
-  Fd lock = lock_as_grex(dir / ".grex-lock");
+  Stranger stranger(dir / ".grex-lock");
   Process waiter(grex_lock({"run", "-v", dir.path(), "--", "echo", "out"}));
   CHECK(waiter.error_line().starts_with("grex-lock: waiting for " + dir.path() + "/.grex-lock: held by pid "));
-  lock.reset();
+  stranger.release();
   CHECK(waiter.error_line().starts_with("grex-lock: locked " + dir.path() + "/.grex-lock after "));
   CHECK(waiter.error_line() == "grex-lock: unlocked " + dir.path() + "/.grex-lock");
   CHECK(waiter.rest() == "out\n");
   CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("-v shows how long a lock was waited for only if another process was in the way") {
+  const TempDir dir;
+  const std::string path = dir / ".grex-lock";
+  CHECK(run_tool({"run", "-v", dir.path(), "--", "true"}).err ==
+        "grex-lock: locked " + path + "\ngrex-lock: unlocked " + path + "\n");
+  CHECK(run_tool({"run", "-v", "--linger", dir.path(), "--", "true"}).err ==
+        "grex-lock: locked " + path + "\ngrex-lock: left locked for the processes of CMD: " + path + "\n");
+  CHECK(run_tool({"run", "-v", "-t", "semaphore", "--slots=0", dir.path(), "--", "true"}).err ==
+        "grex-lock: nothing to lock: --slots 0 means no limit\n");
+}
+
+TEST_CASE("a timeout is reported as it was given") {
+  const TempDir dir;
+  const Stranger stranger(dir / ".grex-lock");
+  for (const auto& [given, shown] : {std::pair("0.2", "0.2s"), std::pair("250ms", "250ms"), std::pair("1.0", "1s")}) {
+    const std::string start = "grex-lock: timed out after " + std::string(shown) + ": " + dir / ".grex-lock" + ": held";
+    CHECK(run_tool({"wait", "-w", given, dir.path()}).err.starts_with(start));
+  }
 }
 
 TEST_CASE("a long wait is reported after a second, in one line if stderr is no terminal") {
@@ -308,7 +329,7 @@ TEST_CASE("waiters ahead of us are counted, and those for a slot too") {
   Process holder(
       grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "sh", "-c", "echo ready; read line"}));
   CHECK(holder.line() == "ready");
-  const Fd other = lock_as_grex(dir / ".grex/.grex.slot-1.lock");
+  const Stranger other(dir / ".grex/.grex.slot-1.lock");
   const auto wait_for_one = [&dir] {
     return grex_lock({"run", "-q", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"});
   };
@@ -317,14 +338,15 @@ TEST_CASE("waiters ahead of us are counted, and those for a slot too") {
   Process second(wait_for_one());
   until([&dir] { return waiters_on(dir / ".grex/.grex.slot-queue-2.lock") == 1; });
   Process waiter(grex_lock({"run", "-t", "semaphore", "--slots=2", dir.path(), "--", "true"}));
-  CHECK(waiter.error_line().find(", 2 ahead: held by pid ") != std::string::npos);
+  const std::string slots = "s for a slot (2 of 2 in use): " + dir.path() + ", 2 ahead: pid ";
+  CHECK(waiter.error_line().find(slots) != std::string::npos);
   holder.close_input();
   CHECK(waiter.wait() == exited(0));
 }
 
 TEST_CASE("-q and --json keep a wait silent") {
   const TempDir dir;
-  const Fd lock = lock_as_grex(dir / ".grex-lock");
+  const Stranger stranger(dir / ".grex-lock");
   // Time must pass here: more than the second after which a wait is reported.
   CHECK(run_tool({"wait", "-q", "-w", "1100ms", dir.path()}).err.empty());
   const Finished json = run_tool({"run", "--json", "-w", "1100ms", dir.path(), "--", "true"});

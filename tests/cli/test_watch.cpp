@@ -68,20 +68,20 @@ TEST_CASE("a key refreshes immediately") {
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   terminal.type(" ");
   terminal.expect("per-pack  held  ");
-  CHECK(terminal.expect("held by").find(" every 16m40s") == std::string::npos);
+  CHECK(terminal.expect("held by").find(" every 16m 40s") == std::string::npos);
 }
 
 TEST_CASE("a signal ends the view and restores the screen") {
   const TempDir dir;
   for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
     Terminal terminal(watch(dir.path()));
-    terminal.expect("no lock file there yet");
+    terminal.expect("no lock files yet");
     ::kill(terminal.pid(), signal);
     terminal.expect(first_screen);
     CHECK(terminal.wait() == exited(128 + signal));
   }
   Terminal terminal(watch(dir.path()));
-  terminal.expect("no lock file there yet");
+  terminal.expect("no lock files yet");
   terminal.type(ctrl_c);
   terminal.expect(first_screen);
   CHECK(terminal.wait() == killed_by(SIGINT));  // so that a script ends too
@@ -90,10 +90,10 @@ TEST_CASE("a signal ends the view and restores the screen") {
 TEST_CASE("Ctrl-Z restores the screen, and fg returns to the view") {
   const TempDir dir;
   Terminal shell({"bash", "--norc", "--noprofile", "-i"},
-                 {.environment = {{"PS1", "@> "}, {"HISTFILE", ""}, {"DIR", dir.path()}, {"LOCK", grex_lock()}}});
+                 {.environment = {{"PS1", "@> "}, {"DIR", dir.path()}, {"LOCK", grex_lock()}}});
   shell.expect("@> ");
   shell.type("\"$LOCK\" status --watch=1000 \"$DIR\"\r");
-  shell.expect("no lock file there yet");
+  shell.expect("no lock files yet");
   shell.type(ctrl_z);
   shell.expect(first_screen);
   shell.expect("Stopped");
@@ -101,7 +101,7 @@ TEST_CASE("Ctrl-Z restores the screen, and fg returns to the view") {
   CHECK_FALSE(shell.expect("icanon\r\n").ends_with('-'));
   shell.type("fg\r");
   shell.expect(other_screen);
-  shell.expect("no lock file there yet");
+  shell.expect("no lock files yet");
   shell.type("q");
   shell.expect(first_screen);
   shell.type("echo status $?\r");
@@ -146,8 +146,8 @@ TEST_CASE("in a pipe one report follows another, with --json one document a line
   CHECK(first["verb"] == "status");
   CHECK(second["taken_at"] > first["taken_at"]);
   Process text(grex_lock({"status", "--watch=0.1", dir.path()}));
-  CHECK(text.line() == "no lock file there yet; -v tells where each would be");
-  CHECK(text.line() == "no lock file there yet; -v tells where each would be");
+  CHECK(text.line() == "no lock files yet; -v shows their paths");
+  CHECK(text.line() == "no lock files yet; -v shows their paths");
 }
 
 TEST_CASE("--watch of a missing path fails, and the screen stays") {
@@ -162,7 +162,7 @@ TEST_CASE("--watch of a missing path fails, and the screen stays") {
 TEST_CASE("a signal ends the view even if Ctrl-S stopped the terminal") {
   const TempDir dir;
   Terminal terminal(watch(dir.path(), "0.1"));
-  terminal.expect("no lock file there yet");
+  terminal.expect("no lock files yet");
   terminal.type("\x13");
   ::kill(terminal.pid(), SIGTERM);
   CHECK(terminal.wait() == exited(128 + SIGTERM));

@@ -20,12 +20,11 @@ TEST_CASE("a caveat is printed once for consecutive locks on one file system, wi
   add("/cifs/e", {"cifs", core::LockCaveat::mandatory});
   CHECK(cli::status_text(report, {}) ==
         "per-pack  free  /nfs/a\n"
-        "  on nfs4: the server keeps the locks, and may lose them; holders on other hosts are known by their records "
-        "only\n"
+        "  on nfs4: the server may lose locks; holders on other hosts are known only by their records\n"
         "per-pack  free  /nfs/b\n"
         "per-pack  free  /local/c\n"
         "per-pack  free  /nfs/d\n"
-        "  on nfs with local_lock=all: locks keep out nobody on another host\n"
+        "  on nfs with local_lock=all: locks do not exclude other hosts\n"
         "per-pack  free  /cifs/e\n"
-        "  on cifs: others may be unable to read a file while it is locked, and so the record of its holder\n");
+        "  on cifs: other processes may be unable to read a file while it is locked, and so its holder record\n");
 }

@@ -2,6 +2,8 @@
 # Prints what an interactive zsh offers for each command line on standard input:
 # a line of words, with a tab after each.
 # usage: offered.zsh COMPLETIONS-DIRECTORY
+# If DESCRIBED is set, it prints only words that have a description, with a colon
+# and the description after each.
 # The interactive shell runs on a pseudo-terminal, and reads this file, too.
 if [[ $ZSH_EVAL_CONTEXT == toplevel ]]; then
   zmodload zsh/zpty
@@ -33,13 +35,26 @@ compadd() {
   builtin compadd "$@"
 }
 
+# Replaces the function to which completions pass arrays of words with descriptions.
+if [[ -n $DESCRIBED ]]; then
+  _describe() {
+    local name OPTIND
+    while getopts oOt:12JVx name; do :; done
+    shift OPTIND  # also the description of all
+    for name; do
+      [[ $name != [a-z]* || ${(Pt)name} != array* ]] || offered+=(${(M)${(P)name}:#$PREFIX*})
+    done
+    return 1
+  }
+fi
+
 neither_insert_nor_list() { compstate[insert]= compstate[list]= }
 
 # Runs as soon as a line can be edited.
 zle-line-init() {
   local line
   while IFS= read -r line; do
-    typeset -ga offered=()
+    typeset -gaU offered=()
     comppostfuncs=(neither_insert_nor_list)
     BUFFER=$line CURSOR=$#line
     zle list-choices

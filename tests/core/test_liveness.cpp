@@ -82,7 +82,7 @@ TEST_CASE("a holder that is no ancestor is live, but not proved") {
   CHECK(liveness_of(entry_for(dir / "lock", holder.pid())) == Liveness::live_unproved);
 }
 
-// SECURITY.md: a stack that names locks nobody holds | they are looked up, and dropped
+// SECURITY.md: name locks in the stack that no process holds | they are checked and ignored
 TEST_CASE("an entry is dropped when its process is gone and another has taken the lock") {
   const TempDir dir;
   test::Process holder = holder_of(dir / "lock");

@@ -138,7 +138,7 @@ TEST_CASE("a record stays within its limit and readable, whatever its fields con
   CHECK(parsed->command.front().substr(0, 4) == record.command.front().substr(0, 4));
 }
 
-// SECURITY.md: any other bytes, of any length | 4 KiB are looked at, and what is no record is none
+// SECURITY.md: write any other bytes, of any length | 4 KiB are read, and what is not a record is ignored
 TEST_CASE("any other bytes are not a record") {
   const std::string good = to_line(sample());
   const auto with = [&good](const std::string& from, const std::string& to) {

@@ -68,8 +68,8 @@ TEST_CASE("the workspaces above a path are also those above each symlink in it")
   std::filesystem::current_path(here);
 }
 
-// SECURITY.md: to plant a pack above the directory that we work in, as in `/tmp`, so that our lock excludes no process
-// | the search upwards stops before it looks there, and the error names the directory
+// SECURITY.md: plant a pack above the working directory, for example in `/tmp`, so that a lock excludes no process |
+// the search upwards stops before it looks there, and the error names the directory
 TEST_CASE("a workspace above an unsafe directory is not found, and that directory is reported") {
   const TempDir dir;
   make_pack(dir, "ws");

@@ -39,12 +39,15 @@ TEST_CASE("a clone's destination need not exist, but its parent must") {
   const TempDir dir;
   CHECK(lock_path(Tier::backend, dir / "new") == dir / ".grex-backend-new.lock");
   CHECK(lock_path(Tier::backend, dir / "new///") == dir / ".grex-backend-new.lock");
-  for (const std::string& path : {dir / "no/new", dir / "no/..", std::string("/"), dir / "no/."}) {
+  for (const std::string& path : {dir / "no/new", dir / "no/..", dir / "no/."}) {
     CAPTURE(path);
     const auto target = core::resolve({Tier::backend, path});
     REQUIRE_FALSE(target);
     CHECK(target.error().kind == ErrorKind::not_found);
   }
+  const auto root = core::resolve({Tier::backend, "/"});
+  REQUIRE_FALSE(root);
+  CHECK(root.error().op == core::no_destination);
 }
 
 TEST_CASE("a destination that is a dangling link is refused, since it would be another lock later") {
@@ -156,6 +159,24 @@ TEST_CASE("the search for the directory of a clone's lock stops at one that othe
   CHECK(target.error().op == core::find_meta);
   CHECK(target.error().path == dir / "shared");
   CHECK(target.error().err == EPERM);
+}
+
+TEST_CASE("a lock has its gate beside its last file, and none for slots or if an ancestor has one of its files") {
+  const TempDir dir;
+  const auto gate_in = [&dir](Tier tier, core::Layouts layouts) {
+    const auto target = core::resolve({.tier = tier, .path = dir.path(), .layouts = std::move(layouts)});
+    const auto gate = core::gate_file(*target);
+    return gate ? gate->path() : std::string();
+  };
+  using core::Layout;
+  CHECK(gate_in(Tier::per_pack, {Layout::flat}) == dir / ".grex-lock.gate");
+  CHECK(gate_in(Tier::per_pack, {Layout::flat, Layout::nested}) == dir / ".grex/.grex-lock.gate");
+  CHECK(gate_in(Tier::manifest, {Layout::flat}) == dir / ".grex/.grex.lock.gate");
+  CHECK(gate_in(Tier::semaphore, {Layout::flat}).empty());
+  auto target = core::resolve({.path = dir.path()});
+  target->files.erase(target->files.begin());
+  target->inherited = {Layout::flat};
+  CHECK_FALSE(core::gate_file(*target));
 }
 
 TEST_CASE("all existing files of a workspace's slots are found, however many slots are requested") {

@@ -73,7 +73,7 @@ TEST_CASE("an empty text and an empty array are an empty stack") {
   CHECK(core::parse_tier_stack("[]")->empty());
 }
 
-// SECURITY.md: a `GREX_LOCK_STACK` that is no stack | 65: it fails closed
+// SECURITY.md: set `GREX_LOCK_STACK` to what is not a stack | 65: it fails closed
 TEST_CASE("text that grex-lock does not write is refused as a stack") {
   const std::string good = core::to_text({entry(Tier::per_pack, 2)});
   const auto with = [&good](const std::string& from, const std::string& to) {
@@ -159,7 +159,7 @@ TEST_CASE("a reversed order, and the same tier again, are violations that name t
   for (const Tier tier : {Tier::workspace_sync, Tier::semaphore, Tier::per_pack, Tier::backend}) {
     const Verdict verdict = core::judge(stack, {tier, {}, {}, Mode::exclusive}, Reentrant::no);
     CHECK(verdict.kind == Verdict::Kind::tier_violation);
-    CHECK(verdict.because == &stack[0].entry);
+    CHECK(verdict.because == &stack[0]);
   }
   CHECK(core::judge(stack, {Tier::manifest, {}, {}, Mode::exclusive}, Reentrant::no).kind == Verdict::Kind::take);
 }
@@ -168,7 +168,7 @@ TEST_CASE("a lock that an ancestor holds is a re-entry, whatever tier it is requ
   const core::VerifiedStack stack = {verified(Tier::per_pack, 1), verified(Tier::backend, 2)};
   const Verdict verdict = core::judge(stack, {Tier::manifest, {{7, 1}}, {}, Mode::shared}, Reentrant::no);
   CHECK(verdict.kind == Verdict::Kind::reentry);
-  CHECK(verdict.because == &stack[0].entry);
+  CHECK(verdict.because == &stack[0]);
 }
 
 TEST_CASE("a re-entry goes on only if the held mode is at least the requested one") {
@@ -213,4 +213,24 @@ TEST_CASE("of several entries for one file, a proved one decides") {
   const core::VerifiedStack stack = {verified(Tier::per_pack, 1, Liveness::live_unproved), verified(Tier::per_pack, 1)};
   CHECK(core::judge(stack, {Tier::per_pack, {{7, 1}}, {}, Mode::exclusive}, Reentrant::yes).kind ==
         Verdict::Kind::already_ours);
+}
+
+TEST_CASE("an entry with the path of a file that was removed, or replaced, is the same lock, but not a proof of it") {
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1)};
+  for (const bool is_replaced : {false, true}) {
+    core::WantedFile wanted{Tier::per_pack, {}, {}, Mode::exclusive, {"/ws/lock-1"}};
+    if (is_replaced) wanted.files = {{7, 9}};
+    CHECK(judge(stack, wanted, Reentrant::no).kind == Verdict::Kind::reentry);
+    CHECK(judge(stack, wanted, Reentrant::yes).kind == Verdict::Kind::seems_ours);
+    wanted.tier = Tier::backend;
+    CHECK(judge(stack, wanted, Reentrant::no).kind == Verdict::Kind::take);
+  }
+}
+
+TEST_CASE("the tier rule does not apply to a file before it in the same lock that was restored") {
+  const core::VerifiedStack stack = {verified(Tier::per_pack, 1)};
+  core::WantedFile wanted{Tier::per_pack, {{7, 2}}, {{7, 9}}, Mode::exclusive, {"/ws/lock-2"}};
+  CHECK(judge(stack, wanted, Reentrant::no).kind == Verdict::Kind::tier_violation);
+  wanted.paths_before = {"/ws/lock-1"};
+  CHECK(judge(stack, wanted, Reentrant::no).kind == Verdict::Kind::take);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks that --help, the man page and the completions list the same options,
-# short and long, for each command.
+# short and long, for each command, and that the completions describe commands
+# and options in the words of --help.
 # usage: options.sh GREX-LOCK SOURCE-DIRECTORY
 set -euo pipefail
 tool=$(realpath "$1")
@@ -15,52 +16,58 @@ same() {
   diff -u --label "$3" --label "$4" "$1" "$2" || status=1
 }
 
-# Writes a file for each command, with lines like `-t --tier`, from its --help.
-# The file `grex-lock` is for --help without a command.
+# Writes two files for each command, from its --help: one with lines like
+# `-t --tier`, and one with a line like `--tier:tier of each PATH` for each name.
+# The files `grex-lock` are for --help without a command.
 mapfile -t commands < <("$tool" --help | sed -n '/^Commands:/,/^$/ s/^  \([a-z]*\) .*/\1/p')
 ((${#commands[@]} > 0))
 for command in grex-lock "${commands[@]}"; do
-  if [[ $command == grex-lock ]]; then "$tool" --help; else "$tool" "$command" --help; fi |
-    sed -nE '/^(Commands|Examples):/q; s/^  (-[[:alnum:]])?,? ?(--[a-z-]+).*/\1 \2/p' | sed 's/^ //' |
-    sort >"$lists/$command.help"
+  if [[ $command == grex-lock ]]; then "$tool" --help; else "$tool" "$command" --help; fi >"$lists/text"
+  sed -nE 's/^  (-[[:alnum:]])?,? ?(--[a-z-]+).*/\1 \2/p' "$lists/text" | sed 's/^ //' | sort >"$lists/$command.help"
+  sed -nE 's/^  ((-[[:alnum:]]), )?(--[a-z-]+).{0,24}  +(.*)/\2:\4\n\3:\4/p' "$lists/text" | grep -v '^:' |
+    sort >"$lists/$command.described"
 done
+"$tool" --help | sed -nE 's/^  ([a-z]+)  +(.*)/\1:\2/p' | sort >"$lists/commands.described"
 
-# The same from the man page. It describes an option of every command before the
-# commands. An option that a command shares with `run` may be described only there.
-mandoc -T lint -W warning "$source/man/grex-lock.1"
-for command in grex-lock "${commands[@]}"; do : >"$lists/$command.man"; done
-awk '
-  /^\.Sh / { in_commands = $2 == "COMMANDS"; command = $2 == "DESCRIPTION" ? "grex-lock" : "" }
-  in_commands && $1 == ".Cm" && after_item { command = $2 }
-  { after_item = /^\.It Xo/ }
-  in_commands && /^\.It Cm / { command = $3 }
-  command && /^\.It Fl / {
+# The same from the man page, which has the commands of an option in parentheses behind
+# it, and those of every command in a section of their own.
+awk -v every="grex-lock ${commands[*]}" '
+  /^\.Ss / { shared = $0 == ".Ss Every command" }
+  /^\.It Fl / {
     names = ""
-    for (i = 3; $i ~ /^(,|-?[[:alnum:]][a-z-]*)$/ && $i !~ /^(Ar|Ns|Op)$/; ++i)
+    for (i = 3; $i ~ /^(,|-?[[:alnum:]][a-z-]*)$/ && $i !~ /^(Ar|Ns|Pq)$/; ++i)
       if ($i != ",") names = names " -" $i
-    print command, substr(names, 2)
+    list = shared ? every : $0
+    if (!shared) sub(/.* Pq Cm /, "", list)
+    count = split(list, owners, /[ ,]+/)
+    for (i = 1; i <= count; ++i) print owners[i] names
   }' "$source/man/grex-lock.1" |
-  while read -r command names; do echo "$names" >>"$lists/$command.man"; done
+  LC_ALL=C sort -u >"$lists/man"
 for command in grex-lock "${commands[@]}"; do
-  {
-    cat "$lists/grex-lock.man" "$lists/$command.man"
-    sort "$lists/run.man" | comm -12 - "$lists/$command.help"
-  } | sort -u >"$lists/described"
+  sed -n "s/^$command //p" "$lists/man" | sort >"$lists/described"
   same "$lists/$command.help" "$lists/described" "$command --help" "man page of $command"
 done
-cat "$lists/grex-lock.man" "$lists/run.man" | sort >"$lists/described"
-same "$lists/run.help" "$lists/described" "run --help" "man page of run"
 
-# The same from the options that each shell offers.
-printf '%s -\n' grex-lock "${commands[@]/#/grex-lock }" >"$lists/lines"
+# The same from what each shell offers.
+described=(commands grex-lock "${commands[@]}")
+{ echo 'grex-lock ' && printf '%s -\n' grex-lock "${commands[@]/#/grex-lock }"; } >"$lists/lines"
+printf 'grex-lock run --%s \n' tier layout tier-check >"$lists/values"
 for shell in bash fish zsh; do
   # The time limit is for a shell that hangs.
-  timeout 100 "$source/tests/completions/offered.$shell" "$source/completions" <"$lists/lines" >"$lists/offers"
-  for command in grex-lock "${commands[@]}"; do
+  offered() { DESCRIBED=yes timeout 100 "$source/tests/completions/offered.$shell" "$source/completions"; }
+  offered <"$lists/lines" >"$lists/offers"
+  offered <"$lists/values" | tr '\t' '\n' | sed '/^$/d' | sort >"$lists/$shell.values"
+  for command in "${described[@]}"; do
     IFS= read -r offers <&3 || offers=
-    tr '\t' '\n' <<<"$offers" | grep -xE -- '-[[:alnum:]]|--[a-z-]+' | sort >"$lists/offered" || true
-    tr ' ' '\n' <"$lists/$command.help" | sort >"$lists/names"
-    same "$lists/names" "$lists/offered" "$command --help" "$shell after $command"
+    tr '\t' '\n' <<<"$offers" | sed '/^--\{0,1\}$/d; /^$/d' | sort >"$lists/offered"
+    case $shell in
+    bash) cut -d : -f 1 "$lists/$command.described" ;; # which shows no descriptions
+    fish) sed 's/:./\U&/' "$lists/$command.described" ;;
+    *) cat "$lists/$command.described" ;;
+    esac | sort >"$lists/wanted"
+    same "$lists/wanted" "$lists/offered" "$command --help" "$shell after $command"
   done 3<"$lists/offers"
 done
+sed -i 's/:./\U&/' "$lists/zsh.values"
+same "$lists/zsh.values" "$lists/fish.values" 'values in zsh' 'values in fish'
 exit "$status"

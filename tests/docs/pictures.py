@@ -21,7 +21,9 @@ def main(grex_lock, source):
         drawn = {path.name: path.read_bytes() for path in Path(scratch).iterdir()}
     check(drawn.keys() == kept.keys(), f"drawn: {sorted(drawn)}, kept: {sorted(kept)}")
 
-    shown = shown_in(source / "README.md", "docs/pictures") | shown_in(source / "docs/architecture.md", "pictures")
+    shown = shown_in(source / "README.md", "docs/pictures")
+    for page in (source / "docs").glob("*.md"):
+        shown |= shown_in(page, "pictures")
     check(shown == kept.keys(), f"the documents show {sorted(shown)} with alternative text")
 
     for name in sorted(kept):

@@ -3,8 +3,8 @@
 # it stands, in a home directory of its own, and checks the locks while it runs.
 # usage: recipes.sh GREX-LOCK SOURCE-DIRECTORY
 #
-# One word of two blocks is replaced: the 2m of 'Wait at most two minutes', and the 10m
-# of the second block of 'Over ssh'.
+# One word of two blocks is replaced: the 2m of 'Wait two minutes at most', and the 10m
+# of the second block of 'Run a job over ssh'.
 #
 # The blocks call stand-ins for `make`, `git` and `grex`. These report that they run,
 # and then wait for go_on, so nothing here sleeps. Those for ssh and sudo do with their
@@ -16,7 +16,10 @@ pages=("$(realpath -- "$2")"/{README,docs/recipes}.md)
 time_limit=30
 
 unset "${!GREX_@}"
-sandbox=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-recipes.XXXXXX")
+# Root logs nothing where others can write.
+parent=${TMPDIR:-/tmp}
+if ((EUID == 0)) && [[ -w /root ]]; then parent=/root; fi
+sandbox=$(mktemp -d "$parent/grex-lock-recipes.XXXXXX")
 export HOME=$sandbox PATH=$sandbox/bin:$PATH SHELL=/bin/sh
 
 # Prints the ids of the processes that were started with this home directory.
@@ -103,12 +106,17 @@ recipe() {
   rm -rf ~/ws/*/.grex* ~/ws/.grex* ~/output
 }
 
-# Runs a block of the recipe in the background; its process id is then in $script.
+# Runs a script in the background; its process id is then in $script.
+launch() {
+  "${interpreter[@]}" "$1" >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
+  script=$!
+}
+
+# The same with a block of the recipe.
 start() {
   rm -f ~/block # the shell that still runs the last block has it open
   extract "$heading" "${1:-1}" ~/block
-  "${interpreter[@]}" ~/block >~/output 2>&1 </dev/null {reports}>&- {go}>&- {notes}>&- &
-  script=$!
+  launch ~/block
 }
 
 # The same, but returns when the block waits for a lock, which its grex-lock
@@ -177,19 +185,62 @@ leaves_nothing() {
 hold_app() { grex-lock hold --detach --note 'the other one' ~/ws/app >/dev/null; }
 release_app() { grex-lock release ~/ws/app; }
 
+# Checks that git and then make run under the lock of app.
+git_and_make_run_locked() {
+  expect_report 'git runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'git ends'
+  expect_report 'make runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+}
+
+# Checks a script that holds the lock of app for all of it, which its commands know.
+locks_the_rest() {
+  start 1
+  git_and_make_run_locked
+  becomes_free ~/ws/app
+  leaves_nothing
+  cp ~/bin/git ~/git
+  cp ~/asks ~/bin/git
+  cp ~/asks ~/bin/make
+  start 1
+  ends_with 0
+  printed 'status 75'
+  printed 'already held by '
+  printed 'reentrant 75' # the hold is no ancestor of make
+  printed 'an ancestor seems to hold it'
+  becomes_free ~/ws/app
+  leaves_nothing
+  cp ~/git ~/bin/git
+  mv ~/git ~/bin/make
+  hold_app
+  GREX_LOCK_TIMEOUT=0 start 1
+  ends_with 75
+  release_app
+  leaves_nothing
+}
+
+# Checks a script that holds it for git, and not for make.
+locks_a_part() {
+  start "$1"
+  expect_report 'git runs'
+  is_held ~/ws/app
+  go_on
+  expect_report 'git ends'
+  expect_report 'make runs'
+  is_free ~/ws/app
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+  leaves_nothing
+}
+
 recipe 'Lock the rest of a script'
-start
-expect_report 'git runs'
-is_held ~/ws/app
-go_on
-expect_report 'git ends'
-expect_report 'make runs'
-is_held ~/ws/app
-go_on
-expect_report 'make ends'
-ends_with 0
-becomes_free ~/ws/app
-leaves_nothing
+locks_the_rest
 # The lock ends with the script, even if that is killed.
 start
 expect_report 'git runs'
@@ -202,58 +253,201 @@ becomes_free ~/ws/app
 go_on # the command outlives the script
 expect_report 'git ends'
 leaves_nothing
-# A script that does not get the lock stops.
-hold_app
-GREX_LOCK_TIMEOUT=0 start
-ends_with 75
-release_app
-leaves_nothing
 
-recipe 'Lock the rest of a script, and tell its commands'
-cp ~/asks ~/bin/make
-start
+recipe 'Lock the steps of a CI job'
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+export GITHUB_ENV=~/env GITHUB_RUN_ID=7
+extract "$heading" 1 ~/steps
+sed '/^# last step/,$d' ~/steps >~/first
+sed '1,/^# last step/d' ~/steps >~/last
+# Runs a step of the job: with the lines of the environment file, a variable by which the
+# runner finds what the job leaves, and a shell that stops at an error.
+step() {
+  local -a variables
+  mapfile -t variables <"$GITHUB_ENV"
+  interpreter=(env RUNNER_TRACKING_ID=job "${variables[@]}" bash -e)
+  launch "$1"
+}
+end_job() {
+  local process
+  for process in $(env -u RUNNER_TRACKING_ID grep -lzxF RUNNER_TRACKING_ID=job /proc/[0-9]*/environ 2>/dev/null); do
+    process=${process#/proc/}
+    kill -KILL "${process%/*}" 2>/dev/null || true
+  done
+}
+begin_job() {
+  : >"$GITHUB_ENV"
+  step ~/first
+  ends_with 0
+  (($(wc -l <"$GITHUB_ENV") == 1)) || fail 'it did not append one line'
+  is_held ~/ws/app
+}
+begin_job
+grex-lock run -n ~/ws/app -- true 2>~/output || true
+printed 'CI job 7'
+timeout "$time_limit" grex sync ~/ws || true
+expect_report 'grex is busy'
+step ~/last
 ends_with 0
-printed 'status 75'
-printed 'already held by ancestor'
-printed 'reentrant 75' # the hold is no ancestor of make
-printed 'an ancestor seems to hold it'
-becomes_free ~/ws/app
+is_free ~/ws/app
 leaves_nothing
+# Without a hold to end, the last step has nothing to do.
+step ~/last
+ends_with 0
+# It does not end the hold of another job, if its own has ended.
+begin_job
+end_job
+becomes_free ~/ws/app
 hold_app
-GREX_LOCK_TIMEOUT=0 start
-ends_with 75
+step ~/last
+ends_with 0
+is_held ~/ws/app
 release_app
 leaves_nothing
-cp ~/bin/git ~/bin/make
 
-recipe 'Lock a part of a script'
-start
+recipe 'More about the steps of a CI job'
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+extract "$heading" 1 ~/between
+begin_job
+step ~/between
 expect_report 'git runs'
-is_held ~/ws/app
+is_held -t backend ~/ws/lib
 go_on
 expect_report 'git ends'
 expect_report 'make runs'
+is_free -t backend ~/ws/lib
+is_held ~/ws/app
+go_on badly
+expect_report 'make ends'
+ends_with 1 # and the job is still locked
+is_held ~/ws/app
+status=0
+env "$(<"$GITHUB_ENV")" grex-lock run --reentrant ~/ws/app -- true 2>~/output || status=$?
+((status == 75)) || fail "the same lock in a step ended with $status"
+printed 'an ancestor seems to hold it'
+step ~/last
+ends_with 0
 is_free ~/ws/app
+leaves_nothing
+# The runner kills what a job has left behind, and with it the hold.
+begin_job
+end_job
+becomes_free ~/ws/app
+step ~/between # the entry is stale, and no obstacle
+expect_report 'git runs'
+go_on badly
+expect_report 'git ends'
+ends_with 1
+leaves_nothing
+unset GITHUB_ENV GITHUB_RUN_ID
+
+recipe 'Skip the work if the pack is busy'
+start
+expect_report 'make runs'
+is_held ~/ws/app
+go_on
+expect_report 'make ends'
+ends_with 0
+printed 'built'
+start
+expect_report 'make runs'
+go_on badly
+expect_report 'make ends'
+ends_with 1
+hold_app
+start
+ends_with 0
+[[ $(<~/output) == 'skipped: busy' ]] || fail 'it did not just skip the work'
+release_app
+interpreter=(grex-lock run ~/ws/app -- bash) # an ancestor holds the lock
+start
+ends_with 75
+printed 'already held by '
+leaves_nothing
+
+recipe 'Work beside grex'
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+start
+expect_report 'make runs'
+expect_report 'make runs'
+is_held ~/ws/app
+is_held ~/ws/lib
+for ((i = 0; i < 2; i++)); do
+  status=0
+  timeout "$time_limit" grex sync ~/ws || status=$?
+  ((status == 3)) || fail "beside a guarded job, grex ended with $status"
+  expect_report 'grex is busy'
+  go_on
+  expect_report 'make ends'
+done
+expect_report 'grex runs'
+go_on
+expect_report 'grex ends'
+ends_with 0
+leaves_nothing
+
+recipe 'Keep grex sync out of a job'
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+start
+expect_report 'make runs'
+is_held ~/ws/app
+timeout "$time_limit" grex sync ~/ws || true
+expect_report 'grex is busy'
 go_on
 expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
-recipe 'A CI job in several steps'
-start 1
-ends_with 0
+recipe 'Lock several packs'
+start
+expect_report 'make runs'
 is_held ~/ws/app
-grex-lock run -n ~/ws/app -- true 2>~/output || true
-printed 'CI job'
-start 2
+is_held ~/ws/lib
+go_on
+expect_report 'make ends'
 ends_with 0
-is_free ~/ws/app
 leaves_nothing
-# Without a hold to end, the last step fails.
-start 2
-ends_with 69
+status=0
+grex-lock run ~/ws/app -- grex-lock run ~/ws/lib -- true 2>~/output || status=$?
+((status == 76)) || fail "a pack inside another ended with $status"
 
-recipe 'At most two jobs at a time'
+recipe 'Wait two minutes at most'
+start
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+ends_with 0
+hold_app
+extract "$heading" 1 ~/block
+sed -i 's/2m/100ms/' ~/block
+status=0
+bash ~/block >~/output 2>&1 || status=$?
+((status == 75)) || fail "it ended with $status"
+(($(wc -l <~/output) == 1)) || fail 'it did not print exactly one line'
+printed 'timed out after'
+printed "held by pid $(grex-lock status --json ~/ws/app | grep -oP '"pid":\K[0-9]+' | head -n 1) "
+grep -q ' since [0-9]' ~/output || fail 'it did not print since when'
+printed '[the other one] grex-lock hold'
+release_app
+leaves_nothing
+
+recipe 'Wait until packs are free'
+start
+ends_with 0
+printed 'app and lib are free'
+hold_app
+start_and_wait
+[[ ! -s ~/output ]] || fail 'it printed something before the pack was free'
+release_app
+ends_with 0
+printed 'app and lib are free'
+leaves_nothing
+
+recipe 'Run at most two jobs at a time'
 start
 expect_report 'make runs'
 expect_report 'make runs'
@@ -271,16 +465,11 @@ expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
-recipe 'Several packs'
-start 1
-expect_report 'make runs'
-is_held ~/ws/app
-is_held ~/ws/lib
-go_on
-expect_report 'make ends'
-ends_with 0
-leaves_nothing
-start 2
+recipe 'Lock a part of a script'
+locks_a_part 1
+
+recipe 'Lock at several tiers'
+start
 expect_report 'make runs'
 is_held ~/ws/app
 is_held -t workspace-sync ~/ws
@@ -290,7 +479,12 @@ expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
-recipe 'A script that calls a script'
+recipe 'Lock a line of shell'
+start
+git_and_make_run_locked
+leaves_nothing
+
+recipe 'Call a script that locks, too'
 cd ~/ws/app
 extract "$heading" 1 build.sh
 start 2
@@ -314,61 +508,42 @@ rm build.sh
 cd /
 leaves_nothing
 
-recipe 'Skip the work where someone else does it'
+recipe 'Clone into a new directory'
 start
-expect_report 'make runs'
-is_held ~/ws/app
+expect_report 'git runs'
+is_held -t backend ~/ws/new
 go_on
-expect_report 'make ends'
+expect_report 'git ends'
 ends_with 0
-printed 'built'
-start
-expect_report 'make runs'
-go_on badly
-expect_report 'make ends'
-ends_with 0
-printed 'failed'
-hold_app
-start
-ends_with 0
-[[ $(<~/output) == 'busy, skipped' ]] || fail 'it did not just skip the work'
-release_app
 leaves_nothing
 
-recipe 'Wait at most two minutes, then say who holds it'
-start
-expect_report 'make runs'
-go_on
-expect_report 'make ends'
-ends_with 0
+recipe 'Find out which job waits for which'
+printf '#!/bin/sh\ncat\n' >~/bin/dot
+chmod +x ~/bin/dot
+cd
 hold_app
-extract "$heading" 1 ~/block
-sed -i 's/2m/100ms/' ~/block
-status=0
-bash ~/block >~/output 2>&1 || status=$?
-((status == 75)) || fail "it ended with $status"
-(($(wc -l <~/output) == 1)) || fail 'it did not print exactly one line'
-printed 'timed out after'
-printed "held by pid $(grex-lock status --json ~/ws/app | grep -oP '"pid":\K[0-9]+' | head -n 1) "
-printed ' since 20'
-printed 'grex-lock hold --detach'
+start
+ends_with 0
+printed "$HOME/ws/app/.grex-lock"
 printed '[the other one]'
+grep -qF 'digraph' ~/waits.svg || fail 'it did not draw the graph'
+rm ~/waits.svg
+cd /
 release_app
 leaves_nothing
 
-recipe 'Be told when packs are free'
+recipe 'Show the holder of a lock in a script'
 start
 ends_with 0
-printed 'app and lib are free'
+[[ ! -s ~/output ]] || fail 'it printed something for a free lock'
 hold_app
-start_and_wait
-[[ ! -s ~/output ]] || fail 'it printed something before the pack was free'
-release_app
+start
 ends_with 0
-printed 'app and lib are free'
+grep -qE "^[0-9]+ $(id -un) grex-lock hold " ~/output || fail 'it did not print the holder'
+release_app
 leaves_nothing
 
-recipe 'Know how long jobs waited'
+recipe 'Find out how long a job waited'
 hold_app
 start_and_wait
 release_app
@@ -378,32 +553,6 @@ go_on
 expect_report 'make ends'
 ends_with 0
 grep -qxE '"waited_ms":[0-9]+' ~/output || fail 'it did not print how long it waited'
-leaves_nothing
-
-recipe "A job that grex sync can't interrupt"
-mkdir ~/ws/.grex
-touch ~/ws/.grex/pack.yaml
-start
-expect_report 'make runs'
-expect_report 'make runs'
-is_held ~/ws/app
-is_held ~/ws/lib
-for ((i = 0; i < 2; i++)); do
-  status=0
-  timeout "$time_limit" grex sync ~/ws || status=$?
-  ((status == 3)) || fail "beside a guarded job, grex ended with $status"
-  expect_report 'grex is busy'
-  go_on
-  expect_report 'make ends'
-done
-ends_with 0
-leaves_nothing
-grex sync ~/ws &
-script=$!
-expect_report 'grex runs'
-go_on
-expect_report 'grex ends'
-ends_with 0
 leaves_nothing
 
 recipe 'Run grex again if it is busy'
@@ -461,7 +610,7 @@ expect_report 'make ends'
 ends_with 0
 leaves_nothing
 
-recipe 'grex under your own lock'
+recipe 'Run grex under your own lock'
 start
 expect_report 'grex runs'
 is_held -t semaphore --slots 1 ~/ws
@@ -491,6 +640,26 @@ kill "$script"
 ends_with 143
 leaves_nothing
 
+recipe 'Find the longest waits'
+hold_app
+start_and_wait 1
+release_app
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+ends_with 0
+start 1 # it does not wait, so it is not listed
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+ends_with 0
+leaves_nothing
+start 2
+ends_with 0
+pattern="^[0-9]+"$'\t'"$HOME/ws/app/\\.grex-lock"$'\t'"grex-lock"$'\t'"the other one"$'\t'"build of app$"
+grep -qE "$pattern" ~/output || fail 'it did not list the wait'
+(($(wc -l <~/output) == 1)) || fail 'it did not list just one wait'
+
 recipe 'Return from a cancelled script only when its work has ended'
 cp ~/bin/make ~/bin/compiler
 printf '#!/bin/sh\ncompiler\ntrue\n' >~/bin/make
@@ -507,53 +676,6 @@ cp ~/bin/compiler ~/bin/make
 rm ~/bin/compiler
 leaves_nothing
 
-# Checks a script that holds the lock of app for all of it, and tells its commands.
-locks_the_rest() {
-  start 1
-  expect_report 'git runs'
-  is_held ~/ws/app
-  go_on
-  expect_report 'git ends'
-  expect_report 'make runs'
-  is_held ~/ws/app
-  go_on
-  expect_report 'make ends'
-  ends_with 0
-  becomes_free ~/ws/app
-  leaves_nothing
-  cp ~/bin/git ~/git
-  cp ~/asks ~/bin/git
-  cp ~/asks ~/bin/make
-  start 1
-  ends_with 0
-  printed 'status 75'
-  printed 'already held by ancestor'
-  becomes_free ~/ws/app
-  leaves_nothing
-  cp ~/git ~/bin/git
-  mv ~/git ~/bin/make
-  hold_app
-  GREX_LOCK_TIMEOUT=0 start 1
-  ends_with 75
-  release_app
-  leaves_nothing
-}
-
-# Checks a script that holds it for git, and not for make.
-locks_a_part() {
-  start "$1"
-  expect_report 'git runs'
-  is_held ~/ws/app
-  go_on
-  expect_report 'git ends'
-  expect_report 'make runs'
-  is_free ~/ws/app
-  go_on
-  expect_report 'make ends'
-  ends_with 0
-  leaves_nothing
-}
-
 recipe 'Lock the rest of a fish script'
 interpreter=(fish --no-config)
 locks_the_rest
@@ -563,6 +685,32 @@ recipe 'Lock the rest of a csh script'
 interpreter=(tcsh -f)
 locks_the_rest
 
+recipe 'Clean a pack that is locked'
+mv ~/bin/git ~/git
+git init -q ~/ws/app
+touch ~/ws/app/rubbish
+start
+ends_with 0
+[[ ! -e ~/ws/app/rubbish ]] || fail 'git clean has removed nothing'
+[[ -e ~/ws/app/.grex-lock && -e ~/ws/app/.grex/.grex-lock ]] || fail 'git clean has removed a lock file'
+[[ -z $(git -C ~/ws/app status --porcelain) ]] || fail 'git status shows a lock file'
+mv ~/git ~/bin/git
+rm -rf ~/ws/app/.git
+leaves_nothing
+
+recipe 'Stop a job that has lost its lock'
+start
+expect_report 'make runs'
+rm ~/ws/app/.grex-lock
+ends_with 79
+printed 'lock lost: '
+leaves_nothing
+start 2
+ends_with 0
+printed 'lock lost: '
+mkdir ~/ws/app
+leaves_nothing
+
 recipe 'Lock a part of a ksh script'
 for shell in ksh93 mksh bash; do
   interpreter=("$shell")
@@ -571,7 +719,7 @@ done
 
 # As sshd does, keeps the command on its host if the connection is lost, which is here the
 # end of this process. `script` has the terminal of -tt: if it is killed, that hangs up.
-recipe 'Over ssh'
+recipe 'Run a job over ssh'
 cat >~/bin/ssh <<'STAND_IN'
 #!/bin/bash
 if [[ $1 == -tt ]]; then exec script -qec "$3" /dev/null; fi
@@ -620,7 +768,7 @@ go_on
 expect_report 'make ends'
 leaves_nothing
 
-recipe 'Under sudo, su or doas'
+recipe 'Pass the stack through sudo, su or doas'
 cat >~/bin/sudo <<'STAND_IN'
 #!/bin/bash
 kept=(PATH HOME)
@@ -636,13 +784,13 @@ expect_report 'make runs'
 go_on
 expect_report 'make ends'
 ends_with 0
-printed 'already held by ancestor'
+printed 'already held by '
 printed 'status 75'
 rm install.sh
 cd /
 leaves_nothing
 
-recipe 'Under timeout or systemd'
+recipe 'Run under timeout or systemd'
 cat >~/bin/reports-signals <<'STAND_IN'
 #!/usr/bin/env python3
 import os, signal

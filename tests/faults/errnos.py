@@ -13,6 +13,9 @@ ERRNOS = {
     "faccessat2": ["EACCES", "ENOMEM"],  # by realpath(3)
     "newfstatat": lambda a: ["ENOMEM"] if "AT_EMPTY_PATH" in a else ["ENOMEM", "EACCES"],
     "fstat": ["ENOMEM"],
+    "fstatfs": ["EINTR", "EIO", "ENOMEM"],
+    "renameat2": ["EINVAL", "EROFS"],  # for a name to itself
+    "linkat": ["EACCES", "EDQUOT", "ENOSPC", "EPERM"],
     "statx": ["ENOMEM", "EACCES"],
     "readlink": ["EACCES", "EIO", "ENOMEM"],
     "getcwd": ["ENOENT", "ENOMEM"],

@@ -61,7 +61,7 @@ class Release(Scenario):
     def check(self, run, workspace):
         if run.wait() == 0 and is_locked(workspace.lock):
             raise Wrong("release ended with 0, and the lock is held")
-        if "nobody holds it" in run.errors() or "not by 'grex-lock hold'" in run.errors():
+        if "no process holds it" in run.errors() or "not a 'grex-lock hold'" in run.errors():
             raise Wrong(f"release reported of a hold: {run.errors()}")
         return run.wait() == 0
 

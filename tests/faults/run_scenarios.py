@@ -56,6 +56,18 @@ class RunWaits(UnderLock):
         hand_over(run, workspace)
 
 
+class RunWaitsInTheGate(RunWaits):
+    def before(self, workspace):
+        super().before(workspace)
+        os.makedirs(f"{workspace.path}/a/.grex")
+        with open(f"{workspace.path}/a/.grex/.grex-lock.gate", "x", encoding="utf-8"):
+            pass
+
+
+class RunPassesTheGate(UnderLock):
+    words = ("run", "-s", "WS/a")
+
+
 class RunWaitsForASlot(UnderLock):
     words = ("run", "-w", "1h", "-t", "semaphore", "--slots", "2", "WS")
     locks = ("WS/.grex/.grex.slot-0.lock",)

@@ -16,6 +16,8 @@ SCENARIOS = [
     run.RunBusy,
     run.RunTimesOut,
     run.RunWaits,
+    run.RunWaitsInTheGate,
+    run.RunPassesTheGate,
     run.RunWaitsForASlot,
     run.RunBelowWorkspaceLock,
     run.RunOutOfOrder,

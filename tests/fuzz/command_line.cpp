@@ -63,8 +63,8 @@ struct Options {
 };
 
 void define(cli::Parser& parser, Options& options) {
-  cli::add_global_options(parser, options.global);
-  cli::add_lock_options(parser, options.lock);
+  cli::add_lock_options(parser, options.lock, options.global);
+  cli::add_report_options(parser, options.lock, options.global);
   parser.set_help("Takes locks.", "grex-lock run", "");
 }
 

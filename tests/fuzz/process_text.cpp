@@ -28,6 +28,12 @@ void check_stat(std::string_view text) {
   for (const char state : {'S', 'Z', 'X'}) check_stat_of(std::string(text), state);
 }
 
+void check_removed_path(std::string_view text) {
+  require(sys::removed_path(std::string(text) + " (deleted)") == text);
+  const auto path = sys::removed_path(text);
+  require(!path || std::string(*path) + " (deleted)" == text);
+}
+
 void check_command_line(std::string_view text) {
   const auto arguments = sys::parse_command_line(text);
   std::string joined;
@@ -58,6 +64,8 @@ void check_numbers(std::string_view text) {
     const auto pids = sys::parse_pids(text);
     require(pids.empty() || pids.back() == pid);
   }
+  for (const pid_t child : sys::parse_children(text))
+    require(text.find(std::to_string(child)) != std::string_view::npos);
   const auto sessions = sys::parse_sessions(text);
   std::string line = "NSsid:";
   for (const pid_t session : sessions) line += "\t" + std::to_string(session);
@@ -85,6 +93,7 @@ void check_users(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = fuzz::text_of(data, size);
   check_stat(text);
+  check_removed_path(text);
   check_command_line(text);
   check_numbers(text);
   check_users(text);

@@ -63,7 +63,7 @@ cli::StatusReport report_of(std::string_view text) {
   while (!texts.is_at_end()) {
     core::LockReport lock;
     lock.tier = core::all_tiers.at(texts.below(core::all_tiers.size()));
-    lock.merged.state = static_cast<core::LockState>(texts.below(4));
+    lock.merged.state = static_cast<core::LockState>(texts.below(5));
     lock.path = texts.next();
     lock.target = texts.next();
     lock.file_system = core::FileSystem{texts.next(), static_cast<core::LockCaveat>(texts.below(5))};
@@ -93,7 +93,7 @@ void check_failure(const core::LockReport& lock, const cli::StatusReport& report
   require(std::count(text.begin(), text.end(), '\n') == (failure.hint.empty() ? 1 : 2));
   require(fuzz::is_json_line(cli::error_document(report.host, failure)));
   for (const cli::Detail detail : {cli::Detail::all, cli::Detail::no_date, cli::Detail::brief}) {
-    require(fuzz::is_one_harmless_line(cli::holder_line(lock.merged.holders, report.taken_at, detail)));
+    require(fuzz::is_one_harmless_line(cli::holder_text(lock.merged.holders, report.taken_at, detail)));
   }
 }
 

@@ -40,7 +40,7 @@ void check_verdict(const core::VerifiedStack& stack, core::Tier tier, const std:
   const bool is_held = std::any_of(stack.begin(), stack.end(), is_wanted);
   require((verdict.because == nullptr) == (verdict.kind == Verdict::Kind::take));
   const auto because = std::find_if(stack.begin(), stack.end(), [&verdict](const core::VerifiedEntry& verified) {
-    return &verified.entry == verdict.because;
+    return &verified == verdict.because;
   });
   require((verdict.because == nullptr) == (because == stack.end()));
   switch (verdict.kind) {

@@ -27,23 +27,26 @@ void check_names(std::string_view text) {
   require(!tier || core::name_of(*tier) == text);
   const auto layouts = cli::layout_syntax.parse(text);
   require(!layouts || layouts->size() == (text == "both" ? 2U : 1U));
-  // A description names each value that is accepted.
-  require(!tier || cli::tier_syntax.description.find(text) != std::string_view::npos);
-  require(!layouts || cli::layout_syntax.description.find(text) != std::string_view::npos);
-  require(!cli::tier_check_syntax.parse(text) ||
-          cli::tier_check_syntax.description.find(text) != std::string_view::npos);
-  require(!cli::color_syntax.parse(text) || cli::color_syntax.description.find(text) != std::string_view::npos);
+  // The names in messages are those that are accepted.
+  const auto is_named = [text](const cli::SyntaxText& syntax) {
+    return syntax.names.find(text) != std::string_view::npos;
+  };
+  require(!tier || is_named(cli::tier_syntax.text));
+  require(!layouts || is_named(cli::layout_syntax.text));
+  require(!cli::tier_check_syntax.parse(text) || is_named(cli::tier_check_syntax.text));
+  require(!cli::color_syntax.parse(text) || is_named(cli::color_syntax.text));
 }
 
 void check_lock(std::string_view text) {
-  const auto lock = cli::lock_syntax.parse(text);
+  const auto lock = cli::parse_named_lock(text);
   if (lock) {
     require(!lock->path.empty());
     require(std::string(core::name_of(lock->tier)) + ":" + lock->path == text);
   }
+  require(lock || !cli::named_lock_error(text).why.empty());
   if (text.empty()) return;
   // Any PATH is accepted.
-  const auto backend = cli::lock_syntax.parse("backend:" + std::string(text));
+  const auto backend = cli::parse_named_lock("backend:" + std::string(text));
   require(backend && backend->tier == core::Tier::backend && backend->path == text);
 }
 
@@ -52,7 +55,7 @@ void check_lock(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = fuzz::text_of(data, size);
   check_number(text, cli::exit_code_syntax.parse(text), 255);
-  check_number(text, cli::natural_syntax.parse(text), std::numeric_limits<int>::max());
+  check_number(text, cli::descriptor_syntax.parse(text), std::numeric_limits<int>::max());
   check_number(text, cli::slots_syntax.parse(text), 4096U);
   const auto interval = cli::interval_syntax.parse(text);
   require(!interval || (*interval >= std::chrono::milliseconds(100) && interval == cli::duration_syntax.parse(text)));

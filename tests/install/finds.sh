@@ -19,9 +19,11 @@ fail() {
 [[ $(command -v grex-lock) == "$prefix/bin/grex-lock" ]] || fail 'no grex-lock'
 [[ $(grex-lock --version) =~ ^grex-lock\ [0-9.]+$ ]] || fail 'grex-lock does not run'
 
-# mman complains that there is no index.
-page=$(mman -c -M "$prefix/share/man" 1 grex-lock 2>/dev/null) || fail 'man finds no page'
-[[ $page == *'GREX-LOCK(1)'* ]] || fail 'the page is not rendered'
+for section in 1 7; do
+  # mman complains that there is no index.
+  page=$(mman -c -M "$prefix/share/man" "$section" grex-lock 2>/dev/null) || fail "man finds no page in section $section"
+  [[ $page == *"GREX-LOCK($section)"* ]] || fail 'the page is not rendered'
+done
 
 # shellcheck disable=SC2016 # the inner bash expands it
 bash_completes='

@@ -42,20 +42,32 @@ diff -u --label expected - --label installed <(files_in_root) <<'END'
 -rwxr-xr-x usr/bin/grex-lock
 -rw-r--r-- usr/share/bash-completion/completions/grex-lock
 -rw-r--r-- usr/share/doc/grex-lock/README.md
+-rw-r--r-- usr/share/doc/grex-lock/SECURITY.md
 -rw-r--r-- usr/share/doc/grex-lock/changelog.Debian.gz
 -rw-r--r-- usr/share/doc/grex-lock/changelog.gz
 -rw-r--r-- usr/share/doc/grex-lock/copyright
+-rw-r--r-- usr/share/doc/grex-lock/docs/architecture.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/how-it-works.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/install.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/json.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/json.schema.json
+-rw-r--r-- usr/share/doc/grex-lock/docs/performance.md
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/ladder.svg
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/life.svg
 -rw-r--r-- usr/share/doc/grex-lock/docs/pictures/pile-up.svg
+-rw-r--r-- usr/share/doc/grex-lock/docs/pictures/rooms.svg
 -rw-r--r-- usr/share/doc/grex-lock/docs/recipes.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/testing.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/upgrading.md
 -rw-r--r-- usr/share/fish/vendor_completions.d/grex-lock.fish
 -rw-r--r-- usr/share/lintian/overrides/grex-lock
 -rw-r--r-- usr/share/man/man1/grex-lock.1.gz
+-rw-r--r-- usr/share/man/man7/grex-lock.7.gz
 -rw-r--r-- usr/share/zsh/vendor-completions/_grex-lock
 END
 dpkg_in_root --verify grex-lock # the md5sums
 [[ ! -s $scratch/log ]] || fail "installed files differ from the package: $(<"$scratch/log")"
+"$source/tests/docs/links.py" "$root/usr/share/doc/grex-lock"
 # shellcheck disable=SC2016 # zsh expands it
 [[ " $(zsh -f -c 'echo $fpath') " == *' /usr/share/zsh/vendor-completions '* ]] || fail 'zsh does not search vendor-completions'
 XDG_DATA_DIRS=$root/usr/share "$source/tests/install/finds.sh" "$root/usr" "$root/usr/share/zsh/vendor-completions"

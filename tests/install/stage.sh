@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that `cmake --install` installs exactly the files of grex-lock, that man
-# and the shells find them, and that the command in the README uninstalls them.
+# and the shells find them, and that the command in docs/install.md uninstalls them.
 # usage: stage.sh BUILD-DIRECTORY SOURCE-DIRECTORY
 set -euo pipefail
 build=$(realpath -- "$1")
@@ -39,19 +39,31 @@ has_exactly "$HOME/.local" <<'END'
 -rw-r--r-- share/doc/grex-lock/LICENSE-APACHE
 -rw-r--r-- share/doc/grex-lock/LICENSE-MIT
 -rw-r--r-- share/doc/grex-lock/README.md
+-rw-r--r-- share/doc/grex-lock/SECURITY.md
+-rw-r--r-- share/doc/grex-lock/docs/architecture.md
+-rw-r--r-- share/doc/grex-lock/docs/how-it-works.md
+-rw-r--r-- share/doc/grex-lock/docs/install.md
+-rw-r--r-- share/doc/grex-lock/docs/json.md
+-rw-r--r-- share/doc/grex-lock/docs/json.schema.json
+-rw-r--r-- share/doc/grex-lock/docs/performance.md
 -rw-r--r-- share/doc/grex-lock/docs/pictures/ladder.svg
 -rw-r--r-- share/doc/grex-lock/docs/pictures/life.svg
 -rw-r--r-- share/doc/grex-lock/docs/pictures/pile-up.svg
+-rw-r--r-- share/doc/grex-lock/docs/pictures/rooms.svg
 -rw-r--r-- share/doc/grex-lock/docs/recipes.md
+-rw-r--r-- share/doc/grex-lock/docs/testing.md
+-rw-r--r-- share/doc/grex-lock/docs/upgrading.md
 -rw-r--r-- share/fish/vendor_completions.d/grex-lock.fish
 -rw-r--r-- share/man/man1/grex-lock.1
+-rw-r--r-- share/man/man7/grex-lock.7
 -rw-r--r-- share/zsh/site-functions/_grex-lock
 END
 "$finds" "$HOME/.local" "$HOME/.local/share/zsh/site-functions"
+"$source/tests/docs/links.py" "$HOME/.local/share/doc/grex-lock"
 
 # Uninstalling removes what was installed, and nothing else.
 touch "$HOME/.local/bin/other"
-uninstall=$(grep -m 1 'install_manifest\.txt' "$source/README.md")
+uninstall=$(grep -m 1 'install_manifest\.txt' "$source/docs/install.md")
 bash -euo pipefail -c "${uninstall//build\/release/\"\$1\"}" uninstall "$build"
 echo '-rw-r--r-- bin/other' | has_exactly "$HOME/.local"
 

@@ -34,6 +34,15 @@ cli::Failure search_forever(const StopToken&) {
 
 }  // namespace
 
+TEST_CASE("a lock that became free while its holder was searched for says so") {
+  const TempDir dir;
+  test::write_file(dir / ".grex-lock", "");
+  const std::string path = dir / ".grex-lock";
+  cli::BusyLock lock = {{core::Tier::per_pack, path, dir.path()}, {sys::LockFileName(path)}};
+  lock.audience = cli::Audience::people;
+  CHECK(cli::busy_failure(lock, never_stop).why == "its holder has just released it");
+}
+
 TEST_CASE("a wait begins before its holder is known, and its event is written when it ends at the latest") {
   for (const auto& search : {search_in_vain, search_forever}) {
     const TempDir dir;

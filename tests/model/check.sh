@@ -68,6 +68,7 @@ deadlock='invalid end state'
 starvation='acceptance cycle'
 beside_work='assertion violated .*alive'
 overlap='assertion violated .*relies_on'
+unreported='assertion violated .*overlapped'
 
 # Requires that the names in the tables of README.md are in the files that these
 # name, outside of comments, and that every safeguard is in a table.
@@ -106,6 +107,10 @@ case "${1:-}" in
     holds slots safety -DJOBS=4
     holds remains safety -DWORKERS=3 -DFORKS=4 -DKILLS=2 -DSIGNALS=1 -DDAEMON -DOTHER_USERS
     holds stack safety -DTIMES=3 -DMISSES=2
+    holds restore safety
+    holds restore safety -DSHARERS
+    holds restore safety -DAGAIN
+    holds restore safety -DREMOVALS=1 -DRENAMES=1 -DLOOKS=0
     ;;
   deadlock)
     holds locks safety -DTOP=3 -DLOCKS=3
@@ -118,6 +123,12 @@ case "${1:-}" in
     holds files safety -DTOP=2 -DDEPTH=2 -DWORKSPACES=2 -DPACKS=1
     holds files safety -DTOP=2 -DDEPTH=3 -DPACKS=1
     holds files safety -DTOP=3 -DDEPTH=2 -DPACKS=1
+    holds gate safety -DTOP=3
+    holds gate safety -DTOP=3 -DTWO_FILES
+    holds gate safety -DTOP=2 -DDEPTH=2 -DKILLS=1 -DSTOPS=1
+    holds gate safety -DTOP=2 -DDEPTH=2 -DTWO_FILES -DKILLS=1 -DSTOPS=1
+    holds gate safety -DTOP=2 -DDEPTH=2 -DHIDDEN -DBREAKS=2
+    holds gate safety -DTOP=3 -DTWO_FILES -DSTOPS=1
     ;;
   waiting)
     holds locks liveness -DTOP=2 -DLOCKS=2 -DKILLS=1 -DUNLINKS=1
@@ -128,6 +139,8 @@ case "${1:-}" in
     holds slots liveness -DJOBS=2 -DHOLDER -DUNLINKS=1 -DSIGNALS=1
     holds slots safety -DJOBS=3 -DSLOTS=3 -DHOLDER
     holds slots safety -DJOBS=3 -DHOLDER -DKILLS=1
+    holds gate liveness -DTOP=3 -DENDLESS
+    holds gate liveness -DTOP=3 -DENDLESS -DTWO_FILES
     holds remains liveness -DDAEMON
     ;;
   safeguards)
@@ -158,10 +171,21 @@ case "${1:-}" in
     is_needed -DONE_SLOT "$starvation" slots liveness -DJOBS=2 -DHOLDER
     is_needed -DSEND_ONCE "$starvation" slots liveness -DJOBS=2 -DHOLDER
     is_needed -DKEEP_PLACE "$deadlock" slots safety -DJOBS=3 -DHOLDER -DSTOPS=1
+    is_needed -DNO_GATE "$starvation" gate liveness -DTOP=3 -DENDLESS
+    is_needed -DNO_ANCESTOR "$deadlock" gate safety -DTOP=2 -DDEPTH=2
+    is_needed -DNO_GATE_FIRST "$deadlock" gate safety -DTOP=2 -DTWO_FILES
+    is_needed -DNO_LOOK "$deadlock" gate safety -DTOP=3 -DTWO_FILES -DSTOPS=1
+    is_needed -DNO_BREAK "$deadlock" gate safety -DTOP=2 -DDEPTH=2 -DHIDDEN -DBREAKS=2
     is_needed -DNO_SEARCH "$beside_work" remains safety -DDAEMON -DOTHER_USERS
     is_needed -DNO_SECOND_LIST "$beside_work" remains safety -DDAEMON -DOTHER_USERS
     is_needed -DNO_UNREADABLE "$beside_work" remains safety -DDAEMON -DOTHER_USERS
     is_needed -DNO_SESSION "$starvation" remains liveness -DDAEMON
+    is_needed -DNO_LINK "$unreported" restore safety -DREMOVALS=1
+    is_needed -DNO_FOREIGN "$unreported" restore safety -DREMOVALS=1
+    is_needed -DNO_LAST_FIND "$unreported" restore safety -DREMOVALS=1
+    is_needed -DNO_PATH_CHECK "$unreported" restore safety -DREMOVALS=1 -DRENAMES=1 -DLOOKS=0
+    is_needed -DNO_CONTENT "$unreported" restore safety -DSHARERS
+    is_needed -DNO_NAMED_AGAIN "$overlap" restore safety -DAGAIN
     is_needed -DNO_DESCRIPTOR 'assertion violated .*inside' stack safety -DTIMES=2
     is_needed -DNO_ANOTHER 'assertion violated .*refused' stack safety -DTIMES=2
     is_needed -DNO_ENDED 'assertion violated .*refused' stack safety -DTIMES=2

@@ -9,8 +9,8 @@ TEST_CASE("plain text and other alphabets are shown unchanged") {
   CHECK(printable("Größe → 鎖 🔒") == "Größe → 鎖 🔒");
 }
 
-// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
-// the direction of a line
+// SECURITY.md: put escapes for the terminal into a note, a command or a path | shown as `\x1b` and the like, also
+// characters that change the direction of a line
 TEST_CASE("control characters are shown as escapes") {
   CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
   CHECK(printable("\x1b[2J\x07\x7f") == "\\x1b[2J\\x07\\x7f");
@@ -32,10 +32,15 @@ TEST_CASE("bytes that are not UTF-8 are shown as escapes") {
 
 TEST_CASE("a command line can be pasted into a shell") {
   CHECK(shell_line({"make", "-j8", "a b", "", "it's", "$HOME"}) == "make -j8 'a b' '' 'it'\\''s' '$HOME'");
+  // Of what is escaped in it, shells agree about octal numbers alone.
+  CHECK(shell_line({"a\nb", "\x1b[1m",
+                    "\xff"
+                    "f",
+                    "it's\t\\", "\u200b"}) == R"($'a\nb' $'\033[1m' $'\377f' $'it\047s\t\134' $'\342\200\213')");
 }
 
-// SECURITY.md: escapes for the terminal in a note, a command or a path | shown as `\x1b` and the like, also what turns
-// the direction of a line
+// SECURITY.md: put escapes for the terminal into a note, a command or a path | shown as `\x1b` and the like, also
+// characters that change the direction of a line
 TEST_CASE("invisible characters, and those that change the direction of a line, are shown as bytes") {
   // The first and the last of each range, but for those that are one character.
   for (const char* const text :

@@ -129,7 +129,7 @@ class Server {
   fuse_attr attributes(std::uint64_t node) const {
     fuse_attr attributes = {};
     attributes.ino = node;
-    attributes.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0777 : S_IFREG | 0666;
+    attributes.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0666;
     attributes.nlink = 1;
     if (node != FUSE_ROOT_ID) attributes.size = files_.at(node - FUSE_ROOT_ID - 1).content.size();
     return attributes;

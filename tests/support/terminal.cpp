@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <vector>
@@ -17,9 +18,11 @@ namespace {
 
 constexpr int hung_ms = 60'000;
 
-bool read_more(int fd, std::string& buffer) {
+bool read_more(int fd, std::string& buffer, const std::string& expected = "its end") {
   pollfd ready = {fd, POLLIN, 0};
-  if (::poll(&ready, 1, hung_ms) == 0) throw std::runtime_error("hung: nothing on the terminal; so far: " + buffer);
+  if (::poll(&ready, 1, hung_ms) == 0) {
+    throw std::runtime_error("hung: the terminal does not show '" + expected + "'; so far: " + buffer);
+  }
   std::array<char, 4096> chunk;
   const ssize_t size = ::read(fd, chunk.data(), chunk.size());
   if (size <= 0) return false;  // EIO: no process has the terminal open any more
@@ -35,6 +38,7 @@ Terminal::Terminal(const Words& argv, const Setup& setup) {
   if (pid_ < 0) throw std::runtime_error("forkpty failed");
   if (pid_ == 0) {
     ::setenv("TERM", "xterm", 1);
+    ::setenv("HISTFILE", "", 1);
     for (const auto& [name, value] : setup.environment) {
       if (value) ::setenv(name.c_str(), value->c_str(), 1);
     }
@@ -75,7 +79,7 @@ std::string Terminal::expect(const std::string& text) {
       unread_.erase(0, at + text.size());
       return before;
     }
-    if (!read_more(master_.get(), unread_))
+    if (!read_more(master_.get(), unread_, text))
       throw std::runtime_error("the terminal closed before '" + text + "': " + unread_);
   }
 }
@@ -84,6 +88,13 @@ std::string Terminal::rest() {
   while (read_more(master_.get(), unread_)) {
   }
   return std::exchange(unread_, {});
+}
+
+bool Terminal::all_but_leader_stopped() const {
+  const std::vector<pid_t> processes = all_processes();
+  return std::all_of(processes.begin(), processes.end(), [this](pid_t process) {
+    return process == pid_ || ::getsid(process) != pid_ || state_of(process) == 'T';
+  });
 }
 
 Ended Terminal::wait() {

@@ -10,7 +10,7 @@
 namespace grex::test {
 
 /// A program on its own pseudo-terminal, as a person would run it: it leads a session,
-/// and is in the foreground.
+/// and is in the foreground. A shell keeps no history.
 class Terminal {
  public:
   explicit Terminal(const Words& argv, const Setup& setup = {});
@@ -32,6 +32,9 @@ class Terminal {
 
   /// Closes the terminal, as a lost connection does.
   void hang_up() { master_.reset(); }
+
+  /// Whether every process of the session but its leader is stopped.
+  [[nodiscard]] bool all_but_leader_stopped() const;
 
   Ended wait();
   [[nodiscard]] pid_t pid() const { return pid_; }

@@ -22,7 +22,7 @@ Result<sys::ChildEnd> run(std::vector<std::string> words, std::span<const int> i
   argv.push_back(nullptr);
   const auto signals = sys::ForwardedSignals::begin();
   auto child = sys::Child::start({argv.data(), environ, inherit}, signals);
-  auto end = child ? child->wait({.unforwarded = [](int, const Error&) {}, .runs_on = [] {}}) : child.error();
+  auto end = child ? child->wait({.unforwarded = [](int, const Error&) {}}) : child.error();
   signals.restore();
   return end;
 }

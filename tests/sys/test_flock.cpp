@@ -61,7 +61,7 @@ TEST_CASE("a lock file is opened close-on-exec") {
   CHECK((::fcntl(file->fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-// SECURITY.md: a FIFO, a socket or a device, to have us hang or do something | refused, 77, at once
+// SECURITY.md: use a FIFO, a socket or a device, so that grex-lock hangs or has a side effect | refused immediately, 77
 TEST_CASE("a symlink, a FIFO, a socket, a directory or a device is refused as a lock file") {
   const TempDir dir;
   std::filesystem::create_symlink(dir / "target", dir / "link");
@@ -137,7 +137,7 @@ TEST_CASE("an unreadable lock file is a permission error, and one that can't be 
   }));
 }
 
-// SECURITY.md: no descriptors, no memory, no processes, a limit on file sizes | the documented exit code; a command
+// SECURITY.md: leave no descriptors, no memory, no processes, or limit file sizes | the documented exit code; a command
 // never runs without its lock
 TEST_CASE("running out of descriptors is a system error") {
   const TempDir dir;

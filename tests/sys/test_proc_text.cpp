@@ -22,7 +22,7 @@ TEST_CASE("the real user of a process is the first number of its Uid line") {
   CHECK_FALSE(parse_real_user(""));
 }
 
-// SECURITY.md: a name such as `x) S 1 (`, to be taken for another in /proc | the last parenthesis counts
+// SECURITY.md: use a name such as `x) S 1 (`, to look like another process in /proc | the last parenthesis counts
 TEST_CASE("the start time is found after any command name") {
   const std::string tail = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21\n";
   CHECK(parse_start_time("42 (sh)" + tail) == 987654);
@@ -41,6 +41,13 @@ TEST_CASE("a zombie has ended") {
   CHECK(has_ended("42 (a) S ) X 1 2 3"));
   CHECK_FALSE(has_ended("42 (Z) S 1 2 3"));
   CHECK_FALSE(has_ended(""));
+}
+
+TEST_CASE("a process whose end has begun is known by its flags") {
+  CHECK(is_ending("42 (sh) D 1 42 42 34816 42 4194308 0 0"));
+  CHECK_FALSE(is_ending("42 (sh) S 1 42 42 34816 42 4194304 0 0"));
+  CHECK_FALSE(is_ending("42 (sh) S 1 42 42 34816 4"));
+  CHECK_FALSE(is_ending(""));
 }
 
 TEST_CASE("a thread of the kernel is known by its flags") {
@@ -86,6 +93,12 @@ TEST_CASE("the signals that have arrived are those of the process, not of a thre
   CHECK_FALSE(parse_pending_signals("ShdPnd:\tx\n"));
 }
 
+TEST_CASE("the children of a thread are listed with spaces between and behind them") {
+  CHECK(parse_children("12 345 ") == std::vector<pid_t>{12, 345});
+  CHECK(parse_children("").empty());
+  CHECK(parse_children("x 12 ") == std::vector<pid_t>{12});
+}
+
 TEST_CASE("a process has one number for each PID namespace from that of /proc on") {
   CHECK(parse_pids("Name:\tx\nNSpid:\t1234\t7\nNSpgid:\t1\n") == std::vector<pid_t>{1234, 7});
   CHECK(parse_pids("Name:\tx\nNSpid:\t1234\n") == std::vector<pid_t>{1234});
@@ -115,4 +128,20 @@ TEST_CASE("a user's name is found by UID") {
   CHECK(parse_user_name(passwd, 1000) == "alice");
   CHECK_FALSE(parse_user_name(passwd, 1));
   CHECK_FALSE(parse_user_name("", 0));
+}
+
+TEST_CASE("the kernel's name for a removed file has the path that it had") {
+  CHECK(removed_path("/ws/app/.grex-lock (deleted)") == "/ws/app/.grex-lock");
+  CHECK(removed_path("/ws/a (deleted)/.grex-lock (deleted)") == "/ws/a (deleted)/.grex-lock");
+  // A file that had such a name.
+  CHECK(removed_path("/ws/app/.grex-lock (deleted) (deleted)") == "/ws/app/.grex-lock (deleted)");
+  CHECK(removed_path(" (deleted)") == "");
+}
+
+TEST_CASE("any other name is not that of a removed file") {
+  for (const char* const name : {"", "/ws/app/.grex-lock", "/ws (deleted)/.grex-lock", "/ws/x(deleted)", "(deleted)",
+                                 "/ws/x (deleted) ", "/ws/x (deleted", "pipe:[1]"}) {
+    CAPTURE(name);
+    CHECK_FALSE(removed_path(name));
+  }
 }

@@ -2,18 +2,53 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
+
+#include "base/text.hpp"
 
 namespace grex::cli {
 namespace {
 
 // The global options whose value is the next word, which is then not the command.
-bool takes_next_word(std::string_view option) { return option == "--color" || option == "--layout"; }
+bool is_global_with_value(std::string_view option) { return option == "--color" || option == "--layout"; }
+
+// The same of the options of any command.
+bool takes_next_word(std::string_view option) {
+  constexpr std::string_view short_options = "cEltw";
+  constexpr std::string_view long_options =
+      "--color --command --conflict-exit-code --for --git-exclude --if-lost --json-status-fd --layout --lock --log "
+      "--note --pid --slots --tier --tier-check --timeout --wait --while-pid";
+  // Of several in one word, the first that has a value has the rest of the word for it.
+  if (!option.starts_with("--")) return option.find_first_of(short_options) == option.size() - 1;
+  std::string_view rest = long_options;
+  std::string_view name = take_word(rest);
+  while (!name.empty() && name != option) name = take_word(rest);
+  return !name.empty();
+}
 
 }  // namespace
 
 bool CommandLine::has_only_paths() const {
   return std::all_of(arguments.begin(), arguments.end(),
                      [](const std::string& word) { return !word.empty() && !word.starts_with('-'); });
+}
+
+std::vector<std::size_t> CommandLine::positionals() const {
+  std::vector<std::size_t> places;
+  bool is_value = false;
+  bool may_be_option = true;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (std::exchange(is_value, false)) continue;
+    if (may_be_option && word == "--") {
+      may_be_option = false;
+    } else if (may_be_option && word.starts_with('-')) {
+      is_value = takes_next_word(word);
+    } else {
+      places.push_back(i);
+    }
+  }
+  return places;
 }
 
 CommandLine split_command_line(int argc, char* const* argv) {
@@ -32,11 +67,21 @@ CommandLine split_command_line(int argc, char* const* argv) {
     if (word == "--json" || word.starts_with("--json=")) line.json = true;
     if (line.verb.empty() && !is_value && !word.starts_with('-') && !word.empty()) {
       line.verb = word;
+      line.before_verb = line.arguments.size();
       continue;
     }
-    is_value = takes_next_word(word);
+    is_value = is_global_with_value(word);
     line.arguments.emplace_back(word);
   }
+  return line;
+}
+
+CommandLine split_command_line(std::vector<std::string> words) {
+  std::vector<char*> argv;
+  argv.reserve(words.size());
+  for (std::string& word : words) argv.push_back(word.data());
+  CommandLine line = split_command_line(static_cast<int>(argv.size()), argv.data());
+  line.wrapped = nullptr;
   return line;
 }
 

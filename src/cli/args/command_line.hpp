@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@ namespace grex::cli {
 struct CommandLine {
   std::string verb;                    ///< the command; empty if none is given
   std::vector<std::string> arguments;  ///< all other words; with `run`, those before `--`
+  std::size_t before_verb = 0;         ///< how many of them stand before the command
   /// With `run`, the words after `--`, ending with a null pointer; null without `--`.
   /// Borrowed from main's argv.
   char* const* wrapped = nullptr;
@@ -17,8 +19,15 @@ struct CommandLine {
   /// Whether every word is a PATH, so that there is nothing to parse: defining the
   /// options takes longer than everything else that a command does.
   [[nodiscard]] bool has_only_paths() const;
+
+  /// The places in `arguments` of the words that are neither options nor their values.
+  [[nodiscard]] std::vector<std::size_t> positionals() const;
 };
 
 CommandLine split_command_line(int argc, char* const* argv);
+
+/// The same of the command line of another process, the program's name included. It has no
+/// `wrapped` words.
+CommandLine split_command_line(std::vector<std::string> words);
 
 }  // namespace grex::cli

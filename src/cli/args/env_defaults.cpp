@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "base/text.hpp"
+#include "core/lock/layout.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -20,13 +22,11 @@ Result<void, Failure> set_from_environment(const char* name, std::optional<Value
   if (text == nullptr || *text == '\0') return {};
   option = syntax.parse(text);
   if (option) return {};
-  return usage_failure(fmt::format("{}: {}", name, syntax_error(text, syntax.description)), {});
+  SyntaxError error = syntax_error(text, syntax.text);
+  return usage_failure(fmt::format("{}: {}", name, error.why), std::move(error.hint));
 }
 
-constexpr const char* slots_variable = "GREX_PARALLEL";
-
-}  // namespace
-
+// A Failure says that the descriptor of --json-status-fd can't be written.
 Result<void, Failure> check_status_fd(std::optional<int> fd) {
   const sys::Access access = fd ? sys::access_of(*fd) : sys::Access::writing;
   if (access == sys::Access::writing) return {};
@@ -35,8 +35,12 @@ Result<void, Failure> check_status_fd(std::optional<int> fd) {
   return usage_failure(
       fmt::format("--json-status-fd: descriptor {} is {}", *fd, is_closed ? "not open" : "not open for writing"),
       is_withheld ? fmt::format("the shell has it open, but does not pass it on: add {0}>&{0}", *fd)
-                  : fmt::format("open it in the shell, as by 'exec {}>FILE'", *fd));
+                  : fmt::format("open it in the shell, for example: exec {}>FILE", *fd));
 }
+
+constexpr const char* slots_variable = "GREX_PARALLEL";
+
+}  // namespace
 
 Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
   auto applied = set_from_environment("GREX_LOCK_LAYOUT", options.layouts, layout_syntax);
@@ -61,6 +65,33 @@ Result<void, Failure> apply_env_default(std::optional<GitExclude>& option) {
   auto applied = set_from_environment("GREX_LOCK_GIT_EXCLUDE", option, git_exclude_syntax);
   if (!option) option = GitExclude::automatic;
   return applied;
+}
+
+Result<void, Failure> apply_env_default(std::optional<IfLost>& option) {
+  auto applied = set_from_environment("GREX_LOCK_IF_LOST", option, if_lost_syntax);
+  if (!option) option = IfLost::restore;
+  return applied;
+}
+
+Result<std::optional<std::string>, Failure> log_file(const std::string& chosen) {
+  constexpr const char* variable = "GREX_LOCK_LOG";
+  std::optional<std::string> path;
+  if (!chosen.empty()) {
+    path = chosen;
+  } else if (auto set = set_from_environment(variable, path, absolute_path_syntax); !set) {
+    return set.error();
+  }
+  if (!path) return path;
+  const std::string name = chosen.empty() ? variable : "--log";
+  if (!path->starts_with('/')) {  // a hold that detaches changes to another directory
+    const std::string here = sys::working_directory();
+    if (here.empty()) return usage_failure("--log: the current directory has no path", "use an absolute path for FILE");
+    path = path_in(here, *path);
+  }
+  if (core::tier_of_lock_file(core::lock_of_gate(*path))) {
+    return usage_failure(fmt::format("{}: '{}' is a lock file", name, *path), "choose another file");
+  }
+  return path;
 }
 
 Result<bool, Failure> guards_by_default() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
@@ -25,11 +26,15 @@ Result<void, Failure> apply_env_defaults(GlobalOptions& global, LockOptions& loc
 /// GREX_LOCK_GIT_EXCLUDE, for a command that creates lock files.
 Result<void, Failure> apply_env_default(std::optional<GitExclude>& option);
 
+/// GREX_LOCK_IF_LOST, for a command that stays while its locks are held.
+Result<void, Failure> apply_env_default(std::optional<IfLost>& option);
+
+/// The absolute path of --log, or else GREX_LOCK_LOG; nullopt if there is no log. A Failure
+/// may also say that the working directory has no path, or that this is a lock file of grex.
+Result<std::optional<std::string>, Failure> log_file(const std::string& chosen);
+
 /// GREX_LOCK_GUARD: whether --guard is the default.
 Result<bool, Failure> guards_by_default();
-
-/// A Failure says that the descriptor of --json-status-fd can't be written.
-Result<void, Failure> check_status_fd(std::optional<int> fd);
 
 /// The number of slots at tier semaphore: --slots (`chosen`), else GREX_PARALLEL, else
 /// the number of CPUs. 0 means no limit.

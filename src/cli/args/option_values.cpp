@@ -2,15 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
+#include "base/nearest_word.hpp"
 #include "base/text.hpp"
+#include "cli/report/printable.hpp"
 
 namespace grex::cli {
 namespace {
 
 // Each slot is a file, and grex-lock tries them one by one.
 constexpr unsigned max_slots = 4096;
+
+std::vector<std::string_view> split_names(std::string_view names) {
+  std::vector<std::string_view> split;
+  while (!names.empty()) {
+    split.push_back(take_until(names, ','));
+    names.remove_prefix(std::min<std::size_t>(names.size(), 1));  // the space
+  }
+  return split;
+}
 
 }  // namespace
 
@@ -24,6 +38,19 @@ std::optional<TierCheck> tier_check_named(std::string_view name) {
 std::optional<GitExclude> git_exclude_named(std::string_view name) {
   if (name == "auto") return GitExclude::automatic;
   if (name == "off") return GitExclude::off;
+  return std::nullopt;
+}
+
+std::optional<IfLost> if_lost_named(std::string_view name) {
+  if (name == "restore") return IfLost::restore;
+  if (name == "warn") return IfLost::warn;
+  if (name == "stop") return IfLost::stop;
+  return std::nullopt;
+}
+
+std::optional<ExportForm> export_form_named(std::string_view name) {
+  if (name == "shell") return ExportForm::shell;
+  if (name == "env") return ExportForm::env;
   return std::nullopt;
 }
 
@@ -69,8 +96,38 @@ std::optional<NamedLock> parse_named_lock(std::string_view text) {
   return NamedLock{*tier, std::string(text.substr(colon + 1))};
 }
 
-std::string syntax_error(std::string_view text, std::string_view description) {
-  return fmt::format("'{}' is not {}", text, description);
+std::optional<std::string> parse_absolute_path(std::string_view text) {
+  return text.starts_with('/') ? std::optional<std::string>(text) : std::nullopt;
+}
+
+SyntaxError syntax_error(std::string_view text, const SyntaxText& syntax) {
+  const bool has_names = !syntax.names.empty();
+  std::string why =
+      has_names ? fmt::format("unknown {} '{}'", syntax.what, text) : fmt::format("'{}' is not {}", text, syntax.what);
+  if (text.empty()) return {std::move(why), unset_hint};
+  const auto nearest = nearest_word(text, split_names(syntax.names));
+  return {std::move(why), nearest ? fmt::format("did you mean {}?", *nearest) : valid_values(syntax)};
+}
+
+SyntaxError named_lock_error(std::string_view text) {
+  std::string_view path = text;
+  const std::string_view tier = take_until(path, ':');
+  const bool has_tier = tier.size() < text.size() && !tier.empty();
+  if (has_tier && !core::tier_named(tier)) return syntax_error(tier, tier_syntax.text);
+  if (has_tier) return {fmt::format("PATH is empty in '{}'", text), unset_hint};
+  path = tier.empty() ? path : tier;
+  std::string_view after_equals = path;
+  const std::string_view typed_tier = take_until(after_equals, '=');
+  if (!after_equals.empty() && core::tier_named(typed_tier)) {
+    return {fmt::format("no ':' in '{}'", text),
+            "try: " + shell_line({"-l", fmt::format("{}:{}", typed_tier, after_equals)})};
+  }
+  return {fmt::format("no tier in '{}'", text),
+          path.empty() ? unset_hint : "try: " + shell_line({"-l", "per-pack:" + std::string(path)})};
+}
+
+std::string valid_values(const SyntaxText& syntax) {
+  return syntax.names.empty() ? std::string(syntax.example) : fmt::format("{}s: {}", syntax.what, syntax.names);
 }
 
 }  // namespace grex::cli

@@ -4,15 +4,28 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cli/args/command_line.hpp"
+#include "cli/args/option_values.hpp"
 #include "cli/report/failure.hpp"
 
 namespace grex::cli {
+
+/// A usage error with its own hint, which may be empty.
+class UsageError : public CLI::ParseError {
+ public:
+  explicit UsageError(const std::string& why, std::string hint = {})
+      : ParseError("UsageError", why, CLI::ExitCodes::ValidationError), hint_(std::move(hint)) {}
+  [[nodiscard]] const std::string& hint() const { return hint_; }
+
+ private:
+  std::string hint_;
+};
 
 /// CLI11's parser for the words of one command line. It can leave out the options that
 /// no word may name: defining the two dozen of a command takes many times as long as
@@ -29,17 +42,27 @@ class Parser : private CLI::App {
   enum class OptionSet { named_options, all_options };
   Parser(const CommandLine& line, OptionSet option_set);
 
-  /// Sets the texts of --help, which only a parser with all options prints. They do not
-  /// end with a newline.
-  void set_help(const std::string& summary, const std::string& usage, const std::string& examples);
+  /// Sets the texts of --help, which only a parser with all options prints: what the
+  /// command does, the lines before the options, and those behind them. They do not end
+  /// with a newline.
+  void set_help(const std::string& summary, const std::string& usage, const std::string& footer);
+
+  /// The options that are added from now on are in this group of --help.
+  void begin_group(const char* title);
 
   /// Parses the words and sets the options. Throws CLI::ParseError: for a usage error,
   /// and for --help and --version.
   void read();
 
-  /// Makes two options exclude each other; either may have been left out. (If both
-  /// were, they are the same option, which CLI::Option::excludes would refuse.)
-  static void exclude(CLI::Option* option, CLI::Option* other);
+  /// The hint to see --help.
+  [[nodiscard]] std::string see_help() const;
+
+  /// Makes two options exclude each other. Either may have been left out; the other one
+  /// must have been added before.
+  void exclude(CLI::Option* option, const std::string& other);
+
+  /// Sets the syntax to name in the hint for an option without its value.
+  void explain_value(const CLI::Option* option, const SyntaxText& syntax);
 
   /// A positional for any number of words, whatever they contain.
   CLI::Option* add_words(const std::string& name, std::vector<std::string>& words);
@@ -65,12 +88,27 @@ class Parser : private CLI::App {
   CLI::Option* set_version_flag(const std::string& names, const std::string& version, const std::string& description);
 
  private:
+  // An option as it was typed: -n, --timeout.
+  struct TypedOption {
+    const CLI::Option* option;
+    std::string name;
+  };
+
   [[nodiscard]] bool is_defined(std::string_view names) const;
   [[nodiscard]] std::vector<std::string> words_for_cli11() const;
+  [[nodiscard]] std::vector<TypedOption> typed_options() const;
+  [[nodiscard]] UsageError missing_value(const CLI::Option& option) const;
+  [[nodiscard]] UsageError unexpected_word() const;
+  [[nodiscard]] UsageError unknown_option(const std::string& word) const;
+  [[nodiscard]] std::string similar_option(const std::string& name) const;
+  [[nodiscard]] UsageError conflict() const;
+  [[nodiscard]] UsageError repetition() const;
 
   OptionSet option_set_;
+  std::string verb_;
   std::vector<std::string> words_;
   bool takes_words_ = false;
+  std::map<const CLI::Option*, SyntaxText> value_syntax_;
   CLI::App unused_app_;
   CLI::Option* unused_option_ = unused_app_.get_help_ptr();
 };

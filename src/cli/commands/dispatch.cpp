@@ -4,12 +4,22 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "base/nearest_word.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
+#include "cli/args/unknown_word.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/path_hint.hpp"
+#include "cli/commands/run_line.hpp"
+#include "cli/report/printable.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::cli {
 namespace {
@@ -22,15 +32,15 @@ struct Entry {
 };
 
 constexpr std::array<Entry, 9> commands = {{
-    {"run", run, Stream::err, "run a command under locks"},
-    {"probe", probe, Stream::out, "tell whether a lock could be taken now"},
-    {"status", status, Stream::out, "tell who holds the locks of a pack, and who waits"},
-    {"hold", hold, Stream::err, "keep locks without a command, also in the background"},
-    {"release", release, Stream::out, "end the hold that holds a lock"},
-    {"wait", wait, Stream::out, "wait until locks are free, keeping nothing"},
-    {"fd", fd, Stream::out, "lock or unlock a file that the shell has open"},
-    {"stack", stack, Stream::out, "show the locks that the ancestors of this shell hold"},
-    {"tiers", tiers, Stream::out, "list the tiers, their files and what each excludes"},
+    {"run", run, Stream::err, "take locks, run a command, and release them when it ends"},
+    {"hold", hold, Stream::err, "take locks and keep them without a command"},
+    {"release", release, Stream::out, "end a 'hold' and release its locks"},
+    {"wait", wait, Stream::out, "wait until locks are free, without keeping them"},
+    {"fd", fd, Stream::out, "lock or unlock files that the calling shell has open"},
+    {"probe", probe, Stream::out, "check whether a lock is free"},
+    {"status", status, Stream::out, "show which processes hold locks or wait for them"},
+    {"stack", stack, Stream::out, "show the locks held by ancestors of this process"},
+    {"tiers", tiers, Stream::out, "list the tiers, their lock files and what each excludes"},
 }};
 
 // Null if there is no such command.
@@ -41,30 +51,55 @@ const Entry* find_command(std::string_view name) {
 }
 
 void define_without_command(Parser& parser, GlobalOptions& options) {
-  add_global_options(parser, options);
-  std::string footer = "Commands:\n";
-  for (const Entry& entry : commands) footer += fmt::format("  {:<26}{}\n", entry.name, entry.summary);
-  footer +=
-      "\n'grex-lock COMMAND --help' tells the options of each.\n"
-      "\nExamples:\n"
-      "  grex-lock run ~/ws/app -- git pull   # under the lock of the pack\n"
-      "  grex-lock status ~/ws/app            # who holds its locks?";
-  parser.set_help("Take, probe and show the locks of grex, as flock(1) does for plain files.",
-                  "grex-lock [OPTIONS] COMMAND ...", footer);
+  parser.begin_group("Options, before or after COMMAND");
+  add_help_options(parser);
+  add_output_options(parser, options);
+  add_layout_option(parser, options);
+  std::string usage = "grex-lock [OPTIONS] COMMAND [ARGUMENTS]\n\nCommands:";
+  for (const Entry& entry : commands) usage += fmt::format("\n  {:<9}{}", entry.name, entry.summary);
+  parser.set_help("Lock the packs and workspaces of grex, as flock(1) locks files.", usage,
+                  "Example: grex-lock run ~/ws/app -- make -C ~/ws/app\n"
+                  "'grex-lock COMMAND --help' shows the options of COMMAND; see also grex-lock(1).");
 }
 
 // grex-lock without a command: --help, --version, or a usage error.
 Outcome run_without_command(const CommandLine& line) {
   GlobalOptions global;
   if (const auto parsed = parse(line, global, define_without_command); !has_options(parsed)) return outcome_of(parsed);
-  return usage_failure("no command is named", "see 'grex-lock --help'");
+  return usage_failure("no command given", "see 'grex-lock --help'");
 }
 
-Failure unknown_command(const std::string& verb) {
-  std::string names;
-  for (const Entry& entry : commands) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry.name);
-  return usage_failure(fmt::format("'{}' is no command", verb),
-                       fmt::format("the commands are {}; see 'grex-lock --help'", names));
+// The line with `run`, if the first word that is neither an option nor its value is a directory,
+// as with flock(1): then it is PATH, and the command comes behind it.
+std::optional<std::string> as_run_line(const CommandLine& line) {
+  CommandLine typed{"run", line.arguments};
+  std::vector<std::string>& words = typed.arguments;
+  words.insert(words.begin() + static_cast<std::ptrdiff_t>(line.before_verb), line.verb);
+  const std::vector<std::size_t> places = typed.positionals();
+  if (places.empty() || !sys::open_directory(words[places.front()])) return std::nullopt;
+  const auto is_in = [&words](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  if (is_in("--") || is_in("-c") || is_in("--command")) return own_line("run", std::move(words));
+  return line_with_separator(words, places.size() > 1 ? places[1] : words.size());
+}
+
+std::string hint_for_unknown(const CommandLine& line) {
+  if (const auto run_line = as_run_line(line)) return "try: " + *run_line;
+  if (line.verb == "help") return "see 'grex-lock --help'";
+  if (const auto hint = typographic_hint(line.verb); !hint.empty()) return std::string(hint);
+  if (const auto name = command_like(line.verb); !name.empty()) return fmt::format("did you mean '{}'?", name);
+  std::vector<std::string_view> names;
+  for (const Entry& entry : commands) names.push_back(entry.name);
+  if (const auto nearest = nearest_word(line.verb, names)) return fmt::format("did you mean '{}'?", *nearest);
+  // In `-w 5 run`, 5 is the first word without a dash.
+  const auto command = std::find_first_of(line.arguments.begin(), line.arguments.end(), names.begin(), names.end());
+  const bool is_after_options = command != line.arguments.end() && line.arguments.front().starts_with('-');
+  return is_after_options ? fmt::format("the options of '{}' come after it", *command) : "see 'grex-lock --help'";
+}
+
+Failure unknown_command(const CommandLine& line) {
+  return usage_failure(fmt::format("unknown command '{}'", line.verb), hint_for_unknown(line));
 }
 
 }  // namespace
@@ -72,10 +107,12 @@ Failure unknown_command(const std::string& verb) {
 Outcome dispatch(const CommandLine& line, Events& events) {
   if (line.verb.empty()) return run_without_command(line);
   const Entry* const command = find_command(line.verb);
-  if (command == nullptr) return unknown_command(line.verb);
+  if (command == nullptr) return unknown_command(line);
   Outcome outcome = command->run(line, events);
-  if (!outcome) events.failed(outcome.error());
-  return outcome;
+  if (outcome) return outcome;
+  Failure failure = with_path_hint(std::move(outcome.error()), line);
+  events.failed(failure);
+  return failure;
 }
 
 Stream json_errors_of(std::string_view verb) {

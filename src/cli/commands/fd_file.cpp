@@ -63,7 +63,7 @@ Result<FdFile, Failure> find_fd_file(int number, core::Tier tier, const core::La
   const std::string shown = path.empty() ? fmt::format("descriptor {}", number) : path;
   if (status->type != sys::FileType::regular) {
     Failure failure = failure_from({ErrorKind::unsafe_file, "fstat", shown, 0});
-    failure.hint = fmt::format("open a lock file, as by 'exec {}>>PATH/.grex-lock'", number);
+    failure.hint = fmt::format("try: exec {}>>PATH/.grex-lock", number > STDERR_FILENO ? number : 9);
     return failure;
   }
   auto copy = sys::duplicate(number);
@@ -131,7 +131,7 @@ Result<void, Failure> refuse_replaced(const FdFile& file) {
   if (!named || named->id == file.file.id) return {};
   Failure failure = failure_from({ErrorKind::unsafe_file, "stat", file.name.path, 0}, file.name.tier);
   failure.why = "the file was removed or replaced since it was opened";
-  failure.hint = fmt::format("open it again, as by 'exec {}>>FILE'", file.number);
+  failure.hint = fmt::format("open it again: exec {}>>FILE", file.number);
   return failure;
 }
 
@@ -141,8 +141,8 @@ std::string half_lock_line(const FdFile& file, const core::TierStack& stack) {
     const auto status = sys::status_of_lock_file(name);
     const auto is_it = [&status](const core::StackEntry& entry) { return status && entry.file == status->id; };
     if (std::any_of(stack.begin(), stack.end(), is_it)) continue;
-    return fmt::format("{}: this is one of two files of the lock, and does not exclude grex {}: lock {}, too",
-                       file.path, core::releases_of(other.layout), name.path());
+    return fmt::format("locked only {}: grex {} are not excluded; lock {}, too", file.path,
+                       core::releases_of(other.layout), name.path());
   }
   return {};
 }

@@ -16,13 +16,12 @@
 namespace grex::cli {
 namespace {
 
-core::WantedFile core_file_of(const WantedFd& wanted, const LockOptions& options) {
-  return {wanted.open.name.tier, {wanted.open.file.id}, files_before(wanted.open), options.mode};
+core::WantedFile core_file_of(const WantedFd& wanted) {
+  return {
+      wanted.open.name.tier, {wanted.open.file.id}, files_before(wanted.open), wanted.mode, {wanted.open.name.path}};
 }
 
-bool is_kept(const WantedFd& wanted, const LockOptions& options) {
-  return wanted.existing && wanted.existing->mode == options.mode;
-}
+bool is_kept(const WantedFd& wanted) { return wanted.existing && wanted.existing->mode == wanted.mode; }
 
 // When the lock was taken that a descriptor has already, if the stack lists it.
 std::optional<std::uint64_t> time_in(const core::TierStack& stack, const FdFile& open,
@@ -36,7 +35,7 @@ std::optional<std::uint64_t> time_in(const core::TierStack& stack, const FdFile&
 
 // Takes the lock, and waits for it as long as the options allow; `ours` if it turns out
 // that an ancestor has it.
-Result<Reentry, Failure> wait_for_lock(WantedFd& wanted, core::TierStack& stack, const LockOptions& options,
+Result<Reentry, Failure> wait_for_lock(WantedFd& wanted, Acquired& acquired, const LockOptions& options,
                                        const GlobalOptions& global, const Events& events,
                                        std::chrono::steady_clock::time_point start) {
   const BusyReport report = busy_report_of(options);
@@ -49,24 +48,26 @@ Result<Reentry, Failure> wait_for_lock(WantedFd& wanted, core::TierStack& stack,
     if (other.layout > open.place->layout) files.push_back(other.name_at(0));
   }
   const BusyLock busy = {open.name, files, report, audience_of(options, global, events)};
-  const auto tried = sys::try_lock(open.file.fd.get(), options.mode);
+  const auto tried = sys::try_lock(open.file.fd.get(), wanted.mode);
   if (!tried) return failed(tried.error());
   if (*tried == sys::Acquire::held) return Reentry::none;
-  if (wanted.reentry == Reentry::seems) {
-    auto again = check_again(open.name, core_file_of(wanted, options), stack, options);
-    if (!again || *again == Reentry::ours) return again;
-  }
-  if (options.nonblock) return busy_failure_soon(busy);
+  auto checked = check_busy(open.name, core_file_of(wanted), wanted.reentry, acquired.stack, options);
+  if (!checked) return std::move(checked.error());
+  if (checked->reentry == Reentry::ours) return Reentry::ours;
+  if (options.nonblock) return busy_failure_soon(busy, elapsed_since(start));
 
   const auto progress =
       announce_wait(options, global, events, {{open.lookup_name}, {}, files.back()}, unknown_holder_failure(busy),
                     [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
   std::optional<Deadline> deadline;
   if (options.timeout) deadline = start + *options.timeout;
-  const auto end = sys::wait_lock(open.file, options.mode, deadline);
+  const auto end = sys::wait_lock(open.file, wanted.mode, deadline);
+  acquired.waited = elapsed_since(start);
   if (!end) return failed(end.error());
   if (end->outcome == sys::Acquire::cancelled) return cancelled_failure(open.name, end->signal, report);
-  if (end->outcome == sys::Acquire::timed_out) return timeout_failure(busy_failure_soon(busy), elapsed_since(start));
+  if (end->outcome == sys::Acquire::timed_out) {
+    return timeout_failure(busy_failure_soon(busy, acquired.waited), *options.timeout);
+  }
   return Reentry::none;
 }
 
@@ -87,9 +88,9 @@ bool gets_record(const FdFile& open, const std::vector<WantedFd>& files) {
 }
 
 Failure with_conversion_hint(Failure failure, const WantedFd& wanted) {
-  if (wanted.existing && failure.hint.empty()) {
-    failure.hint = fmt::format("the {} lock that the descriptor had is gone: flock(2) gives it up to change the mode",
-                               sys::name_of(wanted.existing->mode));
+  if (wanted.existing && (failure.hint.empty() || failure.kind == ErrorKind::reentry)) {
+    failure.hint = fmt::format("descriptor {} has also lost its {} lock: flock(2) converts in two steps",
+                               wanted.open.number, sys::name_of(wanted.existing->mode));
   }
   return failure;
 }
@@ -97,10 +98,10 @@ Failure with_conversion_hint(Failure failure, const WantedFd& wanted) {
 Result<void, Failure> take_lock(WantedFd& wanted, bool has_record, const LockOptions& options,
                                 const GlobalOptions& global, const Events& events,
                                 std::chrono::steady_clock::time_point start, FdLocks& locks) {
-  if (wanted.existing && options.mode == sys::Mode::shared) {  // which has no record
+  if (wanted.existing && wanted.mode == sys::Mode::shared) {  // which has no record
     if (const auto record = fd_record_in(wanted.open)) core::mark_released(wanted.open.file, *record, {});
   }
-  const auto reentry = wait_for_lock(wanted, locks.acquired.stack, options, global, events, start);
+  const auto reentry = wait_for_lock(wanted, locks.acquired, options, global, events, start);
   if (!reentry) return with_conversion_hint(reentry.error(), wanted);
   if (*reentry == Reentry::ours) return {};
   const auto same = refuse_replaced(wanted.open);
@@ -109,7 +110,7 @@ Result<void, Failure> take_lock(WantedFd& wanted, bool has_record, const LockOpt
   }
   std::vector<core::HeldFile> file;
   file.push_back({std::move(wanted.open.file), wanted.open.name.path, wanted.open.lookup_name});
-  core::HeldLock lock(wanted.open.name.tier, {}, options.mode, std::move(file));
+  core::HeldLock lock(wanted.open.name.tier, {}, wanted.mode, std::move(file));
   if (!same) return with_conversion_hint(same.error(), wanted);
   locks.entries.push_back(lock.stack_entries().front());
   core::add_entry(locks.acquired.stack, locks.entries.back());
@@ -126,7 +127,7 @@ Result<void, Failure> judge_all(std::vector<WantedFd>& files, core::TierStack& s
   for (WantedFd& wanted : files) {
     wanted.existing = lock_of(wanted.open);
     if (!wanted.existing) {
-      const auto reentry = reentry_of(wanted.open.name, core_file_of(wanted, options), *live, options);
+      const auto reentry = reentry_of(wanted.open.name, core_file_of(wanted), *live, options);
       if (!reentry) return reentry.error();
       wanted.reentry = *reentry;
       continue;
@@ -142,7 +143,7 @@ Result<void, Failure> lock_all(std::vector<WantedFd>& files, const LockOptions& 
                                const Events& events, std::chrono::steady_clock::time_point start, FdLocks& locks) {
   for (WantedFd& wanted : files) {
     if (wanted.reentry == Reentry::ours) continue;
-    if (is_kept(wanted, options)) {
+    if (is_kept(wanted)) {
       locks.entries.push_back(entry_of_kept(wanted));
       locks.acquired.stack.push_back(locks.entries.back());
       continue;

@@ -16,6 +16,7 @@ namespace grex::cli {
 /// A file that `fd` will lock, or has locked.
 struct WantedFd {
   FdFile open;
+  sys::Mode mode;
   std::optional<core::KernelLock> existing;  ///< in another mode, or in the same, which is kept
   Reentry reentry = Reentry::none;
   std::optional<std::uint64_t> taken = {};  ///< of a lock that is kept, if the stack lists it

@@ -1,11 +1,14 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,7 +19,10 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/deadlock_watch.hpp"
+#include "cli/locking/lost_watch.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
@@ -25,6 +31,7 @@
 #include "sys/file/file.hpp"
 #include "sys/process/daemonize.hpp"
 #include "sys/process/hold_wait.hpp"
+#include "sys/process/input_watcher.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/signal/blocked_signals.hpp"
@@ -36,54 +43,77 @@ struct HoldOptions {
   GlobalOptions global;
   LockOptions lock;
   bool detach = false;
-  bool print_export = false;
+  std::string export_value = {};  // as it was given
+  std::optional<ExportForm> exports = {};
   bool until_input_ends = false;
   std::optional<int> while_pid;
   std::optional<std::chrono::nanoseconds> duration;
+  std::optional<IfLost> if_lost;
 };
 
 void define(Parser& parser, HoldOptions& options) {
-  add_global_options(parser, options.global);
-  add_lock_options(parser, options.lock);
+  add_lock_options(parser, options.lock, options.global);
+  parser.begin_group("How long to keep the locks (whichever comes first)");
+  add_pid(parser, "--while-pid", options.while_pid, "until process PID ends");
+  add_duration(parser, "--for", options.duration, "until DURATION has passed");
+  parser.add_flag("--stdin", options.until_input_ends, "until standard input ends");
+  parser.begin_group("Holding");
   auto* const detach =
-      parser.add_flag("--detach", options.detach, "return once locked; a background holder stays")->group("Holding");
-  add_number(parser, "--while-pid", options.while_pid, "PID", "until that process ends")->group("Holding");
-  add_duration(parser, "--for", options.duration, "until so much time has passed")->group("Holding");
-  auto* const until_input_ends =
-      parser.add_flag("--stdin", options.until_input_ends, "until the end of standard input")->group("Holding");
-  Parser::exclude(until_input_ends, detach);
-  parser.add_flag("--export", options.print_export, "with --detach: print the stack, for eval")->group("Holding");
-  parser.set_help("Take the locks and keep them, without a command, until told to stop.",
-                  "grex-lock hold [OPTIONS] [PATH...]\n"
-                  "       (default PATH: the pack around the current directory)",
-                  "Examples:\n"
-                  "  grex-lock hold --detach --while-pid $$ ~/ws/app   # the rest of a script\n"
-                  "  grex-lock hold --detach --for 10m --note 'hands off' ~/ws/app");
+      parser.add_flag("--detach", options.detach, "return once locked; keep holding in the background");
+  parser.exclude(detach, "--stdin");
+  auto* const exporting = add_export_option(parser, options.export_value);
+  add_if_lost_option(parser, options.if_lost);
+  add_report_options(parser, options.lock, options.global);
+  parser.exclude(exporting, "--json");
+  parser.set_help("Take locks and keep them, without a command, until told to stop.",
+                  "grex-lock hold [OPTIONS] [PATH...]", "Example: grex-lock hold --detach --while-pid $$ ~/ws/app");
 }
 
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {
-  if (options.print_export) return export_line(acquired.stack);
+  if (options.exports) return export_line(acquired.stack, *options.exports);
   if (options.global.json) return held_document("hold", core::entries_of(acquired.locks));
-  if (acquired.locks.empty()) return "nothing to hold\n";
   return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(acquired.locks)));
 }
 
 // Prints the announcement. What a caller has closed, or does not read in time, needs no
 // message; but a result that it asked for must reach it.
 Outcome announce(const Acquired& acquired, const HoldOptions& options, const sys::HoldEnds& ends) {
-  const bool is_result = options.print_export || options.global.json;
+  const bool is_result = options.exports || options.global.json;
+  if (!is_result && acquired.locks.empty()) {
+    if (options.lock.verbosity != Verbosity::quiet) note(nothing_to_lock(acquired));
+    return ExitStatus{};
+  }
   if (!is_result && sys::access_of(STDOUT_FILENO) == sys::Access::closed) return ExitStatus{};
   const Outcome printed = print(announcement(acquired, options), ends.deadline, ends.pidfd);
   return !printed && printed.error().err == ECANCELED ? ExitStatus{} : printed;
 }
 
-// Takes the locks, unless the process of --while-pid ends first.
+// What really ended a wait that SIGTERM seemed to end.
+Failure with_cause(Failure cancelled, const HoldOptions& options, int pidfd, const sys::InputWatcher& input) {
+  const auto ended = input.ended();
+  if (ended && !*ended) return failure_from(ended->error());
+  if (ended) {
+    cancelled.why = "standard input has ended";
+  } else if (pidfd >= 0 && sys::wait_for_end(pidfd, Deadline::clock::now())) {
+    cancelled.why = fmt::format("process {} has ended", *options.while_pid);
+  }
+  return cancelled;
+}
+
+// Takes the locks, unless the process of --while-pid or, with --stdin, the input ends first.
 Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& options, Events& events) {
   sys::ExitWatcher watcher;
   if (pidfd >= 0) {
     if (auto started = watcher.start(pidfd); !started) return failure_from(started.error());
   }
-  return take(std::move(plan), options.lock, options.global, events);
+  sys::InputWatcher input;
+  if (options.until_input_ends) {
+    if (auto started = input.start(); !started) return failure_from(started.error());
+  }
+  auto acquired = take(std::move(plan), options.lock, options.global, events);
+  const bool is_cancelled = !acquired && acquired.error().kind == ErrorKind::cancelled &&
+                            acquired.error().exit_code == exit_code::signal_base + SIGTERM;
+  return is_cancelled ? with_cause(std::move(acquired.error()), options, pidfd, input) : std::move(acquired);
 }
 
 // Moves to the background with the locks. A Failure means that it did not: a signal
@@ -102,7 +132,37 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
   keep.push_back(signals.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
   if (auto detached = background.detach(keep); !detached) return failure_from(detached.error());
+  events.leave_caller();
   return {};
+}
+
+// Keeps the locks until one of `ends` happens or one of them is lost for which that must be
+// the end, and releases them.
+Outcome keep(Acquired& acquired, const HoldOptions& options, const sys::BlockedSignals& signals, sys::HoldEnds ends,
+             const Events& events) {
+  LostWatch watch(acquired, options.lock, options.if_lost.value(), audience_of(options.lock, options.global, events),
+                  events);
+  std::vector<sys::TimedWork*> works = {&watch};
+  std::optional<DeadlockWatch> waiters;
+  if (options.while_pid) {
+    waiters.emplace(acquired.locks, *options.while_pid, DeadlockWatch::Root::watched_process, options.lock, events);
+    works.push_back(&*waiters);
+  }
+  ends.works = works;
+  ends.should_end = [&watch] { return watch.must_stop(); };
+  const auto ended = sys::wait_until_released(signals, ends);
+  waiters.reset();
+  watch.look_last();
+  const bool is_lost = watch.must_stop();
+  const int code = is_lost ? exit_code::lost : exit_code::ok;
+  if (is_lost && ends.pidfd >= 0) (void)sys::signal_process(ends.pidfd, SIGTERM);
+  core::release_all(acquired.locks, code);
+  watch.report();
+  events.released(code);
+  if (!ended) return failure_from(ended.error());
+  if (is_lost)
+    return watch.failure(ends.pidfd >= 0 ? fmt::format("SIGTERM was sent to pid {}", *options.while_pid) : "");
+  return ExitStatus{};
 }
 
 // Takes the locks, announces them, and keeps them. `background` is null in the
@@ -125,11 +185,7 @@ Outcome acquire_and_hold(Plan plan, const HoldOptions& options, int pidfd, sys::
     const auto detached = detach(*background, *acquired, *signals, options, pidfd, events);
     if (!detached) return detached.error();
   }
-  const auto ended = sys::wait_until_released(*signals, ends);
-  core::release_all(acquired->locks, exit_code::ok);
-  if (background == nullptr) events.released(exit_code::ok);
-  if (!ended) return failure_from(ended.error());
-  return ExitStatus{};
+  return keep(*acquired, options, *signals, std::move(ends), events);
 }
 
 // A pidfd of the process of --while-pid; empty without that option.
@@ -142,24 +198,24 @@ Result<UniqueFd, Failure> open_watched_process(const HoldOptions& options) {
   if (process && !has_ended) return std::move(*process);
   return usage_failure(has_ended ? fmt::format("--while-pid: process {} has ended", *options.while_pid)
                                  : fmt::format("--while-pid: there is no process {}", *options.while_pid),
-                       "$$ is the shell's own number");
+                       "$$ is the PID of the shell");
 }
 
 // A shell that evaluates the output waits for its end: without --detach, forever.
 Failure export_without_detach(const CommandLine& line) {
-  std::vector<std::string> words = {"grex-lock", "hold", "--detach"};
-  // --stdin and --detach exclude each other.
+  std::vector<std::string> words = {"--detach"};
+  // --stdin and --detach cannot be used together.
   std::remove_copy(line.arguments.begin(), line.arguments.end(), std::back_inserter(words), "--stdin");
   return usage_failure("--export needs --detach: the shell waits for the end of the output",
-                       "try: " + shell_line(words));
+                       "try: " + own_line("hold", std::move(words)));
 }
 
 Outcome hold_locks(const HoldOptions& options, Events& events) {
   const auto watched = open_watched_process(options);
   if (!watched) return watched.error();
   auto plan = make_plan(options.lock, options.global);
-  if (!plan) return with_create_hint(std::move(plan.error()));
-  if (options.print_export) {
+  if (!plan) return std::move(plan.error());
+  if (options.exports) {
     if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
   sys::restore_sigterm();
@@ -182,13 +238,14 @@ Outcome hold_locks(const HoldOptions& options, Events& events) {
 Outcome hold(const CommandLine& line, Events& events) {
   HoldOptions options;
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
-  if (options.print_export && options.global.json) {
-    return usage_failure("--export and --json exclude each other", "see 'grex-lock hold --help'");
-  }
-  if (options.print_export && !options.detach) return export_without_detach(line);
+  const auto exports = export_form(options.export_value);
+  if (!exports) return exports.error();
+  options.exports = *exports;
+  if (options.exports && !options.detach) return export_without_detach(line);
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
   if (auto applied = apply_env_default(options.lock.git_exclude); !applied) return applied.error();
-  events.open(options.lock.status_fd);
+  if (auto applied = apply_env_default(options.if_lost); !applied) return applied.error();
+  if (auto opened = open_events(events, options.lock); !opened) return opened.error();
   return hold_locks(options, events);
 }
 

@@ -22,16 +22,20 @@ struct ProbeOptions {
 
 void define(Parser& parser, ProbeOptions& options) {
   add_path(parser, options.path);
-  add_global_options(parser, options.global);
-  add_choice_options(parser, options.lock);
-  add_slots_option(parser, options.lock);
-  add_guard_option(parser, options.lock);
-  parser.set_help("Tell whether the lock could be taken now: 0 free, 75 busy. Makes nothing.",
-                  "grex-lock probe [OPTIONS] [PATH]\n"
-                  "       (default PATH: the pack around the current directory)",
-                  "Examples:\n"
-                  "  grex-lock probe -q ~/ws/app && echo free\n"
-                  "  grex-lock probe --json -t backend ~/ws/app");
+  parser.begin_group(group::which_locks);
+  add_tier_option(parser, options.lock.tier, "tier of PATH (default: per-pack)");
+  add_guard_option(parser, options.lock, "include the workspace locks of 'run --guard'");
+  add_slots_option(parser, options.lock.slots);
+  add_mode_options(parser, options.lock);
+  add_layout_option(parser, options.global);
+  parser.begin_group(group::if_busy);
+  add_busy_options(parser, options.lock);
+  parser.begin_group(group::reports);
+  add_output_options(parser, options.global);
+  add_verbosity_options(parser, options.lock.verbosity);
+  add_help_options(parser);
+  parser.set_help("Check whether a lock is free: 0 if free, 75 if busy. Creates nothing.",
+                  "grex-lock probe [OPTIONS] [PATH]", "Example: grex-lock probe -q ~/ws/app && echo free");
 }
 
 Result<Parsed, Failure> parse_probe(const CommandLine& line, ProbeOptions& options) {
@@ -87,7 +91,7 @@ Outcome probe(const CommandLine& line, Events& events) {
       return busy_failure_soon(
           {name_of(target, file), target.names_from(file), busy_report_of(lock), audience_of(lock, global, events)});
     }
-    if (auto again = check_again(*plan, {i, probed->file}, lock); !again) return std::move(again.error());
+    if (auto again = check_busy(*plan, {i, probed->file}, lock); !again) return std::move(again.error());
   }
   // Guards come before what they guard.
   const bool is_free = !plan->targets.empty() && !plan->targets.back().request.is_guard;

@@ -16,7 +16,7 @@ namespace grex::cli {
 /// ancestors.
 class Program {
  public:
-  /// The words after `--`, which are borrowed, or the shell with -c and `shell_command`.
+  /// The words after `--`, or the shell with -c and `shell_command`. The line is borrowed.
   Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -26,11 +26,15 @@ class Program {
   [[nodiscard]] sys::Command command(std::span<const int> inherit) const;
   [[nodiscard]] std::string name() const { return argv_.front(); }
 
-  /// Why it was not started, in words; `error` is that of sys::Child::start or
-  /// sys::exec_in_place.
+  /// Its words, the program's name included; with -c, those of the shell.
+  [[nodiscard]] std::vector<std::string> words() const { return {argv_.begin(), argv_.end() - 1}; }
+
+  /// Why it was not started, in words, and what to type instead; `error` is that of
+  /// sys::Child::start or sys::exec_in_place.
   [[nodiscard]] Failure start_failure(const Error& error) const;
 
  private:
+  const CommandLine& line_;
   std::vector<std::string> words_;
   std::string stack_setting_;
   std::vector<char*> argv_;

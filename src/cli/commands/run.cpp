@@ -11,8 +11,14 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/child_status.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/grex_command.hpp"
 #include "cli/commands/program.hpp"
+#include "cli/commands/run_line.hpp"
+#include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/command_loss.hpp"
+#include "cli/locking/deadlock_watch.hpp"
+#include "cli/locking/lost_watch.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
@@ -41,64 +47,32 @@ struct RunOptions {
   AtEnd at_end = AtEnd::unlock;
   bool in_place = false;
   bool new_scope = false;
+  std::optional<IfLost> if_lost;
 };
 
 void define(Parser& parser, RunOptions& options) {
-  add_global_options(parser, options.global);
-  add_lock_options(parser, options.lock);
-  parser.add_option("-c,--command", options.shell_command, "run STRING by $SHELL instead of CMD")
-      ->type_name("STRING")
-      ->group("Command");
-  auto* const close = parser.add_flag_callback(
-      "-o,--close", [&options] { options.inherit = Inherit::nothing; }, "CMD does not inherit the lock");
-  auto* const no_fork = parser.add_flag("-F,--no-fork", options.in_place, "become CMD instead of waiting for it");
+  add_lock_options(parser, options.lock, options.global);
+  parser.begin_group("Command");
+  parser.add_option("-c,--command", options.shell_command, "run STRING with $SHELL instead of CMD")
+      ->type_name("STRING");
+  parser.add_flag_callback(
+      "-o,--close", [&options] { options.inherit = Inherit::nothing; }, "don't let CMD inherit the lock");
+  auto* const no_fork = parser.add_flag("-F,--no-fork", options.in_place, "replace grex-lock with CMD");
   auto* const linger = parser.add_flag_callback(
       "--linger", [&options] { options.at_end = AtEnd::leave_to_inheritors; },
-      "stay locked until all that CMD left behind is gone");
-  for (CLI::Option* const option : {close, no_fork, linger}) option->group("Command");
-  Parser::exclude(close, no_fork);
-  Parser::exclude(close, linger);
-  parser.add_flag("--new-scope", options.new_scope, "CMD starts with an empty tier stack")->group("Command");
-  parser.set_help(
-      "Take the locks, run CMD, release the locks, and exit as CMD did.",
-      "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n       grex-lock run [OPTIONS] [PATH...] -c STRING\n"
-      "       (default PATH: the pack around the current directory)",
-      "Examples:\n"
-      "  grex-lock run ~/ws/app -- git pull\n"
-      "  grex-lock run -w 2m ~/ws/app ~/ws/lib -c 'make && make install'");
-}
-
-// The corrected line, with `--` before the word `first`.
-std::string corrected_line(const CommandLine& line, std::size_t first) {
-  std::vector<std::string> words = {"grex-lock", "run"};
-  words.insert(words.end(), line.arguments.begin(), line.arguments.end());
-  words.insert(words.end() - static_cast<std::ptrdiff_t>(line.arguments.size() - first), "--");
-  return shell_line(words);
-}
-
-// Where the command begins in a line without `--`, or where an unknown option is,
-// whichever comes first: the command's own options look like unknown ones.
-struct Start {
-  std::size_t at;
-  bool is_option = false;
-};
-
-// `paths` and `extras` are the words that the parser took for PATHs and for unknown
-// options, in their order. A word that names no directory is not a PATH.
-Start find_command_start(const std::vector<std::string>& words, std::vector<std::string> paths,
-                         std::vector<std::string> extras, bool paths_may_be_missing) {
-  Start start{words.size()};
-  // From the back: an option's value, before the PATHs, may equal one of them.
-  for (std::size_t i = words.size(); i-- > 0;) {
-    if (!extras.empty() && words[i] == extras.back()) {
-      extras.pop_back();
-      start = {i, true};
-    } else if (!paths.empty() && words[i] == paths.back()) {
-      if (!paths_may_be_missing && !sys::open_directory(paths.back())) start = {i};
-      paths.pop_back();
-    }
-  }
-  return start;
+      "stay locked until CMD's processes have ended");
+  parser.exclude(no_fork, "--close");
+  parser.exclude(linger, "--close");
+  parser.add_flag("--new-scope", options.new_scope, "start CMD with an empty tier stack");
+  auto* const if_lost = add_if_lost_option(parser, options.if_lost);
+  // With these, no grex-lock process stays that could notice it.
+  parser.exclude(if_lost, "--no-fork");
+  parser.exclude(if_lost, "--linger");
+  add_report_options(parser, options.lock, options.global, "print errors as JSON");
+  parser.set_help("Take locks, run CMD, release the locks, and exit with CMD's status.",
+                  "grex-lock run [OPTIONS] [PATH...] -- CMD [ARG...]\n"
+                  "       grex-lock run [OPTIONS] [PATH...] -c STRING",
+                  "Example: grex-lock run --guard -w 2m ~/ws/app -- make -C ~/ws/app");
 }
 
 Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) {
@@ -113,27 +87,32 @@ Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) 
       // Words that could be a command are kept for the error message, not refused.
       if (may_have_command) parser.allow_extras()->callback([&] { extras = parser.remaining(); });
     });
+    if (!parsed && may_have_command) {
+      if (auto missing = find_missing_separator(line, nullptr)) return std::move(*missing);
+    }
     if (!has_options(parsed)) return parsed;
   }
 
-  const bool paths_may_be_missing = options.shell_command || options.lock.create == core::CreateTarget::yes ||
-                                    options.lock.tier == core::Tier::backend;
+  const bool may_create =
+      options.lock.create == core::CreateTarget::yes || options.lock.tier_of_paths() == core::Tier::backend;
+  const bool paths_may_be_missing = options.shell_command || may_create;
+  if (options.shell_command && may_have_command && !may_create) {
+    if (auto wrong = check_shell_command(line, options.lock.paths)) return std::move(*wrong);
+  }
   const auto& words = line.arguments;
-  const Start start = may_have_command
-                          ? find_command_start(words, options.lock.paths, std::move(extras), paths_may_be_missing)
-                          : Start{words.size()};
+  const CommandStart start = may_have_command
+                                 ? find_command_start(words, options.lock.paths, extras, paths_may_be_missing)
+                                 : CommandStart{words.size()};
   if (start.is_option) {
-    return usage_failure(fmt::format("unknown option {}", words[start.at]), "see 'grex-lock run --help'");
+    return parse(line, options, define);  // that refuses it
   }
   if (options.shell_command) {
     if (may_have_command) return Parsed::options;
-    return usage_failure("-c already names the command", "give either -c STRING or -- CMD");
+    return usage_failure("-c STRING and -- CMD cannot be used together", {});
   }
-  if (start.at < words.size()) {
-    return usage_failure("the command has to follow '--'", "try: " + corrected_line(line, start.at));
-  }
+  if (start.at < words.size()) return not_a_path(line, options.lock, std::move(extras), start.at);
   if (!may_have_command && *line.wrapped != nullptr) return Parsed::options;
-  return usage_failure("no command to run", "try: " + corrected_line(line, words.size()) + " CMD");
+  return missing_command(line);
 }
 
 // How the command ended, in numbers: its exit status, and the signal that killed it.
@@ -146,23 +125,26 @@ CommandEnd numbers_of(const sys::ChildEnd& end) {
   return {status_of(end).code, end.killed ? std::optional(end.status) : std::nullopt};
 }
 
-void abandon_all(std::vector<core::HeldLock>& locks) {
-  for (core::HeldLock& lock : locks) lock.abandon();
+void abandon_all(std::vector<core::HeldLock>& locks, std::optional<int> exit_code) {
+  for (core::HeldLock& lock : locks) lock.abandon(exit_code);
   locks.clear();
 }
 
-// Releases the locks as the options say, and reports it.
-void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, CommandEnd end) {
+// Releases the locks as the options say, and reports it, with what the watch has found; that
+// may be null.
+void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, CommandEnd end,
+                   LostWatch* watch = nullptr) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(acquired.locks);
   if (unlock) {
     core::release_all(acquired.locks, end.exit_code);
   } else {
-    abandon_all(acquired.locks);
+    abandon_all(acquired.locks, end.exit_code);
   }
+  if (watch != nullptr) watch->report();
   events.released(end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
-    note((unlock ? "unlocked " : "left to its inheritors: ") + paths);
+    note((unlock ? "unlocked " : "left locked for the processes of CMD: ") + paths);
   }
 }
 
@@ -199,18 +181,20 @@ std::vector<core::LockProcess> describe(const core::Remaining& remaining, sys::M
 // Leaves the locks to the remaining processes, and reports it: unlocking would let
 // another command in beside them. If there are none, that unlocks, too.
 void leave_locks(Acquired& acquired, const core::Remaining& remaining, const RunOptions& options, const Events& events,
-                 CommandEnd end) {
+                 CommandEnd end, LostWatch& watch) {
   const std::string paths = paths_of(acquired.locks);
-  abandon_all(acquired.locks);
+  watch.expect_inheritors();
+  abandon_all(acquired.locks, end.exit_code);
   const std::vector<core::LockProcess> processes = describe(remaining, options.lock.mode);
+  watch.report();
   events.inherited(processes, end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::quiet) return;
   if (processes.empty()) {
-    note(fmt::format("may still be locked: {}: it is not known what the command has left running", paths));
+    note(fmt::format("may still be locked: {}: it is not known what processes CMD left running", paths));
   } else {
-    note(fmt::format("{}: {}: the command has ended, but {}: {}",
+    note(fmt::format("{}: {}: CMD {} processes running: {}",
                      remaining.has_seen_lock ? "still locked" : "may still be locked", paths,
-                     remaining.has_seen_lock ? "left running" : "may have left running", process_list(processes)));
+                     remaining.has_seen_lock ? "left" : "may have left", process_list(processes)));
   }
 }
 
@@ -223,33 +207,47 @@ std::optional<Failure> interruption(const Acquired& acquired, const RunOptions& 
 }
 
 // Waits until the command ends, and releases the locks.
-Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions& options, const Events& events) {
+Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions& options,
+                         const sys::ForwardedSignals& signals, const Events& events, CommandLoss& loss) {
   events.started(child.pid());
+  RecordCompletion completion(acquired, options.lock);
+  DeadlockWatch waiters(acquired.locks, child.pid(), DeadlockWatch::Root::command, options.lock, events);
+  std::vector<sys::TimedWork*> works = {&completion, &waiters};
+  if (options.at_end == AtEnd::unlock) loss.watch(child.pid(), works);
   const sys::ChildObserver observer = {
       .unforwarded =
           [&options, pid = child.pid()](int signal, const Error& error) {
             if (options.lock.verbosity == Verbosity::quiet) return;
-            note(fmt::format("cannot forward {}: pid {}: {}", sys::name_of_signal(signal), pid,
+            note(fmt::format("cannot forward {} to CMD (pid {}): {}", sys::name_of_signal(signal), pid,
                              failure_from(error).why));
           },
-      .runs_on = [&acquired, &options] { complete_records(acquired, options.lock); }};
+      .works = works,
+      .other_child = [&loss] { loss.reap_adopted(); }};
   const auto end = child.wait(observer);
+  LostWatch& watch = loss.files();
+  waiters.end();
+  if (options.at_end == AtEnd::unlock) watch.look_last();
   if (!end) {
     Failure failure = failure_from(end.error());
-    leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code});  // it may still run
+    leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code}, watch);  // it may still run
     return failure;
+  }
+  if (watch.must_stop()) {
+    std::string stopped = loss.finish_stop(signals);
+    release_locks(acquired, options, events, {exit_code::lost}, &watch);
+    return watch.failure(std::move(stopped));
   }
   const core::Remaining remaining = find_remaining(acquired, options, *end);
   if (remaining.is_none()) {
-    release_locks(acquired, options, events, numbers_of(*end));
+    release_locks(acquired, options, events, numbers_of(*end), &watch);
   } else {
-    leave_locks(acquired, remaining, options, events, numbers_of(*end));
+    leave_locks(acquired, remaining, options, events, numbers_of(*end), watch);
   }
   return status_of(*end);
 }
 
 Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& options,
-                  const sys::ForwardedSignals& signals, const Events& events) {
+                  const sys::ForwardedSignals& signals, Events& events) {
   std::vector<int> fds;
   if (options.inherit == Inherit::lock) fds = core::descriptors_of(acquired.locks);
   const sys::Command command = program.command(fds);
@@ -258,21 +256,31 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   }
   if (options.in_place) {
     events.started(sys::own_pid());
+    finish_log(events);
     signals.restore();
     return give_up(acquired, options, events, program.start_failure(sys::exec_in_place(command)));
   }
+  const IfLost if_lost = options.at_end == AtEnd::unlock ? options.if_lost.value() : IfLost::warn;
+  CommandLoss loss(acquired, options.lock, if_lost, audience_of(options.lock, options.global, events), events);
   auto child = sys::Child::start(command, signals);
   if (!child) return give_up(acquired, options, events, program.start_failure(child.error()));
-  return wait_for_command(*child, acquired, options, events);
+  return wait_for_command(*child, acquired, options, signals, events, loss);
+}
+
+// The command as the user wrote it.
+std::vector<std::string> shown_command(const Program& program, const RunOptions& options) {
+  if (options.shell_command) return {"-c", *options.shell_command};
+  std::vector<std::string> words = program.words();
+  words.insert(words.begin(), "--");
+  return words;
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {
   auto plan = make_plan(options.lock, options.global);
-  if (!plan) return with_create_hint(std::move(plan.error()));
+  if (!plan) return std::move(plan.error());
   if (!options.new_scope) {
     if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
-  const bool already_ours = !plan->already_ours.empty();
   // From here on, a signal ends only the wait or reaches the command.
   const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
@@ -281,8 +289,10 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   if (options.in_place) identify_writer(*acquired, options.lock);  // no later time for it
   write_records(*acquired, options.lock, {"run", program.name()});
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
-    note("nothing to lock: " + std::string(already_ours ? "an ancestor holds it" : "permits are unbounded"));
+    note(nothing_to_lock(*acquired));
   }
+  const auto grex = options.lock.verbosity == Verbosity::quiet ? std::nullopt : find_grex_command(program.words());
+  if (grex) warn_about_grex(*grex, shown_command(program, options), acquired->stack);
   return run_under(*acquired, program, options, signals, events);
 }
 
@@ -293,7 +303,8 @@ Outcome run(const CommandLine& line, Events& events) {
   if (const auto parsed = parse_run(line, options); !has_options(parsed)) return outcome_of(parsed);
   if (auto applied = apply_env_defaults(options.global, options.lock); !applied) return applied.error();
   if (auto applied = apply_env_default(options.lock.git_exclude); !applied) return applied.error();
-  events.open(options.lock.status_fd);
+  if (auto applied = apply_env_default(options.if_lost); !applied) return applied.error();
+  if (auto opened = open_events(events, options.lock); !opened) return opened.error();
   return take_and_run(line, options, events);
 }
 

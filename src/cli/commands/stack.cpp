@@ -20,7 +20,7 @@ std::string_view remark_on(core::Liveness liveness) {
     case core::Liveness::live_unproved:
       return "  (not proved)";
     case core::Liveness::stale:
-      return "  (no longer held)";
+      return "  (stale)";
   }
   return "";
 }
@@ -35,12 +35,12 @@ std::string text_of(const core::VerifiedStack& stack) {
 }
 
 void define(Parser& parser, GlobalOptions& options) {
-  add_global_options(parser, options);
-  parser.set_help("Show the locks that the ancestors of this process hold, outermost first.",
-                  "grex-lock stack [OPTIONS]",
-                  "Examples:\n"
-                  "  grex-lock run ~/ws/app -- grex-lock stack\n"
-                  "  grex-lock run ~/ws/app -c 'grex-lock stack --json'");
+  parser.begin_group("Options");
+  add_output_options(parser, options);
+  add_layout_option(parser, options);
+  add_help_options(parser);
+  parser.set_help("Show the locks held by ancestors of this process, outermost first.", "grex-lock stack [OPTIONS]",
+                  "Example: grex-lock run ~/ws/app -- grex-lock stack");
 }
 
 std::string document_of_stack(const core::VerifiedStack& stack) {

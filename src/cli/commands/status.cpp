@@ -27,6 +27,7 @@ namespace {
 struct StatusOptions {
   GlobalOptions global;
   StatusScope scope;
+  std::optional<unsigned> slots;
   bool held = false;
   bool graph = false;
   bool verbose = false;
@@ -36,8 +37,13 @@ struct StatusOptions {
 
 // A lock in an unknown state may be held.
 bool may_be_in_use(const core::LockReport& lock) {
-  return lock.merged.state == core::LockState::held || lock.merged.state == core::LockState::unknown ||
-         !lock.merged.waiters.empty();
+  return core::may_be_in_use(lock.merged.state) || !lock.merged.waiters.empty();
+}
+
+core::LostScope lost_scope(const FoundLocks& found, const StatusOptions& options) {
+  using Extent = core::LostScope::Extent;
+  const bool is_full = options.verbose || options.scope.all;
+  return {is_full ? Extent::all : Extent::acquirers, options.scope.all, found.below};
 }
 
 StatusReport report_of(const FoundLocks& found, const StatusOptions& options, const ViewContext& context) {
@@ -45,7 +51,7 @@ StatusReport report_of(const FoundLocks& found, const StatusOptions& options, co
   StatusReport report;
   report.host = sys::host_name();
   report.taken_at = utc_now();
-  report.locks = core::report_on(found.locks, options.scope.slots, search);
+  report.locks = core::report_on(found.locks, options.scope.slots, lost_scope(found, options), search);
   report.is_complete = found.is_complete;
   report.unseen = found.unseen;
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
@@ -61,37 +67,37 @@ StatusReport report_of(const FoundLocks& found, const StatusOptions& options, co
 
 std::string empty_text(const StatusOptions& options, const StatusReport& report) {
   const auto& [paths, recursive, all, slots] = options.scope;
-  if (report.unseen && !report.unseen->empty()) return "no lock of grex that can be seen from here is held\n";
+  if (report.unseen && !report.unseen->empty()) return "no grex lock held, as far as this user can see\n";
   if (options.held || all) {
     return report.is_complete ? "no lock is held or waited for\n" : "no lock that was found is held or waited for\n";
   }
-  if (!recursive) return "no lock file there yet; -v tells where each would be\n";
-  return report.is_complete ? "no lock file there\n" : "no lock file was found\n";
+  if (!recursive && paths.empty()) return "no lock files yet; -v shows their paths, --all every grex lock held\n";
+  if (!recursive) return "no lock files yet; -v shows their paths\n";
+  return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 
 std::string unseen_holders(const Unseen& unseen) {
-  std::string descriptors =
-      fmt::format("{} that no process has open", unseen.files == 1 ? "a descriptor" : "descriptors");
+  const bool is_one = unseen.files == 1;
+  std::string descriptors = fmt::format("{} that no process has open", is_one ? "a descriptor" : "descriptors");
   if (!unseen.has_uninspected) return descriptors;
-  if (!sys::is_root_of_machine()) return "processes that may not be looked at; root sees all";
-  return "processes that not even root may look at, or by " + descriptors;
+  if (!sys::is_root_of_machine()) return fmt::format("other users' processes; root sees {}", is_one ? "it" : "them");
+  return "processes that not even root may inspect, or by " + descriptors;
 }
 
 // What --all could not see, one line each.
 std::string unseen_text(const StatusReport& report) {
   std::string text;
   if (!report.unseen) return text;
-  if (report.unseen->files > 0) {
-    text += fmt::format("not told: {} locked by {}\n",
-                        report.unseen->files == 1 ? "a file" : fmt::format("{} files", report.unseen->files),
+  if (const std::size_t count = report.unseen->files; count > 0) {
+    text += fmt::format("not shown: {} {} locked by {}\n", count, count == 1 ? "file" : "files",
                         unseen_holders(*report.unseen));
   }
   if (const std::size_t count = report.unseen->unreachable; count > 0) {
-    text += fmt::format("not told: {} that can't be reached by path: it is too long, or leads elsewhere\n",
-                        count == 1 ? "a locked file" : fmt::format("{} locked files", count));
+    text += fmt::format("not shown: {} whose path is too long, or leads elsewhere\n",
+                        count == 1 ? "1 locked file" : fmt::format("{} locked files", count));
   }
-  if (report.unseen->more_files) text += "not told: what was missed while the kernel's list of locks kept changing\n";
-  if (report.unseen->other_namespaces) text += "not told: what processes of other PID namespaces hold\n";
+  if (report.unseen->more_files) text += "may be incomplete: /proc/locks kept changing\n";
+  if (report.unseen->other_namespaces) text += "not shown: locks of other PID namespaces\n";
   return text;
 }
 
@@ -117,24 +123,24 @@ void print_notes(const std::vector<std::string>& notes, const ViewContext& conte
 
 void define(Parser& parser, StatusOptions& options) {
   add_paths(parser, options.scope.paths);
-  add_global_options(parser, options.global);
-  auto* const recursive = parser.add_flag("-r,--recursive", options.scope.recursive, "every lock file below each PATH");
-  auto* const all = parser.add_flag("--all", options.scope.all, "every lock that is held on this machine");
-  recursive->group("Which locks");
-  all->group("Which locks");
-  Parser::exclude(all, recursive);
-  parser.add_flag("--held", options.held, "only what is held or waited for")->group("Which locks");
+  parser.begin_group("Which locks (default PATH: the pack around the current directory, or '.')");
+  parser.add_flag("-r,--recursive", options.scope.recursive, "show every lock file below each PATH");
+  auto* const all = parser.add_flag("--all", options.scope.all, "show every grex lock held on this machine");
+  parser.exclude(all, "--recursive");
+  parser.add_flag("--held", options.held, "show only locks that are held or waited for");
+  add_slots_option(parser, options.slots);
+  add_layout_option(parser, options.global);
+  parser.begin_group("Output");
   // A flag, so that its value must be in the same word.
-  auto* const watch = parser.add_flag("--watch{2}", options.watch, "again and again, live on a terminal");
-  watch->type_name("SECONDS")->group("How");
-  auto* const graph = parser.add_flag("--graph", options.graph, "who waits for whom, as Graphviz DOT")->group("How");
-  Parser::exclude(graph, watch);
-  parser.add_flag("-v,--verbose", options.verbose, "also what is absent, and all that is known")->group("How");
-  parser.set_help("Tell who holds the locks of each PATH, and who waits. Changes nothing.",
-                  "grex-lock status [OPTIONS] [PATH...]",
-                  "Examples:\n"
-                  "  grex-lock status -r --held ~/ws\n"
-                  "  grex-lock status --json ~/ws/app | jq '.locks[] | select(.state == \"held\")'");
+  parser.add_flag("--watch{2}", options.watch, "repeat, live on a terminal (default: every 2 s)")->type_name("SECONDS");
+  auto* const graph = parser.add_flag("--graph", options.graph, "draw who waits for whom (Graphviz DOT)");
+  parser.exclude(graph, "--watch");
+  add_output_options(parser, options.global);
+  parser.exclude(graph, "--json");
+  parser.add_flag("-v,--verbose", options.verbose, "also show absent locks, and all details");
+  add_help_options(parser);
+  parser.set_help("Show which processes hold the locks of PATH, and which wait. Changes nothing.",
+                  "grex-lock status [OPTIONS] [PATH...]", "Example: grex-lock status -r --held ~/ws");
 }
 
 Result<Parsed, Failure> parse_status(const CommandLine& line, StatusOptions& options) {
@@ -145,13 +151,12 @@ Result<Parsed, Failure> parse_status(const CommandLine& line, StatusOptions& opt
 
 Result<void, Failure> check_choice(StatusOptions& options) {
   if (options.scope.all && !options.scope.paths.empty())
-    return usage_failure("--all takes no PATH", "'-r PATH' looks below one");
-  if (options.graph && options.global.json) return usage_failure("--graph is not JSON", "leave out one of them");
+    return usage_failure("--all takes no PATH", "-r PATH shows every lock file below PATH");
   if (options.watch.empty()) return {};
   options.interval = interval_syntax.parse(options.watch);
   if (options.interval) return {};
-  return usage_failure("--watch: " + syntax_error(options.watch, interval_syntax.description),
-                       "see 'grex-lock status --help'");
+  SyntaxError error = syntax_error(options.watch, interval_syntax.text);
+  return usage_failure("--watch: " + error.why, std::move(error.hint));
 }
 
 }  // namespace
@@ -160,7 +165,7 @@ Outcome status(const CommandLine& line, Events&) {
   StatusOptions options;
   if (const auto parsed = parse_status(line, options); !has_options(parsed)) return outcome_of(parsed);
   apply_valid_env_defaults(options.global);
-  options.scope.slots = shown_slots();
+  options.scope.slots = options.slots ? *options.slots : shown_slots();
   if (auto checked = check_choice(options); !checked) return checked.error();
 
   int exit_code = 0;

@@ -9,6 +9,7 @@
 #include "base/exit_code.hpp"
 #include "cli/report/output.hpp"
 #include "core/lock/search_upwards.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::cli {
 namespace {
@@ -85,6 +86,7 @@ Result<void, Failure> find_below(const std::vector<std::string>& paths, const Vi
     if (!locks) return failure_from(locks.error());
     std::move(locks->begin(), locks->end(), std::back_inserter(found.locks));
     note_other_file_systems(path, others, found);
+    if (auto directory = sys::open_directory(path)) found.below.push_back(std::move(directory->path));
   }
   return {};
 }

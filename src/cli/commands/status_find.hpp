@@ -23,8 +23,9 @@ struct FoundLocks {
   std::vector<core::FoundLock> locks;
   std::vector<std::string> notes;
   int exit_code = 0;
-  bool is_complete = true;       ///< false: something was not searched, or could not be
-  std::optional<Unseen> unseen;  ///< with --all
+  bool is_complete = true;              ///< false: something was not searched, or could not be
+  std::optional<Unseen> unseen;         ///< with --all
+  std::vector<std::string> below = {};  ///< with -r, the canonical paths of the directories
 };
 
 Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Layouts& layouts,

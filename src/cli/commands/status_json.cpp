@@ -20,7 +20,7 @@ Json last_of(const core::FileReport& file) {
       {"pid", or_null(process.pid)},
       {"uid", or_null(process.uid)},
       {"user", or_null(process.user)},
-      {"command", process.command},
+      {"command", or_null(process.command)},
       {"cwd", or_null(process.cwd)},
       {"since", process.since ? Json(format_utc(*process.since)) : Json(nullptr)},
       {"released", format_utc(release.time)},

@@ -48,4 +48,9 @@ std::string command_of(const core::LockProcess& process);
 /// deadlocks.
 std::vector<Row> rows_of(const core::LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck);
 
+/// How to end the detached holds that hold a lock; empty if there are none. A record must name
+/// them, so it is not shown at a guard, or for a shared lock. What is in `hinted` is left out,
+/// and what is not is added: a hold releases all its locks.
+std::string release_hint_of(const core::LockReport& lock, const StatusReport& report, std::set<pid_t>& hinted);
+
 }  // namespace grex::cli

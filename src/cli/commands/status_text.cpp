@@ -11,6 +11,8 @@
 #include "cli/report/failure.hpp"
 #include "cli/report/holder_text.hpp"
 #include "cli/report/printable.hpp"
+#include "cli/report/refusal.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -60,6 +62,8 @@ class Line {
 
 fmt::text_style color_of(LockState state) {
   switch (state) {
+    case LockState::lost:
+      return fmt::fg(terminal_color::red) | fmt::emphasis::bold;
     case LockState::held:
       return fmt::fg(terminal_color::yellow);
     case LockState::free:
@@ -98,7 +102,7 @@ std::string evidence_of(const LockReport& lock) {
 void add_other_files(const LockReport& lock, const TextStyle& style, std::string& text) {
   if (lock.tier == core::Tier::semaphore) return;  // its slots are listed by their holders
   for (const core::ReportedFile& file : lock.files) {
-    if (file.path == lock.path) continue;
+    if (file.path == lock.path && file.state == lock.merged.state) continue;
     Line line(style);
     line.add(fmt::format("  {}: ", core::name_of(file.state)), fmt::emphasis::faint);
     line.add_path(printable(file.path));
@@ -110,12 +114,40 @@ void add_other_files(const LockReport& lock, const TextStyle& style, std::string
 std::string reason_of(const Error& error, const std::string& lock_file) {
   const Failure failure = failure_from(error);
   std::string reason = failure.path == lock_file ? failure.why : failure.path + ": " + failure.why;
-  if (failure.kind == ErrorKind::permission && !failure.hint.empty()) reason += "; " + failure.hint;
+  const Refusal refusal = explain_refusal(error);
+  if (refusal.why.empty() && !refusal.hint.empty()) reason += ": " + refusal.hint;
   return printable(reason);
 }
 
+// What to do about it; may be empty.
+std::string hint_of(const Error& error) {
+  if (error.kind == ErrorKind::permission && sys::effective_uid() != 0) return "ask its owner, or use sudo";
+  return error.kind == ErrorKind::unsafe_file ? printable(failure_from(error).hint) : std::string();
+}
+
+// The hints that a report has given.
+struct Hinted {
+  std::set<std::string> reasons;
+  std::set<pid_t> holds;
+};
+
+// What to do about a lock; empty if there is nothing to do, or a lock above says it.
+std::string hint_below(const LockReport& lock, const StatusReport& report, Hinted& hinted) {
+  const auto& error = lock.merged.why_unknown;
+  if (lock.merged.state != LockState::unknown || !error) return release_hint_of(lock, report, hinted.holds);
+  std::string hint = hint_of(*error);
+  return hinted.reasons.insert(error->path + hint).second ? hint : std::string();
+}
+
+void add_hint(const std::string& hint, const TextStyle& style, std::string& text) {
+  if (hint.empty()) return;
+  Line line(style);
+  line.add("  " + hint, fmt::emphasis::faint);
+  text += line.with_newline();
+}
+
 void add_lock(const LockReport& lock, const std::string& caveat, const std::vector<Row>& rows, const Widths& widths,
-              const TextStyle& style, std::string& text) {
+              const std::string& hint, const TextStyle& style, std::string& text) {
   Line line(style);
   line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
   line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.merged.state));
@@ -124,6 +156,11 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   if (lock.merged.state == LockState::unknown && lock.merged.why_unknown) {
     Line reason(style);
     reason.add("  " + reason_of(*lock.merged.why_unknown, lock.path), fmt::fg(terminal_color::red));
+    text += reason.with_newline();
+  }
+  if (lock.merged.state == LockState::lost) {
+    Line reason(style);
+    reason.add("  the locked file was removed or replaced: it excludes no other process", fmt::fg(terminal_color::red));
     text += reason.with_newline();
   }
   if (lock.merged.lease) {
@@ -156,13 +193,14 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
     details.add(fmt::format("  {:<{}}  {}", "", widths.label, row.details), fmt::emphasis::faint);
     text += details.with_newline();
   }
+  add_hint(hint, style, text);
 }
 
 void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
   Line title(style);
   title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
-  title.add(deadlock.size() == 1 ? "this process waits for a lock that it has itself, until it gives up"
-                                 : "each waits for a lock that the next one has, until one of them gives up");
+  title.add(deadlock.size() == 1 ? "this process waits for a lock that is kept until it ends"
+                                 : "each process waits for a lock that the next one holds");
   text += title.with_newline();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {
     const auto& [process, lock] = deadlock[i];
@@ -174,9 +212,11 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
     Line wait(style);
     wait.add("    waits for ");
     const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].process);
-    wait.add_path(lock.empty() ? "a lock" : printable(lock), fmt::format(", which {} has", holder));
+    wait.add_path(lock.empty() ? "a lock" : printable(lock),
+                  deadlock.size() == 1 ? std::string() : fmt::format(", held by {}", holder));
     text += wait.with_newline();
   }
+  if (deadlock.size() > 1) add_hint("to break it, end one of them; --graph draws it", style, text);
   text += "\n";
 }
 
@@ -200,10 +240,12 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);
   }
+  Hinted hinted;
   std::string last_caveat;  // shown once for consecutive locks on one file system
   for (std::size_t i = 0; i < locks.size(); ++i) {
     const std::string caveat = caveat_of(*locks[i]);
-    add_lock(*locks[i], caveat != last_caveat ? caveat : std::string(), rows[i], widths, style, text);
+    add_lock(*locks[i], caveat != last_caveat ? caveat : std::string(), rows[i], widths,
+             hint_below(*locks[i], report, hinted), style, text);
     last_caveat = caveat;
   }
   return text;

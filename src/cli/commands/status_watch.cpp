@@ -21,7 +21,8 @@ using Kind = sys::Screen::Event::Kind;
 
 std::string header(std::chrono::nanoseconds interval) {
   const auto pause = format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(interval));
-  const std::string text = fmt::format("{}  every {}, q quits", format_utc(utc_now()), pause);
+  const UtcTime now = utc_now();
+  const std::string text = fmt::format("{}  every {}, q quits", format_local(now, now), pause);
   return cut_to(text, sys::columns_of(STDOUT_FILENO)) + "\n\n";
 }
 

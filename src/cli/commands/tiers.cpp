@@ -37,7 +37,7 @@ std::string_view given_at(core::Tier tier) {
 // The lock files of any PATH.
 std::string pattern(core::Tier tier, core::Layout layout) {
   if (core::is_sibling_lock(tier)) {
-    return layout == core::Layout::flat ? core::lock_name(layout, tier, "PATH", 0)
+    return layout == core::Layout::flat ? "PARENT/" + core::lock_name(layout, tier, "NAME", 0)
                                         : "META/" + core::lock_name(layout, tier, "CHILD", 0);
   }
   std::string name = core::lock_name(layout, tier, {}, 0);
@@ -62,13 +62,13 @@ Result<Files, Failure> find_files(core::Tier tier, core::Layout layout, const st
   const unsigned slots = tier == core::Tier::semaphore ? shown_slots() : 1;
   const auto target = core::resolve({.tier = tier, .path = path, .slots = slots, .layouts = {layout}});
   if (target) return Files{target->files.front().paths(), target->path};
-  if (target.error().op == core::find_meta) return Files{};
+  if (target.error().op == core::find_meta || target.error().op == core::no_destination) return Files{};
   return failure_from(target.error());
 }
 
 std::string files_text(core::Tier tier, const std::vector<std::string>& files) {
   if (files.empty()) {
-    return tier == core::Tier::semaphore ? "none: permits are unbounded" : "none: no .grex/pack.yaml above";
+    return tier == core::Tier::semaphore ? "none: no limit" : "none: no .grex/pack.yaml above";
   }
   std::string text = printable(files.front());
   if (files.size() > 1) text += fmt::format(" to {}", files.size() - 1);
@@ -156,14 +156,15 @@ struct TiersOptions {
 };
 
 void define(Parser& parser, TiersOptions& options) {
-  add_global_options(parser, options.global);
   add_path(parser, options.path);
-  parser.add_flag("--gitignore", options.gitignore, "print patterns that match lock files, for git")->group("General");
-  parser.set_help("List the tiers in the order in which locks are taken, and what each excludes.",
-                  "grex-lock tiers [OPTIONS] [PATH]",
-                  "Examples:\n"
-                  "  grex-lock tiers\n"
-                  "  grex-lock tiers --layout both ~/ws/app");
+  parser.begin_group("Options");
+  add_layout_option(parser, options.global);
+  parser.add_flag("--gitignore", options.gitignore, "print patterns that match lock files, for git");
+  add_output_options(parser, options.global);
+  add_help_options(parser);
+  parser.set_help("List the tiers in the order in which locks are taken.",
+                  "grex-lock tiers [OPTIONS] [PATH]\n       (with PATH: its lock files)",
+                  "Example: grex-lock tiers ~/ws/app");
 }
 
 }  // namespace
@@ -173,7 +174,7 @@ Outcome tiers(const CommandLine& line, Events&) {
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   const auto& [global, path, gitignore] = options;
   if (gitignore && !path.empty()) {
-    return usage_failure("--gitignore and PATH exclude each other", "see 'grex-lock tiers --help'");
+    return usage_failure("--gitignore takes no PATH", {});
   }
   if (gitignore) return print(global.json ? document_of_patterns() : core::lock_file_pattern_lines());
   if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();

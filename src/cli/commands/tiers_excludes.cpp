@@ -12,11 +12,11 @@ constexpr std::array<Excluded, 5> excluded = {{
     {all_that_lock, "fail", "grex sync, update and teardown of PATH, which exit with 3",
      "those of PATH/child, and jobs that lock only a pack"},
     {{}, {}, "no grex command, only other jobs, if no slot is free", {}},
-    {all_that_lock, "wait", "work of grex sync, update, teardown on PATH, which waits",
+    {all_that_lock, "wait", "work of grex sync, update and teardown on PATH, which waits",
      "sync and update if PATH is a declarative pack"},
     {those_that_clone, "wait", "grex's clone, fetch and checkout of PATH, which wait",
      "other work of grex sync and update"},
-    {all_that_lock, "wait", "event log writes of grex sync, update, teardown, which wait", "their other work"},
+    {all_that_lock, "wait", "event logging of grex sync, update and teardown, which waits", "their other work"},
 }};
 
 constexpr std::string_view every_known_release = "1.1.0 and later";

@@ -38,9 +38,8 @@ std::string document_of_wait(std::chrono::milliseconds waited) {
 core::Attempt wait_at(const std::vector<core::Target>& targets, const core::FilePosition& busy,
                       const core::WaitPolicy& policy) {
   core::Attempt attempt{sys::WaitEnd{sys::Acquire::timed_out}, {}, busy};
-  const bool is_late = policy.deadline && Deadline::clock::now() >= *policy.deadline;
   const core::Target& target = targets[busy.target];
-  if (!is_late) attempt.end = core::wait_until_free(target, target.files[busy.file], policy);
+  if (!has_passed(policy.deadline)) attempt.end = core::wait_until_free(target, target.files[busy.file], policy);
   return attempt;
 }
 
@@ -68,8 +67,8 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
     if (!found) return found.error();
     if (!*found) break;
     const core::FilePosition busy = **found;
-    if (targets[busy.target].files[busy.file].if_busy == core::IfBusy::report) {
-      if (auto again = check_again(plan, busy, options); !again) return std::move(again.error());
+    if (targets[busy.target].files[busy.file].if_busy != core::IfBusy::wait) {
+      if (auto again = check_busy(plan, busy, options); !again) return std::move(again.error());
       continue;
     }
     const core::Attempt attempt = wait_at(targets, busy, policy);
@@ -93,18 +92,23 @@ struct WaitOptions {
 };
 
 void define(Parser& parser, WaitOptions& options) {
-  add_global_options(parser, options.global);
+  parser.begin_group(group::which_locks);
+  add_tier_option(parser, options.lock.tier);
   add_locks(parser, options.lock);
-  add_choice_options(parser, options.lock);
-  add_slots_option(parser, options.lock);
-  add_guard_option(parser, options.lock);
+  add_guard_option(parser, options.lock, "include the workspace locks of 'run --guard'");
+  add_slots_option(parser, options.lock.slots);
+  add_mode_options(parser, options.lock);
+  add_layout_option(parser, options.global);
+  parser.begin_group(group::if_busy);
   add_waiting_options(parser, options.lock);
-  parser.set_help("Wait until the locks are free, and keep nothing.",
-                  "grex-lock wait [OPTIONS] [PATH...]\n"
-                  "       (default PATH: the pack around the current directory)",
-                  "Examples:\n"
-                  "  grex-lock wait ~/ws/app ~/ws/lib && echo both are free\n"
-                  "  grex-lock wait -w 2m -s ~/ws/app || grex-lock status ~/ws/app");
+  add_busy_options(parser, options.lock);
+  parser.begin_group(group::reports);
+  add_event_options(parser, options.lock);
+  add_output_options(parser, options.global);
+  add_verbosity_options(parser, options.lock.verbosity);
+  add_help_options(parser);
+  parser.set_help("Wait until all locks are free, without keeping any.", "grex-lock wait [OPTIONS] [PATH...]",
+                  "Example: grex-lock wait -w 2m ~/ws/app ~/ws/lib && echo both were free");
 }
 
 }  // namespace
@@ -114,7 +118,7 @@ Outcome wait(const CommandLine& line, Events& events) {
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   auto& [global, lock] = options;
   if (auto applied = apply_env_defaults(global, lock); !applied) return applied.error();
-  events.open(lock.status_fd);
+  if (auto opened = open_events(events, lock); !opened) return opened.error();
   auto plan = make_plan(lock, global);
   if (!plan) return plan.error();
   const auto waited = wait_for(*plan, lock, global, events);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "cli/args/env_defaults.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/caveats.hpp"
 #include "cli/report/output.hpp"
@@ -12,6 +13,15 @@
 
 namespace grex::cli {
 
+Result<void, Failure> open_events(Events& events, const LockOptions& options) {
+  auto log = log_file(options.log);
+  if (!log) return log.error();
+  events.set_note(options.note);
+  events.open(options.status_fd);
+  if (*log) events.open_log(std::move(**log), options.verbosity != Verbosity::quiet);
+  return {};
+}
+
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
                                             const Events& events, core::Queue queue, Failure unknown,
                                             FindBusy find_busy) {
@@ -19,7 +29,8 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
   const bool shows_line = options.verbosity != Verbosity::quiet && !global.json;
   WaitProgress::Announce announce;
   if (is_verbose || events.is_open()) {
-    announce = [is_verbose, &events](const Failure& busy) {
+    announce = [is_verbose, &events](const Failure& busy, WaitProgress::News news) {
+      if (news == WaitProgress::News::changed) return events.still_waiting(busy);
       events.waiting(busy);
       if (is_verbose) note("waiting for " + busy.path + (busy.why.empty() ? "" : ": " + busy.why));
     };

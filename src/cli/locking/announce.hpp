@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/wait_progress.hpp"
@@ -12,6 +13,9 @@
 #include "core/lock/held_lock.hpp"
 
 namespace grex::cli {
+
+/// Opens what the options and the environment name for events. A Failure is a usage error.
+Result<void, Failure> open_events(Events& events, const LockOptions& options);
 
 /// Reports, as the options say, what a wait is for, until the returned object, if any, is
 /// destroyed: once, as an event and with -v; and repeatedly, on standard error. Returns

@@ -22,6 +22,13 @@ void remove_others(std::vector<core::LockProcess>& processes, const std::vector<
   });
 }
 
+std::string held_text(const BusyLock& lock, const std::vector<core::LockProcess>& holders) {
+  const bool has_slots = lock.name.tier == core::Tier::semaphore && lock.files.size() > 1;
+  if (!has_slots) return "held by " + holder_text(holders, utc_now());
+  return fmt::format("all {} slots are in use: {}", lock.files.size(),
+                     holder_text(holders, utc_now(), Detail::no_date));
+}
+
 }  // namespace
 
 Audience audience_of(const LockOptions& options, const GlobalOptions& global, const Events& events) {
@@ -37,7 +44,8 @@ Failure unknown_holder_failure(const BusyLock& lock) {
   Failure failure;
   failure.kind = ErrorKind::busy;
   failure.what = "busy";
-  failure.path = lock.name.path;
+  const bool is_any_slot = lock.name.tier == core::Tier::semaphore && lock.files.size() > 1;
+  failure.path = is_any_slot ? lock.name.target : lock.name.path;
   failure.exit_code = lock.report.exit_code;
   failure.tier = lock.name.tier;
   failure.is_printed = lock.report.is_printed;
@@ -64,20 +72,26 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
     if (i > 0 && !has_slots && !failure.holders.empty()) remove_others(inspected.holders, failure.holders);
     core::add_processes(failure.holders, std::move(inspected.holders), lock.files[i].path());
   }
-  failure.why = still_held ? holder_line(failure.holders, utc_now()) : "held a moment ago";
-  if (!still_held && !lease.empty()) failure.why = lease;
-  if (is_list_cut && failure.holders.empty()) failure.why = "/proc/locks took too long to read";
-  if (has_slots && lock.files.size() > 1)
-    failure.why = fmt::format("all {} permits are taken; {}", lock.files.size(), failure.why);
+  if (is_list_cut && failure.holders.empty()) {
+    failure.why = "/proc/locks took too long to read";
+  } else if (still_held) {
+    failure.why = held_text(lock, failure.holders);
+  } else {
+    failure.why = lease.empty() ? "its holder has just released it" : lease;
+  }
   return failure;
 }
 
-Failure busy_failure_soon(const BusyLock& lock) {
-  if (lock.audience == Audience::none) return unknown_holder_failure(lock);
-  const auto found = sys::result_within<Failure>(
-      std::chrono::seconds(1), [lock] { return busy_failure(lock, stop_after(std::chrono::milliseconds(100))); });
-  if (found) return *found;
+Failure busy_failure_soon(const BusyLock& lock, std::chrono::milliseconds waited) {
   Failure failure = unknown_holder_failure(lock);
+  failure.waited = waited;
+  if (lock.audience == Audience::none) return failure;
+  auto found = sys::result_within<Failure>(
+      std::chrono::seconds(1), [lock] { return busy_failure(lock, stop_after(std::chrono::milliseconds(100))); });
+  if (found) {
+    found->waited = waited;
+    return std::move(*found);
+  }
   failure.why = "its holder could not be read in time";
   return failure;
 }

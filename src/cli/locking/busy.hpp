@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -39,10 +40,10 @@ Failure unknown_holder_failure(const BusyLock& lock);
 /// locks, the failure has the holders found so far.
 Failure busy_failure(const BusyLock& lock, const StopToken& should_stop);
 
-/// The same when nothing is left to wait for: the user, who limited the wait by -n or -w,
-/// waits for the message. The search ends after 100 ms; and if it then is blocked in the
-/// kernel, after a second.
-Failure busy_failure_soon(const BusyLock& lock);
+/// The same when nothing is left to wait for, after `waited`: the user, who limited the wait
+/// by -n or -w, waits for the message. The search ends after 100 ms; and if it then is blocked
+/// in the kernel, after a second.
+Failure busy_failure_soon(const BusyLock& lock, std::chrono::milliseconds waited = {});
 
 /// Calls busy_failure. Once it should stop, it reports the holders found so far.
 using FindBusy = std::function<Failure(const StopToken& should_stop)>;

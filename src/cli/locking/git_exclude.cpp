@@ -24,9 +24,9 @@ bool add_new(std::vector<std::string>& list, const std::string& text) {
 
 std::string why_of_exclude(const Error& error) {
   if (error.kind == ErrorKind::busy) return "another process keeps it locked";
-  if (error.op == sys::check_owner) return "it belongs to another user";
-  if (error.err == EMLINK) return "it has a second name";
-  if (error.err == EFBIG) return "it is too long";
+  if (error.op == sys::check_owner) return "belongs to another user";
+  if (error.err == EMLINK) return "has a second hard link";
+  if (error.err == EFBIG) return "too long";
   return failure_from(error).why;
 }
 

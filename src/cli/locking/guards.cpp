@@ -22,9 +22,7 @@ Result<core::Target, Failure> guard_of(const std::string& workspace, const Globa
                                .mode = sys::Mode::shared,
                                .is_guard = true});
   if (target) return std::move(*target);
-  Failure failure = failure_from(target.error(), core::Tier::workspace_sync);
-  if (failure.hint.empty()) failure.hint = "DIR in --guard=DIR has to be a workspace directory";
-  return failure;
+  return failure_from(target.error(), core::Tier::workspace_sync);
 }
 
 std::string stop_text(const core::SearchStop& stop) {
@@ -37,22 +35,16 @@ std::string stop_text(const core::SearchStop& stop) {
 Failure no_workspace(const core::Target& pack, const core::SearchResult& search) {
   Failure failure;
   failure.kind = ErrorKind::not_found;
-  failure.what = "nothing to guard";
+  failure.what = "not found";
   failure.path = pack.path;
   failure.exit_code = exit_code::not_found;
   failure.tier = core::Tier::workspace_sync;
-  failure.why = search.stop ? stop_text(*search.stop) : "neither it nor a directory above has .grex/pack.yaml";
-  failure.hint = "leave out --guard, or name the workspace: --guard=DIR";
+  failure.why = search.stop ? stop_text(*search.stop) : "no .grex/pack.yaml here or above";
+  failure.hint = "name the workspace: --guard=DIR";
   return failure;
 }
 
 }  // namespace
-
-Result<void, Failure> check_guards(const std::vector<NamedLock>& locks, const LockOptions& options) {
-  const auto is_pack = [](const NamedLock& lock) { return lock.tier == core::Tier::per_pack; };
-  if (options.guards.empty() || std::any_of(locks.begin(), locks.end(), is_pack)) return {};
-  return usage_failure("--guard needs a lock at tier per-pack", "it guards the workspaces above a pack");
-}
 
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global) {

@@ -9,9 +9,6 @@
 
 namespace grex::cli {
 
-/// A usage Failure if --guard is given, but no pack is locked.
-Result<void, Failure> check_guards(const std::vector<NamedLock>& locks, const LockOptions& options);
-
 /// Adds the guards of packs: shared locks on the workspaces above each pack and on those that
 /// the user names, which keep `grex sync` out while others that share them go on. Only if
 /// --guard is given, or by GREX_LOCK_GUARD. With --guard, a Failure if a pack has none. Warns

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -12,27 +13,53 @@
 #include "cli/locking/busy.hpp"
 #include "cli/locking/guards.hpp"
 #include "cli/locking/omitted_path.hpp"
+#include "cli/locking/self_deadlock.hpp"
 #include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
 #include "core/inspect/liveness.hpp"
 
 namespace grex::cli {
 namespace {
 
+// The value of --note that was probably meant as the missing PATH.
+Failure with_note_hint(Failure failure, const std::string& note) {
+  if (sys::open_directory(note)) failure.hint = fmt::format("--note has taken {} for its TEXT", shell_line({note}));
+  return failure;
+}
+
 // The locks that the user has named, or else that of the enclosing pack.
 Result<std::vector<NamedLock>, Failure> named_locks(const LockOptions& options) {
   std::vector<NamedLock> locks;
-  for (const std::string& path : options.paths) locks.push_back({options.tier, path});
+  for (const std::string& path : options.paths) locks.push_back({options.tier_of_paths(), path});
   locks.insert(locks.end(), options.locks.begin(), options.locks.end());
   if (!locks.empty()) return locks;
-  auto path = omitted_path(options.tier, options.verbosity);
-  if (!path) return std::move(path.error());
-  locks.push_back({options.tier, std::move(*path)});
+  auto path = omitted_path(options.tier_of_paths(), options.verbosity);
+  if (!path) return with_note_hint(std::move(path.error()), options.note);
+  locks.push_back({options.tier_of_paths(), std::move(*path)});
   return locks;
+}
+
+// An option that can change nothing is a mistake, whatever the state of the locks is.
+Result<void, Failure> refuse_without_effect(const std::vector<NamedLock>& locks, const LockOptions& options) {
+  const auto has_lock_at = [&locks](core::Tier tier) {
+    return std::any_of(locks.begin(), locks.end(), [tier](const NamedLock& lock) { return lock.tier == tier; });
+  };
+  if (!options.guards.empty() && !has_lock_at(core::Tier::per_pack)) {
+    return usage_failure("--guard has no effect without tier per-pack", "it guards the workspaces above a pack");
+  }
+  if (options.slots && !has_lock_at(core::Tier::semaphore)) {
+    return usage_failure("--slots has no effect without tier semaphore", "add -t semaphore");
+  }
+  if (options.tier && options.paths.empty() && !options.locks.empty()) {
+    return usage_failure("--tier has no effect without PATH", "-l TIER:PATH has a tier of its own");
+  }
+  return {};
 }
 
 Failure not_found(const Error& error, const NamedLock& lock) {
   Failure failure = failure_from(error, lock.tier);
-  if (lock.path.starts_with("~/")) failure.hint = "the shell leaves '~' alone behind a colon: write \"$HOME\" there";
+  const std::string word = word_in_home(lock.path);
+  if (!word.empty()) failure.hint = "the shell expands '~' only at the start of an unquoted word: write " + word;
   return failure;
 }
 
@@ -46,7 +73,7 @@ Result<void, Failure> refuse_lock_directory(const core::Target& target) {
 
 Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedLock>& locks, const LockOptions& options,
                                                         const GlobalOptions& global) {
-  if (auto checked = check_guards(locks, options); !checked) return std::move(checked.error());
+  if (auto refused = refuse_without_effect(locks, options); !refused) return std::move(refused.error());
   unsigned slots = options.slots.value_or(1);
   std::vector<core::Target> targets;
   for (const NamedLock& lock : locks) {
@@ -102,11 +129,13 @@ Failure refusal_of(const core::Target& target, Failure failure) {
 
 // What locking a file of a target means.
 core::WantedFile wanted_at(const core::Target& target, const core::TargetFile& file) {
-  core::WantedFile wanted{target.tier(), core::existing_files(target, file), {}, target.mode()};
+  core::WantedFile wanted{target.tier(), core::existing_files(target, file), {}, target.mode(), file.paths()};
   for (const core::TargetFile& before : target.files) {
     if (&before == &file) break;
     const auto ids = core::existing_files(target, before);
     wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
+    const auto paths = before.paths();
+    wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
   }
   return wanted;
 }
@@ -118,14 +147,14 @@ core::VerifiedStack verify_live(const core::TierStack& stack, const LockOptions&
     if (core::is_live(verified.liveness)) {
       live.push_back(std::move(verified));
     } else if (options.verbosity == Verbosity::verbose) {
-      note(fmt::format("no longer held by ancestor {}, dropped: {} {}", entry.pid, core::name_of(entry.tier),
-                       entry.path));
+      note(fmt::format("stale entry ignored: {}: pid {} no longer holds it", entry.path, entry.pid));
     }
   }
   return live;
 }
 
-Result<Reentry, Failure> reentry_by(const core::Verdict& verdict, const LockName& lock, const LockOptions& options) {
+Result<Reentry, Failure> reentry_by(const core::Verdict& verdict, const LockName& lock, sys::Mode wanted,
+                                    const LockOptions& options) {
   switch (verdict.kind) {
     case core::Verdict::Kind::take:
       break;
@@ -134,7 +163,7 @@ Result<Reentry, Failure> reentry_by(const core::Verdict& verdict, const LockName
     case core::Verdict::Kind::seems_ours:
       return Reentry::seems;
     case core::Verdict::Kind::reentry:
-      return reentry_failure(lock, *verdict.because, options.reentrant, busy_report_of(options));
+      return reentry_failure(lock, *verdict.because, wanted);
     case core::Verdict::Kind::tier_violation: {
       Failure failure = order_failure(lock, *verdict.because);
       if (options.tier_check == TierCheck::enforce) return failure;
@@ -144,6 +173,75 @@ Result<Reentry, Failure> reentry_by(const core::Verdict& verdict, const LockName
     }
   }
   return Reentry::none;
+}
+
+// After trying a file that an ancestor seemed to have: it is busy, and by now it may be
+// clear that another process has it. Removes entries that are stale from the stack.
+Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFile& wanted, core::TierStack& stack,
+                                     const LockOptions& options) {
+  core::VerifiedStack live = verify_live(stack, options);
+  stack = core::live_entries(live);
+  core::find_restored(live, wanted);
+  const core::Verdict verdict = core::judge(live, wanted, options.reentrant);
+  if (verdict.kind != core::Verdict::Kind::seems_ours) return reentry_by(verdict, lock, wanted.mode, options);
+  return unproved_failure(lock, verdict.because->entry);
+}
+
+// Moves the files that ancestors have from the targets of a plan to `already_ours`. A Failure
+// if a file must not be locked under their locks.
+Result<void, Failure> choose_files(Plan& plan, const core::VerifiedStack& live, const LockOptions& options) {
+  const LockOptions for_guards = options_for_guards(options);
+  for (core::Target& target : plan.targets) {
+    std::vector<core::TargetFile> files;
+    for (const core::TargetFile& file : target.files) {
+      const LockName name = name_of(target, file);
+      const LockOptions& chosen = target.request.is_guard ? for_guards : options;
+      const auto reentry = reentry_of(name, wanted_at(target, file), live, chosen);
+      if (!reentry) return refusal_of(target, reentry.error());
+      if (*reentry == Reentry::ours) {
+        plan.already_ours.push_back(name);
+        target.inherited.push_back(file.layout);
+        continue;
+      }
+      files.push_back(file);
+      if (*reentry == Reentry::seems) files.back().if_busy = core::IfBusy::report;
+    }
+    target.files = std::move(files);
+  }
+  std::erase_if(plan.targets, [](const core::Target& target) { return target.files.empty(); });
+  return {};
+}
+
+// The last slot has the most digits.
+std::string longest_path(const core::TargetFile& file) {
+  return file.names.empty() ? std::string() : file.path(file.names.size() - 1);
+}
+
+// The stack below all locks of a plan, with numbers as long as they can be.
+core::TierStack longest_stack(const Plan& plan) {
+  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
+  core::TierStack stack = plan.stack;
+  for (const core::Target& target : plan.targets) {
+    for (const core::TargetFile& file : target.files) {
+      stack.push_back({target.tier(),
+                       longest_path(file),
+                       {longest, longest},
+                       std::numeric_limits<pid_t>::max(),
+                       sys::Mode::exclusive,
+                       longest});
+    }
+  }
+  return stack;
+}
+
+// An upper bound for the size of that stack's text, which is quick to find.
+std::size_t longest_text(const Plan& plan) {
+  std::size_t size = 0;
+  for (const core::StackEntry& entry : plan.stack) size += core::longest_entry(entry.path.size());
+  for (const core::Target& target : plan.targets) {
+    for (const core::TargetFile& file : target.files) size += core::longest_entry(longest_path(file).size());
+  }
+  return size;
 }
 
 }  // namespace
@@ -163,34 +261,49 @@ Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options) {
 
 Result<Reentry, Failure> reentry_of(const LockName& lock, const core::WantedFile& wanted,
                                     const core::VerifiedStack& stack, const LockOptions& options) {
-  return reentry_by(core::judge(stack, wanted, options.reentrant), lock, options);
+  core::VerifiedStack current = stack;
+  core::find_restored(current, wanted);
+  return reentry_by(core::judge(current, wanted, options.reentrant), lock, wanted.mode, options);
 }
 
-Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFile& wanted, core::TierStack& stack,
-                                     const LockOptions& options) {
-  const core::VerifiedStack live = verify_live(stack, options);
-  stack = core::live_entries(live);
-  const core::Verdict verdict = core::judge(live, wanted, options.reentrant);
-  if (verdict.kind != core::Verdict::Kind::seems_ours) return reentry_by(verdict, lock, options);
-  return unproved_failure(lock, *verdict.because, busy_report_of(options));
+Result<BusyCheck, Failure> check_busy(const LockName& lock, const core::WantedFile& wanted, Reentry reentry,
+                                      core::TierStack& stack, const LockOptions& options) {
+  if (reentry == Reentry::seems) {
+    auto again = check_again(lock, wanted, stack, options);
+    if (!again) return std::move(again.error());
+    if (*again == Reentry::ours) return BusyCheck{Reentry::ours, {}};
+  }
+  const auto held = find_own_lock(lock, wanted, options);
+  if (!held) return BusyCheck{};
+  core::StackEntry entry = entry_of(*held, lock);
+  const core::VerifiedStack proved = {{entry, core::Liveness::live_proved}};
+  auto judged = reentry_by(core::judge(proved, wanted, options.reentrant), lock, wanted.mode, options);
+  if (!judged) return with_descriptor(std::move(judged.error()), *held, wanted.mode);
+  if (*judged == Reentry::ours && entry.pid != 0) core::add_entry(stack, entry);
+  return BusyCheck{*judged, std::move(entry)};
 }
 
-Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, const LockOptions& options) {
+Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, const LockOptions& options) {
   core::Target& target = plan.targets[at.target];
   core::TargetFile& busy = target.files[at.file];
   const LockName name = name_of(target, busy);
   const LockOptions chosen = target.request.is_guard ? options_for_guards(options) : options;
-  const auto reentry = check_again(name, wanted_at(target, busy), plan.stack, chosen);
-  if (!reentry) return refusal_of(target, reentry.error());
-  if (*reentry != Reentry::ours) {
+  const Reentry reentry = busy.if_busy == core::IfBusy::report ? Reentry::seems : Reentry::none;
+  auto checked = check_busy(name, wanted_at(target, busy), reentry, plan.stack, chosen);
+  if (!checked) return refusal_of(target, std::move(checked.error()));
+  if (checked->reentry != Reentry::ours) {
     busy.if_busy = core::IfBusy::wait;
-    return {};
+    return Reentry::none;
+  }
+  if (checked->found) {
+    auto allowed = choose_files(plan, {{*checked->found, core::Liveness::live_proved}}, options);
+    return allowed ? Result<Reentry, Failure>(Reentry::ours) : std::move(allowed.error());
   }
   plan.already_ours.push_back(name);
   target.inherited.push_back(busy.layout);
   target.files.erase(target.files.begin() + static_cast<std::ptrdiff_t>(at.file));
   if (target.files.empty()) plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(at.target));
-  return {};
+  return Reentry::ours;
 }
 
 Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions& global) {
@@ -203,58 +316,21 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
 
   note_half_locks(*targets, options.verbosity);
   Plan plan{{}, core::live_entries(*live), {}, guards_in(*targets)};
-  if (plan.stack.empty()) {
-    plan.targets = std::move(*targets);
-    return plan;
+  plan.targets = std::move(*targets);
+  for (core::Target& target : plan.targets) {
+    for (core::TargetFile& file : target.files) file.if_busy = core::IfBusy::check;
   }
-  const LockOptions for_guards = options_for_guards(options);
-  for (core::Target& target : *targets) {
-    std::vector<core::TargetFile> files;
-    for (const core::TargetFile& file : target.files) {
-      const LockName name = name_of(target, file);
-      const LockOptions& chosen = target.request.is_guard ? for_guards : options;
-      const auto reentry = reentry_of(name, wanted_at(target, file), *live, chosen);
-      if (!reentry) return refusal_of(target, reentry.error());
-      if (*reentry == Reentry::ours) {
-        plan.already_ours.push_back(name);
-        target.inherited.push_back(file.layout);
-        continue;
-      }
-      files.push_back(file);
-      if (*reentry == Reentry::seems) files.back().if_busy = core::IfBusy::report;
-    }
-    target.files = std::move(files);
-    if (!target.files.empty()) plan.targets.push_back(std::move(target));
-  }
+  if (plan.stack.empty()) return plan;
+  if (auto chosen = choose_files(plan, *live, options); !chosen) return std::move(chosen.error());
   return plan;
 }
 
 Result<void, Failure> refuse_long_stack(const Plan& plan) {
-  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
-  // Upper bounds, in bytes of JSON: an entry without its path, and one byte of the path.
-  constexpr std::size_t max_entry_bytes = 256;
-  constexpr std::size_t max_escaped_byte = 6;
-  core::TierStack stack = plan.stack;
-  for (const core::Target& target : plan.targets) {
-    for (const core::TargetFile& file : target.files) {
-      const std::string path = file.names.empty() ? std::string() : file.path(file.names.size() - 1);
-      stack.push_back(
-          {target.tier(), path, {longest, longest}, std::numeric_limits<pid_t>::max(), sys::Mode::exclusive, longest});
-    }
-  }
-  std::size_t upper_bound = 0;
-  for (const core::StackEntry& entry : stack) upper_bound += max_entry_bytes + max_escaped_byte * entry.path.size();
-  if (upper_bound < core::longest_stack_text) return {};
-  if (plan.targets.empty() || core::to_text(stack).size() <= core::longest_stack_text) return {};
+  if (plan.targets.empty() || longest_text(plan) < core::longest_stack_text) return {};
+  if (core::to_text(longest_stack(plan)).size() <= core::longest_stack_text) return {};
   return usage_failure(
       fmt::format("{} locks are too many: {} could not hold them all", plan.targets.size(), core::stack_variable),
       "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");
-}
-
-Failure with_create_hint(Failure failure) {
-  const bool is_missing = failure.kind == ErrorKind::not_found && failure.err == ENOENT;
-  if (is_missing && failure.hint.empty()) failure.hint = "--create makes missing directories";
-  return failure;
 }
 
 }  // namespace grex::cli

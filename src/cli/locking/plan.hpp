@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,26 +35,32 @@ Result<core::VerifiedStack, Failure> live_stack(const LockOptions& options);
 enum class Reentry {
   none,   ///< lock it
   ours,   ///< don't: an ancestor has it
-  seems,  ///< try it once, and then check_again: an ancestor seems to have it
+  seems,  ///< try it once, and then check_busy: an ancestor seems to have it
 };
 
 /// A Failure means that the file must not be locked under the locks of the stack.
 Result<Reentry, Failure> reentry_of(const LockName& lock, const core::WantedFile& wanted,
                                     const core::VerifiedStack& stack, const LockOptions& options);
 
-/// After trying a file that an ancestor seemed to have: it is busy, and by now it may be
-/// clear that another process has it. Removes entries that are stale from the stack. Then
-/// it is `none` or `ours`; a Failure if an ancestor still seems to have it.
-Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFile& wanted, core::TierStack& stack,
-                                     const LockOptions& options);
+/// What is known of a file after it was found busy.
+struct BusyCheck {
+  Reentry reentry = Reentry::none;             ///< `none`: wait for it; or `ours`
+  std::optional<core::StackEntry> found = {};  ///< a process above has it, which the stack didn't list
+};
 
-/// The same for a file of a plan, which will be waited for, or moves to `already_ours`.
-Result<void, Failure> check_again(Plan& plan, const core::FilePosition& at, const LockOptions& options);
+/// After trying a file: it is busy. Looks whether this process or one above it has the lock;
+/// the stack need not list it. `reentry` is what reentry_of returned. If an ancestor seemed to
+/// have it, it may be clear by now that another process has: removes entries that are stale
+/// from the stack. Adds one that is found, unless the file must be locked. A Failure if a
+/// process above has it, or still seems to have it, and the options don't allow that.
+Result<BusyCheck, Failure> check_busy(const LockName& lock, const core::WantedFile& wanted, Reentry reentry,
+                                      core::TierStack& stack, const LockOptions& options);
+
+/// The same for a file of a plan, which will be waited for (`none`), or moves to `already_ours`
+/// (`ours`); then the other files must be allowed under it.
+Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, const LockOptions& options);
 
 /// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
 Result<void, Failure> refuse_long_stack(const Plan& plan);
-
-/// Adds the hint to use --create, if that helps.
-Failure with_create_hint(Failure failure);
 
 }  // namespace grex::cli

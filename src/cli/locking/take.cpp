@@ -3,21 +3,35 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "base/deadline.hpp"
+#include "base/text.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
+#include "core/inspect/gate_wait.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
 namespace grex::cli {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+// A process whose ancestors have a lock doesn't use gates up to its tier.
+core::GateRules gate_rules_of(const core::TierStack& stack) {
+  core::GateRules rules;
+  rules.must_wait = core::must_wait_at_gate;
+  for (const core::StackEntry& entry : stack) {
+    if (!rules.above || ordinal_of(entry.tier) > ordinal_of(*rules.above)) rules.above = entry.tier;
+  }
+  return rules;
+}
 
 // Also keeps new lock files out of `git status`, and reads our identity for the records,
 // because a wait gives the time for it.
@@ -26,7 +40,10 @@ class AcquisitionObserver : public WaitAnnouncer {
   AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
       : WaitAnnouncer(options, global, events), options_(options), acquired_(acquired) {}
 
+  [[nodiscard]] bool has_waited() const { return has_waited_; }
+
   void wait_begins(const core::Target& target, const core::TargetFile& file) override {
+    has_waited_ = true;
     identify_writer(acquired_, options_);
     WaitAnnouncer::wait_begins(target, file);
   }
@@ -36,6 +53,7 @@ class AcquisitionObserver : public WaitAnnouncer {
  private:
   const LockOptions& options_;
   Acquired& acquired_;
+  bool has_waited_ = false;
 };
 
 // Why there is no record; empty if there is one, or a shared lock, which has none.
@@ -46,11 +64,11 @@ std::string reason_of(core::Recorded recorded) {
     case core::Recorded::shared:
       break;
     case core::Recorded::read_only:
-      return "it may only be read";
+      return "read-only";
     case core::Recorded::second_name:
-      return "it has a second name (hard link), or was removed";
+      return "has a second hard link, or was removed";
     case core::Recorded::other_content:
-      return "it contains other data";
+      return "contains other data";
   }
   return {};
 }
@@ -68,11 +86,22 @@ Failure with_slots_hint(Failure failure, const core::TargetFile& file) {
   return failure;
 }
 
+// The hint if a sharer ran out of time behind a process that waits for the exclusive lock.
+Failure with_gate_hint(Failure failure, const core::Target& target) {
+  const auto shares = [](const core::LockProcess& holder) { return holder.mode == sys::Mode::shared; };
+  const bool is_shared =
+      !failure.holders.empty() && std::all_of(failure.holders.begin(), failure.holders.end(), shares);
+  if (target.mode() == sys::Mode::shared && is_shared && failure.hint.empty()) {
+    failure.hint = "it is held shared, but a process waits for the exclusive lock, which comes first";
+  }
+  return failure;
+}
+
 }  // namespace
 
-bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
+bool must_check(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
   return attempt.end && attempt.end->outcome == sys::Acquire::busy &&
-         targets[attempt.at.target].files[attempt.at.file].if_busy == core::IfBusy::report;
+         targets[attempt.at.target].files[attempt.at.file].if_busy != core::IfBusy::wait;
 }
 
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
@@ -93,8 +122,10 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
   const sys::WaitEnd& end = *attempt.end;
   if (end.outcome == sys::Acquire::cancelled) return cancelled_failure(name_of(target), end.signal, report);
   const auto waited = elapsed_since(start);
-  Failure failure = busy_failure_soon({name_of(target, file), target.names_from(file), report, audience});
-  return end.outcome == sys::Acquire::timed_out ? timeout_failure(std::move(failure), waited) : failure;
+  Failure failure = busy_failure_soon({name_of(target, file), target.names_from(file), report, audience}, waited);
+  if (end.outcome != sys::Acquire::timed_out) return failure;
+  return with_gate_hint(timeout_failure(std::move(failure), options.timeout.value_or(std::chrono::nanoseconds(0))),
+                        target);
 }
 
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {
@@ -104,26 +135,40 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   AcquisitionObserver observer(options, global, events, acquired);
   core::WaitPolicy policy = wait_policy_of(options, start, observer);
   policy.will_record = options.record;
+  policy.gates = gate_rules_of(plan.stack);
   core::Attempt attempt = core::acquire(plan.targets, policy);
-  while (must_check_again(attempt, plan.targets)) {
-    if (auto again = check_again(plan, attempt.at, options); !again) return std::move(again.error());
+  while (must_check(attempt, plan.targets)) {
+    const auto reentry = check_busy(plan, attempt.at, options);
+    if (!reentry) return reentry.error();
+    if (options.nonblock && *reentry == Reentry::none) break;
+    policy.gates = gate_rules_of(plan.stack);
     attempt = core::acquire(plan.targets, policy);
   }
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
     return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
   }
   acquired.waited = elapsed_since(start);
+  acquired.is_inherited = !plan.already_ours.empty();
   acquired.stack = std::move(plan.stack);
   acquired.locks = std::move(attempt.locks);
   for (core::StackEntry& entry : core::entries_of(acquired.locks)) core::add_entry(acquired.stack, std::move(entry));
   events.set_locks(acquired.locks);
   events.acquired(acquired.waited, plan.guards);
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
-    note(fmt::format("locked {} after {}", paths_of(acquired.locks), format_duration(acquired.waited)));
+    note_locked(paths_of(acquired.locks), observer.has_waited() ? acquired.waited : milliseconds(0));
     if (!plan.guards.empty()) note(fmt::format("guarded: {}", fmt::join(plan.guards, ", ")));
     note_caveats(acquired.locks);
   }
   return acquired;
+}
+
+std::string nothing_to_lock(const Acquired& acquired) {
+  return std::string("nothing to lock: ") +
+         (acquired.is_inherited ? "an ancestor holds it" : "--slots 0 means no limit");
+}
+
+void note_locked(const std::string& paths, milliseconds waited) {
+  note(fmt::format("locked {}{}", paths, waited.count() > 0 ? " after " + format_duration(waited) : ""));
 }
 
 void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder) {
@@ -131,7 +176,7 @@ void write_records(Acquired& acquired, const LockOptions& options, const Holder&
   core::Record record;
   record.writer = acquired.writer ? *acquired.writer : core::own_number();
   record.uid = sys::own_uid();
-  if (!holder.program.empty()) record.command = {holder.program.substr(holder.program.rfind('/') + 1)};
+  if (!holder.program.empty()) record.command = {program_name(holder.program)};
   record.cwd = sys::working_directory();
   record.since = utc_now();
   record.note = options.note;
@@ -152,10 +197,16 @@ void identify_writer(Acquired& acquired, const LockOptions& options) {
   if (options.record && !acquired.writer) acquired.writer = core::own_identity();
 }
 
-void complete_records(Acquired& acquired, const LockOptions& options) {
-  if (!options.record || acquired.writer || acquired.locks.empty()) return;
-  identify_writer(acquired, options);
-  for (core::HeldLock& lock : acquired.locks) lock.complete_record(*acquired.writer);
+RecordCompletion::RecordCompletion(Acquired& acquired, const LockOptions& options)
+    : acquired_(acquired), options_(options) {
+  const bool is_needed = options.record && !acquired.writer && !acquired.locks.empty();
+  if (is_needed) due_ = Deadline::clock::now() + milliseconds(100);
+}
+
+void RecordCompletion::do_now() {
+  due_.reset();
+  identify_writer(acquired_, options_);
+  for (core::HeldLock& lock : acquired_.locks) lock.complete_record(*acquired_.writer);
 }
 
 }  // namespace grex::cli

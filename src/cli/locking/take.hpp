@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/locking/busy.hpp"
@@ -14,6 +15,7 @@
 #include "cli/report/lock_failure.hpp"
 #include "core/lock/acquire.hpp"
 #include "core/lock/record.hpp"
+#include "sys/process/timed_work.hpp"
 
 namespace grex::cli {
 
@@ -22,12 +24,19 @@ struct Acquired {
   std::vector<core::HeldLock> locks;  ///< empty if ancestors have them, or slots have no limit
   core::TierStack stack;              ///< for descendants
   std::chrono::milliseconds waited{0};
+  bool is_inherited = false;                         ///< an ancestor has at least one of the locks
   std::optional<core::ProcessIdentity> writer = {};  ///< of the records, if there was time to read it
   GitExcluder git = {};
 };
 
 /// Takes all of the locks, or none, and reports this as the options say.
 Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events);
+
+/// Why there are no locks to take.
+std::string nothing_to_lock(const Acquired& acquired);
+
+/// For -v: these files are locked; `waited` is 0 if no process was in the way.
+void note_locked(const std::string& paths, std::chrono::milliseconds waited);
 
 /// What a command's records say of it.
 struct Holder {
@@ -43,16 +52,27 @@ void identify_writer(Acquired& acquired, const LockOptions& options);
 /// those that can't be written; a `hold` always does, unless it is quiet.
 void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder);
 
-/// Completes the records of locks that are still held with what /proc shows about this
-/// process, if they were written without it: reading it takes longer than writing a record.
-void complete_records(Acquired& acquired, const LockOptions& options);
+/// Completes the records with what /proc shows about this process, if they were written
+/// without it: reading it takes longer than writing a record, and a command that ends within
+/// 100 ms doesn't wait for it. The references are borrowed.
+class RecordCompletion : public sys::TimedWork {
+ public:
+  RecordCompletion(Acquired& acquired, const LockOptions& options);
+  [[nodiscard]] std::optional<Deadline> due() const override { return due_; }
+  void do_now() override;
+
+ private:
+  Acquired& acquired_;
+  const LockOptions& options_;
+  std::optional<Deadline> due_;
+};
 
 /// How long to wait for locks, counted from `start`; `observer` is borrowed.
 core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_clock::time_point start,
                                 core::WaitObserver& observer);
 
-/// Whether an attempt ended at a busy lock that an ancestor seems to have.
-bool must_check_again(const core::Attempt& attempt, const std::vector<core::Target>& targets);
+/// Whether an attempt ended at a busy lock that must be looked at before a wait for it.
+bool must_check(const core::Attempt& attempt, const std::vector<core::Target>& targets);
 
 /// Why an attempt, begun at `start`, did not get its locks.
 Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,

@@ -15,6 +15,7 @@
 #include "cli/report/holder_text.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "core/lock/layout.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -29,8 +30,7 @@ constexpr std::chrono::seconds line_interval(30);
 
 // The line is redrawn every second, so tenths would only make it flicker.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
-  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count()) : format_duration(duration);
+  return format_duration(std::chrono::floor<std::chrono::seconds>(duration));
 }
 
 // For searches in the thread; `stop` is its descriptor.
@@ -42,6 +42,16 @@ StopToken stop_token(int stop) {
 bool is_ours(const Failure& busy) {
   return std::any_of(busy.holders.begin(), busy.holders.end(),
                      [](const core::LockProcess& holder) { return holder.pid == sys::own_pid(); });
+}
+
+// A line up to the end of a holder's note; empty if it shows none.
+std::string_view up_to_note(std::string_view line, const std::vector<core::LockProcess>& holders) {
+  for (const core::LockProcess& holder : holders) {
+    const std::string note = fmt::format("[{}]", printable(holder.note.value_or("")));
+    const auto start = line.find(note);
+    if (start != std::string_view::npos) return line.substr(0, start + note.size());
+  }
+  return {};
 }
 
 bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
@@ -73,13 +83,15 @@ class WaitProgress::Reporter {
   void end() {
     const std::lock_guard lock(mutex_);
     has_ended_ = true;
-    if (announce_) std::exchange(announce_, nullptr)(unknown_);
+    if (!is_announced_) announce(unknown_);
   }
 
  private:
+  void announce(const Failure& busy);
   void find_and_announce(int stop);
   void report_until(int stop);
   void report(int stop);
+  void report_change();
   void write(std::string_view text);
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
@@ -88,8 +100,9 @@ class WaitProgress::Reporter {
   const Failure unknown_;
   const FindBusy find_busy_;
   const bool announces_;
-  std::mutex mutex_;        // guards the next two, and whatever is reported
-  Announce announce_;       // empty once it has been called
+  std::mutex mutex_;  // guards the next three, and whatever is reported
+  Announce announce_;
+  bool is_announced_ = false;
   bool has_ended_ = false;  // nothing may be reported any more
   const Line line_;
   const steady_clock::time_point start_;
@@ -117,7 +130,13 @@ void WaitProgress::Reporter::find_and_announce(int stop) {
   busy_ = find_busy_(should_stop);
   if (is_ours(busy_)) return;  // the wait has ended, and end() announces it
   const std::lock_guard lock(mutex_);
-  if (announce_) std::exchange(announce_, nullptr)(busy_);
+  if (!has_ended_) announce(busy_);
+}
+
+// With the mutex. If that was announced already, it is a change.
+void WaitProgress::Reporter::announce(const Failure& busy) {
+  const News news = std::exchange(is_announced_, true) ? News::changed : News::found;
+  if (announce_) announce_(busy, news);
 }
 
 void WaitProgress::Reporter::report_until(int stop) {
@@ -135,8 +154,10 @@ void WaitProgress::Reporter::report(int stop) {
   if (!draws && last_line_at_ && now - *last_line_at_ < line_interval) return;
   const StopToken should_stop = stop_token(stop);
   core::QueuePosition position = core::read_queue_position(queue_, should_stop);
-  if (!position_ || has_changed(*position_, position)) busy_ = find_busy_(should_stop);
+  const bool is_changed = !position_ || has_changed(*position_, position);
+  if (is_changed) busy_ = find_busy_(should_stop);
   if (should_stop()) return;
+  if (is_changed) report_change();
   position_ = std::move(position);
   std::string line;
   if (draws) {
@@ -150,28 +171,49 @@ void WaitProgress::Reporter::report(int stop) {
   if (standard_error().is_idle()) write(line);
 }
 
+void WaitProgress::Reporter::report_change() {
+  if (busy_.holders.empty() || is_ours(busy_)) return;
+  const std::lock_guard lock(mutex_);
+  if (!has_ended_ && is_announced_) announce(busy_);
+}
+
 void WaitProgress::Reporter::write(std::string_view text) {
   const std::lock_guard lock(mutex_);
   if (!has_ended_) standard_error().write(text);
 }
 
 std::string WaitProgress::Reporter::text(const std::string& path, Detail detail) const {
-  std::string text = fmt::format("grex-lock: waiting {} for {}", in_whole_seconds(elapsed_since(start_)), path);
+  std::string text = fmt::format("grex-lock: waiting {} for ", in_whole_seconds(elapsed_since(start_)));
+  const std::size_t slots = busy_.tier == core::Tier::semaphore ? queue_.files.size() : 1;
+  if (slots > 1) text += fmt::format("a slot ({0} of {0} in use){1}", slots, path.empty() ? "" : ": ");
+  text += path;
   if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);
-  if (busy_.holders.empty()) return text + ": " + printable(busy_.why);
-  return text + ": " + holder_line(busy_.holders, utc_now(), detail);
+  if (busy_.holders.empty()) return slots > 1 || busy_.why.empty() ? text : text + ": " + printable(busy_.why);
+  const bool says_held = slots == 1 && detail != Detail::brief;
+  return text + (says_held ? ": held by " : ": ") + holder_text(busy_.holders, utc_now(), detail);
 }
 
 // In a narrow terminal, shows less of the holder, and only the end of the path, which
-// says most.
+// says most; of a slot, it says nothing. If the holder's note would be cut, less of the path.
 std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
-  constexpr std::size_t shortest_path = 20;
+  constexpr std::size_t shortest_path = 16;
+  constexpr std::size_t shortest_name = 8;
+  constexpr std::size_t ellipsis = 1;  // for the command behind the note
+  const auto left_beside = [columns](std::size_t width) { return columns - std::min(columns, width); };
   const std::string path = printable(busy_.path);
   std::string whole = text(path, Detail::no_date);
   if (width_of(whole) <= columns) return whole;
-  const std::size_t rest = width_of(text({}, Detail::brief));
-  const std::size_t left = columns - std::min(columns, rest);
-  return cut_to(text(cut_front_to(path, std::max(shortest_path, left)), Detail::brief), columns);
+  const std::string rest = text({}, Detail::brief);
+  const std::size_t left = left_beside(width_of(rest));
+  const std::size_t left_by_note = left_beside(width_of(up_to_note(rest, busy_.holders)) + ellipsis);
+  std::string shown = cut_front_to(path, std::max(shortest_path, left));
+  if (busy_.tier == core::Tier::semaphore && left < shortest_path) {
+    shown.clear();
+  } else if (width_of(shown) > left_by_note) {
+    const auto place = core::lock_place_of(busy_.path);
+    shown = cut_front_to(place ? printable(place->target) : path, std::max(shortest_name, left_by_note));
+  }
+  return cut_to(text(shown, Detail::brief), columns);
 }
 
 }  // namespace grex::cli

@@ -22,8 +22,11 @@ namespace grex::cli {
 /// for a second at most.
 class WaitProgress {
  public:
-  /// Is called once, in the thread or in the destructor; may be empty.
-  using Announce = std::function<void(const Failure& busy)>;
+  /// Whether a wait has just been found to be one, or something else is in its way by now.
+  enum class News { found, changed };
+  /// Is called in the thread or in the destructor: once with `found`, and then for each change
+  /// that is noticed; may be empty.
+  using Announce = std::function<void(const Failure& busy, News news)>;
   enum class Line { shown, hidden };
 
   /// `find_busy` is called in the thread, and must own all that it uses. `unknown` is what

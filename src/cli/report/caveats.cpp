@@ -13,13 +13,13 @@ std::string_view consequence_of(core::LockCaveat caveat) {
     case core::LockCaveat::none:
       break;
     case core::LockCaveat::remote:
-      return "the server keeps the locks, and may lose them; holders on other hosts are known by their records only";
+      return "the server may lose locks; holders on other hosts are known only by their records";
     case core::LockCaveat::mandatory:
-      return "others may be unable to read a file while it is locked, and so the record of its holder";
+      return "other processes may be unable to read a file while it is locked, and so its holder record";
     case core::LockCaveat::host_only:
-      return "locks keep out nobody on another host";
+      return "locks do not exclude other hosts";
     case core::LockCaveat::unsure:
-      return "locks may keep out only those who use the same mount";
+      return "locks may exclude only processes that use the same mount";
   }
   return {};
 }

@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include "base/deadline.hpp"
+#include "cli/report/event_log.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
+#include "sys/process/proc.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/signals.hpp"
 
@@ -19,6 +21,8 @@ struct Event {
   std::string_view name;  // a literal
   UtcTime time;
   const std::vector<EventLock>& locks;
+  const std::string& host;
+  const std::string& note;
   std::optional<std::chrono::milliseconds> waited = {};
   std::optional<std::chrono::milliseconds> held = {};
   std::optional<pid_t> pid = {};
@@ -27,12 +31,15 @@ struct Event {
   const std::vector<core::LockProcess>* processes = nullptr;  // with "inherited"
   const Failure* error = nullptr;                             // with "failed"
   const std::vector<std::string>* guards = nullptr;           // with "acquired"
-  const Failure* busy = nullptr;                              // with "waiting": why the lock is busy
+  const LostLock* lost = nullptr;                             // with "restored", "moved", "lost"
+  const Failure* busy = nullptr;              // with "waiting", "lost": why the lock is busy; with "acquired": was
+  const core::LockProcess* waiter = nullptr;  // with "deadlock"
+  bool is_certain = false;                    // the same
 };
 
 namespace {
 
-// How much of an event is written. A cut one has no locks and no holders.
+// How much of an event is written. A cut one has no locks, no note and no holders.
 enum class Extent { all, cut };
 
 Json locks_of(const Event& event) {
@@ -44,14 +51,28 @@ Json locks_of(const Event& event) {
   return locks;
 }
 
-std::string to_line(const Event& event, Extent extent) {
+Json document_of(const Event& event, Extent extent) {
   Json document = {{"event", event.name}, {"time", format_utc(event.time)}};
-  if (extent == Extent::all) document["locks"] = locks_of(event);
-  if (extent == Extent::cut) document["cut"] = true;
+  if (event.lost != nullptr) document["was"] = event.lost->was;
+  if (event.lost != nullptr && extent == Extent::all) document["files"] = event.lost->files;
+  document["grex_lock_pid"] = sys::own_pid();
+  document["host"] = or_null(event.host);
+  if (extent == Extent::all) {
+    document["note"] = or_null(event.note);
+    document["locks"] = locks_of(event);
+  } else {
+    document["cut"] = true;
+  }
+  if (event.guards != nullptr) document["busy"] = nullptr;
   if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.guards != nullptr && extent == Extent::all) document["guards"] = *event.guards;
   if (event.pid) document["pid"] = *event.pid;
+  if (event.waiter != nullptr) {
+    document["pid"] = or_null(event.waiter->pid);
+    if (extent == Extent::all) document["command"] = or_null(event.waiter->command);
+    document["certain"] = event.is_certain;
+  }
   if (event.held) document["held_ms"] = event.held->count();
   if (event.processes != nullptr && extent == Extent::all)
     document["processes"] = to_json(*event.processes, event.time);
@@ -63,16 +84,19 @@ std::string to_line(const Event& event, Extent extent) {
   }
   if (extent == Extent::cut) {
     for (const char* const reason : {"busy", "error"}) {
-      if (document.contains(reason)) document[reason].erase("holders");
+      if (document.contains(reason) && document[reason].is_object()) document[reason].erase("holders");
     }
   }
-  return cli::to_line(document);
+  return document;
 }
 
 }  // namespace
 
+EventLock event_lock_of(const core::HeldLock& lock) { return {lock.tier(), lock.path(), lock.mode()}; }
+
 void Events::open(std::optional<int> fd) {
   if (!fd) return;
+  host_ = sys::host_name();
   if (*fd == STDERR_FILENO) {
     writer_ = &standard_error();  // two writers would split each other's lines
     return;
@@ -83,7 +107,15 @@ void Events::open(std::optional<int> fd) {
   if (*fd > STDERR_FILENO) sys::close_on_exec(*fd);
 }
 
+void Events::open_log(std::string path, bool warns) {
+  host_ = sys::host_name();
+  log_ = std::make_unique<sys::LogWriter>(std::move(path));
+  warns_of_log_ = warns;
+}
+
 void Events::set_locks(const std::vector<core::Target>& wanted) {
+  began_at_ = steady_clock::now();
+  const std::lock_guard locked(mutex_);
   locks_.clear();
   for (const core::Target& target : wanted) {
     if (target.files.front().names.empty()) continue;
@@ -93,11 +125,24 @@ void Events::set_locks(const std::vector<core::Target>& wanted) {
 }
 
 void Events::set_locks(const std::vector<core::HeldLock>& held) {
+  const std::lock_guard locked(mutex_);
   locks_.clear();
-  for (const core::HeldLock& lock : held) locks_.push_back({lock.tier(), lock.path(), lock.mode()});
+  for (const core::HeldLock& lock : held) locks_.push_back(event_lock_of(lock));
+}
+
+void Events::set_locks(std::vector<EventLock> wanted) {
+  began_at_ = steady_clock::now();
+  const std::lock_guard locked(mutex_);
+  locks_ = std::move(wanted);
+}
+
+void Events::still_waiting(const Failure& busy) const {
+  const std::lock_guard locked(mutex_);
+  last_busy_ = busy;
 }
 
 void Events::waiting(const Failure& busy) const {
+  still_waiting(busy);
   Event waiting = event("waiting");
   waiting.busy = &busy;
   write(waiting);
@@ -105,9 +150,17 @@ void Events::waiting(const Failure& busy) const {
 
 void Events::acquired(std::chrono::milliseconds waited, const std::vector<std::string>& guards) {
   acquired_at_ = steady_clock::now();
+  is_acquired_ = true;
+  waited_ = waited;
   Event acquired = event("acquired");
   acquired.waited = waited;
   acquired.guards = &guards;
+  std::optional<Failure> busy;
+  {
+    const std::lock_guard locked(mutex_);
+    busy = last_busy_;
+  }
+  if (busy) acquired.busy = &*busy;
   write(acquired);
 }
 
@@ -135,31 +188,87 @@ void Events::inherited(const std::vector<core::LockProcess>& processes, int exit
   write(inherited);
 }
 
+void Events::deadlock(const core::LockProcess& waiter, bool is_certain) const {
+  Event deadlock = event("deadlock");
+  deadlock.waiter = &waiter;
+  deadlock.is_certain = is_certain;
+  write(deadlock);
+}
+
 void Events::failed(const Failure& failure) const {
   Event failed = event("failed");
   failed.error = &failure;
+  failed.waited = is_acquired_ || !began_at_ ? waited_ : elapsed_since(*began_at_);
   write(failed);
 }
 
-Event Events::event(std::string_view name) const { return {name, utc_now(), locks_}; }
+Event Events::event(std::string_view name) const { return {name, utc_now(), locks_, host_, note_}; }
 
 void Events::write(const Event& event) const {
-  if (writer_ == nullptr) return;
-  if (!writer_->write(to_line(event, Extent::all))) writer_->write(to_line(event, Extent::cut));
+  const std::lock_guard locked(mutex_);
+  for (const Extent extent : {Extent::all, Extent::cut}) {
+    if (writer_ == nullptr || writer_->write(to_line(document_of(event, extent)))) break;
+  }
+  for (const Extent extent : {Extent::all, Extent::cut}) {
+    if (log_ == nullptr || log_->write(to_line(without_arguments(document_of(event, extent))))) break;
+  }
+  warn_of_log();
+}
+
+void Events::warn_of_log() const {
+  const auto error = log_ == nullptr ? std::nullopt : log_->take_error();
+  if (error && warns_of_log_) note(log_warning(*error));
+}
+
+void Events::write(const LostLock& lost, std::string_view name) const {
+  const std::vector<EventLock> locks = {lost.lock};
+  Event event = {name, utc_now(), locks, host_, note_};
+  event.lost = &lost;
+  if (lost.busy) event.busy = &*lost.busy;
+  write(event);
 }
 
 void Events::finish(const sys::WriteEnds& ends) {
   if (writer_ != nullptr) writer_->finish(ends);
+  finish_log(ends);
 }
 
-void finish_output(Events& events) {
-  if (events.is_idle() && standard_error().is_idle()) return;
+void Events::finish_log(const sys::WriteEnds& ends) {
+  if (log_ == nullptr) return;
+  log_->finish(ends);
+  warn_of_log();
+}
+
+void Events::leave_caller() {
+  writer_ = nullptr;
+  own_writer_.reset();
+}
+
+namespace {
+
+// Calls `finish` with what ends the last wait for readers.
+template <class Finish>
+void finish_within_a_second(Finish finish) {
   const auto signals = sys::SignalReader::open(sys::unignored_signals());
   sys::WriteEnds ends;
   ends.deadline = Deadline::clock::now() + std::chrono::seconds(1);
   if (signals) ends.stops[0] = signals->fd();
-  events.finish(ends);
-  standard_error().finish(ends);
+  finish(ends);
+}
+
+}  // namespace
+
+void finish_output(Events& events) {
+  if (events.is_idle() && standard_error().is_idle()) return;
+  finish_within_a_second([&events](const sys::WriteEnds& ends) {
+    events.finish(ends);
+    standard_error().finish(ends);
+  });
+}
+
+void finish_log(Events& events) {
+  if (events.is_idle()) return;
+  finish_within_a_second([&events](const sys::WriteEnds& ends) { events.finish_log(ends); });
 }
 
 }  // namespace grex::cli

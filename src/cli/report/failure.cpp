@@ -51,10 +51,9 @@ bool was_refused_as_owner(const Error& error) {
 }
 
 std::string why_of(const Error& error) {
-  if (error.op == sys::unsafe_step) return "it leads from one user's directory or link to another user's";
-  if (error.kind == ErrorKind::unsafe_file) {
-    return error.err == ELOOP ? "it is a symbolic link" : "it is not a regular file";
-  }
+  if (error.op == sys::unsafe_step) return "leads from one user's directory or link to another user's";
+  if (error.kind == ErrorKind::unsafe_file && error.err == ENOTDIR) return "not a directory";
+  if (error.kind == ErrorKind::unsafe_file) return error.err == ELOOP ? "a symbolic link" : "not a regular file";
   if (error.kind == ErrorKind::permission && error.op == "flock") {
     return "an exclusive lock needs permission to write here";
   }
@@ -70,8 +69,7 @@ std::string why_of(const Error& error) {
 std::string hint_of(const Error& error) {
   if (error.op == sys::unsafe_step) return "if you trust that user, change to the directory, and use '.' as PATH";
   if (was_refused_as_owner(error)) return "in another user's directory, root makes only what that user could";
-  if (error.kind == ErrorKind::unsafe_file)
-    return "remove it if it does not belong there: grex-lock makes the file itself";
+  if (error.kind == ErrorKind::unsafe_file) return "if it does not belong there, remove it";
   if (error.op == "flock" && error.kind == ErrorKind::system && error.err != ENOMEM) {
     return "its file system has no locks, or cannot reach the server that keeps them: see how it is mounted";
   }
@@ -79,15 +77,28 @@ std::string hint_of(const Error& error) {
   return {};
 }
 
-// Whether the permissions of a file or a directory were missing.
+// Whether what is in the way can be seen in the file system.
 bool may_be_explained(const Error& error) {
-  if (error.kind == ErrorKind::permission) return error.op != "flock" && error.op != sys::check_owner;
-  return error.kind == ErrorKind::create && error.op != sys::create_as_owner;
+  switch (error.kind) {
+    case ErrorKind::not_found:
+      return error.op != core::find_meta;
+    case ErrorKind::unsafe_file:
+      return error.op != sys::unsafe_step;
+    case ErrorKind::permission:
+      return error.op != "flock" && error.op != sys::check_owner;
+    case ErrorKind::create:
+      return error.op != sys::create_as_owner;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
 
 Failure failure_from(const Error& error) {
+  if (error.op == core::no_destination) {
+    return usage_failure(fmt::format("tier backend: {} cannot be a clone destination", error.path), {});
+  }
   Failure failure;
   failure.kind = error.kind;
   failure.what = what_of(error);
@@ -98,6 +109,10 @@ Failure failure_from(const Error& error) {
   failure.exit_code = exit_code_of(error.kind, error.err);
   if (!may_be_explained(error)) return failure;
   Refusal refusal = explain_refusal(error);
+  if (!refusal.what.empty()) {
+    failure.what = std::move(refusal.what);
+    failure.why.clear();
+  }
   if (!refusal.why.empty()) failure.why = std::move(refusal.why);
   if (!refusal.hint.empty()) failure.hint = std::move(refusal.hint);
   return failure;
@@ -131,7 +146,8 @@ Failure privileged_failure() {
 
 std::string to_text(const Failure& failure) {
   std::string line = "grex-lock: " + failure.what;
-  if (!failure.path.empty()) line += ": " + printable(failure.path);
+  const bool is_command = failure.kind == ErrorKind::exec;
+  if (!failure.path.empty()) line += ": " + (is_command ? shell_line({failure.path}) : printable(failure.path));
   if (!failure.why.empty()) line += ": " + printable(failure.why);
   line += "\n";
   if (!failure.hint.empty()) line += "grex-lock: " + printable(failure.hint) + "\n";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct Failure {
   std::optional<core::StackEntry> ancestor = {};  ///< the ancestor's lock that is in the way
   bool is_printed = true;                         ///< false with -q, which leaves only the exit status
   bool interrupted_by_user = false;               ///< see ExitStatus
+  /// With busy and timeout: how long the wait was that is over.
+  std::optional<std::chrono::milliseconds> waited = {};
 };
 
 /// How a command ended that did not fail.

@@ -8,8 +8,10 @@
 
 namespace grex::cli {
 
-std::string export_line(const core::TierStack& stack) {
-  return fmt::format("export {}={}\n", core::stack_variable, in_quotes(stack.empty() ? "" : core::to_text(stack)));
+std::string export_line(const core::TierStack& stack, ExportForm form) {
+  const std::string text = stack.empty() ? "" : core::to_text(stack);
+  return form == ExportForm::env ? fmt::format("{}={}\n", core::stack_variable, text)
+                                 : fmt::format("export {}={}\n", core::stack_variable, in_quotes(text));
 }
 
 std::string held_document(std::string_view verb, const core::TierStack& held) {

@@ -9,8 +9,15 @@
 
 namespace grex::cli {
 
-/// The line that a shell evaluates to take over the stack: `export GREX_LOCK_STACK=…`.
-std::string export_line(const core::TierStack& stack);
+/// How --export prints the stack.
+enum class ExportForm {
+  shell,  ///< for a shell to evaluate: `export GREX_LOCK_STACK=…`
+  env,    ///< for a file of environment variables, such as those of CI systems:
+          ///< `GREX_LOCK_STACK=…`, without quotes, which such a file would keep
+};
+
+/// The line by which other processes take over the stack.
+std::string export_line(const core::TierStack& stack, ExportForm form);
 
 /// The --json document of a command that holds these files.
 std::string held_document(std::string_view verb, const core::TierStack& held);

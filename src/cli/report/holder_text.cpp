@@ -34,35 +34,56 @@ const LockProcess& contact(const std::vector<LockProcess>& holders) {
   return alive != holders.end() ? *alive : holders.front();
 }
 
+// A hold's options say nothing of what it is for.
+bool is_hold(const LockProcess& process) {
+  if (process.verb) return process.verb == "hold";
+  const auto& words = process.command;
+  return words.size() > 1 && words[0].substr(words[0].rfind('/') + 1) == "grex-lock" && words[1] == "hold";
+}
+
 std::string process_text(const LockProcess& process, UtcTime now, Detail detail) {
   std::string text = pid_text(process);
   if (process.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*process.user));
   if (process.alive == false) text += " (gone)";
-  if (process.since && *process.since <= now) text += " for " + format_duration(now - *process.since);
-  if (process.since && detail == Detail::all) text += " since " + format_utc(*process.since);
+  if (detail != Detail::brief && process.since && now - *process.since >= std::chrono::milliseconds(1)) {
+    text += " for " + format_duration(now - *process.since);
+  }
+  if (process.since && detail == Detail::all) text += " since " + format_local(*process.since, now);
   const bool has_note = process.note && !process.note->empty();
-  if (has_note || !process.command.empty()) text += ":";
+  const std::string command = shown_command(process);
+  if (has_note || !command.empty()) text += ":";
   // Before the command, because the end of the line may be cut.
   if (has_note) text += fmt::format(" [{}]", printable(*process.note));
-  if (!process.command.empty()) text += " " + shortened(shell_line(process.command));
+  if (!command.empty()) text += " " + shortened(command);
   return text;
+}
+
+// The process that took the lock, if another one is shown.
+std::string acquirer_text(const LockProcess& acquirer) {
+  if (!acquirer.pid || acquirer.verb == "fd") return {};  // 'grex-lock fd' always leaves the lock to the shell
+  if (acquirer.alive != false) return fmt::format("; locked by {}", pid_text(acquirer));
+  if (acquirer.verb) return fmt::format("; its grex-lock ({}) has ended", pid_text(acquirer));
+  return fmt::format("; locked by {}, which has ended", pid_text(acquirer));
 }
 
 // The process to ask and, if that is another one, the process that took the lock: it
 // may be gone while its command still holds the lock.
 std::string holders_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
-  const LockProcess& asked = contact(holders);
+  LockProcess asked = contact(holders);
   const LockProcess& first = holders.front();
   std::string text(lone_descriptor(asked));
   if (!text.empty()) {
     if (asked.since) text += ", from " + process_text(asked, now, detail);
     return text;
   }
+  if (asked.role == core::Role::acquirer || first.role != core::Role::acquirer) {
+    return process_text(asked, now, detail);
+  }
+  // What the record of the acquirer says is true of the lock.
+  asked.since = first.since;
+  asked.note = first.note;
   text = process_text(asked, now, detail);
-  if (&asked == &first || first.role != core::Role::acquirer) return text;
-  LockProcess acquirer = first;
-  if (acquirer.command == asked.command) acquirer.command.clear();
-  return text + ", from " + process_text(acquirer, now, detail);
+  return detail == Detail::brief ? text : text + acquirer_text(first);
 }
 
 }  // namespace
@@ -79,9 +100,13 @@ std::string_view lone_descriptor(const LockProcess& acquirer) {
   return {};
 }
 
-std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
-  if (holders.empty()) return "held by a process that can't be seen from here";
-  std::string text = (detail == Detail::brief ? "" : "held by ") + holders_text(holders, now, detail);
+std::string shown_command(const LockProcess& process) {
+  return is_hold(process) ? "grex-lock hold" : shell_line(process.command);
+}
+
+std::string holder_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {
+  if (holders.empty()) return std::string(invisible_process);
+  std::string text = holders_text(holders, now, detail);
   const auto acquirers = std::count_if(holders.begin(), holders.end(),
                                        [](const LockProcess& process) { return process.role == core::Role::acquirer; });
   if (acquirers > 1) text += fmt::format(", and {} more", acquirers - 1);
@@ -89,7 +114,7 @@ std::string holder_line(const std::vector<LockProcess>& holders, UtcTime now, De
 }
 
 std::string lease_text(const LockProcess& process) {
-  if (!process.pid) return "leased by a process that can't be seen from here";
+  if (!process.pid) return fmt::format("leased by {}", invisible_process);
   return "leased by " + process_text(process, utc_now(), Detail::no_date);
 }
 

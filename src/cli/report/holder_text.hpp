@@ -16,9 +16,15 @@ enum class Detail { all, no_date, brief };
 /// What holds a lock if no process has it open; empty if one has, or if that is not known.
 std::string_view lone_descriptor(const core::LockProcess& acquirer);
 
-/// The process that holds a lock, since when, its command and its note: one line,
-/// without the newline. Says so if the process is unknown.
-std::string holder_line(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
+/// Instead of a process that is not known.
+inline constexpr std::string_view invisible_process = "a process not visible from here (other host or container)";
+
+/// The command of a process, printable; that of a hold without its arguments.
+std::string shown_command(const core::LockProcess& process);
+
+/// The process that holds a lock, since when, its note and its command: a part of a line.
+/// Says so if the process is unknown.
+std::string holder_text(const std::vector<core::LockProcess>& holders, UtcTime now, Detail detail = Detail::all);
 
 /// The process that has a lease on a lock file: a part of a line.
 std::string lease_text(const core::LockProcess& process);

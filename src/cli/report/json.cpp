@@ -19,7 +19,7 @@ Json to_json(const core::LockProcess& process, UtcTime now) {
       {"alive", or_null(process.alive)},
       {"uid", or_null(process.uid)},
       {"user", or_null(process.user)},
-      {"command", process.command.empty() ? Json(nullptr) : Json(process.command)},
+      {"command", or_null(process.command)},
       {"cwd", or_null(process.cwd)},
       {"since", process.since ? Json(format_utc(*process.since)) : Json(nullptr)},
       {"held_ms", nullptr},
@@ -27,11 +27,12 @@ Json to_json(const core::LockProcess& process, UtcTime now) {
       {"note", or_null(process.note)},
       {"verb", or_null(process.verb)},
       {"mode", cli::to_json(process.mode)},
+      {"file", or_null(process.file)},
   };
   // The clock may have been set back since.
   if (process.since && *process.since <= now) document["held_ms"] = (now - *process.since).count();
-  if (!process.file.empty()) document["file"] = process.file;
   if (process.slot) document["slot"] = *process.slot;
+  if (process.is_lost) document["lost"] = true;
   return document;
 }
 
@@ -49,6 +50,8 @@ std::string to_line(const Json& document) {
 }
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json or_null(const std::vector<std::string>& words) { return words.empty() ? Json(nullptr) : Json(words); }
 
 Json to_json(std::optional<sys::Mode> mode) { return mode ? Json(sys::name_of(*mode)) : Json(nullptr); }
 
@@ -69,8 +72,15 @@ Json to_json(const Failure& failure) {
   if (failure.kind == ErrorKind::busy || failure.kind == ErrorKind::timeout || !failure.holders.empty()) {
     error["holders"] = to_json(failure.holders, utc_now());
   }
+  if (failure.waited) error["waited_ms"] = failure.waited->count();
   if (failure.ancestor) error["ancestor"] = core::to_json(*failure.ancestor);
   return error;
+}
+
+std::string version_document(std::string_view verb) {
+  Json document = document_of(verb);
+  document["grex_lock_version"] = GREX_LOCK_VERSION;
+  return to_line(document);
 }
 
 std::string error_document(std::string_view verb, const Failure& failure) {

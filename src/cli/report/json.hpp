@@ -28,6 +28,7 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 Json or_null(const std::string& text);
+Json or_null(const std::vector<std::string>& words);
 Json to_json(std::optional<sys::Mode> mode);
 
 /// Holders or waiters; `now` is when they were inspected.
@@ -35,6 +36,9 @@ Json to_json(const std::vector<core::LockProcess>& processes, UtcTime now);
 
 /// The value of `error` in a document or an event.
 Json to_json(const Failure& failure);
+
+/// The document of --version; `verb` is empty if no command was given.
+std::string version_document(std::string_view verb);
 
 /// The whole document of a command that failed; `verb` is empty if none was given.
 std::string error_document(std::string_view verb, const Failure& failure);

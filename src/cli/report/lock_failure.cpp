@@ -3,38 +3,67 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "base/text.hpp"
 #include "base/time_text.hpp"
+#include "cli/report/printable.hpp"
 #include "core/lock/layout.hpp"
 
 namespace grex::cli {
 namespace {
 
-std::string tier_text(core::Tier tier) {
-  return fmt::format("{} (tier {})", core::name_of(tier), core::ordinal_of(tier));
+// The process of an entry. Without proof, it need not be an ancestor: a `hold` that exported
+// its stack is none.
+std::string process_of(const core::VerifiedEntry& verified) {
+  const pid_t pid = verified.entry.pid;
+  if (pid == 0) return "an ancestor";
+  if (verified.liveness == core::Liveness::live_proved) return fmt::format("ancestor pid {}", pid);
+  return fmt::format("pid {} (from {})", pid, core::stack_variable);
 }
 
-std::string entry_text(const core::StackEntry& entry) {
-  return fmt::format("{} {}, which ancestor {} holds", tier_text(entry.tier), entry.path, entry.pid);
+// The option that takes a lock in another command, too. The target of a lock file of another
+// program is unknown.
+std::string outer_command(const LockName& lock) {
+  if (lock.target.empty()) return "take it before the other one";
+  return "take both in the outer command: " +
+         shell_line({"-l", fmt::format("{}:{}", core::name_of(lock.tier), lock.target)});
 }
 
-// Whether the entry is for another file of the same lock.
-bool is_of_same_lock(const core::StackEntry& entry, const LockName& lock) {
-  const auto place = core::lock_place_of(entry.path);
-  return place && place->tier == lock.tier && place->target == lock.target && entry.tier == lock.tier;
+// How to take two locks of one tier. A process that is no ancestor holds the first one until
+// it ends, so it is where both must be named.
+std::string one_command(const LockName& lock, const core::VerifiedEntry& ancestor) {
+  const core::StackEntry& held = ancestor.entry;
+  const auto place = core::lock_place_of(held.path);
+  // How many slots there are isn't known here.
+  if (!place || lock.target.empty() || lock.tier == core::Tier::semaphore) return outer_command(lock);
+  constexpr std::string_view replacement = "\uFFFD";  // the stack has only UTF-8
+  if (place->target.find(replacement) != std::string::npos) return "take both in one command";
+  if (ancestor.liveness != core::Liveness::live_proved && held.pid != 0) {
+    return fmt::format("name both where pid {} was started: {}", held.pid, shell_line({place->target, lock.target}));
+  }
+  if (held.mode == sys::Mode::shared) return "take both in one command";  // whether as shared isn't known here
+  std::vector<std::string> words;
+  if (lock.tier != core::Tier::per_pack) words = {"-t", std::string(core::name_of(lock.tier))};
+  words.insert(words.end(), {place->target, lock.target, "--", "CMD"});
+  return "take both in one command: " + own_line("run", std::move(words));
 }
 
-// An ancestor holds this very lock, or may hold it.
-Failure ancestor_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy) {
+// What to do below the lock of a script, which proves nothing to its commands.
+constexpr std::string_view below_hold =
+    "if this script took the lock, by 'grex-lock hold', run the command without grex-lock";
+
+// An ancestor holds this very lock, or may hold it. That is a fault of the script, not
+// contention, so neither -E nor -q applies.
+Failure ancestor_failure(const LockName& lock, const core::StackEntry& ancestor) {
   Failure failure;
   failure.kind = ErrorKind::reentry;
   failure.what = "busy";
   failure.path = ancestor.path;
-  failure.exit_code = busy.exit_code;
+  failure.exit_code = exit_code::busy;
   failure.tier = lock.tier;
   failure.ancestor = ancestor;
-  failure.is_printed = busy.is_printed;
   return failure;
 }
 
@@ -46,6 +75,11 @@ LockName name_of(const core::Target& target) { return {target.tier(), target.sho
 
 LockName name_of(const core::Target& target, const core::TargetFile& file) {
   return {target.tier(), file.names.empty() ? target.path : file.path(0), target.path};
+}
+
+bool is_of_lock(const core::StackEntry& entry, const LockName& lock) {
+  const auto place = core::lock_place_of(entry.path);
+  return place && place->tier == lock.tier && place->target == lock.target && entry.tier == lock.tier;
 }
 
 Failure open_failure(const Error& error, const core::Target& target) {
@@ -61,9 +95,9 @@ Failure open_failure(const Error& error, const core::Target& target) {
   const auto other = std::find_if_not(target.files.begin(), target.files.end(), is_about);
   if (refused == target.files.end() || other == target.files.end()) return failure;
   if (!sys::may_have_lock_file(other->name_at(0))) return failure;
-  if (!failure.hint.empty()) failure.hint += "; ";
-  failure.hint += fmt::format("--layout {} locks only the other file, which does not exclude grex {}",
-                              core::name_of(other->layout), core::releases_of(refused->layout));
+  if (!failure.hint.empty()) failure.hint += "; or ";
+  failure.hint += fmt::format("use --layout {}, which does not exclude grex {}", core::name_of(other->layout),
+                              core::releases_of(refused->layout));
   return failure;
 }
 
@@ -72,45 +106,57 @@ Failure stack_failure() {
   failure.kind = ErrorKind::stack;
   failure.what = "bad environment";
   failure.path = core::stack_variable;
-  failure.why = "it is not what grex-lock writes, so the ancestors' locks are unknown";
-  failure.hint = "'unset GREX_LOCK_STACK' if no ancestor holds a lock";
+  failure.why = "not written by grex-lock";
+  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock";
   failure.exit_code = exit_code::stack;
   return failure;
 }
 
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
-                        const BusyReport& busy) {
-  Failure failure = ancestor_failure(lock, ancestor, busy);
-  failure.why = fmt::format("already held by ancestor {}", ancestor.pid);
-  const bool upgrade = reentrant == core::Reentrant::yes;
-  failure.hint = upgrade ? "the ancestor only shares it: take it exclusively there"
-                         : "--reentrant goes on under the ancestor's lock";
-  if (upgrade) failure.why += ", shared";
+Failure reentry_failure(const LockName& lock, const core::VerifiedEntry& ancestor, sys::Mode wanted) {
+  Failure failure = ancestor_failure(lock, ancestor.entry);
+  const std::string process = process_of(ancestor);
+  if (!core::is_enough(ancestor.entry.mode, wanted)) {
+    failure.why = fmt::format("{} holds only a shared lock", process);
+    failure.hint = "take it exclusively there";
+    if (lock.tier == core::Tier::workspace_sync) failure.hint += "; --guard takes it shared";
+    return failure;
+  }
+  failure.why = fmt::format("already held by {}", process);
+  const bool is_proved = ancestor.liveness == core::Liveness::live_proved;
+  failure.hint = is_proved ? "use --reentrant to continue under its lock" : below_hold;
   return failure;
 }
 
-Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy) {
-  Failure failure = ancestor_failure(lock, ancestor, busy);
+Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor) {
+  Failure failure = ancestor_failure(lock, ancestor);
   failure.why = "an ancestor seems to hold it";
-  failure.hint = "--reentrant goes on only if a descriptor proves it: one inherited, or open in an ancestor";
+  failure.hint = fmt::format("--reentrant needs an open descriptor as proof; {}", below_hold);
   return failure;
 }
 
-Failure order_failure(const LockName& lock, const core::StackEntry& ancestor) {
+Failure order_failure(const LockName& lock, const core::VerifiedEntry& ancestor) {
   Failure failure;
   failure.kind = ErrorKind::tier_violation;
   failure.what = "tier order";
   failure.path = lock.path;
-  failure.why = fmt::format("{} may not be taken under {}", tier_text(lock.tier), entry_text(ancestor));
-  failure.hint = "take locks in the order that 'grex-lock tiers' shows, or see --tier-check";
-  if (is_of_same_lock(ancestor, lock)) {
-    failure.why = fmt::format("must be taken before the other file of this lock, {}, which ancestor {} holds",
-                              ancestor.path, ancestor.pid);
-    failure.hint = "take both files there, or only the other one here: --layout nested";
-  }
   failure.exit_code = exit_code::tier_violation;
   failure.tier = lock.tier;
-  failure.ancestor = ancestor;
+  const core::StackEntry& held = ancestor.entry;
+  failure.ancestor = held;
+  const std::string process = process_of(ancestor);
+  if (is_of_lock(held, lock)) {
+    failure.why =
+        fmt::format("must be taken before the other file of this lock, {}, which {} holds", held.path, process);
+    failure.hint = "take both files there, or only the other one here: --layout nested";
+  } else if (held.tier == lock.tier) {
+    failure.why = fmt::format("must be taken together with {} ({}), which {} holds", held.path,
+                              core::name_of(held.tier), process);
+    failure.hint = one_command(lock, ancestor);
+  } else {
+    failure.why = fmt::format("{} must be taken before {} {}, which {} holds", core::name_of(lock.tier),
+                              core::name_of(held.tier), held.path, process);
+    failure.hint = outer_command(lock);
+  }
   return failure;
 }
 
@@ -127,9 +173,10 @@ Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signa
   return failure;
 }
 
-Failure timeout_failure(Failure busy, std::chrono::milliseconds waited) {
+Failure timeout_failure(Failure busy, std::chrono::nanoseconds limit) {
   busy.kind = ErrorKind::timeout;
-  busy.what = fmt::format("timed out after {}", format_duration(waited));
+  const auto shown = std::chrono::duration_cast<std::chrono::milliseconds>(limit);
+  busy.what = shown.count() == 0 ? "timed out" : fmt::format("timed out after {}", format_duration(shown));
   return busy;
 }
 

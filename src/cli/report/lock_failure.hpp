@@ -23,6 +23,9 @@ LockName name_of(const core::Target& target);
 LockName name_of(const core::Target& target, const core::TargetFile& file);
 LockName name_of(const core::HeldLock& lock);
 
+/// Whether an entry is for a file of this lock, as far as its path says.
+bool is_of_lock(const core::StackEntry& entry, const LockName& lock);
+
 /// How the user wants a busy lock to be reported.
 struct BusyReport {
   int exit_code = exit_code::busy;  ///< -E
@@ -36,20 +39,20 @@ Failure open_failure(const Error& error, const core::Target& target);
 /// grex-lock did not write this GREX_LOCK_STACK.
 Failure stack_failure();
 
-/// An ancestor holds this same lock; `reentrant` is yes with --reentrant.
-Failure reentry_failure(const LockName& lock, const core::StackEntry& ancestor, core::Reentrant reentrant,
-                        const BusyReport& busy);
+/// An ancestor holds this same lock, which is wanted in this mode. Reported whatever -E and
+/// -q say.
+Failure reentry_failure(const LockName& lock, const core::VerifiedEntry& ancestor, sys::Mode wanted);
 
-/// A lock that an ancestor may hold is busy, and --reentrant needs proof.
-Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor, const BusyReport& busy);
+/// A lock that an ancestor may hold is busy, and --reentrant needs proof. The same.
+Failure unproved_failure(const LockName& lock, const core::StackEntry& ancestor);
 
 /// An ancestor holds a lock that must be taken after this one.
-Failure order_failure(const LockName& lock, const core::StackEntry& ancestor);
+Failure order_failure(const LockName& lock, const core::VerifiedEntry& ancestor);
 
 /// A signal ended the wait.
 Failure cancelled_failure(const LockName& lock, const sys::ReceivedSignal& signal, const BusyReport& busy);
 
-/// A wait that ended after `waited`, with the lock still busy.
-Failure timeout_failure(Failure busy, std::chrono::milliseconds waited);
+/// A wait that ended at its limit, with the lock still busy.
+Failure timeout_failure(Failure busy, std::chrono::nanoseconds limit);
 
 }  // namespace grex::cli

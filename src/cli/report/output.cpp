@@ -24,7 +24,12 @@ bool supports_ansi(int terminal) {
 }  // namespace
 
 Outcome print(std::string_view text, std::optional<Deadline> deadline, int stop) {
-  const auto failed = [](const Error& error) { return failure_from(at_path(error, "standard output")); };
+  // As head(1) does, a reader may have read enough.
+  const auto failed = [](const Error& error) {
+    Failure failure = failure_from(at_path(error, "standard output"));
+    failure.is_printed = error.err != EPIPE;
+    return failure;
+  };
   const auto written = sys::write_available(STDOUT_FILENO, text);
   if (!written) return failed(written.error());
   text.remove_prefix(*written);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "base/text.hpp"
+
 namespace grex::cli {
 namespace {
 
@@ -45,7 +47,7 @@ bool is_misleading(std::uint32_t code) {
 std::size_t printable_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
-  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  if (first < 0x80) return is_printable_ascii(text.front()) ? 1 : 0;
   const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
   if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
   std::uint32_t code = first & (0x7fU >> length);
@@ -56,6 +58,11 @@ std::size_t printable_length(std::string_view text) {
   const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
   const bool surrogate = code >= 0xd800 && code < 0xe000;
   return overlong || surrogate || is_misleading(code) || code < 0xa0 || code > 0x10ffff ? 0 : length;
+}
+
+// How much of the text is printable ASCII, up to the first other byte: mostly, all of it.
+std::size_t plain_length(std::string_view text) {
+  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_printable_ascii) - text.begin());
 }
 
 // Whether a byte of UTF-8 continues a character.
@@ -74,25 +81,20 @@ std::vector<std::string_view> characters_of(std::string_view text) {
 
 bool needs_quotes(std::string_view word) {
   constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
-  return word.empty() || word.find_first_not_of(plain) != std::string_view::npos;
+  return word.empty() || word.starts_with('=') || word.find_first_not_of(plain) != std::string_view::npos;
 }
 
-}  // namespace
+enum class Escape { hexadecimal, octal };
 
-std::string in_quotes(std::string_view word) {
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
-std::string printable(std::string_view text) {
+std::string with_escapes(std::string_view text, Escape escape) {
   std::string shown;
   while (!text.empty()) {
-    if (const std::size_t length = printable_length(text)) {
+    if (const std::size_t length = std::max(plain_length(text), printable_length(text))) {
       shown += text.substr(0, length);
       text.remove_prefix(length);
       continue;
     }
+    const auto byte = static_cast<std::uint8_t>(text.front());
     switch (text.front()) {
       case '\n':
         shown += "\\n";
@@ -104,16 +106,42 @@ std::string printable(std::string_view text) {
         shown += "\\r";
         break;
       default:
-        shown += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(text.front()));
+        shown += escape == Escape::octal ? fmt::format("\\{:03o}", byte) : fmt::format("\\x{:02x}", byte);
     }
     text.remove_prefix(1);
   }
   return shown;
 }
 
+// Quotes a word that has to be escaped: bash, zsh and ksh know $'…', which POSIX.1-2024 has, too.
+// Octal, because ksh and mksh read more than two digits after \x.
+std::string in_dollar_quotes(std::string_view word) {
+  std::string text;
+  for (const char c : word) {
+    text += c == '\'' ? "\\047" : c == '\\' ? "\\134" : std::string(1, c);
+  }
+  return "$'" + with_escapes(text, Escape::octal) + "'";
+}
+
+std::string quoted_if_needed(std::string_view word) {
+  if (printable(word) != word) return in_dollar_quotes(word);
+  return needs_quotes(word) ? in_quotes(word) : std::string(word);
+}
+
+}  // namespace
+
+std::string in_quotes(std::string_view word) {
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+std::string printable(std::string_view text) { return with_escapes(text, Escape::hexadecimal); }
+
 // Computed from the padding that fmt adds; no text has more columns than bytes.
 std::size_t width_of(std::string_view text) {
   const std::size_t wide = text.size();
+  if (plain_length(text) == wide) return wide;
   return wide - (fmt::formatted_size("{:<{}}", text, wide) - text.size());
 }
 
@@ -148,9 +176,19 @@ std::string shell_line(const std::vector<std::string>& command) {
   std::string line;
   for (const std::string& word : command) {
     if (!line.empty()) line += ' ';
-    line += needs_quotes(word) ? in_quotes(word) : word;
+    line += quoted_if_needed(word);
   }
-  return printable(line);
+  return line;
+}
+
+std::string word_in_home(std::string_view path) {
+  const std::string rest(path.substr(std::min<std::size_t>(path.size(), 1)));
+  return path.starts_with("~/") && quoted_if_needed(rest) == rest ? fmt::format("\"$HOME{}\"", rest) : std::string();
+}
+
+std::string own_line(std::string_view verb, std::vector<std::string> words) {
+  words.insert(words.begin(), {"grex-lock", std::string(verb)});
+  return shell_line(words);
 }
 
 }  // namespace grex::cli

@@ -9,7 +9,8 @@
 
 namespace grex::core {
 
-/// A process in which all threads wait, and the locks that it holds in the meantime.
+/// A process that waits in all threads, or in one that only its end sets free, and the locks
+/// that it holds in the meantime.
 struct WaitingProcess {
   pid_t pid = 0;
   std::vector<sys::FileId> waits_for;  ///< any one of these locks is enough

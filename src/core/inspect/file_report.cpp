@@ -11,6 +11,7 @@ namespace {
 // Takes over what is known from the record in one of several files.
 void add_details(LockProcess& process, LockProcess&& other) {
   if (other.mode == sys::Mode::exclusive) process.mode = other.mode;
+  process.is_lost = process.is_lost || other.is_lost;
   const bool has_record = process.since || process.verb;
   if (has_record || !(other.since || other.verb)) return;
   process.since = other.since;
@@ -23,7 +24,7 @@ void add_details(LockProcess& process, LockProcess&& other) {
 }  // namespace
 
 std::string_view name_of(LockState state) {
-  constexpr std::array<std::string_view, 4> names = {"held", "free", "absent", "unknown"};
+  constexpr std::array<std::string_view, 5> names = {"lost", "held", "unknown", "free", "absent"};
   return names.at(static_cast<std::size_t>(state));
 }
 
@@ -51,6 +52,7 @@ void add_processes(std::vector<LockProcess>& all, std::vector<LockProcess> more,
     const auto same = std::find_if(all.begin(), all.end(), is_it);
     if (same != all.end()) {
       same->openers = std::min(same->openers, process.openers);
+      if (process.role != Role::waiter) same->more_files.push_back(file);
       add_details(*same, std::move(process));
       continue;
     }

@@ -16,7 +16,16 @@
 
 namespace grex::core {
 
-enum class LockState { held, free, absent, unknown };
+/// `lost`: a process holds the lock of a file that was removed, replaced or moved away, so it
+/// keeps out no process that looks for it by its path.
+enum class LockState { lost, held, unknown, free, absent };
+
+/// Whether a process is known to hold the lock.
+inline bool is_in_use(LockState state) { return state == LockState::held || state == LockState::lost; }
+
+/// Whether a process may hold it.
+inline bool may_be_in_use(LockState state) { return is_in_use(state) || state == LockState::unknown; }
+
 enum class Evidence { kernel, probe, none };
 enum class RecordState { valid, stale, none };
 enum class Role { acquirer, fd_holder, waiter };
@@ -51,6 +60,10 @@ struct LockProcess {
   std::optional<sys::Mode> mode;
   std::optional<unsigned> slot;  ///< at tier semaphore
   std::string file;              ///< the first file at which it was seen
+  bool is_lost = false;          ///< what it holds, or waits for, is a lost lock
+  /// Of the same lock: with a holder, the further files that it has; with a waiter, those
+  /// that it has already.
+  std::vector<std::string> more_files = {};
   Openers openers = Openers::not_known;
 };
 

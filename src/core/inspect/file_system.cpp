@@ -154,6 +154,14 @@ bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts, M
   return slow != nullptr;
 }
 
+bool may_never_answer(const sys::OpenDescriptor& descriptor, const std::vector<Mount>& mounts) {
+  const auto id = sys::parse_mount_id(sys::descriptor_info(descriptor).value_or(""));
+  if (const Mount* const mount = find_mount(id, mounts)) return !answers_itself(mount->type);
+  const std::vector<Mount> others = mounts_of(descriptor.pid);
+  const Mount* const mount = find_mount(id, others);
+  return mount == nullptr || !answers_itself(mount->type);
+}
+
 bool leads_through(std::string_view path, std::uint64_t device, const std::vector<Mount>& mounts) {
   return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) {
     return mount.device == device && (mount.point == "/" || is_in(path, mount.point));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sys/file/file.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::core {
 
@@ -38,6 +39,10 @@ enum class MountsOf { this_process, another };
 /// Whether a lookup of an absolute path may take forever, since a process or another machine
 /// has to answer (FUSE, NFS).
 bool may_never_answer(std::string_view path, const std::vector<Mount>& mounts, MountsOf whose);
+
+/// Whether reading an open file may take forever, for the same reason, or because its mount is
+/// not known.
+bool may_never_answer(const sys::OpenDescriptor& descriptor, const std::vector<Mount>& mounts);
 
 /// Whether a mount with this device is on the way of an absolute path.
 bool leads_through(std::string_view path, std::uint64_t device, const std::vector<Mount>& mounts);

@@ -27,19 +27,20 @@ bool runs_grex_lock(pid_t pid) {
          names_grex_lock(sys::process_link(pid, "exe").value_or(""));
 }
 
-// Whether a pidfd is that of the process with this number in /proc, and the process has
-// not ended. /proc may be that of another PID namespace, in which the number is another
-// process's. If this is so after the process was inspected, nothing else was.
-bool is_still(int pidfd, pid_t pid) {
-  const auto opened = sys::pid_in_proc(pidfd);
-  const auto stat = sys::process_file(pid, "stat");
-  return opened == pid && stat && !sys::has_ended(*stat);
-}
-
 Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {
   const auto user = sys::parse_real_user(sys::process_file(pid, "status").value_or(""));
   if (user != sys::own_uid() && sys::effective_uid() != 0) return Hold::Kind::anothers;
   return has_lock(pid, file) && runs_grex_lock(pid) ? Hold::Kind::ours : Hold::Kind::unverified;
+}
+
+// What the process is, `seen` before. The number in /proc may be another process's than
+// that of the pidfd: of one that came after it, or in another PID namespace. If it is not,
+// nothing else was inspected.
+Hold::Kind judge(int pidfd, pid_t pid, Hold::Kind seen) {
+  const auto opened = sys::pid_in_proc(pidfd);
+  const auto stat = sys::process_file(pid, "stat");
+  if (opened != pid || !stat || sys::has_ended(*stat)) return Hold::Kind::unverified;
+  return seen == Hold::Kind::unverified && sys::is_ending(*stat) ? Hold::Kind::ending : seen;
 }
 
 }  // namespace
@@ -51,21 +52,20 @@ std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold) {
     if (process.role != Role::acquirer || !process.pid) continue;
     const pid_t pid = *process.pid;
     auto opened = sys::open_process(pid);
-    if (!is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")))) continue;
+    const bool is_named = is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")));
     Hold hold{Hold::Kind::unverified, pid, {}};
     if (opened) {
-      const Hold::Kind kind = inspect_hold(pid, report.file->id);
-      if (is_still(opened->get(), pid)) hold.kind = kind;
+      if (is_named) hold.kind = inspect_hold(pid, report.file->id);
+      hold.kind = judge(opened->get(), pid, hold.kind);
       hold.process = std::move(*opened);
     }
-    holds.push_back(std::move(hold));
+    if (is_named || hold.kind == Hold::Kind::ending) holds.push_back(std::move(hold));
   }
   return holds;
 }
 
 bool names_grex_lock(std::string_view executable) {
-  constexpr std::string_view removed = " (deleted)";  // appended by the kernel (fs/d_path.c)
-  if (executable.ends_with(removed)) executable.remove_suffix(removed.size());
+  executable = sys::removed_path(executable).value_or(executable);
   return executable.substr(executable.rfind('/') + 1) == "grex-lock";
 }
 

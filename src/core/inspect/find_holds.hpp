@@ -11,11 +11,13 @@
 
 namespace grex::core {
 
-/// A process that the kernel lists for a lock, and that calls itself a `grex-lock hold`.
+/// A process that the kernel lists for a lock, and that calls itself a `grex-lock hold`, or
+/// may have done so.
 struct Hold {
   enum class Kind {
     ours,        ///< it verifiably is one, and this user may end it
     anothers,    ///< its real user is another one
+    ending,      ///< its end has begun: that hides what it was, and may still take a while
     unverified,  ///< it may be one, but what shows that can't be read, or shows another process
   };
   Kind kind = Kind::unverified;

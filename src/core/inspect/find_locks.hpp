@@ -24,9 +24,10 @@ struct FoundFile {
 /// A lock and its files.
 struct FoundLock {
   Tier tier = Tier::per_pack;
-  std::string target;            ///< canonical path of what it guards
-  std::string path;              ///< of its first file; at tier semaphore that of a slot
-  std::vector<FoundFile> files;  ///< the flat one first; at tier semaphore the slots, then the queue files
+  std::string target;  ///< canonical path of what it guards
+  std::string path;    ///< of its first file; at tier semaphore that of a slot
+  /// The flat one first; at tier semaphore the slots, then the queue files. Lost ones before all.
+  std::vector<FoundFile> files;
   /// If there may be more slots than could be seen: why they can't be listed.
   std::optional<Error> why_incomplete = {};
   bool is_old = false;  ///< its files have old names: see LockPlace

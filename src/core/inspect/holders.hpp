@@ -25,6 +25,7 @@ struct InspectedFile {
   SharedNumber shown;                        ///< what the descriptors show
   std::vector<sys::OpenDescriptor> holding;  ///< descriptors that have the lock
   std::optional<Record> record;              ///< if there is a readable one
+  std::set<pid_t> restored_by = {};          ///< as in LostFile
   FileReport report;
 };
 

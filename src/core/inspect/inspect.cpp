@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/inspect/descriptor_locks.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/inspect/search_holders.hpp"
@@ -16,20 +17,24 @@ namespace {
 void inspect_by_trying(sys::LockFile& file, const sys::LockFileName& name, FileReport& report) {
   const auto exclusive =
       sys::try_lock(file, sys::Mode::exclusive, [&name] { return sys::open_lock_file(name, sys::OpenFor::writing); });
-  if (!exclusive) return;
+  if (!exclusive) {
+    report.why_unknown = at_path(exclusive.error(), name.path());
+    return;
+  }
   report.mode.reset();
   const bool is_free = *exclusive == sys::Acquire::held;
   const auto shared = is_free ? exclusive : sys::try_lock(file.fd.get(), sys::Mode::shared);
-  if (!shared) return;
+  if (!shared) {
+    report.why_unknown = at_path(shared.error(), name.path());
+    return;
+  }
   report.evidence = Evidence::probe;
   report.state = is_free ? LockState::free : LockState::held;
   if (!is_free) report.mode = *shared == sys::Acquire::held ? sys::Mode::shared : sys::Mode::exclusive;
 }
 
-void read_record(InspectedFile& inspected) {
-  auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
-  if (!file) return;
-  const auto text = sys::read_stable_start(file->fd.get(), record_limit + 1);
+void read_record(InspectedFile& inspected, int fd) {
+  const auto text = sys::read_stable_start(fd, record_limit + 1);
   auto record = text ? parse_record(*text) : std::nullopt;
   if (!record) return;
   if (record->release) {
@@ -38,6 +43,11 @@ void read_record(InspectedFile& inspected) {
   }
   inspected.report.record = RecordState::stale;  // unless it is a holder's
   inspected.record = std::move(record);
+}
+
+void read_record(InspectedFile& inspected) {
+  const auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
+  if (file) read_record(inspected, file->fd.get());
 }
 
 // The number by which the kernel lists a file: its inode number, and the device of the
@@ -105,6 +115,29 @@ void inspect_from_afar(InspectedFile& inspected, const sys::FileStatus& status, 
   inspected.report.file = status;
   if (find_listed_holder(inspected, view)) return;
   inspected.report.why_unknown = Error{ErrorKind::io, not_looked_up, inspected.name.path()};
+}
+
+// Only a descriptor leads to the file. It shows the number by which the kernel lists it.
+void inspect_lost(InspectedFile& inspected, const FileToInspect& file, const KernelView& view,
+                  const std::vector<Mount>& mounts) {
+  const LostFile& lost = *file.lost;
+  inspected.file = file.status->id;
+  inspected.report.file = file.status;
+  inspected.report.state = LockState::absent;
+  const auto shown = locks_on(lost.descriptor);
+  if (!shown || shown->empty()) return;  // it has been released
+  inspected.locks = view.on(shown->front().file);
+  inspected.shares_number = shown->front().file != inspected.file;
+  if (!has_holder(inspected.locks)) inspected.locks.insert(inspected.locks.begin(), shown->begin(), shown->end());
+  inspected.restored_by = lost.restored_by;
+  std::erase_if(inspected.locks,
+                [&lost](const KernelLock& lock) { return is_holder(lock) && lost.restored_by.contains(lock.pid); });
+  const auto holder = std::find_if(inspected.locks.begin(), inspected.locks.end(), is_holder);
+  if (holder == inspected.locks.end()) return;
+  conclude(inspected, LockState::lost, holder->mode);
+  if (view.has_leases() || may_never_answer(lost.descriptor, mounts)) return;
+  const UniqueFd record = sys::open_file_of(lost.descriptor);
+  if (record.is_open()) read_record(inspected, record.get());
 }
 
 void inspect_file(InspectedFile& inspected, const std::optional<sys::FileStatus>& known, const KernelView& view,
@@ -178,12 +211,18 @@ std::vector<FileReport> inspect(const std::vector<sys::LockFileName>& names, con
 
 std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const std::vector<Mount>& mounts,
                                 const HolderSearch& search) {
-  const KernelView view = KernelView::take(mounts, search.should_stop);
+  return inspect(files, KernelView::take(mounts, search.should_stop), mounts, search);
+}
+
+std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const KernelView& view,
+                                const std::vector<Mount>& mounts, const HolderSearch& search) {
   std::vector<InspectedFile> inspected_files;
   inspected_files.reserve(files.size());
   for (const FileToInspect& file : files) {
     InspectedFile& inspected = inspected_files.emplace_back(file.name);
-    if (file.may_never_answer) {
+    if (file.lost) {
+      inspect_lost(inspected, file, view, mounts);
+    } else if (file.may_never_answer) {
       inspect_from_afar(inspected, *file.status, view);
     } else {
       inspect_file(inspected, file.status, view, mounts, search.should_stop);
@@ -192,7 +231,7 @@ std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const s
   std::vector<InspectedFile*> held;
   std::vector<LockProcess*> processes;
   for (InspectedFile& inspected : inspected_files) {
-    if (inspected.report.state == LockState::held) held.push_back(&inspected);
+    if (is_in_use(inspected.report.state)) held.push_back(&inspected);
     if (inspected.report.last) processes.push_back(&inspected.report.last->process);
     if (inspected.report.lease) processes.push_back(&*inspected.report.lease);
   }
@@ -202,8 +241,12 @@ std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const s
     for (InspectedFile* inspected : held) {
       fill_in_processes(*inspected, searched, self, search.should_stop);
       mark_open_nowhere(*inspected, searched, view);
-      for (LockProcess& process : inspected->report.holders) processes.push_back(&process);
-      for (LockProcess& process : inspected->report.waiters) processes.push_back(&process);
+      for (auto* const all : {&inspected->report.holders, &inspected->report.waiters}) {
+        for (LockProcess& process : *all) {
+          process.is_lost = inspected->report.state == LockState::lost;
+          processes.push_back(&process);
+        }
+      }
     }
   }
   fill_in_user_names(processes);

@@ -51,10 +51,8 @@ Proofs find_proofs(const TierStack& stack, const StopToken& should_stop) {
   for (const StackEntry& entry : stack) proofs.try_emplace(entry.file);
   add_proofs(proofs, sys::own_process, should_stop);
   if (!lacks_proof(proofs)) return proofs;
-  const uid_t ours = sys::effective_uid();
   for (const pid_t pid : ancestors(sys::own_process)) {
-    const auto owner = sys::owner_of(pid);
-    if (owner == ours || owner == uid_t{0}) add_proofs(proofs, pid, should_stop);
+    if (is_ours_or_roots(pid)) add_proofs(proofs, pid, should_stop);
     if (!lacks_proof(proofs) || should_stop()) break;
   }
   return proofs;
@@ -244,6 +242,31 @@ VerifiedStack verify(const TierStack& stack, const StopToken& should_stop) {
     if (proved) verified.back().entry.mode = weaker(entry.mode, *proved);
   }
   return verified;
+}
+
+void find_restored(VerifiedStack& stack, const WantedFile& wanted) {
+  const auto is_in = [](const auto& list, const auto& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
+  for (VerifiedEntry& verified : stack) {
+    const StackEntry& entry = verified.entry;
+    const bool is_named = entry.tier == wanted.tier && is_in(wanted.paths, entry.path);
+    if (!is_named || is_in(wanted.files, entry.file) || !is_live(verified.liveness)) continue;
+    TierStack restored;
+    for (const sys::FileId file : wanted.files) {
+      restored.push_back(entry);
+      restored.back().file = file;
+    }
+    const StopToken should_stop = stop_after(std::chrono::seconds(1));
+    const Proofs proofs = find_proofs(restored, should_stop);
+    for (const auto& [file, mode] : proofs) {
+      if (!mode) continue;
+      verified = {entry, Liveness::live_proved};
+      verified.entry.file = file;
+      verified.entry.mode = weaker(entry.mode, *mode);
+      break;
+    }
+  }
 }
 
 }  // namespace grex::core

@@ -22,6 +22,10 @@ namespace grex::core {
 /// long: if it should stop, what was not read is not known.
 VerifiedStack verify(const TierStack& stack, const StopToken& should_stop = stop_after(std::chrono::seconds(1)));
 
+/// Replaces the file of each entry whose lock is wanted, but by another file with its path: if
+/// that is proved to be locked for this process, the lock was restored (see lost_file.hpp).
+void find_restored(VerifiedStack& stack, const WantedFile& wanted);
+
 /// Whether the file system of an entry's file is mounted. `not_known` if the file may have
 /// another st_dev than its mount. The list shows only devices of mounts.
 EntryFacts::Device find_device(const StackEntry& entry, const std::vector<Mount>& mounts, const KernelView& view);

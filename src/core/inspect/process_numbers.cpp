@@ -1,5 +1,6 @@
 #include "core/inspect/process_numbers.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,14 @@ std::int64_t boot_offset_of(pid_t pid) {
 }
 
 std::vector<pid_t> pids_of(pid_t pid) { return sys::parse_pids(sys::process_file(pid, "status").value_or("")); }
+
+// Whether this child of a grex-lock is not its command, but came to it when its own parent had
+// ended (--if-lost stop): the command is the oldest child.
+bool is_adopted(pid_t child, pid_t parent) {
+  const auto children = sys::children_of(parent);
+  return children && !children->empty() && children->front() != child &&
+         std::find(children->begin(), children->end(), child) != children->end();
+}
 
 }  // namespace
 
@@ -33,12 +42,22 @@ Presence presence_of(pid_t pid, Numbering numbering) {
 std::vector<pid_t> ancestors(pid_t pid) {
   constexpr std::size_t max_depth = 256;  // also ends a cycle, if processes come and go
   std::vector<pid_t> found;
+  std::string stat = sys::process_file(pid, "stat").value_or("");
+  if (pid == sys::own_process) pid = sys::own_pid_in_proc().value_or(0);
   while (found.size() < max_depth) {
-    pid = sys::parse_parent(sys::process_file(pid, "stat").value_or("")).value_or(0);
-    if (pid <= 0) break;
-    found.push_back(pid);
+    const pid_t parent = sys::parse_parent(stat).value_or(0);
+    if (parent <= 0) break;
+    stat = sys::process_file(parent, "stat").value_or("");
+    if (sys::parse_command_name(stat) == "grex-lock" && is_adopted(pid, parent)) break;
+    found.push_back(parent);
+    pid = parent;
   }
   return found;
+}
+
+bool is_ours_or_roots(pid_t pid) {
+  const auto owner = sys::owner_of(pid);
+  return owner == sys::effective_uid() || owner == uid_t{0};
 }
 
 std::optional<std::int64_t> start_time_ns(pid_t pid) {

@@ -19,8 +19,12 @@ enum class Presence { running, zombie, gone, not_known };
 Presence presence_of(pid_t pid, Numbering numbering);
 
 /// The parent of a process, its parent, and so on, as far as /proc shows them, by their
-/// numbers there.
+/// numbers there. They end where a grex-lock has only adopted a process: it waits for its
+/// command, not for what that has left behind.
 std::vector<pid_t> ancestors(pid_t pid);
+
+/// Whether a process is our effective user's, or root's: what it has open may be trusted.
+bool is_ours_or_roots(pid_t pid);
 
 /// When a process started, in nanoseconds after boot, rounded down to a clock tick; as
 /// CLOCK_BOOTTIME in our time namespace. nullopt if it can't be seen.

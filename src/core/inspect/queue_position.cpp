@@ -78,7 +78,7 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
     count(locks);
   }
   if (const auto record = regular_file(queue.record)) position.written.push_back(record->modified);
-  // The holder of the queue file is the first process that waits for a slot.
+  // The holder of the queue file is the first process that waits for a slot, or for the lock.
   const auto queue_file = regular_file(queue.queue_file);
   if (queue_file && count(locks_at(queue_file->id, waits, self, view))) ++*position.waiters;
   return position;
@@ -89,7 +89,8 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
 Queue queue_at(const Target& target, const TargetFile& file) {
   Queue queue{file.full_names(), {}, {}};
   if (&file != &target.files.back()) queue.record = target.files.back().name_at(0);
-  if (queue.files.size() > 1) queue.queue_file = queue_file(file, static_cast<unsigned>(queue.files.size()));
+  queue.queue_file = queue.files.size() > 1 ? std::optional(queue_file(file, static_cast<unsigned>(queue.files.size())))
+                                            : gate_file(target);
   return queue;
 }
 

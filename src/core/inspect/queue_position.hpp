@@ -15,7 +15,7 @@ namespace grex::core {
 /// The files that this process waits for.
 struct Queue {
   std::vector<sys::LockFileName> files;         ///< the lock files, any one of which is the lock
-  std::optional<sys::LockFileName> queue_file;  ///< for slots
+  std::optional<sys::LockFileName> queue_file;  ///< for slots; else the gate, if there is one
   std::optional<sys::LockFileName> record;      ///< the file with the holder's record, if it is another one
 };
 Queue queue_at(const Target& target, const TargetFile& file);

@@ -1,8 +1,12 @@
 #include "core/inspect/report.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <span>
+#include <utility>
 
+#include "core/inspect/kernel_view.hpp"
 #include "sys/file/file.hpp"
 
 namespace grex::core {
@@ -11,24 +15,30 @@ namespace {
 // The lower, the more it says about a lock that has a file in this state.
 int rank_of(LockState state) {
   switch (state) {
-    case LockState::held:
+    case LockState::lost:
       return 0;
-    case LockState::unknown:
+    case LockState::held:
       return 1;
-    case LockState::free:
+    case LockState::unknown:
       return 2;
+    case LockState::free:
+      return 3;
     case LockState::absent:
       break;
   }
-  return 3;
+  return 4;
 }
 
 // A process that has one file and waits for the next does not hold the lock.
-void remove_waiters(std::vector<LockProcess>& holders, const std::vector<LockProcess>& waiters) {
+void remove_waiters(std::vector<LockProcess>& holders, std::vector<LockProcess>& waiters) {
   std::erase_if(holders, [&waiters](const LockProcess& holder) {
-    return holder.pid && std::any_of(waiters.begin(), waiters.end(), [&holder](const LockProcess& waiter) {
-             return waiter.pid == holder.pid && waiter.file != holder.file;
-           });
+    const auto waiter = std::find_if(waiters.begin(), waiters.end(), [&holder](const LockProcess& other) {
+      return holder.pid && other.pid == holder.pid && other.file != holder.file;
+    });
+    if (waiter == waiters.end()) return false;
+    waiter->more_files = {holder.file};
+    waiter->more_files.insert(waiter->more_files.end(), holder.more_files.begin(), holder.more_files.end());
+    return true;
   });
 }
 
@@ -64,19 +74,72 @@ void merge(const FoundLock& lock, std::span<FileReport> files, LockReport& repor
       merged.evidence = file.evidence;
       merged.file = file.file;
       merged.why_unknown = lock.why_incomplete ? lock.why_incomplete : file.why_unknown;
-      if (!lock.why_incomplete || file.state == LockState::held) merged.state = file.state;
+      if (!lock.why_incomplete || is_in_use(file.state)) merged.state = file.state;
     }
     is_first = false;
     merged.record = better(merged.record, file.record);
     keep_last(merged.last, std::move(file.last));
-    if (file.state != LockState::held) continue;
+    if (!is_in_use(file.state)) continue;
     if (merged.mode != sys::Mode::exclusive) merged.mode = file.mode;
-    if (found.slot) ++report.used;
-    add_processes(merged.holders, std::move(file.holders), path, found.slot);
+    if (found.slot && file.state == LockState::held) ++report.used;
+    const auto& lost = found.file.lost;
+    add_processes(merged.holders, std::move(file.holders), lost && !lost->moved_to.empty() ? lost->moved_to : path,
+                  found.slot);
   }
   remove_waiters(merged.holders, merged.waiters);
   // The path must be that of a file which the first holder has.
-  if (!merged.holders.empty() && lock.tier != Tier::semaphore) report.path = merged.holders.front().file;
+  const bool is_named = lock.tier == Tier::semaphore || merged.state == LockState::lost;
+  if (!merged.holders.empty() && !is_named) report.path = merged.holders.front().file;
+}
+
+// A lock, and what its files show, in their order.
+struct InspectedLock {
+  FoundLock lock;
+  std::vector<FileReport> files;
+};
+
+std::vector<WantedLock> wanted_locks(const std::vector<FoundLock>& locks) {
+  std::vector<WantedLock> wanted;
+  for (const FoundLock& lock : locks) {
+    WantedLock& one = wanted.emplace_back(WantedLock{lock.tier, lock.target, {}, lock.is_old});
+    for (const FoundFile& found : lock.files) one.layouts.push_back(found.layout);
+  }
+  return wanted;
+}
+
+// The lock that has a file with this place; if it is not among them, it is added in the order
+// of targets.
+InspectedLock& lock_with(std::vector<InspectedLock>& locks, const LockPlace& place, const std::string& path) {
+  const auto is_its = [&place](const InspectedLock& other) {
+    const FoundLock& lock = other.lock;
+    return lock.tier == place.tier && lock.target == place.target && lock.is_old == place.is_old;
+  };
+  const auto found = std::find_if(locks.begin(), locks.end(), is_its);
+  if (found != locks.end()) return *found;
+  const auto comes_after = [&place](const InspectedLock& other) {
+    return std::pair(std::string_view(place.target), ordinal_of(place.tier)) <
+           std::pair(std::string_view(other.lock.target), ordinal_of(other.lock.tier));
+  };
+  FoundLock lock{place.tier, place.target, path, {}};
+  lock.is_old = place.is_old;
+  const auto next = std::find_if(locks.begin(), locks.end(), comes_after);
+  return *locks.insert(next, InspectedLock{std::move(lock), {}});
+}
+
+// Adds the files that are still lost to their locks.
+void add_lost(std::vector<InspectedLock>& locks, std::vector<FoundLost> lost, std::vector<FileReport> reports) {
+  for (std::size_t i = 0; i < lost.size(); ++i) {
+    if (reports[i].state != LockState::lost) continue;
+    const LockPlace& place = lost[i].place;
+    FileToInspect& file = lost[i].file;
+    InspectedLock& lock = lock_with(locks, place, file.name.path());
+    std::vector<FoundFile>& files = lock.lock.files;
+    const auto next = std::find_if(files.begin(), files.end(), [&place](const FoundFile& other) {
+      return !other.file.lost || std::pair(place.layout, place.slot) < std::pair(other.layout, other.slot);
+    });
+    lock.files.insert(lock.files.begin() + (next - files.begin()), std::move(reports[i]));
+    files.insert(next, FoundFile{std::move(file), place.layout, place.slot});
+  }
 }
 
 bool was_looked_up(const FoundLock& lock) {
@@ -100,26 +163,64 @@ void find_file_system(LockReport& report, bool may_look_up, const std::vector<Lo
   }
 }
 
+// Adds the processes in front of the gates of locks that a process waits for; of gates that
+// belong to another layout, none.
+void add_waiters_at_gates(const std::vector<InspectedLock>& locks, std::vector<LockReport>& reports,
+                          const std::vector<Mount>& mounts, const HolderSearch& search) {
+  std::vector<FileToInspect> gates;
+  std::vector<LockReport*> waited_for;
+  for (std::size_t i = 0; i < locks.size(); ++i) {
+    const FoundLock& lock = locks[i].lock;
+    const bool may_have_gate = lock.tier != Tier::semaphore && !lock.is_old && was_looked_up(lock);
+    if (!may_have_gate || reports[i].merged.waiters.empty()) continue;
+    gates.push_back({lock.files.back().file.name});
+    gates.back().name.name = gate_name(gates.back().name.name);
+    waited_for.push_back(&reports[i]);
+  }
+  if (gates.empty()) return;
+  std::vector<FileReport> inspected = inspect(gates, mounts, {HolderSearch::Extent::acquirers, search.should_stop});
+  for (std::size_t i = 0; i < gates.size(); ++i) {
+    add_processes(waited_for[i]->merged.waiters, std::move(inspected[i].waiters), gates[i].name.path());
+  }
+}
+
 }  // namespace
 
-std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search) {
+std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, const LostScope& lost_scope,
+                                  const HolderSearch& search) {
   std::vector<FileToInspect> files;
   for (const FoundLock& lock : locks) {
     for (const FoundFile& found : lock.files) files.push_back(found.file);
   }
   const std::vector<Mount> mounts = visible_mounts();
-  std::vector<FileReport> inspected = inspect(files, mounts, search);
+  const KernelView view = KernelView::take(mounts, search.should_stop);
+  std::vector<FileReport> inspected = inspect(files, view, mounts, search);
+  std::vector<FoundLost> lost =
+      find_lost(wanted_locks(locks), files, inspected, view, mounts, lost_scope, search.should_stop);
+
+  std::vector<InspectedLock> inspected_locks;
+  auto next_file = std::make_move_iterator(inspected.begin());
+  for (FoundLock& lock : locks) {
+    const auto end = next_file + static_cast<std::ptrdiff_t>(lock.files.size());
+    inspected_locks.push_back({std::move(lock), {next_file, end}});
+    next_file = end;
+  }
+  if (!lost.empty()) {
+    std::vector<FileToInspect> lost_files;
+    for (const FoundLost& one : lost) lost_files.push_back(one.file);
+    add_lost(inspected_locks, std::move(lost), inspect(lost_files, view, mounts, search));
+  }
+
   std::vector<LockReport> reports;
-  reports.reserve(locks.size());
-  std::size_t next = 0;
-  for (const FoundLock& lock : locks) {
+  reports.reserve(inspected_locks.size());
+  for (auto& [lock, lock_files] : inspected_locks) {
     LockReport report{lock.tier, lock.target, lock.path, lock.is_old};
     if (lock.tier == Tier::semaphore) report.slots = slots;
-    merge(lock, std::span(inspected).subspan(next, lock.files.size()), report);
-    next += lock.files.size();
+    merge(lock, lock_files, report);
     find_file_system(report, was_looked_up(lock), reports, mounts);
     reports.push_back(std::move(report));
   }
+  add_waiters_at_gates(inspected_locks, reports, mounts, search);
   return reports;
 }
 

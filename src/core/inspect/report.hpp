@@ -6,6 +6,7 @@
 
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/find_locks.hpp"
+#include "core/inspect/find_lost.hpp"
 #include "core/inspect/inspect.hpp"
 
 namespace grex::core {
@@ -24,14 +25,16 @@ struct LockReport {
   std::string path;     ///< of the first file with the state of `merged`; of the first one if there are none
   bool is_old = false;  ///< as in FoundLock
   std::vector<ReportedFile> files = {};        ///< at tier semaphore the slots, then the queue files
-  FileReport merged = {};                      ///< what all files show together
+  FileReport merged = {};                      ///< what all files show together, with the waiters at the gate
   unsigned slots = 0;                          ///< at tier semaphore, how many slots there are; 0: no limit
   unsigned used = 0;                           ///< at tier semaphore, how many of them are held
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
 };
 
-/// Inspects all locks together, as `inspect` does. One report per lock, in the order of
-/// `locks`. `slots` is how many slots there are at tier semaphore.
-std::vector<LockReport> report_on(const std::vector<FoundLock>& locks, unsigned slots, const HolderSearch& search = {});
+/// Inspects all locks together, as `inspect` does, and looks for their lost files. One report
+/// per lock, in the order of `locks`, with further ones for lost locks that are not among
+/// these. `slots` is how many slots there are at tier semaphore.
+std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, const LostScope& lost = {},
+                                  const HolderSearch& search = {});
 
 }  // namespace grex::core

@@ -61,20 +61,28 @@ class Search {
 
   // A descriptor counts only if it has the lock: the same file may also be open without it.
   void look_at(const sys::OpenDescriptor& descriptor, const std::string& info) {
-    const auto locks = parse_lock_table(info);
+    const auto all_locks = parse_lock_table(info);
     const bool is_hidden = descriptor.file == sys::FileId{};
     for (InspectedFile* inspected : held_) {
-      const bool is_its = is_hidden ? shows_lock_on(*inspected, locks) : inspected->file == descriptor.file;
+      const bool is_its = is_hidden ? shows_lock_on(*inspected, all_locks) : inspected->file == descriptor.file;
       if (!is_its && (is_hidden || inspected->file.ino != descriptor.file.ino)) continue;
       const auto& listed = inspected->locks;
       if (!is_its && !listed.empty() && !may_be_on(listed.front().file.dev, descriptor.file.dev, info, mounts_)) {
         continue;
       }
+      const auto locks = without_restored(all_locks, *inspected);
       DescriptorFacts& facts = is_its ? inspected->shown.ours : inspected->shown.others;
       facts.openers.insert(descriptor.pid);
       facts.locks.insert(facts.locks.end(), locks.begin(), locks.end());
       if (is_its && !locks.empty()) add(*inspected, descriptor, locks);
     }
+  }
+
+  // Without those of acquirers that have restored their lock.
+  static std::vector<KernelLock> without_restored(std::vector<KernelLock> locks, const InspectedFile& inspected) {
+    const auto is_restored = [&inspected](const KernelLock& lock) { return inspected.restored_by.contains(lock.pid); };
+    std::erase_if(locks, is_restored);
+    return locks;
   }
 
   // Whether a descriptor whose file may not be looked at shows a lock on this file.

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "core/inspect/ancestor_lock.hpp"
 #include "core/inspect/deadlock.hpp"
+#include "core/inspect/descriptor_locks.hpp"
 #include "core/inspect/file_system.hpp"
 #include "core/inspect/holders.hpp"
 #include "core/inspect/kernel_view.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "core/lock/tier_stack.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -19,10 +23,24 @@ namespace {
 struct WaitGraph {
   std::vector<WaitingProcess> processes;
   std::map<Link, std::string> names;  // of the files that are waited for
+  std::set<pid_t> hopeless;           // that wait for what is kept until they end, whatever their other threads do
 };
 
 // The kernel lists several files by the same number, if they differ in st_dev only. Where
 // descriptors can be read, a lock is therefore identified by st_dev and inode.
+
+bool is_grex_lock(pid_t pid) { return sys::command_name_of(pid) == "grex-lock"; }
+
+// Whether a process keeps a lock that it has inherited, by its descriptor or its environment.
+// If that came from a `run` that is not above it any more, the command of that has left it
+// behind, and `run` unlocks when the command ends. A `hold` is above no process, and has no
+// children.
+bool is_kept_by(pid_t pid, pid_t acquirer) {
+  if (acquirer <= 0 || acquirer == pid || !is_grex_lock(acquirer)) return true;
+  const auto above = ancestors(pid);
+  const bool is_above = std::find(above.begin(), above.end(), acquirer) != above.end();
+  return is_above || sys::children_of(acquirer).value_or(std::vector<pid_t>()).empty();
+}
 
 // Adds the locks that a process's ancestors have taken for it, if its environment and
 // the kernel agree. The kernel may have other device numbers.
@@ -34,7 +52,8 @@ void add_inherited(WaitingProcess& process, const KernelView& view) {
     const auto is_it = [&entry](const KernelLock& lock) {
       return is_holder(lock) && lock.file.ino == entry.file.ino && lock.pid == entry.pid;
     };
-    if (std::any_of(view.all().begin(), view.all().end(), is_it)) process.holds.push_back(entry.file);
+    const bool is_held = std::any_of(view.all().begin(), view.all().end(), is_it);
+    if (is_held && is_kept_by(process.pid, entry.pid)) process.holds.push_back(entry.file);
   }
 }
 
@@ -48,6 +67,43 @@ class MountTable {
 
  private:
   std::optional<std::vector<Mount>> mounts_;
+};
+
+// The ancestors of processes that wait, and what those among them hold that only wait for
+// their command: grex-lock and flock(1). Each is read once.
+class Ancestors {
+ public:
+  explicit Ancestors(const KernelView& view) : view_(view) {}
+
+  // Whether an ancestor of the process holds this file until its command has ended.
+  bool keep(sys::FileId file, pid_t pid, const StopToken& should_stop) {
+    const auto above = ancestors(pid);
+    return std::any_of(above.begin(), above.end(), [&](pid_t ancestor) {
+      const auto& files = files_of(ancestor, should_stop);
+      return std::find(files.begin(), files.end(), file) != files.end();
+    });
+  }
+
+ private:
+  const std::vector<sys::FileId>& files_of(pid_t pid, const StopToken& should_stop) {
+    const auto [at, is_new] = files_.try_emplace(pid);
+    if (!is_new || !is_waiting_tool(pid)) return at->second;
+    const auto descriptors = sys::descriptors_of(pid, should_stop);
+    if (!descriptors) {  // another user's, so the list must do
+      for (const KernelLock& lock : view_.all()) {
+        if (is_holder(lock) && lock.pid == pid) at->second.push_back(lock.file);
+      }
+      return at->second;
+    }
+    for (const sys::OpenDescriptor& open : *descriptors) {
+      const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
+      if (locks && !locks->empty()) at->second.push_back(open.file);
+    }
+    return at->second;
+  }
+
+  const KernelView& view_;
+  std::map<pid_t, std::vector<sys::FileId>> files_;
 };
 
 struct OpenFile {
@@ -77,22 +133,26 @@ std::vector<sys::FileId> awaited_files(const std::vector<sys::FileId>& listed, c
 
 // Reads, from its descriptors, the locks that a process holds, and which files it waits
 // for. The process that the kernel lists for a lock may have closed it since, or be
-// another one by now, so that counts only if the descriptors may not be read.
-void inspect_descriptors(WaitingProcess& process, const KernelView& view, MountTable& mounts,
-                         std::map<Link, std::string>& names, const StopToken& should_stop) {
+// another one by now, so that counts only if the descriptors may not be read. Returns the
+// files whose lock it did not take itself: it has inherited the descriptor.
+std::vector<sys::FileId> inspect_descriptors(WaitingProcess& process, const KernelView& view, MountTable& mounts,
+                                             std::map<Link, std::string>& names, const StopToken& should_stop) {
+  std::vector<sys::FileId> inherited;
   const auto descriptors = sys::descriptors_of(process.pid, should_stop);
   if (!descriptors) {
     for (const KernelLock& lock : view.all()) {
       if (is_holder(lock) && lock.pid == process.pid) process.holds.push_back(lock.file);
     }
-    return;
+    return inherited;
   }
   std::vector<OpenFile> files;
   for (const sys::OpenDescriptor& open : *descriptors) {
     std::string info = sys::descriptor_info(open).value_or("");
-    const bool has_lock = !parse_lock_table(info).empty();
-    if (has_lock) process.holds.push_back(open.file);
-    files.push_back({open.file, has_lock, std::move(info)});
+    const auto locks = parse_lock_table(info);
+    const bool keeps_it = !locks.empty() && is_kept_by(process.pid, locks.front().pid);
+    if (keeps_it) process.holds.push_back(open.file);
+    if (keeps_it && locks.front().pid != process.pid) inherited.push_back(open.file);
+    files.push_back({open.file, !locks.empty(), std::move(info)});
   }
   process.waits_for = awaited_files(process.waits_for, files, mounts);
   for (const sys::OpenDescriptor& open : *descriptors) {
@@ -100,14 +160,36 @@ void inspect_descriptors(WaitingProcess& process, const KernelView& view, MountT
     if (std::find(awaited.begin(), awaited.end(), open.file) == awaited.end()) continue;
     names.emplace(Link{process.pid, open.file}, sys::path_of(open).value_or(""));
   }
+  return inherited;
 }
 
 // Whether the process has no running thread that could release a lock. In grex-lock,
 // threads that don't wait for a lock only watch.
 bool is_blocked(const WaitingProcess& process) {
   const auto threads = sys::thread_count(process.pid);
-  if (threads && *threads <= process.waits_for.size()) return true;
-  return sys::parse_command_name(sys::process_file(process.pid, "stat").value_or("")) == "grex-lock";
+  return (threads && *threads <= process.waits_for.size()) || is_grex_lock(process.pid);
+}
+
+// Adds what a process holds. If it waits for a file whose lock it has inherited, or that an
+// ancestor keeps for it, only its end releases that. Then its other threads, and what they
+// wait for, don't matter. Returns whether the process may be in a deadlock.
+bool inspect_process(WaitingProcess& process, const KernelView& view, MountTable& mounts, Ancestors& ancestors,
+                     WaitGraph& graph, const StopToken& should_stop) {
+  const bool blocked = is_blocked(process);  // before the files of its waits are told apart
+  const std::vector<sys::FileId> inherited = inspect_descriptors(process, view, mounts, graph.names, should_stop);
+  std::vector<sys::FileId> kept;
+  for (const sys::FileId file : process.waits_for) {
+    const bool is_own = std::find(inherited.begin(), inherited.end(), file) != inherited.end();
+    if (is_own || ancestors.keep(file, process.pid, should_stop)) kept.push_back(file);
+  }
+  if (!kept.empty()) {
+    graph.hopeless.insert(process.pid);
+    process.waits_for = kept;
+    process.holds.insert(process.holds.end(), kept.begin(), kept.end());
+  }
+  if (!blocked) return !kept.empty();
+  add_inherited(process, view);
+  return true;
 }
 
 // Empty if it should stop: then nothing is known.
@@ -126,21 +208,21 @@ WaitGraph read_wait_graph(const StopToken& should_stop) {
   }
   WaitGraph graph;
   MountTable mounts;
+  Ancestors ancestors(view);
   for (auto& [pid, process] : waiting) {
     if (should_stop()) return {};
-    if (!is_blocked(process)) continue;
-    inspect_descriptors(process, view, mounts, graph.names, should_stop);
-    add_inherited(process, view);
-    graph.processes.push_back(std::move(process));
+    const bool may_be_stuck = inspect_process(process, view, mounts, ancestors, graph, should_stop);
+    if (may_be_stuck) graph.processes.push_back(std::move(process));
   }
   return graph;
 }
 
 // The context switches of each process of a cycle. While a process only waits, their
-// number doesn't change.
-std::vector<std::string> switch_counts(const Cycle& cycle) {
+// number doesn't change. Of one that waits for what is kept until it ends, any thread may run.
+std::vector<std::string> switch_counts(const Cycle& cycle, const std::set<pid_t>& hopeless) {
   std::vector<std::string> switches;
   for (const Link& link : cycle) {
+    if (hopeless.contains(link.pid)) continue;
     const std::string status = sys::process_file(link.pid, "status").value_or("");
     const auto counts = status.find("voluntary_ctxt_switches:");
     switches.push_back(counts == std::string::npos ? "" : status.substr(counts));
@@ -156,8 +238,9 @@ struct Candidate {
 
 std::vector<Candidate> find_candidates(const StopToken& should_stop) {
   std::vector<Candidate> candidates;
-  for (Deadlock& deadlock : find_deadlocks(read_wait_graph(should_stop).processes)) {
-    std::vector<std::string> switches = switch_counts(deadlock.cycle);
+  const WaitGraph graph = read_wait_graph(should_stop);
+  for (Deadlock& deadlock : find_deadlocks(graph.processes)) {
+    std::vector<std::string> switches = switch_counts(deadlock.cycle, graph.hopeless);
     candidates.push_back({std::move(deadlock.cycle), std::move(switches)});
   }
   return candidates;
@@ -179,7 +262,8 @@ std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned, co
   for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
     // Reading the graph takes time. If none of the processes has run since the first
     // read, they all waited at one moment.
-    const auto is_confirmed = [&deadlock, switches = switch_counts(deadlock.cycle)](const Candidate& candidate) {
+    const auto is_confirmed = [&deadlock,
+                               switches = switch_counts(deadlock.cycle, again.hopeless)](const Candidate& candidate) {
       return candidate.cycle == deadlock.cycle && candidate.switches == switches;
     };
     if (std::none_of(candidates.begin(), candidates.end(), is_confirmed) || !concerns(deadlock, concerned)) continue;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/lock/file_order.hpp"
+#include "core/lock/gate.hpp"
 #include "core/lock/slot_queue.hpp"
 #include "sys/lock/flock_wait_any.hpp"
 #include "sys/process/descriptor_limit.hpp"
@@ -92,37 +93,23 @@ struct Wanted {
   }
 };
 
-Result<Step> wait_for(const TargetFile& wanted, std::vector<sys::LockFile> files, sys::Mode mode,
-                      const WaitPolicy& policy) {
+// `gates` is null if none are used.
+Result<Step> wait_for(const Wanted& wanted, std::vector<sys::LockFile> files, const WaitPolicy& policy, Gates* gates) {
+  const TargetFile& file = wanted.file;
   sys::AnyEnd any;
   if (files.size() == 1) {
-    const auto end = sys::wait_lock(files.front(), mode, policy.deadline);
-    if (!end) return at_path(end.error(), wanted.path(0));
+    const auto end = gates != nullptr ? gates->wait(wanted.target, files.front())
+                                      : sys::wait_lock(files.front(), wanted.target.mode(), policy.deadline);
+    if (!end) return at_path(end.error(), file.path(0));
     any.end = *end;
   } else {
-    const auto end = wait_for_slot(wanted, files, policy);
-    if (!end) return end.error().path.empty() ? at_path(end.error(), wanted.path(0)) : end.error();
+    const auto end = wait_for_slot(file, files, policy);
+    if (!end) return end.error().path.empty() ? at_path(end.error(), file.path(0)) : end.error();
     any = *end;
   }
   if (any.end.outcome != Acquire::held) return Step{Step::Kind::ended, {}, any.end};
-  return checked(std::move(files[any.index]), wanted, any.index);
+  return checked(std::move(files[any.index]), file, any.index);
 }
-
-// Reports the start and the end of a wait to its observer.
-class ObservedWait {
- public:
-  ObservedWait(WaitObserver* observer, const Target& target, const TargetFile& file) : observer_(observer) {
-    if (observer_ != nullptr) observer_->wait_begins(target, file);
-  }
-  ObservedWait(const ObservedWait&) = delete;
-  ObservedWait& operator=(const ObservedWait&) = delete;
-  ~ObservedWait() {
-    if (observer_ != nullptr) observer_->wait_ends();
-  }
-
- private:
-  WaitObserver* observer_;
-};
 
 struct Tried {
   sys::LockFile file;
@@ -149,9 +136,11 @@ void remove_old_record(const HeldFile& held, const Wanted& wanted) {
   if (writable && writable->id == held.file.id) empty_record(*writable, held.name);
 }
 
-Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy) {
+// `gates` as for wait_for.
+Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy,
+                  Gates* gates = nullptr) {
   const auto& [target, file, directory] = wanted;
-  const bool waits = policy.waits && file.if_busy != IfBusy::report;
+  const bool waits = policy.waits && file.if_busy == IfBusy::wait;
   std::optional<sys::RaisedDescriptorLimit> room;  // for all slots
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
@@ -177,7 +166,7 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
   }
   if (!waits) return Step{Step::Kind::ended, {}, {Acquire::busy}};
   const ObservedWait observed(policy.observer, target, file);
-  return wait_for(file, std::move(busy), target.mode(), policy);
+  return wait_for(wanted, std::move(busy), policy, gates);
 }
 
 // Unlocks a file even if closing it fails.
@@ -198,14 +187,19 @@ Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& poli
   const auto order = order_of(targets, at);
   if (!order && sys::is_elsewhere(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
   if (!order) return order.error();
+  Gates gates(targets, policy);
   for (const OrderedFile& next : *order) {
     at = next.at;
+    const auto passed = gates.approach(at);
+    if (!passed) return passed.error();
+    if (passed->outcome != Acquire::held) return Step{Step::Kind::ended, {}, *passed};
     const Target& target = targets[at.target];
     const TargetFile& file = target.files[at.file];
     const int directory = next.directory.fd.is_open() ? next.directory.fd.get() : file.directory->fd.get();
     const Wanted wanted = {target, file, directory};
-    auto step = take(wanted, taken, policy);
+    auto step = take(wanted, taken, policy, &gates);
     if (!step || step->kind != Step::Kind::ours) return step;
+    gates.took_file();
     if (!step->file) continue;
     remove_old_record(*step->file, wanted);
     taken.push_back({at, std::move(*step->file), target.mode()});
@@ -268,7 +262,7 @@ Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy) {
       attempt.end = sys::WaitEnd{Acquire::cancelled, *signal};
       return attempt;
     }
-    if (policy.deadline && Deadline::clock::now() >= *policy.deadline) {
+    if (has_passed(policy.deadline)) {
       attempt.end = sys::WaitEnd{Acquire::timed_out};
       return attempt;
     }

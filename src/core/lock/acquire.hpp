@@ -14,7 +14,7 @@ namespace grex::core {
 
 /// How an attempt ended.
 struct Attempt {
-  /// `held`, or, if no lock is held, `busy` (only without waiting, or IfBusy::report),
+  /// `held`, or, if no lock is held, `busy` (only without waiting, or if IfBusy is not `wait`),
   /// `timed_out` or `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
   Result<sys::WaitEnd> end;
   /// In the order of the targets. Slots without a limit add none.

@@ -72,6 +72,20 @@ bool is_unreplaced(const HeldFile& held, const WrittenRecord& written) {
   return start_of(held.file, held.name, written.text.size()) == written.text;
 }
 
+// If a process that inherited the lock has unlocked it and another one has taken it, it isn't
+// ours any more, and neither is the record, even if it is free again. A record that stays
+// behind is shown as stale, so a failure does no harm.
+Result<void> unlock_file(const HeldFile& held, sys::Mode mode, std::optional<int> exit_code) {
+  const int fd = held.file.fd.get();
+  if (held.record) {
+    const auto still_ours = sys::try_lock(fd, mode);
+    const bool is_held = still_ours && *still_ours == sys::Acquire::held;
+    if (is_held && is_unreplaced(held, *held.record)) mark_released(held.file, *held.record, exit_code);
+  }
+  const auto unlocked = sys::unlock(fd);
+  return unlocked ? unlocked : at_path(unlocked.error(), held.path);
+}
+
 }  // namespace
 
 std::optional<Record> record_in(const sys::LockFile& file, const sys::LockFileName& name) {
@@ -101,6 +115,22 @@ void mark_released(const sys::LockFile& file, const WrittenRecord& written, std:
   (void)put(file, padded(released_line(written.line, release), written.text.size()));
 }
 
+Result<Recorded> write_record(HeldFile& held, Tier tier, Record record) {
+  const sys::LockFile& file = held.file;
+  if (file.read_only) return Recorded::read_only;
+  const auto replaced = file.must_not_write ? std::nullopt : find_replaced(file, held.name);
+  if (!replaced) return Recorded::second_name;
+  if (replaced->content == Content::other) return Recorded::other_content;
+  record.tier = tier;
+  record.path = held.path;
+  record.taken = held.taken;
+  std::string line = to_line(record);
+  std::string text = padded(line, replaced->file_size);
+  if (auto written = put(file, text); !written) return at_path(written.error(), held.path);
+  held.record = {std::move(record), std::move(line), std::move(text)};
+  return replaced->content == Content::nothing ? Recorded::first_written : Recorded::written;
+}
+
 HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   if (this == &other) return *this;
   release();
@@ -108,53 +138,38 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   target_ = std::move(other.target_);
   mode_ = other.mode_;
   files_ = std::move(other.files_);
-  record_ = std::move(other.record_);
+  restored_ = std::move(other.restored_);
   return *this;
 }
 
 Result<Recorded> HeldLock::write_record(Record record) {
-  const auto& [file, path, name, taken] = files_.back();
   if (mode_ == sys::Mode::shared) return Recorded::shared;
-  if (file.read_only) return Recorded::read_only;
-  const auto replaced = file.must_not_write ? std::nullopt : find_replaced(file, name);
-  if (!replaced) return Recorded::second_name;
-  if (replaced->content == Content::other) return Recorded::other_content;
-  record.tier = tier_;
-  record.path = path;
-  record.taken = taken;
-  std::string line = to_line(record);
-  std::string text = padded(line, replaced->file_size);
-  if (auto written = put(file, text); !written) return at_path(written.error(), path);
-  record_ = {std::move(record), std::move(line), std::move(text)};
-  return replaced->content == Content::nothing ? Recorded::first_written : Recorded::written;
+  return core::write_record(files_.back(), tier_, std::move(record));
 }
 
 void HeldLock::complete_record(const ProcessIdentity& writer) {
-  if (!record_ || !is_unreplaced(files_.back(), *record_)) return;
-  record_->record.writer = writer;
-  record_->line = to_line(record_->record);
-  record_->text = padded(record_->line, record_->text.size());
-  (void)put(files_.back().file, record_->text);
+  HeldFile& held = files_.back();
+  if (!held.record || !is_unreplaced(held, *held.record)) return;
+  WrittenRecord& written = *held.record;
+  written.record.writer = writer;
+  written.line = to_line(written.record);
+  written.text = padded(written.line, written.text.size());
+  (void)put(held.file, written.text);
 }
 
 Result<void> HeldLock::unlock(std::optional<int> exit_code) {
   Result<void> result;
-  while (!files_.empty()) {
-    const HeldFile held = std::move(files_.back());
-    files_.pop_back();
-    const int fd = held.file.fd.get();
-    // If a process that inherited the lock has unlocked it and another one has taken it,
-    // it isn't ours any more, and neither is the record, even if it is free again. A record
-    // that stays behind is shown as stale, so a failure does no harm.
-    if (const auto record = std::exchange(record_, std::nullopt)) {
-      const auto still_ours = sys::try_lock(fd, mode_);
-      const bool is_held = still_ours && *still_ours == sys::Acquire::held;
-      if (is_held && is_unreplaced(held, *record)) mark_released(held.file, *record, exit_code);
-    }
-    const auto unlocked = sys::unlock(fd);
-    if (result && !unlocked) result = at_path(unlocked.error(), held.path);
+  for (; !restored_.empty(); restored_.pop_back()) (void)unlock_file(restored_.back().file, mode_, exit_code);
+  for (; !files_.empty(); files_.pop_back()) {
+    const auto unlocked = unlock_file(files_.back(), mode_, exit_code);
+    if (result && !unlocked) result = unlocked.error();
   }
   return result;
+}
+
+void HeldLock::abandon(std::optional<int> exit_code) {
+  for (; !restored_.empty(); restored_.pop_back()) (void)unlock_file(restored_.back().file, mode_, exit_code);
+  files_.clear();
 }
 
 TierStack HeldLock::stack_entries() const {

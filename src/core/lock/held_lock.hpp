@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,8 +48,20 @@ enum class Recorded {
 struct HeldFile {
   sys::LockFile file;
   std::string path;
-  sys::LockFileName name = path;           ///< by which it is looked up
-  std::uint64_t taken = boot_clock_now();  ///< as in StackEntry
+  sys::LockFileName name = path;             ///< by which it is looked up
+  std::uint64_t taken = boot_clock_now();    ///< as in StackEntry
+  std::optional<WrittenRecord> record = {};  ///< that in the file, if it is ours
+};
+
+/// Writes a record into a file that is locked exclusively, in place; sets its `tier`, `path`
+/// and `taken`. Errors: io.
+Result<Recorded> write_record(HeldFile& held, Tier tier, Record record);
+
+/// A file that was created and locked again, because its name no longer led to the file at
+/// `index` of a lock. No process inherits it.
+struct RestoredFile {
+  std::size_t index = 0;
+  HeldFile file;
 };
 
 /// A lock that is held until it is released, abandoned or destroyed (which releases it).
@@ -64,8 +77,7 @@ class HeldLock {
   HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
-  /// Writes the record into the last file, in place; sets its `tier`, `path` and `taken`.
-  /// Errors: io.
+  /// Writes the record into the last file, if the lock is exclusive; see core::write_record.
   Result<Recorded> write_record(Record record);
 
   /// Writes it again, with what is known of the writer by now, unless another holder has
@@ -74,7 +86,10 @@ class HeldLock {
 
   /// Takes over the record that another process wrote for this lock, so that unlock()
   /// marks it as released.
-  void adopt_record(WrittenRecord record) { record_ = std::move(record); }
+  void adopt_record(WrittenRecord record) { files_.back().record = std::move(record); }
+
+  /// Keeps a restored file with the lock, until that is released or abandoned.
+  void add_restored(RestoredFile restored) { restored_.push_back(std::move(restored)); }
 
   /// Marks the record as released, unless another holder has replaced it, and unlocks, for
   /// every process that inherited the lock. If that fails, our copies are closed anyway.
@@ -84,8 +99,9 @@ class HeldLock {
   /// The same, ignoring errors.
   void release(std::optional<int> exit_code = {}) { (void)unlock(exit_code); }
 
-  /// Closes only our copies: the lock stays while another process has them open.
-  void abandon() { files_.clear(); }
+  /// Closes only our copies: the lock stays while another process has them open. Releases
+  /// restored files, which no other process has.
+  void abandon(std::optional<int> exit_code = {});
 
   [[nodiscard]] Tier tier() const { return tier_; }
   [[nodiscard]] sys::Mode mode() const { return mode_; }
@@ -93,6 +109,7 @@ class HeldLock {
 
   /// There is at least one, until the lock is released or abandoned.
   [[nodiscard]] const std::vector<HeldFile>& files() const { return files_; }
+  [[nodiscard]] const std::vector<RestoredFile>& restored() const { return restored_; }
 
   /// The path of its first file.
   [[nodiscard]] const std::string& path() const { return files_.front().path; }
@@ -105,7 +122,7 @@ class HeldLock {
   std::string target_;
   sys::Mode mode_;
   std::vector<HeldFile> files_;
-  std::optional<WrittenRecord> record_;  // that in the last file, if it is ours
+  std::vector<RestoredFile> restored_;
 };
 
 /// The entries of all of them.

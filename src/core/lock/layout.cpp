@@ -9,6 +9,7 @@ constexpr std::string_view sync_name = ".grex.sync.lock";
 constexpr std::string_view slot_prefix = ".grex.slot-";
 constexpr std::string_view queue_prefix = ".grex.slot-queue-";
 constexpr std::string_view slot_suffix = ".lock";
+constexpr std::string_view gate_suffix = ".gate";
 constexpr std::string_view pack_name = ".grex-lock";
 constexpr std::string_view flat_backend_prefix = ".grex-backend-";
 constexpr std::string_view old_backend_suffix = ".grex-backend.lock";
@@ -132,6 +133,13 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
 }
 
 std::string queue_name(unsigned slots) { return nested(numbered(queue_prefix, slots)); }
+
+std::string gate_name(std::string_view lock_name) { return std::string(lock_name).append(gate_suffix); }
+
+std::string_view lock_of_gate(std::string_view name) {
+  if (name.ends_with(gate_suffix)) name.remove_suffix(gate_suffix.size());
+  return name;
+}
 
 std::optional<unsigned> slot_number(std::string_view name) { return number_between(slot_prefix, name); }
 

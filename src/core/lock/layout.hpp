@@ -42,6 +42,12 @@ std::string lock_name(Layout layout, Tier tier, std::string_view child, unsigned
 /// `slots` slots.
 std::string queue_name(unsigned slots);
 
+/// The name of the gate of a lock, beside its last file of this name: see gate.hpp.
+std::string gate_name(std::string_view lock_name);
+
+/// The name, or path, of the lock of which this is the gate; if it is none, the name itself.
+std::string_view lock_of_gate(std::string_view name);
+
 /// The number K of a slot's file name `.grex.slot-K.lock`, without directories.
 std::optional<unsigned> slot_number(std::string_view name);
 

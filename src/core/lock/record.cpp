@@ -1,5 +1,6 @@
 #include "core/lock/record.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "base/json_text.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
 
@@ -18,21 +20,29 @@ using json = nlohmann::ordered_json;
 
 constexpr std::string_view cut_mark = "…";
 
-std::string in_json(const json& text) { return text.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string in_json_array(const std::vector<std::string>& words) {
+  std::string array = "[";
+  for (const std::string& word : words) {
+    if (array.size() > 1) array += ',';
+    array += quoted_json(word);
+  }
+  return array + ']';
+}
 
-// The object's braces and keys are constant, so only its texts need a library. To build a
-// whole json object, and to dump it, takes 40 us in a process that has just started.
+// The braces and keys are constant: to build a JSON object and to dump it would take most of the
+// time of a run.
 std::string dump(const Record& record) {
   fmt::memory_buffer line;
   const auto out = fmt::appender(line);
-  fmt::format_to(out, R"({{"pid":{},"start_time":{},"boot_id":{},"pid_ns":{},"host":{})", record.writer.pid,
-                 record.writer.start_time, in_json(record.writer.boot_id), in_json(record.writer.pid_ns),
-                 in_json(record.writer.host));
-  if (record.taken) fmt::format_to(out, R"(,"taken":{})", *record.taken);
-  fmt::format_to(out, R"(,"uid":{},"command":{},"cwd":{},"path":{},"tier":"{}","since":"{}","note":{},"verb":{})",
-                 record.uid, in_json(record.command), in_json(record.cwd), in_json(record.path), name_of(record.tier),
-                 format_utc(record.since), in_json(record.note), in_json(record.verb));
-  if (record.while_pid) fmt::format_to(out, R"(,"while_pid":{})", *record.while_pid);
+  fmt::format_to(out, FMT_COMPILE(R"({{"pid":{},"start_time":{},"boot_id":{},"pid_ns":{},"host":{})"),
+                 record.writer.pid, record.writer.start_time, quoted_json(record.writer.boot_id),
+                 quoted_json(record.writer.pid_ns), quoted_json(record.writer.host));
+  if (record.taken) fmt::format_to(out, FMT_COMPILE(R"(,"taken":{})"), *record.taken);
+  fmt::format_to(
+      out, FMT_COMPILE(R"(,"uid":{},"command":{},"cwd":{},"path":{},"tier":"{}","since":"{}","note":{},"verb":{})"),
+      record.uid, in_json_array(record.command), quoted_json(record.cwd), quoted_json(record.path),
+      name_of(record.tier), format_utc(record.since), quoted_json(record.note), quoted_json(record.verb));
+  if (record.while_pid) fmt::format_to(out, FMT_COMPILE(R"(,"while_pid":{})"), *record.while_pid);
   fmt::format_to(out, "}}\n");
   return fmt::to_string(line);
 }
@@ -141,7 +151,7 @@ std::string to_line(const Record& record) {
 std::string released_line(std::string line, const Release& release) {
   constexpr std::string_view end = "}\n";
   line.resize(line.size() - end.size());
-  fmt::format_to(std::back_inserter(line), R"(,"released":"{}","held_ms":{},"exit_code":{}}})",
+  fmt::format_to(std::back_inserter(line), FMT_COMPILE(R"(,"released":"{}","held_ms":{},"exit_code":{}}})"),
                  format_utc(release.time), release.held.count(),
                  release.exit_code ? std::to_string(*release.exit_code) : "null");
   return line + '\n';

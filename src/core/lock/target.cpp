@@ -46,7 +46,9 @@ Result<Destination> find_destination(const LockRequest& request) {
     return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   }
   auto [parent, leaf] = split_path(itself ? itself->path : request.path);
-  if (leaf.empty() || leaf == "." || leaf == "..") return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  if (leaf.empty() || leaf == "." || leaf == "..") {
+    return Error{ErrorKind::not_found, itself ? no_destination : "open", request.path, ENOENT};
+  }
   if (itself && itself->access_path != itself->path) parent = path_in(itself->access_path, "..");
   auto directory = open_or_create(parent, request.create);
   if (!directory) return directory.error();
@@ -192,6 +194,12 @@ sys::LockFileName slot_file(const TargetFile& file, unsigned slot) {
 }
 
 sys::LockFileName queue_file(const TargetFile& file, unsigned slots) { return {file.directory, queue_name(slots)}; }
+
+std::optional<sys::LockFileName> gate_file(const Target& target) {
+  if (target.tier() == Tier::semaphore || target.files.empty() || !target.inherited.empty()) return std::nullopt;
+  const TargetFile& last = target.files.back();
+  return sys::LockFileName(last.directory, gate_name(last.names.front()));
+}
 
 Result<Slots> existing_slots(const TargetFile& file) {
   const auto names = sys::names_beside_lock_file(slot_file(file, 0));

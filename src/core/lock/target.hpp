@@ -17,9 +17,12 @@ namespace grex::core {
 
 enum class CreateTarget { no, yes };
 
-/// What to do if a file is busy. `report`: an ancestor seems to hold it, so a wait might
-/// never end.
-enum class IfBusy { wait, report };
+/// What to do if a file is busy.
+enum class IfBusy {
+  wait,
+  check,   ///< report it before waiting: a process above this one may have it, so a wait might never end
+  report,  ///< the same, and GREX_LOCK_STACK says so
+};
 
 /// A lock as the user names it.
 struct LockRequest {
@@ -28,7 +31,7 @@ struct LockRequest {
   unsigned slots = 1;  ///< at tier semaphore, how many slots there are; 0: no limit
   CreateTarget create = CreateTarget::no;
   Layouts layouts = {Layout::flat, Layout::nested};  ///< those whose files make up the lock
-  sys::Mode mode = sys::Mode::exclusive;             ///< a slot is never shared, whatever this says
+  sys::Mode mode = sys::Mode::exclusive;             ///< as wanted: see mode_at
   bool is_guard = false;  ///< a workspace above a pack, which is locked to keep grex out of the pack
 };
 
@@ -47,6 +50,11 @@ struct TargetFile {
   [[nodiscard]] std::vector<std::string> paths() const;
 };
 
+/// The mode in which a lock is taken: a slot is never shared, whatever is wanted.
+inline sys::Mode mode_at(Tier tier, sys::Mode wanted) {
+  return tier == Tier::semaphore ? sys::Mode::exclusive : wanted;
+}
+
 /// A lock as the file system has it: the canonical path of what it guards, and its files,
 /// all of which are locked.
 struct Target {
@@ -60,7 +68,7 @@ struct Target {
   [[nodiscard]] Tier tier() const { return request.tier; }
 
   /// The mode in which its files are locked.
-  [[nodiscard]] sys::Mode mode() const { return tier() == Tier::semaphore ? sys::Mode::exclusive : request.mode; }
+  [[nodiscard]] sys::Mode mode() const { return mode_at(tier(), request.mode); }
 
   /// The names of its files, from this one on: if it is busy, its holder has the next, too,
   /// and has left its record there.
@@ -90,6 +98,9 @@ Result<Target> resolve(const LockRequest& request);
 /// see SearchStop.
 inline constexpr std::string_view find_meta = "find .grex/pack.yaml above";
 
+/// The `op` of the not-found Error for the root directory, into which nothing can be cloned.
+inline constexpr std::string_view no_destination = "find the directory above";
+
 /// Sorts locks by tier and path, and removes duplicates; of a lock that is wanted in both
 /// modes, the exclusive one stays. They are taken in another order: see order_of.
 void sort_and_dedupe(std::vector<Target>& targets);
@@ -113,6 +124,10 @@ Result<Slots> existing_slots(const TargetFile& file);
 /// The names of a slot's file, and of the queue file for one of `slots` slots.
 sys::LockFileName slot_file(const TargetFile& file, unsigned slot);
 sys::LockFileName queue_file(const TargetFile& file, unsigned slots);
+
+/// The name of the lock's gate; nullopt for slots, which have their queue, and if an ancestor
+/// has a file of the lock: a process that it waits for must not wait in front of the gate.
+std::optional<sys::LockFileName> gate_file(const Target& target);
 
 /// The names of one of a target's files. At tier semaphore, those of all slots that exist,
 /// since any of them is the lock; if they can't be listed, those of the target's slots.

@@ -1,8 +1,12 @@
 #include "core/lock/tier_stack.hpp"
 
+#include <fmt/compile.h>
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
+#include "base/json_text.hpp"
 #include "core/lock/stack_json.hpp"
 
 namespace grex::core {
@@ -56,8 +60,6 @@ std::string escape_for_shells(std::string_view document) {
   return text;
 }
 
-bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
-
 }  // namespace
 
 Result<TierStack> parse_tier_stack(std::string_view text) {
@@ -87,13 +89,22 @@ json to_json(const StackEntry& entry) {
   return document;
 }
 
+// The same members as in to_json(). Only ASCII: shells print it, and terminals interpret some
+// other characters.
 std::string to_text(const TierStack& stack) {
-  json document = json::array();
+  fmt::memory_buffer text;
+  const auto out = fmt::appender(text);
+  text.push_back('[');
   for (const StackEntry& entry : stack) {
-    document.push_back(to_json(entry));
+    fmt::format_to(out, FMT_COMPILE(R"({}{{"tier":"{}","path":{},"dev":{},"ino":{},"pid":{},"mode":"{}")"),
+                   &entry == &stack.front() ? "" : ",", name_of(entry.tier),
+                   escape_for_shells(quoted_json(entry.path, Charset::ascii)), entry.file.dev, entry.file.ino,
+                   entry.pid, sys::name_of(entry.mode));
+    if (entry.taken) fmt::format_to(out, FMT_COMPILE(R"(,"taken":{})"), *entry.taken);
+    text.push_back('}');
   }
-  // Only ASCII: shells print it, and terminals interpret some other characters.
-  return escape_for_shells(document.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace));
+  text.push_back(']');
+  return fmt::to_string(text);
 }
 
 void add_entry(TierStack& stack, StackEntry entry) {
@@ -111,27 +122,34 @@ TierStack live_entries(const VerifiedStack& stack) {
   return entries;
 }
 
+bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
+
 Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant reentrant) {
-  const auto is_in = [](const std::vector<sys::FileId>& files, const StackEntry& entry) {
-    return std::find(files.begin(), files.end(), entry.file) != files.end();
+  const auto is_in = [&wanted](const auto& files, const auto& paths, const StackEntry& entry) {
+    const bool is_named = entry.tier == wanted.tier && std::find(paths.begin(), paths.end(), entry.path) != paths.end();
+    return is_named || std::find(files.begin(), files.end(), entry.file) != files.end();
   };
   Verdict verdict;
-  const StackEntry* highest = nullptr;
-  for (const auto& [entry, liveness] : stack) {
-    if (!is_live(liveness) || is_in(wanted.before, entry)) continue;
-    if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->tier)) highest = &entry;
-    if (!is_in(wanted.files, entry)) continue;
-    const bool is_proved = liveness == Liveness::live_proved;
+  const VerifiedEntry* highest = nullptr;
+  for (const VerifiedEntry& verified : stack) {
+    const auto& [entry, liveness] = verified;
+    if (!is_live(liveness) || is_in(wanted.before, wanted.paths_before, entry)) continue;
+    if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->entry.tier)) highest = &verified;
+    if (!is_in(wanted.files, wanted.paths, entry)) continue;
+    // Of another file in its place, or of one that is yet to be restored, another process may
+    // take the lock.
+    const bool is_file = std::find(wanted.files.begin(), wanted.files.end(), entry.file) != wanted.files.end();
+    const bool is_proved = liveness == Liveness::live_proved && is_file;
     if (reentrant == Reentrant::yes && is_proved && is_enough(entry.mode, wanted.mode)) {
-      return {Verdict::Kind::already_ours, &entry};
+      return {Verdict::Kind::already_ours, &verified};
     }
     if (reentrant == Reentrant::no || is_proved) {
-      verdict = {Verdict::Kind::reentry, &entry};
+      verdict = {Verdict::Kind::reentry, &verified};
     } else if (verdict.kind == Verdict::Kind::take) {
-      verdict = {Verdict::Kind::seems_ours, &entry};
+      verdict = {Verdict::Kind::seems_ours, &verified};
     }
   }
-  const bool is_violation = highest != nullptr && ordinal_of(wanted.tier) <= ordinal_of(highest->tier);
+  const bool is_violation = highest != nullptr && ordinal_of(wanted.tier) <= ordinal_of(highest->entry.tier);
   if (verdict.kind == Verdict::Kind::take && is_violation) return {Verdict::Kind::tier_violation, highest};
   return verdict;
 }

@@ -65,7 +65,17 @@ void add_entry(TierStack& stack, StackEntry entry);
 /// MAX_ARG_STRLEN: 128 KiB) with a name of up to 31 characters.
 inline constexpr std::size_t longest_stack_text = 128UL * 1024 - 32;
 
+/// An upper bound for the text of an entry, in bytes, whatever its path contains.
+constexpr std::size_t longest_entry(std::size_t path_size) {
+  constexpr std::size_t without_path = 256;
+  constexpr std::size_t escaped_byte = 6;
+  return without_path + escaped_byte * path_size;
+}
+
 enum class Reentrant { no, yes };
+
+/// Whether a lock that is held in one mode is enough for a process that wants the other.
+bool is_enough(sys::Mode held, sys::Mode wanted);
 
 /// Whether a file may be locked below the locks of a stack.
 struct Verdict {
@@ -77,7 +87,7 @@ struct Verdict {
     tier_violation,  ///< an ancestor holds a lock of this tier or a higher one
   };
   Kind kind = Kind::take;
-  const StackEntry* because = nullptr;  ///< borrowed from the stack; null with `take`
+  const VerifiedEntry* because = nullptr;  ///< borrowed from the stack; null with `take`
 };
 
 /// A file that is wanted.
@@ -88,6 +98,10 @@ struct WantedFile {
   /// Those of the same lock that are taken before it: its tier rule doesn't apply to them.
   std::vector<sys::FileId> before;
   sys::Mode mode = sys::Mode::exclusive;
+  /// The paths of `files`, also of those that are missing, and of `before`. An entry with such
+  /// a path is the same lock, although its file was removed: it may have been restored.
+  std::vector<std::string> paths = {};
+  std::vector<std::string> paths_before = {};
 };
 
 /// Only live entries count. Pure.

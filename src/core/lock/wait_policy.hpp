@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "base/deadline.hpp"
@@ -24,11 +25,36 @@ class WaitObserver {
   virtual void lock_file_created(const sys::LockFileName& name) { (void)name; }
 };
 
+/// Reports the start and the end of a wait to an observer, unless that is null.
+class ObservedWait {
+ public:
+  ObservedWait(WaitObserver* observer, const Target& target, const TargetFile& file) : observer_(observer) {
+    if (observer_ != nullptr) observer_->wait_begins(target, file);
+  }
+  ObservedWait(const ObservedWait&) = delete;
+  ObservedWait& operator=(const ObservedWait&) = delete;
+  ~ObservedWait() {
+    if (observer_ != nullptr) observer_->wait_ends();
+  }
+
+ private:
+  WaitObserver* observer_;
+};
+
+/// How to use the gates of locks: see gate.hpp.
+struct GateRules {
+  /// The highest tier of the locks that ancestors have. At this tier and below, gates are not used.
+  std::optional<Tier> above = {};
+  /// Whether a process in front of this gate of the lock, which is busy, must wait for it now.
+  std::function<bool(const Target& target, sys::FileId gate)> must_wait;
+};
+
 /// How to take locks.
 struct WaitPolicy {
   bool waits = true;
   std::optional<Deadline> deadline = {};  ///< for all locks together
   WaitObserver* observer = nullptr;       ///< borrowed; may be null
+  std::optional<GateRules> gates = {};    ///< nullopt: no gates are used
   bool will_record = false;               ///< a lock's last file is opened for writing, if it will be exclusive
 };
 

@@ -206,6 +206,13 @@ UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode)
   return UniqueFd(fd);
 }
 
+std::optional<FileId> directory_at(const std::string& path) {
+  const auto status = status_of(path);
+  return status && status->type == FileType::directory ? std::optional(status->id) : std::nullopt;
+}
+
+std::string path_by_number(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
 Result<FileStatus> status_of(const std::string& path) { return status_at(AT_FDCWD, path); }
 
 Result<FileStatus> status_at(int directory, const std::string& name) {
@@ -258,7 +265,7 @@ bool appends(int fd) {
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> buffer;
-  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const std::string link = path_by_number(fd);
   const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
   if (n <= 0 || static_cast<std::size_t>(n) == buffer.size()) return {};
   return {buffer.data(), static_cast<std::size_t>(n)};

@@ -43,6 +43,9 @@ ErrorKind kind_of_lookup(int err);
 /// open, errno says why.
 UniqueFd open_at(int directory, const std::string& name, int flags, mode_t mode = 0);
 
+/// The path by which a descriptor of this process can be opened again.
+std::string path_by_number(int fd);
+
 /// lstat(2). A missing file, or a missing directory on the way to it, is `absent`, not an
 /// Error. Errors: not-found (a loop of symlinks, a name that is too long), permission,
 /// system, io.
@@ -53,6 +56,9 @@ Result<FileStatus> status_at(int directory, const std::string& name);
 
 /// Whether there is something at a path, as lstat(2) sees it; false if it can't be known.
 bool exists(const std::string& path);
+
+/// The directory at a path; nullopt if there is none, as lstat(2) sees it, or that can't be known.
+std::optional<FileId> directory_at(const std::string& path);
 
 /// fstat(2) of a borrowed descriptor. Errors: io, system.
 Result<FileStatus> status_of(int fd);

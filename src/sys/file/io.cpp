@@ -23,7 +23,7 @@ namespace {
 // btrfs_release_file). Our content is worth nothing after a crash, so this causes that
 // close before it is written. On other file systems, that costs a needless open.
 void avoid_flush_on_close(int truncated) {
-  (void)open_at(AT_FDCWD, "/proc/self/fd/" + std::to_string(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  (void)open_at(AT_FDCWD, path_by_number(truncated), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 // Pipes and sockets can be written without waiting (RWF_NOWAIT). Others, such as

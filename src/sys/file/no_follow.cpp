@@ -21,7 +21,8 @@ Error other_owner() { return {ErrorKind::permission, check_owner, {}, EPERM}; }
 Result<FileStatus> status_of_type(int fd, FileType type) {
   auto status = status_of(fd);
   if (!status || status->type == type) return status;
-  return Error{ErrorKind::unsafe_file, "open", {}, status->type == FileType::symlink ? ELOOP : 0};
+  if (status->type == FileType::symlink) return Error{ErrorKind::unsafe_file, "open", {}, ELOOP};
+  return Error{ErrorKind::unsafe_file, "open", {}, type == FileType::directory ? ENOTDIR : 0};
 }
 
 bool is_ours(uid_t user, Owner owner) { return owner == Owner::anyone || user == ::geteuid(); }

@@ -13,8 +13,8 @@ enum class Owner { effective_user, anyone };
 
 /// These functions open by name after name, and follow no symlink, so that no other user
 /// can lead this process elsewhere. `directory` is borrowed. Errors: not-found, permission
-/// (with `check_owner`: another owner), unsafe-file (ELOOP: a symlink; 0: of another type),
-/// system, io.
+/// (with `check_owner`: another owner), unsafe-file (ELOOP: a symlink; ENOTDIR: no directory; 0:
+/// no regular file), system, io.
 
 /// The `op` of the Error about another owner.
 inline constexpr std::string_view check_owner = "check the owner of";

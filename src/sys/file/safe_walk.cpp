@@ -38,9 +38,12 @@ bool is_on_procfs(int fd) {
   return ::fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
+// What a walk requires of the directories that it passes.
+enum class Rule { no_step_between_users, only_root_writes };
+
 class SafeWalk {
  public:
-  explicit SafeWalk(const std::string& path) : path_(path) {}
+  SafeWalk(const std::string& path, Rule rule) : path_(path), rule_(rule) {}
 
   Result<Step> start(std::string_view path) const {
     const bool is_absolute = path.starts_with('/');
@@ -68,6 +71,10 @@ class SafeWalk {
     struct stat st;
     if (!fd.is_open() || ::fstat(fd.get(), &st) != 0) return failed("open", errno);
     if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) return failed("open", ENOTDIR);
+    const bool others_write = is_other_user(st.st_uid) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    if (rule_ == Rule::only_root_writes && S_ISDIR(st.st_mode) && others_write) {
+      return Error{ErrorKind::unsafe_file, writable_step, std::move(path), 0};
+    }
     return Step{std::move(fd), std::move(path), st.st_uid, st.st_mode};
   }
 
@@ -113,19 +120,28 @@ class SafeWalk {
   }
 
   const std::string& path_;
+  const Rule rule_;
   int links_ = 0;
 };
 
-}  // namespace
-
-Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing) {
+Result<UniqueFd> walk_by(Rule rule, const std::string& path, IfMissing if_missing) {
   if (path.empty()) return Error{ErrorKind::not_found, "open", path, ENOENT};
-  SafeWalk walk(path);
+  SafeWalk walk(path, rule);
   auto start = walk.start(path);
   if (!start) return start.error();
   auto end = walk.follow(std::move(*start), path, if_missing);
   if (!end) return end.error();
   return std::move(end->fd);
+}
+
+}  // namespace
+
+Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing) {
+  return walk_by(Rule::no_step_between_users, path, if_missing);
+}
+
+Result<UniqueFd> walk_where_only_root_writes(const std::string& path) {
+  return walk_by(Rule::only_root_writes, path, IfMissing::fail);
 }
 
 }  // namespace grex::sys

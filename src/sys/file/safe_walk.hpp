@@ -20,6 +20,15 @@ enum class IfMissing { fail, create };
 /// system, io; with IfMissing::create also create (the directory is in the Error).
 Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing);
 
+/// Opens a directory (O_PATH) step by step, if no user but root can change where its path
+/// leads: every directory on the way belongs to root, and neither its group nor others can
+/// write to it. `path` is absolute. Errors: unsafe-file (with `writable_step`: such a
+/// directory, which is in the Error), not-found, permission, system, io.
+Result<UniqueFd> walk_where_only_root_writes(const std::string& path);
+
+/// The `op` of the unsafe-file Error for a directory that other users can change.
+inline constexpr std::string_view writable_step = "writable step";
+
 /// The `op` of the unsafe-file Error for a step from one user's to another user's.
 inline constexpr std::string_view unsafe_step = "unsafe step";
 

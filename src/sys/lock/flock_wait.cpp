@@ -21,7 +21,7 @@ Result<WaitEnd> wait_lock(LockFile& file, Mode mode, std::optional<Deadline> dea
   const int operation = mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
   WaitEnd end;
   while (!Interruptions::received()) {
-    if (deadline && Deadline::clock::now() >= *deadline) {
+    if (has_passed(deadline)) {
       end.outcome = Acquire::timed_out;
       break;
     }

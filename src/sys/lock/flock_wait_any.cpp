@@ -126,7 +126,7 @@ Result<WaitEnd> wait_for_news(const Race& race, const SignalReader& signals, std
   std::array<pollfd, 3> news = {{{race.news.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stop, POLLIN, 0}}};
   for (;;) {
     if (race.winner != none || race.has_failed) return WaitEnd{Acquire::held};
-    if (deadline && Deadline::clock::now() >= *deadline) return WaitEnd{Acquire::timed_out};
+    if (has_passed(deadline)) return WaitEnd{Acquire::timed_out};
     if (::poll(news.data(), news.size(), milliseconds_left(deadline)) < 0) {
       const int err = errno;
       if (err == EINTR) continue;

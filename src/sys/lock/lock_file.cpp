@@ -221,6 +221,14 @@ Result<LockFile> checked(Opened opened, const std::string& path) {
   return file;
 }
 
+// Whether a second name that came or went after this look at the file would change the time
+// of its last change. That may be the time of a change just before the look, unless that was a
+// write, which is also a modification.
+bool would_show_change(const FileStatus& status) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return status.changed == status.modified || status.changed + time_until_changes_show < now;
+}
+
 }  // namespace
 
 std::string LockFileName::path() const { return directory ? path_in(directory->path, name) : name; }
@@ -242,6 +250,29 @@ Result<LockFile> open_lock_file(const LockFileName& name, OpenFor purpose) {
   auto file = open_lock_file(start->directory, start->names, purpose);
   if (!file) return below(*start, file.error());
   return file;
+}
+
+Result<std::optional<LockFile>> create_locked(const LockFileName& name, OpenFor purpose,
+                                              const std::function<bool(int fd)>& lock) {
+  const auto parent = open_parent_of(name, purpose);
+  if (!parent) return parent.error();
+  const int directory = parent->directory();
+  UniqueFd fd;
+  const Creation made = create_in(directory, [&] {
+    // A file that is open for writing is reported to file watchers when it is closed.
+    UniqueFd writable = open_at(directory, ".", O_TMPFILE | O_RDWR | O_NOCTTY, lock_file_mode);
+    if (!writable.is_open()) return -1;
+    fd = only_reads(purpose) ? open_at(AT_FDCWD, path_by_number(writable.get()), O_RDONLY | O_NOCTTY)
+                             : std::move(writable);
+    if (!fd.is_open() || !lock(fd.get())) return -1;
+    return ::linkat(AT_FDCWD, path_by_number(fd.get()).c_str(), directory, last_name_of(parent->start.names).c_str(),
+                    AT_SYMLINK_FOLLOW);
+  });
+  if (made.result != 0) return std::optional<LockFile>();
+  (void)::futimens(fd.get(), nullptr);  // otherwise, the name that it got counts as a change: see would_show_change
+  auto file = checked({std::move(fd), only_reads(purpose), true}, name.path());
+  if (!file) return file.error();
+  return std::optional(std::move(*file));
 }
 
 Result<LockFile> open_leased(const LockFile& leased) {
@@ -298,11 +329,25 @@ Result<Directory> open_directory_of(const LockFileName& name) {
   return Directory{std::move(*fd), status->id, below_start(start.path), below_start(access_path)};
 }
 
+void finish_changes_of(const LockFileName& name) {
+  const auto parent = open_parent_of(name, OpenFor::reading);
+  if (!parent) return;
+  const std::string last(last_name_of(parent->start.names));
+  const int directory = parent->directory();
+  (void)::renameat2(directory, last.c_str(), directory, last.c_str(), RENAME_NOREPLACE);
+}
+
+Names count_names(const FileStatus& before, const Result<FileStatus>& now) {
+  if (before.names > 1 || (now && now->names > 1)) return Names::several;
+  const bool is_same = now && now->id == before.id && before.names == 1 && now->names == 1;
+  return is_same && now->changed == before.changed && would_show_change(before) ? Names::one : Names::unknown;
+}
+
 std::optional<FileStatus> status_if_only_name(const LockFile& file, const LockFileName& name) {
   const auto opened = status_of(file.fd.get());
+  finish_changes_of(name);
   const auto named = look_up(name);
-  const bool is_only_name = opened && named && named->id == opened->id && opened->names == 1 && named->names == 1 &&
-                            named->changed == opened->changed;
+  const bool is_only_name = opened && count_names(*opened, named) == Names::one;
   return is_only_name ? std::optional(*opened) : std::nullopt;
 }
 

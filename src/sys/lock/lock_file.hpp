@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,13 @@ Result<LockFile> open_lock_file(const LockFileName& name, OpenFor purpose);
 /// is empty for that directory itself.
 Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor purpose);
 
+/// Creates a lock file, with the directories of its name, that is locked before it has its
+/// name: no other process can lock it before. nullopt if something has that name by now, or
+/// the file system can't do that (O_TMPFILE in open(2)). `purpose` is `locking` or
+/// `recording`. Errors: as open_lock_file, for the directories.
+Result<std::optional<LockFile>> create_locked(const LockFileName& name, OpenFor purpose,
+                                              const std::function<bool(int fd)>& lock);
+
 /// Opens a leased file. Waits until the process has given up the lease, or the kernel has
 /// ended it after /proc/sys/fs/lease-break-time. Errors: io, with EINTR, if a signal handler
 /// has run; permission, system, io. Allocates no memory.
@@ -84,10 +92,25 @@ Result<FileStatus> look_up(const LockFileName& name);
 /// status_of_lock_file; not-found (missing).
 Result<Directory> open_directory_of(const LockFileName& name);
 
+/// Waits until no other process is in the middle of removing this name: until then it leads
+/// to the file, although that has one name less already. A rename takes the lock of the
+/// directory for it; this one, to the same name, replaces nothing and fails.
+void finish_changes_of(const LockFileName& name);
+
+enum class Names { one, several, unknown };
+
+/// After this time, the next change of a file shows in the time of its last change, which
+/// kernels before 6.13 count in ticks.
+inline constexpr std::chrono::milliseconds time_until_changes_show(20);  // two ticks
+
+/// How many names a file has, if one of them leads to it. `before` is an earlier look at the
+/// file, and `now` a look by that name, with finish_changes_of() between them. Names that come
+/// and go may be missed by each look, but the time of the last change shows them; `unknown`,
+/// too, if that is more recent than that.
+Names count_names(const FileStatus& before, const Result<FileStatus>& now);
+
 /// The file's status if this is its only name, so writing into it changes no other file;
-/// nullopt if that is not certain. A second name that comes and goes may be missed by each
-/// look at the file, and so may this one, but the time of the last change shows it: in
-/// between, there was no change.
+/// nullopt if that is not certain.
 std::optional<FileStatus> status_if_only_name(const LockFile& file, const LockFileName& name);
 
 /// Whether a lock file could be opened or created now, as far as permissions show it.

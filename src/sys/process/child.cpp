@@ -100,14 +100,10 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
 Result<ChildEnd> Child::wait(const ChildObserver& observer) {
   for (const ReceivedSignal& signal : arrived_) forward(signal, observer);
   const auto id = static_cast<id_t>(pid_);
-  std::optional<Deadline> runs_on = Deadline::clock::now() + std::chrono::milliseconds(100);
   for (;;) {
-    const auto signal = signals_.wait(runs_on);
-    if (!signal) {
-      runs_on.reset();
-      observer.runs_on();
-      continue;
-    }
+    const auto signal = signals_.wait(next_due(observer.works));
+    do_what_is_due(observer.works);
+    if (!signal) continue;
     if (signal->number == SIGCONT) {
       continue_if_stopped();
       continue;
@@ -120,7 +116,10 @@ Result<ChildEnd> Child::wait(const ChildObserver& observer) {
     if (::waitid(P_PID, id, &child, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) != 0) {
       return Error{ErrorKind::system, "waitid", {}, errno};
     }
-    if (child.si_pid == 0) continue;
+    if (child.si_pid == 0) {
+      if (observer.other_child) observer.other_child();
+      continue;
+    }
     if (child.si_code == CLD_STOPPED) {
       follow_stop(child.si_status);
       continue;

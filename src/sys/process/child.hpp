@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "sys/process/timed_work.hpp"
 #include "sys/signal/forwarded_signals.hpp"
 
 namespace grex::sys {
@@ -33,8 +34,9 @@ struct ChildEnd {
 struct ChildObserver {
   /// A signal, by its number, could not be forwarded to the command, because of kill(2)'s error.
   std::function<void(int signal, const Error& error)> unforwarded;
-  /// It has run for 100 ms: there is time for what must not delay a short one.
-  std::function<void()> runs_on;
+  TimedWorks works = {};
+  /// A child of this process has ended or stopped, but not the command; may be empty.
+  std::function<void()> other_child = {};
 };
 
 /// A command that runs as a child of this process. While this lives, the termination

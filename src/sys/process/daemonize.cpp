@@ -82,7 +82,7 @@ class Foreground {
       if (!message) return end();
       forward(Group::after_fork);
       news[1].fd = -1;
-      send(other_, go);
+      if (!send(other_, go)) ::shutdown(other_, SHUT_WR);  // it would wait for that forever
     }
   }
 

@@ -4,6 +4,8 @@
 
 #include "base/deadline.hpp"
 #include "base/result.hpp"
+#include "base/stop_token.hpp"
+#include "sys/process/timed_work.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
@@ -11,8 +13,10 @@ namespace grex::sys {
 /// What may end a hold, apart from a signal.
 struct HoldEnds {
   std::optional<Deadline> deadline = {};
-  int pidfd = -1;      ///< the end of that process; -1: none; borrowed
-  bool input = false;  ///< end of file on standard input
+  int pidfd = -1;                     ///< the end of that process; -1: none; borrowed
+  bool input = false;                 ///< end of file on standard input
+  TimedWorks works = {};              ///< done until then
+  StopToken should_end = never_stop;  ///< asked after each of them
 };
 
 /// Sleeps until one of the blocked signals has arrived, or one of `ends` has happened.

@@ -23,19 +23,6 @@ int executable_error(const std::string& path) {
   return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-// The file that execvp(3) finds; empty if there is none.
-std::string find_program(const std::string& command) {
-  if (command.find('/') != std::string::npos) return executable_error(command) == 0 ? command : std::string();
-  const char* const variable = ::getenv("PATH");
-  std::string_view directories = variable != nullptr ? variable : "/bin:/usr/bin";
-  while (!directories.empty() && !command.empty()) {
-    const std::string_view directory = take_until(directories, ':');
-    std::string path = directory.empty() ? command : path_in(directory, command);
-    if (executable_error(path) == 0) return path;
-  }
-  return {};
-}
-
 // What follows `#!` in a script; empty if there is nothing, nullopt if it can't be read.
 std::optional<std::string> interpreter_of(const std::string& program) {
   constexpr std::size_t longest_line = 256;  // BINPRM_BUF_SIZE, include/uapi/linux/binfmts.h
@@ -64,6 +51,18 @@ std::optional<BadInterpreter> find_bad_interpreter(const std::string& command, i
     program = std::move(*interpreter);
   }
   return err == ENOENT ? std::optional(BadInterpreter{std::move(program), {}, ENOENT}) : std::nullopt;
+}
+
+std::string find_program(const std::string& command) {
+  if (command.find('/') != std::string::npos) return executable_error(command) == 0 ? command : std::string();
+  const char* const variable = ::getenv("PATH");
+  std::string_view directories = variable != nullptr ? variable : "/bin:/usr/bin";
+  while (!directories.empty() && !command.empty()) {
+    const std::string_view directory = take_until(directories, ':');
+    std::string path = directory.empty() ? command : path_in(directory, command);
+    if (executable_error(path) == 0) return path;
+  }
+  return {};
 }
 
 }  // namespace grex::sys

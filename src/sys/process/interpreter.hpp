@@ -16,4 +16,7 @@ struct BadInterpreter {
 /// not the cause. Looks at the files again.
 std::optional<BadInterpreter> find_bad_interpreter(const std::string& command, int err);
 
+/// The file that execvp(3) finds for a command; empty if there is none.
+std::string find_program(const std::string& command);
+
 }  // namespace grex::sys

@@ -43,6 +43,13 @@ std::optional<std::string> target_of(const std::string& link) {
   return std::string(buffer.data(), static_cast<std::size_t>(n));
 }
 
+// The file to which a link of /proc leads. Asks no server for it.
+std::optional<FileId> file_at(const std::string& link) {
+  struct statx st;
+  if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &st) != 0) return std::nullopt;
+  return FileId{makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
+}
+
 // Since Linux 6.2, the size of /proc/PID/fd is the number of descriptors (fs/proc/fd.c,
 // proc_readfd_count); before, it is always 0, even for this process. Reading the size is
 // faster than listing them, and most processes of a machine may be kernel threads, which
@@ -111,9 +118,26 @@ std::optional<std::vector<pid_t>> processes() {
   return pids;
 }
 
+std::string command_name_of(pid_t pid) {
+  return std::string(parse_command_name(process_file(pid, "stat").value_or("")));
+}
+
 std::optional<std::size_t> thread_count(pid_t pid) {
   const auto names = names_in(process_path(pid, "task"));
   return names ? std::optional(names->size()) : std::nullopt;
+}
+
+std::optional<std::vector<pid_t>> children_of(pid_t pid) {
+  const auto threads = names_in(process_path(pid, "task"));
+  if (!threads) return std::nullopt;
+  std::vector<pid_t> children;
+  for (const std::string& thread : *threads) {
+    const auto listed = process_file(pid, "task/" + thread + "/children");
+    if (!listed) return std::nullopt;
+    const auto of_thread = parse_children(*listed);
+    children.insert(children.end(), of_thread.begin(), of_thread.end());
+  }
+  return children;
 }
 
 std::optional<pid_t> session_of(pid_t pid) {
@@ -131,12 +155,9 @@ std::optional<uid_t> owner_of(pid_t pid) {
   return st.st_uid;
 }
 
-std::optional<FileId> program_of(pid_t pid) {
-  struct statx st;
-  const std::string link = process_path(pid, "exe");
-  if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &st) != 0) return std::nullopt;
-  return FileId{makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
-}
+std::optional<FileId> program_of(pid_t pid) { return file_at(process_path(pid, "exe")); }
+
+std::optional<FileId> root_of(pid_t pid) { return file_at(process_path(pid, "root")); }
 
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop) {
   const std::string directory = process_path(pid, "fd");
@@ -169,6 +190,30 @@ std::optional<std::string> path_of(const OpenDescriptor& descriptor) {
   auto path = process_link(descriptor.pid, "fd/" + std::to_string(descriptor.number));
   const bool is_too_long = !path && errno == ENAMETOOLONG;
   return is_too_long ? std::nullopt : std::optional(std::move(path).value_or(""));
+}
+
+std::optional<FileStatus> status_of(const OpenDescriptor& descriptor) {
+  struct statx st;
+  const std::string link = process_path(descriptor.pid, "fd/" + std::to_string(descriptor.number));
+  if (::statx(AT_FDCWD, link.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) != 0) return std::nullopt;
+  FileStatus status{S_ISREG(st.stx_mode) ? FileType::regular : FileType::other,
+                    {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino}};
+  status.size = st.stx_size;
+  status.names = st.stx_nlink;
+  status.modified = std::chrono::seconds(st.stx_mtime.tv_sec) + std::chrono::nanoseconds(st.stx_mtime.tv_nsec);
+  status.changed = std::chrono::seconds(st.stx_ctime.tv_sec) + std::chrono::nanoseconds(st.stx_ctime.tv_nsec);
+  status.owner = st.stx_uid;
+  constexpr mode_t mode_bits = 07777;
+  status.permissions = st.stx_mode & mode_bits;
+  return status.id == descriptor.file ? std::optional(status) : std::nullopt;
+}
+
+UniqueFd open_file_of(const OpenDescriptor& descriptor) {
+  const std::string link = process_path(descriptor.pid, "fd/" + std::to_string(descriptor.number));
+  UniqueFd fd = open_at(AT_FDCWD, link, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  const auto status = fd.is_open() ? status_of(fd.get()) : FileStatus{};
+  const bool is_it = status && status->type == FileType::regular && status->id == descriptor.file;
+  return is_it ? std::move(fd) : UniqueFd();
 }
 
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor) {

@@ -83,8 +83,15 @@ std::string boot_id();
 /// The processes that /proc shows, in ascending order.
 std::optional<std::vector<pid_t>> processes();
 
+/// The name of a process's command; empty if it can't be read.
+std::string command_name_of(pid_t pid);
+
 /// How many threads a process has.
 std::optional<std::size_t> thread_count(pid_t pid);
+
+/// The children of all threads of a process; nullopt if the kernel does not list them
+/// (CONFIG_PROC_CHILDREN).
+std::optional<std::vector<pid_t>> children_of(pid_t pid);
 
 /// The session of a process, by its number in this PID namespace; 0 if the session began
 /// outside.
@@ -99,6 +106,9 @@ std::optional<uid_t> owner_of(pid_t pid);
 
 /// The file of the program that a process runs; nullopt if it may not be read.
 std::optional<FileId> program_of(pid_t pid);
+
+/// The root directory of a process; nullopt if it may not be read.
+std::optional<FileId> root_of(pid_t pid);
 
 /// A descriptor of a process, and the file behind it.
 struct OpenDescriptor {
@@ -115,6 +125,14 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopT
 /// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp; nullopt
 /// if it is too long for the kernel to show it.
 std::optional<std::string> path_of(const OpenDescriptor& descriptor);
+
+/// The status of the file behind a descriptor, as it is known without asking a server;
+/// nullopt if the descriptor has been closed, or has another file by now.
+std::optional<FileStatus> status_of(const OpenDescriptor& descriptor);
+
+/// Opens the regular file behind a descriptor for reading, even if it has no name any more.
+/// Breaks a lease on it. Not open if it may not be read, or the descriptor has another file.
+UniqueFd open_file_of(const OpenDescriptor& descriptor);
 
 /// The lines of /proc/PID/fdinfo/N.
 std::optional<std::string> descriptor_info(const OpenDescriptor& descriptor);

@@ -15,6 +15,14 @@ std::string_view fields_after_name(std::string_view stat) {
   return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
 }
 
+// Field 9, flags of the kernel (PF_* in include/linux/sched.h); 0 if there is none.
+std::uint64_t flags_in(std::string_view stat) {
+  constexpr int fields_from_state_to_flags = 6;
+  std::string_view fields = fields_after_name(stat);
+  for (int i = 0; i < fields_from_state_to_flags; ++i) take_until(fields, ' ');
+  return parse_number<std::uint64_t>(take_until(fields, ' ')).value_or(0);
+}
+
 // The rest of the first line that starts with the label; empty if there is none.
 std::string_view value_after(std::string_view label, std::string_view text) {
   while (!text.empty()) {
@@ -56,17 +64,27 @@ std::optional<pid_t> parse_parent(std::string_view stat) {
   return parse_number<pid_t>(take_until(fields, ' '));
 }
 
+std::vector<pid_t> parse_children(std::string_view children) {
+  std::vector<pid_t> pids;
+  while (!children.empty()) {
+    if (const auto pid = parse_number<pid_t>(take_word(children))) pids.push_back(*pid);
+  }
+  return pids;
+}
+
 bool has_ended(std::string_view stat) {
   const std::string_view fields = fields_after_name(stat);
   return fields.starts_with('Z') || fields.starts_with('X');
 }
 
+bool is_ending(std::string_view stat) {
+  constexpr std::uint64_t exiting = 0x00000004;
+  return (flags_in(stat) & exiting) != 0;
+}
+
 bool is_kernel_thread(std::string_view stat) {
-  constexpr int fields_from_state_to_flags = 6;
   constexpr std::uint64_t kernel_thread = 0x00200000;
-  std::string_view fields = fields_after_name(stat);
-  for (int i = 0; i < fields_from_state_to_flags; ++i) take_until(fields, ' ');
-  return (parse_number<std::uint64_t>(take_until(fields, ' ')).value_or(0) & kernel_thread) != 0;
+  return (flags_in(stat) & kernel_thread) != 0;
 }
 
 bool is_stopped(std::string_view stat) {
@@ -120,6 +138,14 @@ std::optional<pid_t> parse_opened_pid(std::string_view fdinfo) {
 
 std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo) {
   return parse_number<std::uint64_t>(value_after("mnt_id:\t", fdinfo));
+}
+
+// The kernel appends this if the name was removed (fs/d_path.c, path_with_deleted).
+std::optional<std::string_view> removed_path(std::string_view name) {
+  constexpr std::string_view removed = " (deleted)";
+  if (!name.ends_with(removed)) return std::nullopt;
+  name.remove_suffix(removed.size());
+  return name;
 }
 
 std::optional<std::string_view> parse_variable(std::string_view environ, std::string_view name) {

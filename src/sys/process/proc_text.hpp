@@ -20,11 +20,18 @@ std::string_view parse_command_name(std::string_view stat);
 /// Field 4 of /proc/PID/stat: its parent; 0 if that is in another PID namespace.
 std::optional<pid_t> parse_parent(std::string_view stat);
 
+/// The children in /proc/PID/task/TID/children.
+std::vector<pid_t> parse_children(std::string_view children);
+
 /// Whether field 3 of /proc/PID/stat shows a process that has ended, but that its parent
 /// has not reaped yet.
 bool has_ended(std::string_view stat);
 
-/// Whether field 9 shows a thread of the kernel (PF_KTHREAD, include/linux/sched.h).
+/// Whether field 9 of /proc/PID/stat shows a process whose end has begun (PF_EXITING): its
+/// command line and its program can't be read any more, but it may still have its locks.
+bool is_ending(std::string_view stat);
+
+/// Whether field 9 shows a thread of the kernel (PF_KTHREAD).
 bool is_kernel_thread(std::string_view stat);
 
 /// Whether field 3 of /proc/PID/stat shows a process that is stopped. Async-signal-safe.
@@ -62,6 +69,11 @@ std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
 /// The mount of a descriptor's file, from /proc/PID/fdinfo/N: its ID in the mountinfo of
 /// processes of the same mount namespace.
 std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo);
+
+/// The path that a file had when it was removed, from the kernel's name for an open file, as
+/// /proc/PID/fd/N shows it; nullopt for any other name. A file that is there may have such a
+/// name, too.
+std::optional<std::string_view> removed_path(std::string_view name);
 
 /// The value of a variable in /proc/PID/environ: the one that getenv(3) found when the
 /// process's program began.

@@ -1,0 +1,134 @@
+#include "cli/commands/grex_command.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "base/text.hpp"
+#include "cli/report/failure.hpp"
+#include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
+#include "core/lock/layout.hpp"
+#include "sys/file/file.hpp"
+
+namespace grex::cli {
+namespace {
+
+// They take workspace-sync, the lock of the meta pack and that of its event log.
+constexpr std::array<std::string_view, 4> locking_verbs = {"sync", "update", "teardown", "rm"};
+
+bool is_simple(std::string_view text) {
+  constexpr std::string_view marks = " _-+./:=,@%";
+  return std::all_of(text.begin(), text.end(), [marks](char c) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return is_letter || marks.find(c) != std::string_view::npos;
+  });
+}
+
+std::vector<std::string> words_in(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::string_view word = take_word(text);
+    if (!word.empty()) words.emplace_back(word);
+  }
+  return words;
+}
+
+// Whether grex takes no lock with this option.
+bool avoids_locks(std::string_view verb, std::string_view option) {
+  const bool is_dry = option == "--dry-run" || option == "--help" || option == "-h";
+  return is_dry || (verb == "rm" && option == "--force");
+}
+
+std::optional<GrexCommand> parse_grex(const std::vector<std::string>& words) {
+  constexpr std::string_view workspace = "--workspace";
+  GrexCommand command;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == workspace && i + 1 < words.size()) {
+      command.workspace = words[++i];
+    } else if (word.starts_with(workspace) && word.substr(workspace.size()).starts_with('=')) {
+      command.workspace = word.substr(workspace.size() + 1);
+    } else if (avoids_locks(command.verb, word)) {
+      return std::nullopt;
+    } else if (word.starts_with('-')) {
+      continue;
+    } else if (command.verb.empty()) {
+      command.verb = word;
+    } else {
+      command.operands.emplace_back(word);
+    }
+  }
+  const bool locks = std::find(locking_verbs.begin(), locking_verbs.end(), command.verb) != locking_verbs.end();
+  return locks ? std::optional(std::move(command)) : std::nullopt;
+}
+
+// The directories whose locks it takes: its root, and with `rm` also what it removes. Words
+// that are the value of an option name no directory, as a rule.
+std::vector<sys::FileId> directories_of(const GrexCommand& command) {
+  std::vector<sys::FileId> operands;
+  for (const std::string& operand : command.operands) {
+    if (const auto id = sys::directory_at(operand)) operands.push_back(*id);
+  }
+  const bool removes = command.verb == "rm";
+  const bool has_root = !command.workspace.empty() || operands.empty() || removes;
+  std::vector<sys::FileId> directories;
+  if (has_root) {
+    const auto root = sys::directory_at(command.workspace.empty() ? "." : command.workspace);
+    if (root) directories.push_back(*root);
+    if (removes) directories.insert(directories.end(), operands.begin(), operands.end());
+  } else {
+    directories.push_back(operands.front());
+  }
+  return directories;
+}
+
+bool is_taken_by_grex(core::Tier tier) {
+  return tier == core::Tier::workspace_sync || tier == core::Tier::per_pack || tier == core::Tier::manifest;
+}
+
+// The target of the first lock of the stack that the command needs, and its file.
+struct NeededLock {
+  std::string target;
+  std::string path;
+};
+
+std::optional<NeededLock> find_needed(const GrexCommand& command, const core::TierStack& stack) {
+  const std::vector<sys::FileId> directories = directories_of(command);
+  for (const core::StackEntry& entry : stack) {
+    const auto place = is_taken_by_grex(entry.tier) ? core::lock_place_of(entry.path) : std::nullopt;
+    const auto target = place ? sys::directory_at(place->target) : std::nullopt;
+    const bool is_needed = target && std::find(directories.begin(), directories.end(), *target) != directories.end();
+    if (is_needed) return NeededLock{place->target, entry.path};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& words) {
+  if (words.size() == 3 && words[1] == "-c") {
+    return is_simple(words[2]) ? find_grex_command(words_in(words[2])) : std::nullopt;
+  }
+  if (words.empty()) return std::nullopt;
+  const std::string& program = words.front();
+  return program.substr(program.rfind('/') + 1) == "grex" ? parse_grex(words) : std::nullopt;
+}
+
+void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const core::TierStack& stack) {
+  const auto needed = find_needed(command, stack);
+  if (!needed) return;
+  std::vector<std::string> recipe = {"-t", "semaphore", "--slots", "1", needed->target};
+  recipe.insert(recipe.end(), shown.begin(), shown.end());
+  Failure warning;
+  warning.what = "warning";
+  warning.path = needed->path;
+  warning.why = fmt::format("grex {} takes this lock itself and will not get it", command.verb);
+  warning.hint = "try: " + own_line("run", std::move(recipe));
+  standard_error().write(to_text(warning));
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,90 @@
+#include "cli/locking/self_deadlock.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "base/text.hpp"
+#include "cli/args/command_line.hpp"
+#include "cli/report/output.hpp"
+#include "sys/process/proc.hpp"
+#include "sys/process/worker_thread.hpp"
+
+namespace grex::cli {
+namespace {
+
+// The value of --while-pid in the command line of a hold.
+std::optional<pid_t> watched_pid(const std::vector<std::string>& command) {
+  constexpr std::string_view option = "--while-pid";
+  const CommandLine line = split_command_line(command);
+  if (line.verb != "hold") return std::nullopt;
+  const auto& words = line.arguments;
+  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    std::string_view word = words[i];
+    if (word == option && i + 1 < words.size()) return parse_number<pid_t>(words[i + 1]);
+    if (!word.starts_with(option)) continue;
+    word.remove_prefix(option.size());
+    if (word.starts_with('=')) return parse_number<pid_t>(word.substr(1));
+  }
+  return std::nullopt;
+}
+
+// How long the search may take: with -n, as long as naming a holder.
+std::chrono::nanoseconds limit_of(const LockOptions& options) {
+  if (options.nonblock) return std::chrono::milliseconds(100);
+  constexpr std::chrono::nanoseconds longest = std::chrono::seconds(1);
+  return options.timeout ? std::min(longest, *options.timeout) : longest;
+}
+
+std::string probable_text(const core::AncestorLock& held) {
+  if (held.by == core::AncestorLock::By::ancestor) {
+    return fmt::format("ancestor pid {} has it locked on descriptor {}", held.holder, held.descriptor);
+  }
+  const std::string whose = held.ancestor == sys::own_pid() ? "this process" : "ancestor";
+  return fmt::format("hold pid {} keeps it until {} pid {} ends", held.holder, whose, held.ancestor);
+}
+
+}  // namespace
+
+std::optional<core::AncestorLock> find_own_lock(const LockName& lock, const core::WantedFile& wanted,
+                                                const LockOptions& options) {
+  // In a thread: strangers' command lines may be longer than the memory that is left.
+  using Found = std::optional<core::AncestorLock>;
+  const auto limit = std::chrono::ceil<std::chrono::milliseconds>(limit_of(options));
+  Found held = sys::result_within<Found>(limit, [files = wanted.files, mode = wanted.mode, limit] {
+                 return core::find_ancestor_lock(files, mode, watched_pid, stop_after(limit));
+               }).value_or(std::nullopt);
+  if (!held || core::is_certain(*held)) return held;
+  if (!options.nonblock) note(fmt::format("possible deadlock: {}: {}", lock.path, probable_text(*held)));
+  return std::nullopt;
+}
+
+core::StackEntry entry_of(const core::AncestorLock& held, const LockName& lock) {
+  core::StackEntry entry;
+  entry.tier = lock.tier;
+  // A slot's path is known by the descriptor only.
+  entry.path = lock.tier == core::Tier::semaphore && !held.path.empty() ? held.path : lock.path;
+  entry.file = held.file;
+  const bool has_number_here = held.holder > 0 && sys::own_pid_in_proc() == sys::own_pid();
+  entry.pid = has_number_here ? held.holder : 0;
+  entry.mode = held.mode;
+  return entry;
+}
+
+Failure with_descriptor(Failure failure, const core::AncestorLock& held, sys::Mode wanted) {
+  const bool is_refused = failure.kind == ErrorKind::reentry;
+  if (!is_refused || held.by != core::AncestorLock::By::inherited) return failure;
+  if (core::is_enough(held.mode, wanted)) {
+    failure.why = fmt::format("this process inherited it on descriptor {}", held.descriptor);
+    failure.hint =
+        fmt::format("use --reentrant to continue under its lock; a daemon may close it: exec {}>&-", held.descriptor);
+  } else {
+    failure.why = fmt::format("this process inherited only a shared lock on descriptor {}", held.descriptor);
+  }
+  return failure;
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,135 @@
+#include "sys/process/descendants.hpp"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "sys/process/pidfd.hpp"
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
+#include "sys/signal/signals.hpp"
+
+namespace grex::sys {
+namespace {
+
+constexpr std::chrono::seconds time_to_end(10);
+constexpr std::chrono::seconds time_to_die(1);
+
+struct Listed {
+  pid_t parent = 0;
+  std::uint64_t started = 0;
+};
+
+// The processes that run, from /proc.
+std::map<pid_t, Listed> list_processes() {
+  std::map<pid_t, Listed> listed;
+  for (const pid_t pid : processes().value_or(std::vector<pid_t>())) {
+    const auto stat = process_file(pid, "stat");
+    const auto parent = stat ? parse_parent(*stat) : std::nullopt;
+    const auto started = stat ? parse_start_time(*stat) : std::nullopt;
+    if (parent && started && !has_ended(*stat)) listed[pid] = {*parent, *started};
+  }
+  return listed;
+}
+
+// A process whose number has not become another one's since it was listed.
+UniqueFd open_listed(pid_t pid, std::uint64_t started) {
+  auto process = open_process(pid);
+  const auto stat = process ? process_file(pid, "stat") : std::nullopt;
+  return stat && parse_start_time(*stat) == started ? std::move(*process) : UniqueFd();
+}
+
+}  // namespace
+
+DescendantsEnd::DescendantsEnd() {
+  others_ = find();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+DescendantsEnd::~DescendantsEnd() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+
+void DescendantsEnd::begin() {
+  if (kill_at_) return;
+  const Deadline now = Deadline::clock::now();
+  kill_at_ = now + time_to_end;
+  due_ = now;
+}
+
+void DescendantsEnd::do_now() {
+  const Deadline now = Deadline::clock::now();
+  const bool must_kill = now >= *kill_at_;
+  signal_new(must_kill ? SIGKILL : SIGTERM);
+  // In the meantime, they may start others.
+  due_ = now + std::chrono::milliseconds(must_kill ? 100 : 1000);
+}
+
+// A zombie has a parent above it that is alive, so those that have ended matter to none.
+std::vector<DescendantsEnd::Process> DescendantsEnd::find() const {
+  const pid_t self = own_pid();
+  if (own_pid_in_proc() != self) return {};
+  const auto listed = list_processes();
+  const auto is_below = [&](pid_t pid) {
+    for (std::size_t steps = 0; steps < listed.size(); ++steps) {
+      const auto process = listed.find(pid);
+      if (process == listed.end()) return false;
+      const Process named = {pid, process->second.started};
+      if (std::find(others_.begin(), others_.end(), named) != others_.end()) return false;
+      pid = process->second.parent;
+      if (pid == self) return true;
+    }
+    return false;
+  };
+  std::vector<Process> found;
+  for (const auto& [pid, process] : listed) {
+    if (pid != self && is_below(pid)) found.emplace_back(pid, process.started);
+  }
+  return found;
+}
+
+void DescendantsEnd::signal_new(int signal) {
+  const std::vector<Process> found = find();
+  if (found.empty() && command_ > 0) {
+    ::kill(command_, signal);
+    if (signal == SIGTERM) ::kill(command_, SIGCONT);
+  }
+  for (const Process& process : found) {
+    if (signal == SIGTERM && std::find(asked_.begin(), asked_.end(), process) != asked_.end()) continue;
+    const UniqueFd opened = open_listed(process.first, process.second);
+    if (!opened.is_open()) continue;
+    (void)signal_process(opened.get(), signal);
+    if (signal != SIGTERM) continue;
+    (void)signal_process(opened.get(), SIGCONT);  // a stopped process doesn't respond
+    asked_.push_back(process);
+  }
+}
+
+void DescendantsEnd::reap_adopted() const {
+  siginfo_t child{};
+  while (::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
+    if (child.si_pid == command_) return;
+    ::waitid(P_PID, static_cast<id_t>(child.si_pid), nullptr, WEXITED | WNOHANG);
+    child = {};
+  }
+}
+
+bool DescendantsEnd::finish(const ForwardedSignals& signals) {
+  command_ = 0;
+  begin();
+  for (;;) {
+    const bool have_ended = find().empty();
+    reap_adopted();  // after looking: the last ones may be zombies by now
+    if (have_ended) return true;
+    const Deadline now = Deadline::clock::now();
+    if (now >= *kill_at_ + time_to_die) return false;
+    do_now();
+    const auto news = signals.wait(now < *kill_at_ ? std::min(*due_, *kill_at_) : *due_);
+    const bool is_request = news && news->number != SIGCHLD && news->number != SIGCONT;
+    if (is_request) kill_at_ = std::min(*kill_at_, now);
+  }
+}
+
+}  // namespace grex::sys
