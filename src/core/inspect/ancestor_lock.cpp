@@ -67,8 +67,9 @@ std::optional<AncestorLock> find_above(const Wanted& wanted, const std::vector<p
 // The processes that the kernel lists as holders of files with these inode numbers. The list
 // may have another device.
 std::set<pid_t> listed_holders(const Wanted& wanted, const StopToken& should_stop) {
+  const KernelView view = KernelView::take_stable(should_stop);
   std::set<pid_t> pids;
-  for (const KernelLock& lock : KernelView::take_stable(should_stop).all()) {
+  for (const KernelLock& lock : view.all()) {
     const auto has_inode = [&lock](sys::FileId file) { return file.ino == lock.file.ino; };
     const bool is_wanted = std::any_of(wanted.files.begin(), wanted.files.end(), has_inode);
     if (is_wanted && is_holder(lock) && lock.pid > 0) pids.insert(lock.pid);
