@@ -122,6 +122,11 @@ def crowds(stage, table, rounds):
         ours.append(stage.crowd(400, 40, [stage.tool, "run", pack, "--", COMMAND]))
         theirs.append(stage.crowd(400, 40, ["flock", file, COMMAND]))
     table.compare("400 runs, 40 at once, of one pack", ours, "flock FILE", theirs, 0.85)
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(stage.crowd(200, 200, [stage.tool, "run", pack, "--", COMMAND]))
+        theirs.append(stage.crowd(200, 200, ["flock", file, COMMAND]))
+    table.compare("200 runs at once, of one pack", ours, "flock FILE", theirs)
 
 
 def handovers(stage, table, rounds):
@@ -185,6 +190,14 @@ def growth(stage, table, rounds):
             crowded = stage.each(rounds // 10, {"run": command}, crowded)
     table.compare("run while 10,000 other locks are held", crowded["run"].time, "run while none is",
                   alone["run"].time, 1.05)
+    commands = {"run": command, "status": [stage.tool, "status", pack], "lslocks": ["lslocks", "-J"]}
+    few = many = None
+    for _ in range(10):
+        few = stage.each(rounds // 10, commands, few)
+        with stage.idle_processes(700):
+            many = stage.each(rounds // 10, commands, many)
+    table.compare("run beside 700 idle processes", many["run"].time, "run beside none", few["run"].time, 1.05)
+    table.compare("status beside 700 idle processes", many["status"].time, "lslocks -J", many["lslocks"].time)
     with stage.tier_stack() as stack:
         cost = stage.each(rounds, {"0": command, "5": ["GREX_LOCK_STACK=" + stack, *command]})
     table.compare("run under a tier stack of 5", cost["5"].time, "run under none", cost["0"].time, 1.1)

@@ -24,6 +24,20 @@ sys.stdin.read()
 """
 
 
+# Starts as many processes as its argument says, which do nothing.
+IDLE = """
+import os, signal, sys
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        signal.pause()
+print("started", flush=True)
+signal.pause()
+"""
+
+# The C library reads each variable when a program starts.
+SMALL_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
 class Samples:
     """The costs of several runs of one command. Memory and faults are medians."""
 
@@ -158,6 +172,13 @@ class Stage:
             yield
 
     @contextlib.contextmanager
+    def idle_processes(self, count):
+        with self._helper([sys.executable, "-c", IDLE, str(count)]) as parent:
+            if parent.stdout.readline() != "started\n":
+                raise SystemExit("bench: the processes could not be started")
+            yield
+
+    @contextlib.contextmanager
     def tier_stack(self):
         """Holds five locks, and yields their tier stack as text."""
         outer, _ = self.pack("outer")
@@ -198,9 +219,10 @@ class Stage:
         return tuple(map(int, self._stopwatch("wait", seconds, ",", *command).split()))
 
     def instructions(self, command):
-        """Returns the user-space instructions of the command itself, without what it runs."""
+        """Returns the user-space instructions of the command itself, without what it runs, in a
+        small environment."""
         words = list(command)
-        environment = dict(os.environ)
+        environment = dict(SMALL_ENVIRONMENT)
         while "=" in words[0]:
             name, value = words.pop(0).split("=", 1)
             environment[name] = value

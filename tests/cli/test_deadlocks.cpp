@@ -202,7 +202,7 @@ TEST_CASE(
     const json document = status_of(pack);
     CHECK(document["deadlocks"] == json::array({{waiter_of(document)}}));
     const std::string text = run_tool({"status", pack}).out;
-    CHECK(text.starts_with("deadlock: this process waits for a lock that is kept until it ends\n"));
+    CHECK(text.starts_with("deadlock: this process waits for a lock that is held until this process ends\n"));
     CHECK(has(text, "    waits for " + pack + "/.grex-lock\n"));
   }
 }

@@ -101,11 +101,21 @@ TEST_CASE("without a command, or with a mistyped one, the error shows what to ty
   check_usage(run_tool({"rum", "app"}, here), "unknown command 'rum'", "did you mean 'run'?");
   check_usage(run_tool({"stats"}, here), "unknown command 'stats'", "did you mean 'status'?");
   check_usage(run_tool({"start"}, here), "unknown command 'start'", "see 'grex-lock --help'");
-  for (const auto& [typed, meant] :
-       {std::pair("lock", "run"), {"unlock", "release"}, {"ps", "status"}, {"list", "status"}, {"check", "probe"}}) {
+  for (const auto& [typed, meant] : {std::pair("lock", "run"),
+                                     {"unlock", "release"},
+                                     {"ps", "status"},
+                                     {"list", "status"},
+                                     {"check", "probe"},
+                                     {"kill", "release"},
+                                     {"who", "status"}}) {
     check_usage(run_tool({typed}, here), "unknown command '" + std::string(typed) + "'",
                 "did you mean '" + std::string(meant) + "'?");
   }
+  check_usage(run_tool({"version"}, here), "unknown command 'version'", "did you mean --version?");
+  const std::string unlock = "'grex-lock release' ends a hold; 'grex-lock fd -u' unlocks descriptors";
+  check_usage(run_tool({"-u", "app"}, here), "unknown command 'app'", unlock);
+  check_usage(run_tool({"app", "--unlock"}, here), "unknown command 'app'", unlock);
+  check_usage(run_tool({"app", "sort", "-u"}, here), "unknown command 'app'", "try: grex-lock run app -- sort -u");
   check_usage(run_tool({"-w", "5", "run", "app", "--", "make"}, here), "unknown command '5'",
               "the options of 'run' come after it");
   check_usage(run_tool({"app", "git", "pull"}, here), "unknown command 'app'", "try: grex-lock run app -- git pull");
@@ -140,6 +150,7 @@ TEST_CASE("a mistyped option is a usage error, with the option that was probably
   check_usage(run_tool({"probe", "-s5", d}), "unknown option -s5\n");
   check_usage(run_tool({"run", "-W", "5", d, "--", "true"}), "unknown option -W", "did you mean -w?");
   check_usage(run_tool({"hold", "-N", d}), "unknown option -N", "did you mean -n?");
+  check_usage(run_tool({"hold", "-d", d}), "unknown option -d", "did you mean --detach?");
   CHECK_FALSE(exists(dir / ".grex-lock"));
 }
 

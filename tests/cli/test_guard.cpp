@@ -130,6 +130,41 @@ TEST_CASE("a search that stopped below another workspace is a warning") {
       "grex-lock: warning: " + pack + ": not guarded from workspaces further up: the search " +
       "for .grex/pack.yaml stopped at " + dir / "ws/open" + ", which other users can write to\n"));
   CHECK(run_tool({"run", "-q", "--guard", pack, "--", "true"}).err.empty());
+  // The user has chosen.
+  const std::string chosen = "--guard=" + dir / "ws/open/inner";
+  CHECK(run_tool({"run", chosen, pack, "--", "true"}).err == "");
+  CHECK(run_tool({"run", chosen, "--guard", pack, "--", "true"}).err == finished.err);
+}
+
+TEST_CASE("--guard DIR with a blank also locks DIR as a pack, and says so") {
+  const Workspace dir;
+  const std::string ws = dir / "ws";
+  const Finished finished = run_tool({"run", "--guard", ws, dir / "ws/app", "--", "true"});
+  CHECK(finished.ended == exited(0));
+  const std::string warning =
+      "grex-lock: warning: " + ws + " is locked as a pack, too; to only guard it, write --guard=";
+  CHECK(finished.err.find(warning + ws + "\n") != std::string::npos);
+  CHECK(run_tool({"run", "--guard", dir / "ws/app", dir / "ws/lib", "--", "true"}).err.find("as a pack") ==
+        std::string::npos);
+}
+
+TEST_CASE("a lock at workspace-sync of what is no workspace, but lies in one, keeps no grex out, and says so") {
+  const Workspace dir;
+  const std::string app = dir / "ws/app";
+  const std::string warning = "grex-lock: warning: " + app + " has no .grex/pack.yaml, so no grex takes its lock; " +
+                              "the workspace is " + dir / "ws" + "\n";
+  for (const char* const command : {"run", "wait", "probe"}) {
+    CAPTURE(command);
+    Words words = grex_lock({command, "-t", "workspace-sync", app});
+    if (std::string(command) == "run") words.insert(words.end(), {"--", "true"});
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(0));
+    CHECK(finished.err == warning);
+    words.insert(words.begin() + 2, "-q");
+    CHECK(finish(words).err == "");
+  }
+  CHECK(run_tool({"run", "-t", "workspace-sync", dir / "ws", "--", "true"}).err == "");
+  CHECK(run_tool({"run", "-t", "workspace-sync", dir.make("alone"), "--", "true"}).err == "");
 }
 
 TEST_CASE("without a workspace above, --guard is refused, and GREX_LOCK_GUARD locks the pack alone") {

@@ -118,6 +118,11 @@ TEST_CASE("for the path of a lock file, the line is shown with the directory") {
     dir.check({"probe", file}, message, "try: grex-lock probe app");
     dir.check({"status", "-v", file}, message, "try: grex-lock status -v app");
   }
+  // There is none yet, and --create makes no directory in its place.
+  dir.check({"run", "--create", "lib/.grex-lock", "--", "true"}, "not found: lib/.grex-lock: no such directory",
+            "try: grex-lock run --create lib -- true");
+  dir.check({"probe", "lib/.grex/.grex-lock"}, "not found: lib/.grex/.grex-lock: lib/.grex does not exist",
+            "try: grex-lock probe lib");
   // Of another tier.
   make_file(".grex.sync.lock");
   const std::string message = "not a directory: .grex.sync.lock: a lock file";
@@ -125,6 +130,18 @@ TEST_CASE("for the path of a lock file, the line is shown with the directory") {
   dir.check({"probe", ".grex.sync.lock"}, message, "try: grex-lock probe -t workspace-sync .");
   dir.check({"wait", "-t", "workspace-sync", ".grex.sync.lock"}, message, "try: grex-lock wait -t workspace-sync .");
   dir.check({"tiers", ".grex.sync.lock"}, message, "try: grex-lock tiers .");
+}
+
+TEST_CASE("the unit of a duration that is a word of its own is no PATH") {
+  const Workspace dir;
+  const auto check = [&dir](const std::string& unit, const std::string& hint) {
+    dir.check({"run", "-w", "1", unit, "app", "--", "true"}, "not found: " + unit + ": no such directory", hint);
+  };
+  for (const char* const unit : {"m", "min", "mins", "minute", "minutes"}) check(unit, "did you mean -w 1m?");
+  for (const char* const unit : {"s", "sec", "secs", "second", "seconds"}) check(unit, "did you mean -w 1s?");
+  for (const char* const unit : {"h", "hour", "hours"}) check(unit, "did you mean -w 1h?");
+  check("ms", "did you mean -w 1ms?");
+  check("mb", "use --create to create it");
 }
 
 TEST_CASE("only PATH is replaced in the line, not an option's value that is the same word") {

@@ -38,7 +38,8 @@ TEST_CASE("a lock on a descriptor that the process inherited is busy immediately
     CHECK(again.ended == exited(75));
     CHECK(again.out.empty());
     CHECK(has(again.err, "busy: " + dir / "P/.grex-lock: this process inherited it on descriptor 9\n"));
-    CHECK(has(again.err, "use --reentrant to continue under its lock; a daemon may close it: exec 9>&-"));
+    CHECK(has(again.err,
+              "use --reentrant here to continue under its lock; a daemon that needs no lock closes it: exec 9>&-"));
   }
   // It may close it, and is not under the lock then; the shell still has it.
   CHECK(script("exec 9>>P/.grex-lock; flock 9; \"$LOCK\" run -n -E 3 P -- true 9>&-; exit $?", dir).ended == exited(3));
@@ -264,7 +265,8 @@ TEST_CASE("a command that waits for the lock of its own run is reported as a dea
   CHECK(event["command"] == json({"flock", "P/.grex-lock", "true"}));
   const pid_t pid = event["pid"];
   CHECK(run.error_line() == "grex-lock: deadlock: " + dir / "P/.grex-lock: CMD, pid " + std::to_string(pid) +
-                                " (flock P/.grex-lock true), waits for this lock");
+                                " (flock P/.grex-lock true), waits for this lock; to break it: kill " +
+                                std::to_string(pid));
   CHECK(process_exists(pid));  // nothing is ended
   CHECK(waiters_on(dir / "P/.grex-lock") == 1);
 }

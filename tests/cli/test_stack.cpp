@@ -136,7 +136,7 @@ TEST_CASE("a lock that an ancestor holds is busy immediately, never a hang") {
         run_tool({"run", dir.path(), "--", grex_lock(), "run", "--tier-check", check, dir.path(), "--", "true"});
     CHECK(again.ended == exited(75));
     CHECK(again.err.starts_with("grex-lock: busy: " + dir.path() + "/.grex-lock: already held by ancestor pid "));
-    CHECK(again.err.ends_with("\ngrex-lock: use --reentrant to continue under its lock\n"));
+    CHECK(again.err.ends_with("\ngrex-lock: use --reentrant here to continue under its lock\n"));
   }
   // It is a fault of the script, not contention.
   for (const Words& inner :
@@ -186,7 +186,7 @@ TEST_CASE("a stack that grex-lock did not write fails closed") {
     CHECK(refused.out.empty());
     CHECK(refused.err ==
           "grex-lock: bad environment: GREX_LOCK_STACK: not written by grex-lock\n"
-          "grex-lock: run 'unset GREX_LOCK_STACK' if no ancestor holds a lock\n");
+          "grex-lock: run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; otherwise its quotes may be lost\n");
     CHECK(run_tool({"probe", dir.path()}, with_stack(text)).ended == exited(65));
     CHECK(run_tool({"stack"}, with_stack(text)).ended == exited(65));
     CHECK(run_tool({"run", "--tier-check=off", dir.path(), "--", "true"}, with_stack(text)).ended == exited(65));

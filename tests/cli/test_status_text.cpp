@@ -168,7 +168,7 @@ TEST_CASE("if there is nothing to show, status says so") {
   const TempDir dir;
   const Finished finished = run_tool({"status", dir.path()});
   CHECK(finished.ended == exited(0));
-  CHECK(finished.out == "no lock files yet; -v shows their paths\n");
+  CHECK(finished.out == "no lock files yet; -v shows their paths, -r those below\n");
   CHECK(run_tool({"status"}, in(dir.path())).out ==
         "no lock files yet; -v shows their paths, --all every grex lock held\n");
   CHECK(run_tool({"status", "-r", dir.path()}).out == "no lock files\n");

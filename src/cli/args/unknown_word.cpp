@@ -28,8 +28,8 @@ std::string_view typographic_hint(std::string_view word) {
 
 std::string_view command_like(std::string_view word) {
   if (is_one_of(word, {"lock", "exec", "flock"})) return "run";
-  if (is_one_of(word, {"unlock", "free", "stop"})) return "release";
-  if (is_one_of(word, {"ps", "list", "ls", "show"})) return "status";
+  if (is_one_of(word, {"unlock", "free", "stop", "kill", "end"})) return "release";
+  if (is_one_of(word, {"ps", "list", "ls", "show", "who", "info"})) return "status";
   return is_one_of(word, {"check", "test"}) ? "probe" : "";
 }
 
@@ -37,6 +37,7 @@ std::string_view missing_option_hint(std::string_view verb, std::string_view opt
   const bool is_unlock = is_one_of(option, {"-u", "--unlock"});
   const bool is_command = is_one_of(option, {"-c", "--command"});
   const bool is_wait = is_one_of(option, {"-n", "--nonblock", "--nb", "--nonblocking", "-w", "--timeout", "--wait"});
+  if (option == "-d" && verb == "hold") return "did you mean --detach?";
   if (is_unlock) return "'grex-lock release' ends a hold; 'grex-lock fd -u' unlocks descriptors";
   if (is_command) return "only 'grex-lock run' runs a command";
   return verb == "probe" && is_wait ? "leave it out: probe never waits, and 'grex-lock wait' does" : "";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,24 +70,28 @@ Outcome run_without_command(const CommandLine& line) {
   return usage_failure("no command given", "see 'grex-lock --help'");
 }
 
-// The line with `run`, if the first word that is neither an option nor its value is a directory,
-// as with flock(1): then it is PATH, and the command comes behind it.
-std::optional<std::string> as_run_line(const CommandLine& line) {
+// If the first word that is neither an option nor its value is a directory, as with flock(1),
+// it is PATH, and the command comes behind it: then the line with `run`.
+std::optional<std::string> hint_without_command(const CommandLine& line) {
   CommandLine typed{"run", line.arguments};
   std::vector<std::string>& words = typed.arguments;
   words.insert(words.begin() + static_cast<std::ptrdiff_t>(line.before_verb), line.verb);
   const std::vector<std::size_t> places = typed.positionals();
   if (places.empty() || !sys::open_directory(words[places.front()])) return std::nullopt;
-  const auto is_in = [&words](std::string_view word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
+  const std::size_t command = places.size() > 1 ? places[1] : words.size();
+  const auto is_in = [&words](std::initializer_list<std::string_view> wanted, std::size_t end) {
+    const auto stop = words.begin() + static_cast<std::ptrdiff_t>(end);
+    return std::find_first_of(words.begin(), stop, wanted.begin(), wanted.end()) != stop;
   };
-  if (is_in("--") || is_in("-c") || is_in("--command")) return own_line("run", std::move(words));
-  return line_with_separator(words, places.size() > 1 ? places[1] : words.size());
+  if (is_in({"-u", "--unlock"}, command)) return std::string(missing_option_hint("run", "-u"));
+  if (is_in({"--", "-c", "--command"}, words.size())) return "try: " + own_line("run", std::move(words));
+  return "try: " + line_with_separator(words, command);
 }
 
 std::string hint_for_unknown(const CommandLine& line) {
-  if (const auto run_line = as_run_line(line)) return "try: " + *run_line;
+  if (const auto hint = hint_without_command(line)) return *hint;
   if (line.verb == "help") return "see 'grex-lock --help'";
+  if (line.verb == "version") return "did you mean --version?";
   if (const auto hint = typographic_hint(line.verb); !hint.empty()) return std::string(hint);
   if (const auto name = command_like(line.verb); !name.empty()) return fmt::format("did you mean '{}'?", name);
   std::vector<std::string_view> names;

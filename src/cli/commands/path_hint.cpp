@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -72,7 +73,7 @@ std::optional<std::size_t> find_path(const CommandLine& line, const std::string&
   return place == places.end() ? std::nullopt : std::optional(*place);
 }
 
-// A file in the place of a directory.
+// A file in the place of a directory, or a lock file that does not exist yet.
 std::string file_hint(const Failure& failure, const CommandLine& line) {
   if (is_guard(line, failure.path)) return guard_hint(failure.path);
   const auto place = place_of(failure.path);
@@ -147,6 +148,18 @@ std::optional<RunLine> line_for_run(const CommandLine& line, const std::string& 
   return RunLine{own_line("run", std::move(words)), follows_mark};
 }
 
+// The unit of a duration that may be meant by a word; empty if none is.
+std::string_view unit_like(std::string_view word) {
+  constexpr std::array<std::string_view, 6> units = {"ms", "s", "sec", "m", "min", "h"};
+  if (word.size() > 2 && word.ends_with('s')) word.remove_suffix(1);
+  if (word == "second") return "s";
+  if (word == "minute") return "m";
+  if (word == "hour") return "h";
+  const auto* const unit = std::find(units.begin(), units.end(), word);
+  if (unit == units.end()) return {};
+  return unit->size() == 3 ? unit->substr(0, 1) : *unit;
+}
+
 // The option whose value is the word before PATH; empty if there is none.
 std::string option_before(const CommandLine& line, const std::string& path) {
   const auto at = find_path(line, path);
@@ -158,6 +171,7 @@ std::string option_before(const CommandLine& line, const std::string& path) {
 
 std::string missing_hint(const Failure& failure, const CommandLine& line, const std::string& missing,
                          const std::optional<RunLine>& run_line) {
+  if (place_of(failure.path)) return file_hint(failure, line);
   if (is_interval(line, failure.path)) return fmt::format("did you mean --watch={}?", failure.path);
   if (const auto similar = find_similar(failure.path, missing)) {
     return fmt::format("did you mean {}?", shell_line({*similar}));
@@ -166,9 +180,14 @@ std::string missing_hint(const Failure& failure, const CommandLine& line, const 
   if (missing.rfind('/') == 0) return fmt::format("is a variable unset in front of {}?", shell_line({failure.path}));
   if (is_guard(line, failure.path)) return guard_hint(failure.path);
   if (line.verb != "run" && line.verb != "hold") return {};
+  const std::string create = "use --create to create it";
   const std::string option = option_before(line, failure.path);
-  return "use --create to create it" +
-         (option.empty() ? option : fmt::format("; if it belongs to the value of {}, quote both words", option));
+  if (option.empty()) return create;
+  const std::string& value = line.arguments[*find_path(line, failure.path) - 1];
+  if (const auto duration = value + std::string(unit_like(failure.path)); duration_syntax.parse(value)) {
+    return duration == value ? create : fmt::format("did you mean {} {}?", option, duration);
+  }
+  return fmt::format("{}; if it belongs to the value of {}, quote both words", create, option);
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
     return report.is_complete ? "no lock is held or waited for\n" : "no lock that was found is held or waited for\n";
   }
   if (!recursive && paths.empty()) return "no lock files yet; -v shows their paths, --all every grex lock held\n";
-  if (!recursive) return "no lock files yet; -v shows their paths\n";
+  if (!recursive) return "no lock files yet; -v shows their paths, -r those below\n";
   return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 

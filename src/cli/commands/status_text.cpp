@@ -199,7 +199,7 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
 void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
   Line title(style);
   title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
-  title.add(deadlock.size() == 1 ? "this process waits for a lock that is kept until it ends"
+  title.add(deadlock.size() == 1 ? "this process waits for a lock that is held until this process ends"
                                  : "each process waits for a lock that the next one holds");
   text += title.with_newline();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {

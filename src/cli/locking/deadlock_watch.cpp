@@ -100,13 +100,14 @@ void DeadlockWatch::Search::report(const core::WaitingDescendant& waiter) {
 
 std::string DeadlockWatch::Search::text(const core::WaitingDescendant& waiter, const core::LockProcess& process) const {
   const std::string whom = process_list({process});
+  const std::string way_out = fmt::format("; to break it: kill {}", waiter.pid);
   const std::string root = kind_ == Root::command ? "CMD" : fmt::format("pid {}", root_);
   if (waiter.pid == root_) {
-    return fmt::format("deadlock: {}: {}{}, waits for this lock", waiter.path,
-                       kind_ == Root::command ? "CMD, " : "the process of --while-pid, ", whom);
+    return fmt::format("deadlock: {}: {}{}, waits for this lock{}", waiter.path,
+                       kind_ == Root::command ? "CMD, " : "the process of --while-pid, ", whom, way_out);
   }
   if (waiter.is_waited_for) {
-    return fmt::format("deadlock: {}: {} waits for {}, which waits for this lock", waiter.path, root, whom);
+    return fmt::format("deadlock: {}: {} waits for {}, which waits for this lock{}", waiter.path, root, whom, way_out);
   }
   return fmt::format("possible deadlock: {}: {}, a descendant of {}, waits for this lock", waiter.path, whom, root);
 }

@@ -315,6 +315,10 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
   if (!targets) return std::move(targets.error());
 
   note_half_locks(*targets, options.verbosity);
+  for (const core::Target& target : *targets) {
+    const bool is_workspace = target.tier() == core::Tier::workspace_sync && !target.request.is_guard;
+    if (is_workspace && options.verbosity != Verbosity::quiet) note_no_workspace(target);
+  }
   Plan plan{{}, core::live_entries(*live), {}, guards_in(*targets)};
   plan.targets = std::move(*targets);
   for (core::Target& target : plan.targets) {

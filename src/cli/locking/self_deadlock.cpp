@@ -44,7 +44,8 @@ std::string probable_text(const core::AncestorLock& held) {
     return fmt::format("ancestor pid {} has it locked on descriptor {}", held.holder, held.descriptor);
   }
   const std::string whose = held.ancestor == sys::own_pid() ? "this process" : "ancestor";
-  return fmt::format("hold pid {} keeps it until {} pid {} ends", held.holder, whose, held.ancestor);
+  return fmt::format("hold pid {} keeps it until {} pid {} ends; was its --export forgotten?", held.holder, whose,
+                     held.ancestor);
 }
 
 }  // namespace
@@ -79,8 +80,9 @@ Failure with_descriptor(Failure failure, const core::AncestorLock& held, sys::Mo
   if (!is_refused || held.by != core::AncestorLock::By::inherited) return failure;
   if (core::is_enough(held.mode, wanted)) {
     failure.why = fmt::format("this process inherited it on descriptor {}", held.descriptor);
-    failure.hint =
-        fmt::format("use --reentrant to continue under its lock; a daemon may close it: exec {}>&-", held.descriptor);
+    failure.hint = fmt::format(
+        "use --reentrant here to continue under its lock; a daemon that needs no lock closes it: exec {}>&-",
+        held.descriptor);
   } else {
     failure.why = fmt::format("this process inherited only a shared lock on descriptor {}", held.descriptor);
   }

@@ -107,7 +107,7 @@ Failure stack_failure() {
   failure.what = "bad environment";
   failure.path = core::stack_variable;
   failure.why = "not written by grex-lock";
-  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock";
+  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; otherwise its quotes may be lost";
   failure.exit_code = exit_code::stack;
   return failure;
 }
@@ -123,7 +123,7 @@ Failure reentry_failure(const LockName& lock, const core::VerifiedEntry& ancesto
   }
   failure.why = fmt::format("already held by {}", process);
   const bool is_proved = ancestor.liveness == core::Liveness::live_proved;
-  failure.hint = is_proved ? "use --reentrant to continue under its lock" : below_hold;
+  failure.hint = is_proved ? "use --reentrant here to continue under its lock" : below_hold;
   return failure;
 }
 

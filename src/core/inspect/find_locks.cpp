@@ -45,13 +45,20 @@ FoundLock lock_at(const Target& target, unsigned slots) {
   return lock;
 }
 
-// "/" has no backend lock, and in the nested layout, neither has a path without a meta
-// directory above it.
-Result<std::vector<Target>> find_targets(const std::string& path, const Layouts& layouts) {
+// The locks of a path, which is `directory` if it exists. "/" has no backend lock, and in the
+// nested layout, neither has a path without a meta directory above it.
+Result<std::vector<Target>> find_targets(const std::string& path,
+                                         const std::shared_ptr<const sys::Directory>& directory,
+                                         const Layouts& layouts) {
   std::vector<Target> targets;
   for (const Tier tier : all_tiers) {
     // One slot is enough to find the directory; the others are listed from there.
-    auto target = resolve({.tier = tier, .path = path, .layouts = layouts});
+    const LockRequest request = {.tier = tier, .path = path, .layouts = layouts};
+    if (!is_sibling_lock(tier)) {
+      if (directory) targets.push_back(resolve_in(directory, request));
+      continue;
+    }
+    auto target = resolve(request);
     if (target) {
       targets.push_back(std::move(*target));
     } else if (target.error().err != ENOENT && target.error().op != find_meta) {
@@ -229,10 +236,11 @@ bool are_of_one_file_system(const sys::Place& a, const sys::Place& b, const std:
 }  // namespace
 
 Result<std::vector<FoundLock>> locks_of(const std::string& path, const Layouts& layouts, unsigned slots) {
-  const auto itself = sys::open_directory(path);
+  auto itself = sys::open_directory(path);
   const bool is_missing = !itself && itself.error().err == ENOENT;
   if (!itself && !is_missing) return itself.error();
-  const auto targets = find_targets(path, layouts);
+  const auto directory = itself ? std::make_shared<const sys::Directory>(std::move(*itself)) : nullptr;
+  const auto targets = find_targets(path, directory, layouts);
   if (!targets) return targets.error();
   std::vector<FoundLock> locks;
   for (const Target& target : *targets) {

@@ -25,9 +25,11 @@ SplitPath split_path(std::string path) {
   return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
 }
 
+// Does not create a directory in the place of a lock file: then PATH is a mistake.
 Result<sys::Directory> open_or_create(const std::string& path, CreateTarget create) {
   auto directory = sys::open_directory(path);
   if (directory || create == CreateTarget::no || directory.error().err != ENOENT) return directory;
+  if (tier_of_lock_file(path)) return directory;
   if (auto created = sys::create_directories(path); !created) return created.error();
   return sys::open_directory(path);
 }
@@ -106,16 +108,7 @@ Result<Target> resolve_sibling(const LockRequest& request) {
 Result<Target> resolve_contained(const LockRequest& request) {
   auto opened = open_or_create(request.path, request.create);
   if (!opened) return opened.error();
-  const auto directory = shared(std::move(*opened));
-  Target target{request, directory->path, {}};
-  for (const Layout layout : request.layouts) {
-    TargetFile file{layout, directory, {}};
-    const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
-    for (unsigned slot = 0; slot < count; ++slot) file.names.push_back(lock_name(layout, request.tier, {}, slot));
-    target.files.push_back(std::move(file));
-    if (!has_file_per_layout(request.tier)) break;
-  }
-  return target;
+  return resolve_in(shared(std::move(*opened)), request);
 }
 
 // Drops the files that an ancestor has, and takes over what to do if the others are busy.
@@ -166,6 +159,18 @@ bool Target::lacks_layout() const {
 
 Result<Target> resolve(const LockRequest& request) {
   return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
+}
+
+Target resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request) {
+  Target target{request, directory->path, {}};
+  for (const Layout layout : request.layouts) {
+    TargetFile file{layout, directory, {}};
+    const unsigned count = request.tier == Tier::semaphore ? request.slots : 1;
+    for (unsigned slot = 0; slot < count; ++slot) file.names.push_back(lock_name(layout, request.tier, {}, slot));
+    target.files.push_back(std::move(file));
+    if (!has_file_per_layout(request.tier)) break;
+  }
+  return target;
 }
 
 void sort_and_dedupe(std::vector<Target>& targets) {

@@ -92,6 +92,10 @@ struct FilePosition {
 /// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
+/// The same for a directory that is open already, and for a tier whose files are in it; see
+/// is_sibling_lock.
+Target resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request);
+
 /// The `op` of the not-found Error if only the nested layout was asked for, and no directory
 /// above a clone's destination is found that keeps its lock there. With ENOENT, there is
 /// none. With EPERM or EACCES, the search stopped at the directory that is the Error's path;
