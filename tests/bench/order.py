@@ -18,7 +18,9 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 ORDER = SOURCE / "src/function_order.ld"
 COMMANDS = ["run PATH -- true", "run -F PATH -- true", "run -w 5 PATH -- true", "probe PATH", "status PATH",
-            "hold --for 1ms PATH", "wait PATH", "--help", "run"]
+            "hold --for 1ms PATH", "wait PATH", "--help", "run", "status --json PATH", "status -r PATH"]
+# Runs at the start, to find the vDSO, which valgrind hides.
+HIDDEN = [f"*libc.a:{member}(.text)" for member in ("dl-object.o", "dl-lookup.o", "dl-setup_hash.o", "strcmp.o")]
 
 
 def link(build, program, linker_map):
@@ -52,6 +54,29 @@ def pattern_of(name, file):
     return f"*{archive}:{member}({name})" if member else f"*{archive}({name})"
 
 
+def with_newer(patterns, sections):
+    """With the variants of the same string functions that the C library chooses on newer
+    processors: valgrind emulates an older one."""
+    for pattern in patterns:
+        yield pattern
+        if match := re.match(r"\*libc\.a:(\w+)", pattern):
+            newer = re.compile(rf"libc\.a\({match[1]}-(?:evex|avx512-unaligned)(?!.*rtm)")
+            yield from (pattern_of(name, file) for _, _, name, file in sections if newer.search(file))
+
+
+def constants_of(pattern):
+    """The pattern for the constants of a function, or of a member of the C library."""
+    file, section = re.match(r"(.*)\((.*)\)$", pattern).groups()
+    name = section.removeprefix(".text") if section.startswith(".text._Z") else ""
+    return f"{file}(.rodata{name} .rodata{name}.*)"
+
+
+def section(name, patterns):
+    """An output section with these input sections, before all others of its kind."""
+    return ["SECTIONS {", f"  {name}.run : {{", *(f"    {pattern}" for pattern in patterns), "  }", "}",
+            f"INSERT BEFORE {name};"]
+
+
 def main(build):
     with tempfile.TemporaryDirectory() as directory:
         program = f"{directory}/grex-lock"
@@ -68,8 +93,11 @@ def main(build):
                 start, size, name, file = sections[bisect.bisect(starts, address) - 1]
                 if address < start + size:
                     order[pattern_of(name, file)] = True
-    lines = ["/* The order of the functions in the static program. Written by tests/bench/order.py; names", "   that do not exist any more do no harm. INSERT adds to the linker's own script. */", "SECTIONS {", "  .text.run : {",
-             *(f"    {pattern}" for pattern in order), "  }", "}", "INSERT BEFORE .text;"]
+    patterns = list(dict.fromkeys(with_newer([*HIDDEN, *order], sections)))
+    lines = ["/* The order of the functions in the static program, and of their constants. Written by",
+             "   tests/bench/order.py; names that do not exist any more do no harm. INSERT adds to the linker's",
+             "   own script. */",
+             *section(".text", patterns), *section(".rodata", ["*(.rodata.cst*)", *map(constants_of, patterns)])]
     ORDER.write_text("\n".join(lines) + "\n")
 
 
