@@ -36,7 +36,7 @@ void report_stack(const Job& job) {
 }
 
 // Forks. The child signs the claims; the parent returns false when it has, or is gone.
-bool continue_in_child(Job& job, const std::vector<Claim>& claims, std::array<int, 2>& until_closed) {
+bool continue_in_child(Job& job, std::vector<Claim>& claims, std::array<int, 2>& until_closed) {
   if (::pipe2(until_closed.data(), O_CLOEXEC) != 0) fail(job, "cannot make a pipe");
   const bool is_child = ::fork() == 0;
   ::close(until_closed[is_child ? 0 : 1]);
@@ -51,7 +51,7 @@ void wait_until_closed(int fd) {
 }
 
 // Returns in the last process of the chain.
-void stay_in_as_chain(Job& job, const std::vector<Claim>& claims, std::chrono::microseconds time) {
+void stay_in_as_chain(Job& job, std::vector<Claim>& claims, std::chrono::microseconds time) {
   using std::chrono::steady_clock;
   const auto end = steady_clock::now() + time;
   while (steady_clock::now() < end) {

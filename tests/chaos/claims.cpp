@@ -84,6 +84,20 @@ bool make_file(const Job& job, const std::string& path) {
   return written;
 }
 
+// False if the process that had signed it was killed, and another job has the claim since.
+bool sign_claim(const Job& job, const Job& before, const Claim& claim) {
+  const ClaimsLock lock(job, claim.directory);
+  if (content_of(claim.file) != text_of_claim(before)) {
+    if (has_locks(before.holder)) fail(job, "lost " + claim.file);
+    return false;
+  }
+  const std::string text = text_of_claim(job);
+  const int fd = ::open(claim.file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+  if (::write(fd, text.data(), text.size()) < 0) fail(job, "cannot sign " + claim.file);
+  ::close(fd);
+  return true;
+}
+
 }  // namespace
 
 Life life_of(int pid) {
@@ -148,15 +162,10 @@ void remove_claim(const Job& job, const Claim& claim) {
   }
 }
 
-void sign_claims(Job& job, const std::vector<Claim>& claims) {
-  const std::string before = text_of_claim(job);
+void sign_claims(Job& job, std::vector<Claim>& claims) {
+  const Job before = job;
   job.holder = {::getpid(), life_of(::getpid()).start_time};
-  const std::string text = text_of_claim(job);
-  for (const Claim& claim : claims) {
-    const ClaimsLock lock(job, claim.directory);
-    if (content_of(claim.file) != before) fail(job, "lost " + claim.file);
-    const int fd = ::open(claim.file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
-    if (::write(fd, text.data(), text.size()) < 0) fail(job, "cannot sign " + claim.file);
-    ::close(fd);
+  for (Claim& claim : claims) {
+    if (!sign_claim(job, before, claim)) make_claim(job, claim);
   }
 }

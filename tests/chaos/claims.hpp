@@ -57,5 +57,6 @@ void make_claim(const Job& job, Claim& claim);
 
 void remove_claim(const Job& job, const Claim& claim);
 
-// From now on, this process is the holder, and the claims name it.
-void sign_claims(Job& job, const std::vector<Claim>& claims);
+// From now on, this process is the holder, and the claims name it. Claims of a holder that was
+// killed may have become others: then makes new ones.
+void sign_claims(Job& job, std::vector<Claim>& claims);
