@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes src/function_order.ld, in which the linker finds the functions that a run executes.
+"""Writes src/function_order.ld, in which the linker finds what a run executes and writes to.
 
 usage: tests/bench/order.py build/release
 
-They get pages of their own, in the order of their first call. Reads what was built there, and
-runs it under valgrind. To be repeated when much of the program has changed: a function that is
-not listed is linked behind the others, and costs a page fault.
+Functions, constants and variables that are 0 at the start get pages of their own, in the order
+of their first use. Reads what was built there, and runs it under valgrind. To be repeated when
+much of the program has changed: what is not listed is linked behind the rest, and costs a page
+fault.
 """
 
 import bisect
@@ -31,24 +32,39 @@ def link(build, program, linker_map):
     subprocess.run(words + [f"-Wl,-Map={linker_map}"], cwd=build, check=True)
 
 
-def sections_in(linker_map):
-    """(address, size, name, file) of each section with code."""
-    text = pathlib.Path(linker_map).read_text().split("Linker script and memory map")[1]
-    lines = re.findall(r"^ (\.text\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S.*)$", text, re.M)
-    return sorted((int(address, 16), int(size, 16), name, file) for name, address, size, file in lines if int(size, 16))
+class Sections:
+    """The sections of one kind in a linker map, as (address, size, name, file)."""
+
+    def __init__(self, linker_map, kind):
+        text = pathlib.Path(linker_map).read_text().split("Linker script and memory map")[1]
+        lines = re.findall(rf"^ (\.{kind}\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S.*)$", text, re.M)
+        self.all = sorted((int(address, 16), int(size, 16), name, file)
+                          for name, address, size, file in lines if int(size, 16))
+        self._starts = [section[0] for section in self.all]
+
+    def patterns_of(self, addresses):
+        """The patterns of the sections with these addresses, in their order."""
+        for address in addresses:
+            start, size, name, file = self.all[bisect.bisect(self._starts, address) - 1]
+            if start <= address < start + size:
+                yield pattern_of(name, file)
 
 
-def executed(program, words, trace):
-    """The addresses of all instructions, in their order."""
+def touched(program, words, trace):
+    """The addresses of all instructions, and those that are written to, in their order."""
     subprocess.run(["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace}", program, *words],
                    env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    addresses = {"I ": {}, " S": {}, " M": {}}
     with open(trace) as lines:
-        return [int(line[3:].split(",")[0], 16) for line in lines if line.startswith("I ")]
+        for line in lines:
+            if line[:2] in addresses:
+                addresses[line[:2]][int(line[3:].split(",")[0], 16)] = True
+    return addresses["I "], [*addresses[" S"], *addresses[" M"]]
 
 
 def pattern_of(name, file):
     """How a linker script names a section. Those of the C library have one name in common."""
-    if name.startswith(".text._Z"):
+    if re.match(r"\.\w+\._Z", name):
         return f"*({name})"
     archive, member = re.search(r"([^/(]*)(?:\(([^)]*)\))?$", file).groups()
     return f"*{archive}:{member}({name})" if member else f"*{archive}({name})"
@@ -78,26 +94,25 @@ def section(name, patterns):
 
 
 def main(build):
+    executed, written = {}, {}
     with tempfile.TemporaryDirectory() as directory:
         program = f"{directory}/grex-lock"
         link(build, program, f"{directory}/map")
-        sections = sections_in(f"{directory}/map")
-        starts = [section[0] for section in sections]
+        functions, variables = Sections(f"{directory}/map", "text"), Sections(f"{directory}/map", "bss")
         pack = f"{directory}/pack"
         pathlib.Path(pack).mkdir()
         subprocess.run([program, "run", pack, "--", "true"], check=True)  # creates the lock files
-        order = {}
         for command in COMMANDS:
             words = [pack if word == "PATH" else word for word in command.split()]
-            for address in executed(program, words, f"{directory}/trace"):
-                start, size, name, file = sections[bisect.bisect(starts, address) - 1]
-                if address < start + size:
-                    order[pattern_of(name, file)] = True
-    patterns = list(dict.fromkeys(with_newer([*HIDDEN, *order], sections)))
-    lines = ["/* The order of the functions in the static program, and of their constants. Written by",
-             "   tests/bench/order.py; names that do not exist any more do no harm. INSERT adds to the linker's",
-             "   own script. */",
-             *section(".text", patterns), *section(".rodata", ["*(.rodata.cst*)", *map(constants_of, patterns)])]
+            instructions, stores = touched(program, words, f"{directory}/trace")
+            executed.update(dict.fromkeys(functions.patterns_of(instructions)))
+            written.update(dict.fromkeys(variables.patterns_of(stores)))
+    patterns = list(dict.fromkeys(with_newer([*HIDDEN, *executed], functions.all)))
+    lines = ["/* The order of the functions in the static program, of their constants, and of variables. Written",
+             "   by tests/bench/order.py; names that do not exist any more do no harm. INSERT adds to the",
+             "   linker's own script. */",
+             *section(".text", patterns), *section(".rodata", ["*(.rodata.cst*)", *map(constants_of, patterns)]),
+             *section(".bss", written)]
     ORDER.write_text("\n".join(lines) + "\n")
 
 

@@ -191,6 +191,7 @@ TEST_CASE("a hold for the life of an ancestor is a possible deadlock, and busy w
                 in(dir.path()));
   const pid_t hold = std::stoi(shell.error_line().substr(std::string("pid ").size()));
   CHECK(shell.line() == "3");
+  CHECK(has(shell.error_line(), "warning: " + dir / "P/.grex-lock: hold pid "));
   const std::string line = shell.error_line();
   CHECK(has(line, "possible deadlock: " + dir / "P/.grex-lock: hold pid "));
   CHECK(has(line, " pid " + std::to_string(shell.pid()) + " ends"));
@@ -406,17 +407,24 @@ class Workspace : public TempDir {
 
 }  // namespace
 
-TEST_CASE("a command of grex that needs the very lock gets a warning and a recipe before it starts") {
+TEST_CASE("a command of grex that needs the very lock gets a warning and a recipe before it waits and starts") {
   const Workspace dir;
   const std::string warning = "grex-lock: warning: " + dir /
                                                            "ws/.grex-lock: grex sync takes this lock itself and will "
                                                            "not get it\n";
-  const std::string recipe = "grex-lock: try: grex-lock run -t semaphore --slots 1 " + dir / "ws ";
+  const std::string recipe =
+      "grex-lock: if every job is started in this way, try: grex-lock run -t semaphore --slots 1 " + dir / "ws ";
   CHECK(dir.warning_of({"run", "ws", "--", "grex", "sync", "ws"}) == warning + recipe + "-- grex sync ws\n");
   CHECK(
       dir.warning_of({"run", "ws", "--", "bin/grex", "--json", "sync", "--parallel", "4", "ws"}).starts_with(warning));
   CHECK(dir.warning_of({"run", "ws", "-c", "grex sync ws"}) == warning + recipe + "-c 'grex sync ws'\n");
   CHECK(dir.warning_of({"run", "-s", "ws", "--", "grex", "sync", "app", "--workspace=ws"}).starts_with(warning));
+  Process guarded({"flock", "-s", dir / "ws/.grex.sync.lock", "sh", "-c", "echo ready; read -r line"});
+  CHECK(guarded.line() == "ready");
+  CHECK(has(run_tool({"run", "-w", "1ms", "-t", "workspace-sync", "ws", "--", "grex", "sync", "ws"}, dir.setup()).err,
+            "takes this lock itself"));
+  guarded.close_input();
+  guarded.wait();
   for (const std::string verb : {"update", "teardown"}) {
     CHECK(has(dir.warning_of({"run", "ws", "--", "grex", verb, "ws"}), "grex " + verb + " takes this lock itself"));
   }

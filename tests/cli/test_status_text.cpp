@@ -175,6 +175,20 @@ TEST_CASE("if there is nothing to show, status says so") {
   CHECK(run_tool({"status", "--held", dir.path()}).out == "no lock is held or waited for\n");
 }
 
+TEST_CASE("at a workspace without a held lock, status says how to see those of its packs") {
+  const TempDir dir;
+  const std::string ws = dir.make("ws");
+  run_tool({"run", ws, "--", "true"});
+  const std::string hint = "-r shows the locks below " + ws + "\n";
+  const auto has_hint = [&hint](const Words& words) { return finish(words).out.ends_with(hint); };
+  CHECK_FALSE(has_hint(grex_lock({"status", ws})));
+  write_file(ws + "/.grex/pack.yaml", "");
+  CHECK(has_hint(grex_lock({"status", ws})));
+  CHECK_FALSE(has_hint(grex_lock({"status", "-r", ws})));
+  CHECK_FALSE(has_hint(grex_lock({"status", ws, dir.path()})));
+  CHECK_FALSE(has_hint(grex_lock({"run", "-q", ws, "--", grex_lock(), "status", ws})));
+}
+
 TEST_CASE("a holder's children that have the lock are shown under it, and then the waiters") {
   const TempDir dir;
   Process tool(with_child(dir));

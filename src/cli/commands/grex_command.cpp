@@ -127,7 +127,7 @@ void warn_about_grex(const GrexCommand& command, const std::vector<std::string>&
   warning.what = "warning";
   warning.path = needed->path;
   warning.why = fmt::format("grex {} takes this lock itself and will not get it", command.verb);
-  warning.hint = "try: " + own_line("run", std::move(recipe));
+  warning.hint = "if every job is started in this way, try: " + own_line("run", std::move(recipe));
   standard_error().write(to_text(warning));
 }
 

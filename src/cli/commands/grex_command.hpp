@@ -20,7 +20,7 @@ struct GrexCommand {
 /// under another program, such as sudo. Pure.
 std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& words);
 
-/// If the command, which is about to run, needs a lock of this stack, prints a warning with a
+/// If the command needs a lock of the stack under which it will run, prints a warning with a
 /// way that works. `shown` is the command as the user wrote it, from `--` or `-c` on.
 void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const core::TierStack& stack);
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -148,16 +147,14 @@ std::optional<RunLine> line_for_run(const CommandLine& line, const std::string& 
   return RunLine{own_line("run", std::move(words)), follows_mark};
 }
 
-// The unit of a duration that may be meant by a word; empty if none is.
+// The unit of a duration that is meant by a word such as "min"; empty if none is.
 std::string_view unit_like(std::string_view word) {
-  constexpr std::array<std::string_view, 6> units = {"ms", "s", "sec", "m", "min", "h"};
+  if (word == "ms") return word;
   if (word.size() > 2 && word.ends_with('s')) word.remove_suffix(1);
-  if (word == "second") return "s";
-  if (word == "minute") return "m";
-  if (word == "hour") return "h";
-  const auto* const unit = std::find(units.begin(), units.end(), word);
-  if (unit == units.end()) return {};
-  return unit->size() == 3 ? unit->substr(0, 1) : *unit;
+  for (const std::string_view unit : {"second", "minute", "hour"}) {
+    if (unit.starts_with(word)) return unit.substr(0, 1);
+  }
+  return {};
 }
 
 // The option whose value is the word before PATH; empty if there is none.

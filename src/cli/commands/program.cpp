@@ -101,11 +101,20 @@ bool lacks_execute_permission(const std::string& path) {
 
 }  // namespace
 
+std::vector<std::string> words_of(const CommandLine& line, const std::optional<std::string>& shell_command) {
+  if (shell_command) {
+    const char* const shell = ::getenv("SHELL");
+    return {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c", *shell_command};
+  }
+  std::vector<std::string> words;
+  for (char* const* word = line.wrapped; *word != nullptr; ++word) words.emplace_back(*word);
+  return words;
+}
+
 Program::Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack)
     : line_(line) {
   if (shell_command) {
-    const char* const shell = ::getenv("SHELL");
-    words_ = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c", *shell_command};
+    words_ = words_of(line, shell_command);
     for (std::string& word : words_) argv_.push_back(word.data());
   } else {
     for (char* const* word = line.wrapped; *word != nullptr; ++word) argv_.push_back(*word);

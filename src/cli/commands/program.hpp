@@ -12,11 +12,15 @@
 
 namespace grex::cli {
 
+/// The words of the command that `run` runs: those after `--`, or the shell with -c and
+/// `shell_command`.
+std::vector<std::string> words_of(const CommandLine& line, const std::optional<std::string>& shell_command);
+
 /// The command that `run` runs: its words, and the environment with the locks of its
 /// ancestors.
 class Program {
  public:
-  /// The words after `--`, or the shell with -c and `shell_command`. The line is borrowed.
+  /// With the words of words_of. The line is borrowed.
   Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -25,9 +29,6 @@ class Program {
   /// Valid while this lives. `inherit` is borrowed.
   [[nodiscard]] sys::Command command(std::span<const int> inherit) const;
   [[nodiscard]] std::string name() const { return argv_.front(); }
-
-  /// Its words, the program's name included; with -c, those of the shell.
-  [[nodiscard]] std::vector<std::string> words() const { return {argv_.begin(), argv_.end() - 1}; }
 
   /// Why it was not started, in words, and what to type instead; `error` is that of
   /// sys::Child::start or sys::exec_in_place.

@@ -267,12 +267,15 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   return wait_for_command(*child, acquired, options, signals, events, loss);
 }
 
-// The command as the user wrote it.
-std::vector<std::string> shown_command(const Program& program, const RunOptions& options) {
-  if (options.shell_command) return {"-c", *options.shell_command};
-  std::vector<std::string> words = program.words();
+// A command of grex under its own lock ends at once, which is no reason to wait for that first.
+void check_grex_command(const CommandLine& line, const RunOptions& options, const Plan& plan) {
+  if (options.lock.verbosity == Verbosity::quiet) return;
+  std::vector<std::string> words = words_of(line, options.shell_command);
+  const auto command = find_grex_command(words);
+  if (!command) return;
   words.insert(words.begin(), "--");
-  return words;
+  if (options.shell_command) words = {"-c", *options.shell_command};  // as the user wrote it
+  warn_about_grex(*command, words, stack_below(plan));
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {
@@ -281,6 +284,7 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   if (!options.new_scope) {
     if (auto fits = refuse_long_stack(*plan); !fits) return fits.error();
   }
+  check_grex_command(line, options, *plan);
   // From here on, a signal ends only the wait or reaches the command.
   const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
   auto acquired = take(std::move(*plan), options.lock, options.global, events);
@@ -291,8 +295,6 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note(nothing_to_lock(*acquired));
   }
-  const auto grex = options.lock.verbosity == Verbosity::quiet ? std::nullopt : find_grex_command(program.words());
-  if (grex) warn_about_grex(*grex, shown_command(program, options), acquired->stack);
   return run_under(*acquired, program, options, signals, events);
 }
 

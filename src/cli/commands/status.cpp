@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/exit_code.hpp"
+#include "base/text.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -18,6 +19,7 @@
 #include "cli/commands/status_watch.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -76,6 +78,15 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
   return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 
+// A workspace is likely to have packs whose locks are in use.
+std::string below_text(const StatusOptions& options, const StatusReport& report) {
+  const StatusScope& scope = options.scope;
+  const bool is_one = !scope.recursive && !scope.all && scope.paths.size() == 1;
+  if (!is_one || std::any_of(report.locks.begin(), report.locks.end(), may_be_in_use)) return {};
+  if (!sys::exists(path_in(scope.paths.front(), ".grex/pack.yaml"))) return {};
+  return fmt::format("-r shows the locks below {}\n", printable(scope.paths.front()));
+}
+
 std::string unseen_holders(const Unseen& unseen) {
   const bool is_one = unseen.files == 1;
   std::string descriptors = fmt::format("{} that no process has open", is_one ? "a descriptor" : "descriptors");
@@ -106,7 +117,7 @@ std::string format_report(const StatusReport& report, const StatusOptions& optio
   if (options.graph) return status_dot(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
                                           options.verbose ? Verbosity::verbose : Verbosity::normal, context.columns});
-  if (text.empty()) text = empty_text(options, report);
+  text += text.empty() ? empty_text(options, report) : below_text(options, report);
   return text + unseen_text(report);
 }
 

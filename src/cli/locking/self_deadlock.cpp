@@ -59,7 +59,8 @@ std::optional<core::AncestorLock> find_own_lock(const LockName& lock, const core
                  return core::find_ancestor_lock(files, mode, watched_pid, stop_after(limit));
                }).value_or(std::nullopt);
   if (!held || core::is_certain(*held)) return held;
-  if (!options.nonblock) note(fmt::format("possible deadlock: {}: {}", lock.path, probable_text(*held)));
+  // A script that skips its work whenever the lock is busy would never do it.
+  note(fmt::format("{}: {}: {}", options.nonblock ? "warning" : "possible deadlock", lock.path, probable_text(*held)));
   return std::nullopt;
 }
 

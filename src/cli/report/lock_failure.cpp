@@ -107,7 +107,7 @@ Failure stack_failure() {
   failure.what = "bad environment";
   failure.path = core::stack_variable;
   failure.why = "not written by grex-lock";
-  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; otherwise its quotes may be lost";
+  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; otherwise its quotes may be lost: a shell needs --export, not --export=env";
   failure.exit_code = exit_code::stack;
   return failure;
 }
