@@ -3,8 +3,8 @@
 
 usage: tests/bench/order.py build/release
 
-Functions, constants and variables that are 0 at the start get pages of their own, in the order
-of their first use. Reads what was built there, and runs it under valgrind. To be repeated when
+Functions, constants and variables that are 0 at the start get pages of their own: first those
+that each of the usual commands uses, then the others in the order of their first use. Reads what was built there, and runs it under valgrind. To be repeated when
 much of the program has changed: what is not listed is linked behind the rest, and costs a page
 fault.
 """
@@ -18,8 +18,9 @@ import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 ORDER = SOURCE / "src/function_order.ld"
-COMMANDS = ["run PATH -- true", "run -F PATH -- true", "run -w 5 PATH -- true", "probe PATH", "status PATH",
-            "hold --for 1ms PATH", "wait PATH", "--help", "run", "status --json PATH", "status -r PATH"]
+USUAL = ["run PATH -- true", "probe PATH", "status PATH"]
+COMMANDS = [*USUAL, "run -F PATH -- true", "run -w 5 PATH -- true", "status --json PATH", "status -r PATH",
+            "hold --for 1ms PATH", "wait PATH", "--help", "run"]
 # Runs at the start, to find the vDSO, which valgrind hides.
 HIDDEN = [f"*libc.a:{member}(.text)" for member in ("dl-object.o", "dl-lookup.o", "dl-setup_hash.o", "strcmp.o")]
 
@@ -93,8 +94,23 @@ def section(name, patterns):
             f"INSERT BEFORE {name};"]
 
 
+class Order:
+    """The patterns that each command uses, in the order of their first use."""
+
+    def __init__(self):
+        self._of = []
+
+    def add(self, patterns):
+        self._of.append(dict.fromkeys(patterns))
+
+    def __iter__(self):
+        usual = self._of[:len(USUAL)]
+        common = [pattern for pattern in usual[0] if all(pattern in used for used in usual)]
+        return iter(dict.fromkeys([*common, *(pattern for used in self._of for pattern in used)]))
+
+
 def main(build):
-    executed, written = {}, {}
+    executed, written = Order(), Order()
     with tempfile.TemporaryDirectory() as directory:
         program = f"{directory}/grex-lock"
         link(build, program, f"{directory}/map")
@@ -105,8 +121,8 @@ def main(build):
         for command in COMMANDS:
             words = [pack if word == "PATH" else word for word in command.split()]
             instructions, stores = touched(program, words, f"{directory}/trace")
-            executed.update(dict.fromkeys(functions.patterns_of(instructions)))
-            written.update(dict.fromkeys(variables.patterns_of(stores)))
+            executed.add(functions.patterns_of(instructions))
+            written.add(variables.patterns_of(stores))
     patterns = list(dict.fromkeys(with_newer([*HIDDEN, *executed], functions.all)))
     lines = ["/* The order of the functions in the static program, of their constants, and of variables. Written",
              "   by tests/bench/order.py; names that do not exist any more do no harm. INSERT adds to the",
