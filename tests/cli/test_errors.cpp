@@ -114,6 +114,7 @@ TEST_CASE("without a command, or with a mistyped one, the error shows what to ty
   check_usage(run_tool({"version"}, here), "unknown command 'version'", "did you mean --version?");
   const std::string unlock = "'grex-lock release' ends a hold; 'grex-lock fd -u' unlocks descriptors";
   check_usage(run_tool({"-u", "app"}, here), "unknown command 'app'", unlock);
+  check_usage(run_tool({"-u", "9"}, here), "unknown command '9'", unlock);
   check_usage(run_tool({"app", "--unlock"}, here), "unknown command 'app'", unlock);
   check_usage(run_tool({"app", "sort", "-u"}, here), "unknown command 'app'", "try: grex-lock run app -- sort -u");
   check_usage(run_tool({"-w", "5", "run", "app", "--", "make"}, here), "unknown command '5'",

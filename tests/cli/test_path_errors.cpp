@@ -121,6 +121,12 @@ TEST_CASE("for the path of a lock file, the line is shown with the directory") {
   // There is none yet, and --create makes no directory in its place.
   dir.check({"run", "--create", "lib/.grex-lock", "--", "true"}, "not found: lib/.grex-lock: no such directory",
             "try: grex-lock run --create lib -- true");
+  dir.check({"run", "--create", "lib/.grex-lock/", "--", "true"}, "not found: lib/.grex-lock/: no such directory",
+            "try: grex-lock run --create lib -- true");
+  for (const char* const path : {"lib/.grex-lock/sub", "lib/.grex-lock.gate"}) {
+    CHECK(run_tool({"run", "--create", dir / path, "--", "true"}).ended == exited(66));
+  }
+  CHECK(run_tool({"run", "-t", "backend", dir / ".grex-backend-y.lock", "--", "true"}).ended == exited(66));
   dir.check({"probe", "lib/.grex/.grex-lock"}, "not found: lib/.grex/.grex-lock: lib/.grex does not exist",
             "try: grex-lock probe lib");
   // Of another tier.
@@ -141,7 +147,14 @@ TEST_CASE("the unit of a duration that is a word of its own is no PATH") {
   for (const char* const unit : {"s", "sec", "secs", "second", "seconds"}) check(unit, "did you mean -w 1s?");
   for (const char* const unit : {"h", "hour", "hours"}) check(unit, "did you mean -w 1h?");
   check("ms", "did you mean -w 1ms?");
-  check("mb", "use --create to create it");
+  check("mb", "use --create to create it; if it belongs to the value of -w, quote both words");
+  dir.check({"wait", "--timeout", "1.5", "min", "app"}, "not found: min: no such directory",
+            "did you mean --timeout 1.5m?");
+  const std::string create = "use --create to create it; if it belongs to the value of ";
+  dir.check({"run", "-w", "5s", "s", "--", "true"}, "not found: s: no such directory", create + "-w, quote both words");
+  dir.check({"run", "--note", "5", "min", "app", "--", "true"}, "not found: min: no such directory",
+            create + "--note, quote both words");
+  dir.check({"run", "-E", "3", "s", "--", "true"}, "not found: s: no such directory", create + "-E, quote both words");
 }
 
 TEST_CASE("only PATH is replaced in the line, not an option's value that is the same word") {

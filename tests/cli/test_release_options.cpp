@@ -56,6 +56,31 @@ bool is_running(const Process& process) {
   return state != ' ' && state != 'Z';
 }
 
+// A hold that was killed, and whose end closes its input first: that is in a file system
+// that doesn't answer.
+class EndingHold {
+ public:
+  EndingHold(const TempDir& dir, const std::string& pack, const std::string& options)
+      : server_(on_fuse(dir.make("mounted"), 0,
+                        ": >" + dir / "mounted/input; exec " + grex_lock() + " hold " + options + " " + pack + " <" +
+                            dir / "mounted/input")) {
+    const std::string held = server_.line();
+    if (held.empty()) return;
+    pid_ = std::stoi(held.substr(held.find(' ')));
+    server_.signal(SIGSTOP);
+    until([this] { return state_of(server_.pid()) == 'T'; });
+    ::kill(pid_, SIGKILL);
+    until([this] { return state_of(pid_) == 'D'; });
+  }
+  [[nodiscard]] bool is_there() const { return pid_ != 0; }  // else FUSE can't be mounted
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  void let_end() { server_.signal(SIGCONT); }
+
+ private:
+  Process server_;
+  pid_t pid_ = 0;
+};
+
 // Ignores SIGTERM, and looks like a hold of the pack.
 Process stubborn_hold(const TempDir& dir) {
   write_file(dir / "hold",
@@ -201,30 +226,49 @@ TEST_CASE("several releases at the same time all succeed with --if-held") {
   }
 }
 
-TEST_CASE("release waits for a hold whose end has begun, although nothing shows any more that it was one") {
+TEST_CASE("release waits for a hold whose end has begun, and does not end the next one") {
   const TempDir dir;
-  const std::string mounted = dir.make("mounted");
   const std::string pack = dir.make("pack");
-  const std::string input = mounted + "/input";
-  // Its end closes its input first, which that file system has to answer.
-  Process server(on_fuse(mounted, 0, ": >" + input + "; exec " + grex_lock() + " hold " + pack + " <" + input));
-  const std::string held = server.line();
-  if (held.empty()) return skip("FUSE may not be mounted here");
-  const pid_t pid = std::stoi(held.substr(held.find(' ')));
-  server.signal(SIGSTOP);
-  until([&server] { return state_of(server.pid()) == 'T'; });
-  ::kill(pid, SIGKILL);
-  until([pid] { return state_of(pid) == 'D'; });
-
+  EndingHold first(dir, pack, "");
+  if (!first.is_there()) return skip("FUSE may not be mounted here");
   const Finished at_once = release({"-w", "0", "--if-held", pack});
   CHECK(at_once.ended == exited(75));
-  CAPTURE(at_once.err);
-  CHECK(at_once.err.find("held by a process that has not yet ended: pid " + std::to_string(pid)) != std::string::npos);
+  const std::string why = "not released: " + pack + "/.grex-lock: held by a process that has not yet ended: pid ";
+  CHECK(at_once.err == "grex-lock: " + why + std::to_string(first.pid()) + "\n");
+  CHECK(json::parse(release({"--json", "-w", "1ms", pack}).out)["error"]["waited_ms"].is_number_unsigned());
+
+  Process next(grex_lock({"hold", "-q", pack}));
+  until([&pack] { return waiters_on(pack + "/.grex-lock") == 1; });
   Process waiting(grex_lock({"release", "--if-held", pack}));
-  until([&waiting] { return state_of(waiting.pid()) == 'S'; });
-  server.signal(SIGCONT);
+  Process strict(grex_lock({"release", pack}));
+  for (const Process* const process : {&waiting, &strict}) {
+    until([process] { return state_of(process->pid()) == 'S'; });
+  }
+  first.let_end();
   CHECK(waiting.wait() == exited(0));
-  CHECK(server.wait() != exited(0));
+  CHECK(strict.wait() == exited(69));
+  CHECK(strict.error_rest() ==
+        "grex-lock: not released: " + pack + "/.grex-lock: the process that held it has ended\n");
+  CHECK(next.line() == "pid " + number(next) + " holds " + pack + "/.grex-lock");
+  CHECK(is_running(next));
+  CHECK(release({pack}).ended == exited(0));
+  CHECK(next.wait() == exited(0));
+}
+
+TEST_CASE("release --all and --pid wait for a hold whose end has begun beside others") {
+  const TempDir dir;
+  const std::string pack = dir.make("pack");
+  EndingHold ending(dir, pack, "-s");
+  if (!ending.is_there()) return skip("FUSE may not be mounted here");
+  Process other = hold({"-s", pack});
+  CHECK(release({"-w", "0", "--pid", std::to_string(ending.pid()), pack}).ended == exited(75));
+  CHECK(is_running(other));
+  CHECK(release({"-w", "100ms", "--all", pack}).ended == exited(75));
+  CHECK(other.wait() == exited(0));
+  Process all(grex_lock({"release", "--all", "--if-held", pack}));
+  until([&all] { return state_of(all.pid()) == 'S'; });
+  ending.let_end();
+  CHECK(all.wait() == exited(0));
 }
 
 TEST_CASE("release -w says how long the hold has to end") {

@@ -168,7 +168,7 @@ TEST_CASE("if there is nothing to show, status says so") {
   const TempDir dir;
   const Finished finished = run_tool({"status", dir.path()});
   CHECK(finished.ended == exited(0));
-  CHECK(finished.out == "no lock files yet; -v shows their paths, -r those below\n");
+  CHECK(finished.out == "no lock files yet; -v shows their paths, -r lock files further down\n");
   CHECK(run_tool({"status"}, in(dir.path())).out ==
         "no lock files yet; -v shows their paths, --all every grex lock held\n");
   CHECK(run_tool({"status", "-r", dir.path()}).out == "no lock files\n");
@@ -184,6 +184,7 @@ TEST_CASE("at a workspace without a held lock, status says how to see those of i
   CHECK_FALSE(has_hint(grex_lock({"status", ws})));
   write_file(ws + "/.grex/pack.yaml", "");
   CHECK(has_hint(grex_lock({"status", ws})));
+  CHECK(run_tool({"status"}, in(ws)).out.ends_with(hint));
   CHECK_FALSE(has_hint(grex_lock({"status", "-r", ws})));
   CHECK_FALSE(has_hint(grex_lock({"status", ws, dir.path()})));
   CHECK_FALSE(has_hint(grex_lock({"run", "-q", ws, "--", grex_lock(), "status", ws})));

@@ -146,8 +146,8 @@ TEST_CASE("in a pipe one report follows another, with --json one document a line
   CHECK(first["verb"] == "status");
   CHECK(second["taken_at"] > first["taken_at"]);
   Process text(grex_lock({"status", "--watch=0.1", dir.path()}));
-  CHECK(text.line() == "no lock files yet; -v shows their paths, -r those below");
-  CHECK(text.line() == "no lock files yet; -v shows their paths, -r those below");
+  CHECK(text.line() == "no lock files yet; -v shows their paths, -r lock files further down");
+  CHECK(text.line() == "no lock files yet; -v shows their paths, -r lock files further down");
 }
 
 TEST_CASE("--watch of a missing path fails, and the screen stays") {

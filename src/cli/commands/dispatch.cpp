@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/nearest_word.hpp"
+#include "base/text.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/args/unknown_word.hpp"
@@ -71,19 +72,23 @@ Outcome run_without_command(const CommandLine& line) {
 }
 
 // If the first word that is neither an option nor its value is a directory, as with flock(1),
-// it is PATH, and the command comes behind it: then the line with `run`.
+// it is PATH, and the command comes behind it: then the line with `run`. Also for `-u`.
 std::optional<std::string> hint_without_command(const CommandLine& line) {
   CommandLine typed{"run", line.arguments};
   std::vector<std::string>& words = typed.arguments;
   words.insert(words.begin() + static_cast<std::ptrdiff_t>(line.before_verb), line.verb);
   const std::vector<std::size_t> places = typed.positionals();
-  if (places.empty() || !sys::open_directory(words[places.front()])) return std::nullopt;
   const std::size_t command = places.size() > 1 ? places[1] : words.size();
   const auto is_in = [&words](std::initializer_list<std::string_view> wanted, std::size_t end) {
     const auto stop = words.begin() + static_cast<std::ptrdiff_t>(end);
     return std::find_first_of(words.begin(), stop, wanted.begin(), wanted.end()) != stop;
   };
-  if (is_in({"-u", "--unlock"}, command)) return std::string(missing_option_hint("run", "-u"));
+  if (places.empty()) return std::nullopt;
+  const std::string& first = words[places.front()];
+  const bool is_directory = static_cast<bool>(sys::open_directory(first));
+  const bool unlocks = is_in({"-u", "--unlock"}, command);
+  if (unlocks && (is_directory || parse_number<unsigned>(first))) return std::string(missing_option_hint("run", "-u"));
+  if (!is_directory) return std::nullopt;
   if (is_in({"--", "-c", "--command"}, words.size())) return "try: " + own_line("run", std::move(words));
   return "try: " + line_with_separator(words, command);
 }

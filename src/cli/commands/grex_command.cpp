@@ -90,19 +90,30 @@ bool is_taken_by_grex(core::Tier tier) {
   return tier == core::Tier::workspace_sync || tier == core::Tier::per_pack || tier == core::Tier::manifest;
 }
 
-// The target of the first lock of the stack that the command needs, and its file.
+// A lock that the command needs.
 struct NeededLock {
   std::string target;
   std::string path;
 };
 
-std::optional<NeededLock> find_needed(const GrexCommand& command, const core::TierStack& stack) {
-  const std::vector<sys::FileId> directories = directories_of(command);
-  for (const core::StackEntry& entry : stack) {
+// The locks of the ancestors, and those to be taken, that grex takes, too.
+std::vector<NeededLock> locks_of(const Plan& plan) {
+  std::vector<NeededLock> locks;
+  for (const core::StackEntry& entry : plan.stack) {
     const auto place = is_taken_by_grex(entry.tier) ? core::lock_place_of(entry.path) : std::nullopt;
-    const auto target = place ? sys::directory_at(place->target) : std::nullopt;
-    const bool is_needed = target && std::find(directories.begin(), directories.end(), *target) != directories.end();
-    if (is_needed) return NeededLock{place->target, entry.path};
+    if (place) locks.push_back({place->target, entry.path});
+  }
+  for (const core::Target& target : plan.targets) {
+    if (is_taken_by_grex(target.tier())) locks.push_back({target.path, target.shown_path()});
+  }
+  return locks;
+}
+
+std::optional<NeededLock> find_needed(const GrexCommand& command, const Plan& plan) {
+  const std::vector<sys::FileId> directories = directories_of(command);
+  for (NeededLock& lock : locks_of(plan)) {
+    const auto target = sys::directory_at(lock.target);
+    if (target && std::find(directories.begin(), directories.end(), *target) != directories.end()) return lock;
   }
   return std::nullopt;
 }
@@ -118,8 +129,8 @@ std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& wor
   return program.substr(program.rfind('/') + 1) == "grex" ? parse_grex(words) : std::nullopt;
 }
 
-void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const core::TierStack& stack) {
-  const auto needed = find_needed(command, stack);
+void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const Plan& plan) {
+  const auto needed = find_needed(command, plan);
   if (!needed) return;
   std::vector<std::string> recipe = {"-t", "semaphore", "--slots", "1", needed->target};
   recipe.insert(recipe.end(), shown.begin(), shown.end());
@@ -127,7 +138,7 @@ void warn_about_grex(const GrexCommand& command, const std::vector<std::string>&
   warning.what = "warning";
   warning.path = needed->path;
   warning.why = fmt::format("grex {} takes this lock itself and will not get it", command.verb);
-  warning.hint = "if every job is started in this way, try: " + own_line("run", std::move(recipe));
+  warning.hint = "start every job like this instead: " + own_line("run", std::move(recipe));
   standard_error().write(to_text(warning));
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/lock/tier_stack.hpp"
+#include "cli/locking/plan.hpp"
 
 namespace grex::cli {
 
@@ -20,8 +20,8 @@ struct GrexCommand {
 /// under another program, such as sudo. Pure.
 std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& words);
 
-/// If the command needs a lock of the stack under which it will run, prints a warning with a
-/// way that works. `shown` is the command as the user wrote it, from `--` or `-c` on.
-void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const core::TierStack& stack);
+/// If the command needs a lock that is to be taken, or that an ancestor has, prints a warning with
+/// a way that works. `shown` is the command as the user wrote it, from `--` or `-c` on.
+void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const Plan& plan);
 
 }  // namespace grex::cli

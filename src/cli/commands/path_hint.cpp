@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -32,8 +33,9 @@ std::string typed_line(const CommandLine& line, Words words) {
   return own_line(line.verb, std::move(words));
 }
 
-// The place of a lock file that exists. Without a directory, the name alone is no path.
-std::optional<core::LockPlace> place_of(const std::string& path) {
+// The place of a lock file. Without a directory, the name alone is no path.
+std::optional<core::LockPlace> place_of(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   return core::lock_place_of(path.starts_with('/') ? path : "./" + path);
 }
 
@@ -147,14 +149,21 @@ std::optional<RunLine> line_for_run(const CommandLine& line, const std::string& 
   return RunLine{own_line("run", std::move(words)), follows_mark};
 }
 
-// The unit of a duration that is meant by a word such as "min"; empty if none is.
-std::string_view unit_like(std::string_view word) {
-  if (word == "ms") return word;
-  if (word.size() > 2 && word.ends_with('s')) word.remove_suffix(1);
-  for (const std::string_view unit : {"second", "minute", "hour"}) {
-    if (unit.starts_with(word)) return unit.substr(0, 1);
+// `-w 1 min`: the option with its value in one word; empty if PATH is no unit of a duration.
+std::string joined_duration(std::string_view option, const std::string& value, std::string_view path) {
+  constexpr std::array<std::string_view, 4> options = {"-w", "--timeout", "--wait", "--for"};
+  if (std::find(options.begin(), options.end(), option) == options.end()) return {};
+  if (!value.ends_with('.') && value.find_first_not_of("0123456789.") != std::string::npos) return {};
+  if (path.size() > 2 && path.ends_with('s')) path.remove_suffix(1);
+  std::string joined = value;
+  if (path == "ms" || path == "msec") {
+    joined += "ms";
+  } else if (std::string_view("second").starts_with(path) || std::string_view("minute").starts_with(path) ||
+             std::string_view("hour").starts_with(path) || path == "hr") {
+    joined += path.front();
   }
-  return {};
+  const bool is_duration = joined != value && duration_syntax.parse(joined);
+  return is_duration ? fmt::format("{} {}", option, joined) : std::string();
 }
 
 // The option whose value is the word before PATH; empty if there is none.
@@ -176,15 +185,15 @@ std::string missing_hint(const Failure& failure, const CommandLine& line, const 
   if (run_line) return fmt::format("{} runs no command; try: {}", line.verb, run_line->text);
   if (missing.rfind('/') == 0) return fmt::format("is a variable unset in front of {}?", shell_line({failure.path}));
   if (is_guard(line, failure.path)) return guard_hint(failure.path);
-  if (line.verb != "run" && line.verb != "hold") return {};
-  const std::string create = "use --create to create it";
   const std::string option = option_before(line, failure.path);
-  if (option.empty()) return create;
-  const std::string& value = line.arguments[*find_path(line, failure.path) - 1];
-  if (const auto duration = value + std::string(unit_like(failure.path)); duration_syntax.parse(value)) {
-    return duration == value ? create : fmt::format("did you mean {} {}?", option, duration);
+  if (!option.empty()) {
+    const std::string& value = line.arguments[*find_path(line, failure.path) - 1];
+    const std::string joined = joined_duration(option, value, failure.path);
+    if (!joined.empty()) return fmt::format("did you mean {}?", joined);
   }
-  return fmt::format("{}; if it belongs to the value of {}, quote both words", create, option);
+  if (line.verb != "run" && line.verb != "hold") return {};
+  return "use --create to create it" +
+         (option.empty() ? option : fmt::format("; if it belongs to the value of {}, quote both words", option));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,31 +67,28 @@ bool has_ended(const HoldInspection& found) {
          std::all_of(found.holders.begin(), found.holders.end(), is_gone);
 }
 
-// Whether another look may show a hold, or that there is none: while a process ends, and while
-// it takes or releases the lock, what identifies it does not fit the kernel's list. Waits for
-// the end of a process that is ending.
-bool may_change(const HoldInspection& found, Deadline deadline) {
-  using Kind = core::Hold::Kind;
-  const auto has = [&found](Kind kind) {
+// Whether another look may show a hold, or that there is none: while a process takes or releases
+// the lock, what identifies it does not fit the kernel's list.
+bool may_change(const HoldInspection& found) {
+  const auto has = [&found](core::Hold::Kind kind) {
     return std::any_of(found.holds.begin(), found.holds.end(),
                        [kind](const core::Hold& hold) { return hold.kind == kind; });
   };
-  if (has(Kind::ours)) return false;
-  const bool has_one_ended = std::any_of(found.holds.begin(), found.holds.end(), [&](const core::Hold& hold) {
-    return hold.kind == Kind::ending && sys::wait_for_end(hold.process.get(), deadline);
-  });
-  return has_one_ended || has(Kind::unverified);
+  return has(core::Hold::Kind::unverified) && !has(core::Hold::Kind::ours);
 }
 
-HoldInspection inspect_until_steady(const core::Target& target, Deadline deadline) {
+// Who comes after those that held the lock at the first look is not to be ended.
+HoldInspection inspect_until_steady(const core::Target& target) {
   HoldInspection found = inspect_holds(target);
+  std::set<pid_t> first_holders;
+  for (const core::LockProcess& holder : found.holders) first_holders.insert(holder.pid.value_or(0));
   // A hold that has just begun writes its record, and another may have just ended.
   constexpr int max_repeats = 8;
-  for (int i = 0; i < max_repeats; ++i) {
-    if (!found.has_changed && !has_ended(found) && !may_change(found, deadline)) break;
+  for (int i = 0; i < max_repeats && (found.has_changed || has_ended(found) || may_change(found)); ++i) {
     // Earlier, even a file that stays as it is may count as changed.
     if (found.has_changed) std::this_thread::sleep_for(sys::time_until_changes_show);
     found = inspect_holds(target);
+    keep_only(first_holders, found);
   }
   return found;
 }
@@ -124,15 +122,21 @@ Result<void, Failure> signal_end(const core::Hold& hold, const LockName& lock) {
 // pidfd becomes readable. One that can't be ended keeps none of the others. `holders` are the
 // processes that hold the lock, for the report.
 Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core::LockProcess> holders,
-                          const LockName& lock, Deadline deadline, bool is_verbose) {
+                          const LockName& lock, const ReleaseOptions& options) {
+  constexpr auto default_timeout = std::chrono::seconds(10);
   const auto start = Deadline::clock::now();
+  const Deadline deadline = start + options.timeout.value_or(default_timeout);
+  const bool is_verbose = options.verbosity == Verbosity::verbose;
   std::optional<Failure> failure;
   std::vector<const core::Hold*> ending;
+  bool is_any_told = false;
   for (const core::Hold& hold : holds) {
-    auto signalled = signal_end(hold, lock);
+    const bool ends_already = hold.kind == core::Hold::Kind::ending;
+    auto signalled = ends_already ? Result<void, Failure>() : signal_end(hold, lock);
     if (signalled) {
       ending.push_back(&hold);
-      if (is_verbose) note(fmt::format("told to end: {}: pid {}", lock.path, hold.pid));
+      is_any_told = is_any_told || !ends_already;
+      if (is_verbose && !ends_already) note(fmt::format("told to end: {}: pid {}", lock.path, hold.pid));
     } else if (!failure) {
       failure = std::move(signalled.error());
     }
@@ -151,7 +155,9 @@ Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core
   if (late.empty()) return {};
   Failure timeout = not_released(
       lock,
-      fmt::format("told to end, but still there: {} {}", late.size() == 1 ? "pid" : "pids", fmt::join(late, ", ")),
+      fmt::format("{}: {} {}",
+                  is_any_told ? "told to end, but still there" : "held by a process that has not yet ended",
+                  late.size() == 1 ? "pid" : "pids", fmt::join(late, ", ")),
       ErrorKind::timeout);
   std::erase_if(holders, [&late](const core::LockProcess& holder) {
     return std::find(late.begin(), late.end(), holder.pid) == late.end();
@@ -219,16 +225,19 @@ Outcome release(const CommandLine& line, Events&) {
   const auto target = core::resolve({.tier = tier, .path = options.path, .layouts = *options.global.layouts});
   if (!target) return failure_from(target.error(), tier);
   const LockName lock = name_of(*target);
-  constexpr auto default_timeout = std::chrono::seconds(10);
-  const Deadline deadline = Deadline::clock::now() + options.timeout.value_or(default_timeout);
-  HoldInspection found = inspect_until_steady(*target, deadline);
+  HoldInspection found = inspect_until_steady(*target);
   std::vector<core::LockProcess> holders = found.holders;
-  const auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
+  auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
   if (!holds) return reported(holds.error(), options.verbosity);
   if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);
-  const bool is_verbose = options.verbosity == Verbosity::verbose;
-  if (auto ended = end(*holds, std::move(holders), lock, deadline, is_verbose); !ended)
+  if (auto ended = end(*holds, std::move(holders), lock, options); !ended)
     return reported(ended.error(), options.verbosity);
+  const bool had_any = !holds->empty();
+  std::erase_if(*holds, [](const core::Hold& hold) { return hold.kind == core::Hold::Kind::ending; });
+  // Nothing shows whether what was ending was a hold.
+  if (had_any && holds->empty() && !options.choice.if_held) {
+    return reported(no_longer_held(lock), options.verbosity);
+  }
   return options.global.json ? print(document_of_release(lock, *holds)) : ExitStatus{};
 }
 

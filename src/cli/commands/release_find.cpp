@@ -132,13 +132,6 @@ Failure other_refusal(const LockName& lock, HoldInspection& found) {
   const std::string line = "held by " + holder;
   const auto refused = [&](std::string why) { return refusal(lock, found, std::move(why), ErrorKind::not_held); };
   const auto held_by = [&holder](std::string_view whom) { return fmt::format("held by {}{}", whom, holder); };
-  for (const core::Hold& hold : found.holds) {
-    if (hold.kind != HoldKind::ending) continue;
-    std::string why = fmt::format("held by a process that has not yet ended: pid {}", hold.pid);
-    Failure failure = not_released(lock, std::move(why), ErrorKind::timeout);
-    failure.holders = std::move(found.holders);
-    return failure;
-  }
   if (!found.holds.empty()) return refused(held_by("a process that could not be verified: "));
   if (!found.moved_to.empty()) {
     Failure failure = refused(fmt::format("the lock file was moved to {}: {}", found.moved_to, line));
@@ -168,6 +161,7 @@ Failure other_refusal(const LockName& lock, HoldInspection& found) {
 // Why there is none that may be ended.
 Failure no_hold(const LockName& lock, HoldInspection& found) {
   if (found.unsafe) return failure_from(*found.unsafe, lock.tier);
+  if (found.was_held) return no_longer_held(lock);
   if (!found.is_held) return refusal(lock, found, "no process holds it", ErrorKind::not_held);
   for (const core::Hold& hold : found.holds) {
     if (hold.kind == HoldKind::anothers) return owner_refusal(lock, found, hold.pid);
@@ -230,6 +224,7 @@ core::TierStack keep_named(const core::TierStack& stack, const LockName& lock, H
 }
 
 bool is_ours(const core::Hold& hold) { return hold.kind == HoldKind::ours; }
+bool is_ending(const core::Hold& hold) { return hold.kind == HoldKind::ending; }
 
 }  // namespace
 
@@ -275,11 +270,30 @@ Result<std::vector<core::Hold>, Failure> choose_holds(const LockName& lock, Hold
       return failure;
     }
   }
-  if (std::none_of(found.holds.begin(), found.holds.end(), is_ours)) return no_hold(lock, found);
-  std::erase_if(found.holds, std::not_fn(is_ours));
+  const bool has_ours = std::any_of(found.holds.begin(), found.holds.end(), is_ours);
+  const bool has_ending = std::any_of(found.holds.begin(), found.holds.end(), is_ending);
+  if (!has_ours && !has_ending) return no_hold(lock, found);
+  std::erase_if(found.holds, [&](const core::Hold& hold) {
+    return !is_ours(hold) && !(is_ending(hold) && (choice.all || !has_ours));
+  });
   if (!found.linked.empty()) return link_refusal(lock, found);
-  if (found.holds.size() > 1 && !choice.all) return several_refusal(lock, found);
+  if (has_ours && found.holds.size() > 1 && !choice.all) return several_refusal(lock, found);
   return std::move(found.holds);
+}
+
+void keep_only(const std::set<pid_t>& pids, HoldInspection& found) {
+  std::erase_if(found.holds, [&pids](const core::Hold& hold) { return !pids.contains(hold.pid); });
+  if (!found.is_held || !found.is_known || found.holders.empty()) return;
+  const auto came_later = [&pids](const LockProcess& holder) { return !pids.contains(holder.pid.value_or(0)); };
+  std::erase_if(found.holders, came_later);
+  found.was_held = found.holders.empty();
+  if (found.was_held) found.is_held = false;
+}
+
+Failure no_longer_held(const LockName& lock) {
+  Failure failure = not_released(lock, "the process that held it has ended", ErrorKind::not_held);
+  failure.exit_code = exit_code::no_hold;
+  return failure;
 }
 
 Failure not_released(const LockName& lock, std::string why, ErrorKind kind) {

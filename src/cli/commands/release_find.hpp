@@ -29,6 +29,7 @@ struct HoldInspection {
   std::set<pid_t> waiters;                 ///< of these, none holds the whole lock
   std::vector<sys::FileId> files;          ///< of the lock, lost ones included
   bool is_held = false;                    ///< or it may be, because it can't be inspected
+  bool was_held = false;                   ///< only by processes that have ended since; then `is_held` is false
   bool is_known = true;                    ///< false if a file could not be inspected
   std::optional<core::LockProcess> lease;  ///< that keeps a file from being inspected
   std::optional<Error> unsafe;             ///< if there is something else in the place of a file
@@ -40,11 +41,18 @@ struct HoldInspection {
 /// Searches all processes, also for locks of files that were removed.
 HoldInspection inspect_holds(const core::Target& target);
 
-/// The holds to end, which have all been verified. If GREX_LOCK_STACK names a hold of the
+/// Leaves out processes that are not among these: they came later.
+void keep_only(const std::set<pid_t>& pids, HoldInspection& found);
+
+/// The holds to end, which have all been verified, but for those that are ending: with --all,
+/// or if there is no other. If GREX_LOCK_STACK names a hold of the
 /// lock, no other is chosen, unless --pid or --all says so. Empty if nothing is held, with
 /// --if-held.
 Result<std::vector<core::Hold>, Failure> choose_holds(const LockName& lock, HoldInspection found,
                                                       const HoldChoice& choice, const core::TierStack& stack);
+
+/// The Failure if what held the lock at first has ended by itself.
+Failure no_longer_held(const LockName& lock);
 
 /// A Failure of `release`. `why` says of the lock why it was not released.
 Failure not_released(const LockName& lock, std::string why, ErrorKind kind);

@@ -267,15 +267,19 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   return wait_for_command(*child, acquired, options, signals, events, loss);
 }
 
-// A command of grex under its own lock ends at once, which is no reason to wait for that first.
+// Before the wait for the lock: after it, grex would fail or hang.
 void check_grex_command(const CommandLine& line, const RunOptions& options, const Plan& plan) {
   if (options.lock.verbosity == Verbosity::quiet) return;
-  std::vector<std::string> words = words_of(line, options.shell_command);
+  const std::vector<std::string> words = words_of(line, options.shell_command);
   const auto command = find_grex_command(words);
   if (!command) return;
-  words.insert(words.begin(), "--");
-  if (options.shell_command) words = {"-c", *options.shell_command};  // as the user wrote it
-  warn_about_grex(*command, words, stack_below(plan));
+  std::vector<std::string> shown = {"--"};  // as the user wrote it
+  if (options.shell_command) {
+    shown = {"-c", *options.shell_command};
+  } else {
+    shown.insert(shown.end(), words.begin(), words.end());
+  }
+  warn_about_grex(*command, shown, plan);
 }
 
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {

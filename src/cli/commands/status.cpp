@@ -74,17 +74,18 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
     return report.is_complete ? "no lock is held or waited for\n" : "no lock that was found is held or waited for\n";
   }
   if (!recursive && paths.empty()) return "no lock files yet; -v shows their paths, --all every grex lock held\n";
-  if (!recursive) return "no lock files yet; -v shows their paths, -r those below\n";
+  if (!recursive) return "no lock files yet; -v shows their paths, -r lock files further down\n";
   return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 
 // A workspace is likely to have packs whose locks are in use.
 std::string below_text(const StatusOptions& options, const StatusReport& report) {
   const StatusScope& scope = options.scope;
-  const bool is_one = !scope.recursive && !scope.all && scope.paths.size() == 1;
+  const bool is_one = !scope.recursive && !scope.all && scope.paths.size() < 2 && !report.locks.empty();
   if (!is_one || std::any_of(report.locks.begin(), report.locks.end(), may_be_in_use)) return {};
-  if (!sys::exists(path_in(scope.paths.front(), ".grex/pack.yaml"))) return {};
-  return fmt::format("-r shows the locks below {}\n", printable(scope.paths.front()));
+  const std::string& workspace = report.locks.front().target;
+  if (!sys::exists(path_in(workspace, ".grex/pack.yaml"))) return {};
+  return fmt::format("-r shows the locks below {}\n", printable(workspace));
 }
 
 std::string unseen_holders(const Unseen& unseen) {

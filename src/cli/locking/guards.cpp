@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
 #include "core/lock/search_upwards.hpp"
 
 namespace grex::cli {
@@ -46,13 +47,18 @@ Failure no_workspace(const core::Target& pack, const core::SearchResult& search)
 }
 
 // `--guard DIR` with a blank is `--guard` and a PATH.
-void note_locked_workspaces(const std::vector<core::Target>& targets, const core::Target& pack,
-                            const core::SearchResult& search) {
-  for (const core::Target& other : targets) {
-    const auto is_it = [&other](const sys::Directory& workspace) { return workspace.path == other.path; };
-    const bool is_locked = &other != &pack && other.tier() == core::Tier::per_pack;
-    if (!is_locked || std::none_of(search.found.begin(), search.found.end(), is_it)) continue;
-    note(fmt::format("warning: {0} is locked as a pack, too; to only guard it, write --guard={0}", other.path));
+void note_locked_workspace(const std::vector<core::Target>& targets, const std::vector<std::string>& workspaces,
+                           const LockOptions& options) {
+  const auto& paths = options.paths;
+  const bool has_blank = std::find(options.guards.begin(), options.guards.end(), guard_above) != options.guards.end();
+  if (!has_blank || paths.size() < 2 || options.verbosity == Verbosity::quiet) return;
+  for (const core::Target& target : targets) {
+    const std::string& path = target.request.path;
+    const bool is_path = std::find(paths.begin(), paths.end(), path) != paths.end();
+    if (!is_path || std::find(workspaces.begin(), workspaces.end(), target.path) == workspaces.end()) continue;
+    note(fmt::format("warning: {} is locked as a pack, too; to only guard it, write {}", path,
+                     shell_line({"--guard=" + path})));
+    return;
   }
 }
 
@@ -62,8 +68,8 @@ void note_no_workspace(const core::Target& target) {
   if (target.files.empty() || sys::exists(path_in(target.path, ".grex/pack.yaml"))) return;
   const core::SearchResult above = core::find_meta_directory(*target.files.front().directory);
   if (above.found.empty()) return;
-  note(fmt::format("warning: {} has no .grex/pack.yaml, so no grex takes its lock; the workspace is {}", target.path,
-                   above.found.front().path));
+  note(fmt::format("warning: {} has no .grex/pack.yaml; this lock doesn't exclude 'grex sync' of the workspace {}",
+                   target.path, above.found.front().path));
 }
 
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
@@ -81,19 +87,23 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
     if (guard != guard_above) workspaces.push_back(guard);
   }
   const bool is_named = !workspaces.empty();
-  const bool wants_all = !is_named || workspaces.size() < options.guards.size();
+  std::vector<std::string> above;
   for (const core::Target& target : targets) {
     if (!is_pack(target)) continue;
     const core::SearchResult search = core::find_workspaces(target.request.path);
-    for (const sys::Directory& workspace : search.found) workspaces.push_back(workspace.access_path);
+    for (const sys::Directory& workspace : search.found) {
+      // Of a pack that is itself a workspace, that is the first.
+      if (workspace.path != target.path) above.push_back(workspace.path);
+      workspaces.push_back(workspace.access_path);
+    }
     if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
-    if (is_asked_for && options.verbosity != Verbosity::quiet) note_locked_workspaces(targets, target, search);
     // There may be a workspace above, which is not guarded.
-    if (search.stop && wants_all && options.verbosity != Verbosity::quiet) {
+    if (search.stop && options.verbosity != Verbosity::quiet) {
       note(
           fmt::format("warning: {}: not guarded from workspaces further up: {}", target.path, stop_text(*search.stop)));
     }
   }
+  note_locked_workspace(targets, above, options);
   for (const std::string& workspace : workspaces) {
     auto guard = guard_of(workspace, global);
     if (!guard) return std::move(guard.error());

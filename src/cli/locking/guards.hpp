@@ -16,8 +16,8 @@ namespace grex::cli {
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global);
 
-/// Warns of a lock at tier workspace-sync that keeps no grex out: its directory is no workspace,
-/// but lies in one.
+/// Warns of a lock at tier workspace-sync whose directory is no workspace, but lies in one: that
+/// one was probably meant.
 void note_no_workspace(const core::Target& target);
 
 /// With what the user can do if a guard can't be taken under the locks of ancestors.

@@ -217,6 +217,23 @@ std::string longest_path(const core::TargetFile& file) {
   return file.names.empty() ? std::string() : file.path(file.names.size() - 1);
 }
 
+// The stack below all locks of a plan, with numbers as long as they can be.
+core::TierStack longest_stack(const Plan& plan) {
+  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
+  core::TierStack stack = plan.stack;
+  for (const core::Target& target : plan.targets) {
+    for (const core::TargetFile& file : target.files) {
+      stack.push_back({target.tier(),
+                       longest_path(file),
+                       {longest, longest},
+                       std::numeric_limits<pid_t>::max(),
+                       sys::Mode::exclusive,
+                       longest});
+    }
+  }
+  return stack;
+}
+
 // An upper bound for the size of that stack's text, which is quick to find.
 std::size_t longest_text(const Plan& plan) {
   std::size_t size = 0;
@@ -312,25 +329,9 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
   return plan;
 }
 
-core::TierStack stack_below(const Plan& plan) {
-  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
-  core::TierStack stack = plan.stack;
-  for (const core::Target& target : plan.targets) {
-    for (const core::TargetFile& file : target.files) {
-      stack.push_back({target.tier(),
-                       longest_path(file),
-                       {longest, longest},
-                       std::numeric_limits<pid_t>::max(),
-                       sys::Mode::exclusive,
-                       longest});
-    }
-  }
-  return stack;
-}
-
 Result<void, Failure> refuse_long_stack(const Plan& plan) {
   if (plan.targets.empty() || longest_text(plan) < core::longest_stack_text) return {};
-  if (core::to_text(stack_below(plan)).size() <= core::longest_stack_text) return {};
+  if (core::to_text(longest_stack(plan)).size() <= core::longest_stack_text) return {};
   return usage_failure(
       fmt::format("{} locks are too many: {} could not hold them all", plan.targets.size(), core::stack_variable),
       "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");

@@ -60,10 +60,6 @@ Result<BusyCheck, Failure> check_busy(const LockName& lock, const core::WantedFi
 /// (`ours`); then the other files must be allowed under it.
 Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, const LockOptions& options);
 
-/// The stack below all locks of a plan, with numbers as long as they can be, and of slots the
-/// last path.
-core::TierStack stack_below(const Plan& plan);
-
 /// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
 Result<void, Failure> refuse_long_stack(const Plan& plan);
 

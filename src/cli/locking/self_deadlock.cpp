@@ -59,8 +59,7 @@ std::optional<core::AncestorLock> find_own_lock(const LockName& lock, const core
                  return core::find_ancestor_lock(files, mode, watched_pid, stop_after(limit));
                }).value_or(std::nullopt);
   if (!held || core::is_certain(*held)) return held;
-  // A script that skips its work whenever the lock is busy would never do it.
-  note(fmt::format("{}: {}: {}", options.nonblock ? "warning" : "possible deadlock", lock.path, probable_text(*held)));
+  if (!options.nonblock) note(fmt::format("possible deadlock: {}: {}", lock.path, probable_text(*held)));
   return std::nullopt;
 }
 
@@ -82,7 +81,7 @@ Failure with_descriptor(Failure failure, const core::AncestorLock& held, sys::Mo
   if (core::is_enough(held.mode, wanted)) {
     failure.why = fmt::format("this process inherited it on descriptor {}", held.descriptor);
     failure.hint = fmt::format(
-        "use --reentrant here to continue under its lock; a daemon that needs no lock closes it: exec {}>&-",
+        "use --reentrant here to continue under its lock; a daemon that needs no lock can close it: exec {}>&-",
         held.descriptor);
   } else {
     failure.why = fmt::format("this process inherited only a shared lock on descriptor {}", held.descriptor);

@@ -107,7 +107,9 @@ Failure stack_failure() {
   failure.what = "bad environment";
   failure.path = core::stack_variable;
   failure.why = "not written by grex-lock";
-  failure.hint = "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; otherwise its quotes may be lost: a shell needs --export, not --export=env";
+  failure.hint =
+      "run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; a shell needs --export, since --export=env has no "
+      "quotes";
   failure.exit_code = exit_code::stack;
   return failure;
 }

@@ -25,11 +25,22 @@ SplitPath split_path(std::string path) {
   return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
 }
 
-// Does not create a directory in the place of a lock file: then PATH is a mistake.
+// Whether a path, or a directory above it, has the name of a lock file or a gate: then nothing is
+// created there, and PATH is a mistake.
+bool leads_to_lock_file(std::string path) {
+  while (!path.empty()) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    if (tier_of_lock_file(lock_of_gate(path))) return true;
+    const auto slash = path.rfind('/');
+    path.resize(slash == std::string::npos ? 0 : slash);
+  }
+  return false;
+}
+
 Result<sys::Directory> open_or_create(const std::string& path, CreateTarget create) {
   auto directory = sys::open_directory(path);
   if (directory || create == CreateTarget::no || directory.error().err != ENOENT) return directory;
-  if (tier_of_lock_file(path)) return directory;
+  if (leads_to_lock_file(path)) return directory;
   if (auto created = sys::create_directories(path); !created) return created.error();
   return sys::open_directory(path);
 }
@@ -47,6 +58,7 @@ Result<Destination> find_destination(const LockRequest& request) {
     // A dangling symlink would name another lock once its target exists.
     return Error{ErrorKind::not_found, "open", request.path, ENOENT};
   }
+  if (!itself && leads_to_lock_file(request.path)) return itself.error();
   auto [parent, leaf] = split_path(itself ? itself->path : request.path);
   if (leaf.empty() || leaf == "." || leaf == "..") {
     return Error{ErrorKind::not_found, itself ? no_destination : "open", request.path, ENOENT};
