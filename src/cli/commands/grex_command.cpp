@@ -111,7 +111,7 @@ std::vector<NeededLock> locks_of(const Plan& plan) {
 
 std::optional<NeededLock> find_needed(const GrexCommand& command, const Plan& plan) {
   const std::vector<sys::FileId> directories = directories_of(command);
-  for (NeededLock& lock : locks_of(plan)) {
+  for (const NeededLock& lock : locks_of(plan)) {
     const auto target = sys::directory_at(lock.target);
     if (target && std::find(directories.begin(), directories.end(), *target) != directories.end()) return lock;
   }
