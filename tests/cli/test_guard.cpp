@@ -134,18 +134,20 @@ TEST_CASE("a search that stopped below another workspace is a warning") {
 
 TEST_CASE("--guard DIR with a blank also locks DIR as a pack, and says so") {
   const Workspace dir;
-  const auto errors_of = [&dir](Words words) {
+  const auto count_warnings = [&dir](Words words) {
     words.insert(words.end(), {"--", "true"});
     const Finished finished = finish(words, in(dir.path()));
     CHECK(finished.ended == exited(0));
-    return finished.err;
+    const std::string warning = "grex-lock: warning: ws is locked as a pack, too; to only guard it, write --guard=ws\n";
+    const auto first = finished.err.find(warning);
+    const bool is_repeated = first != std::string::npos && finished.err.find(warning, first + 1) != std::string::npos;
+    return first == std::string::npos ? 0 : is_repeated ? 2 : 1;
   };
-  CHECK(errors_of(grex_lock({"run", "--guard", "ws", "ws/app", "ws/lib"})) ==
-        "grex-lock: warning: ws is locked as a pack, too; to only guard it, write --guard=ws\n");
-  CHECK(errors_of(grex_lock({"run", "-q", "--guard", "ws", "ws/app"})) == "");
-  CHECK(errors_of(grex_lock({"run", "--guard=ws", "ws", "ws/app"})) == "");
-  CHECK(errors_of(grex_lock({"run", "--guard", "-l", "per-pack:ws", "-l", "per-pack:ws/app"})) == "");
-  CHECK(errors_of(grex_lock({"run", "--guard", "ws/app", "ws/lib"})) == "");
+  CHECK(count_warnings(grex_lock({"run", "--guard", "ws", "ws/app", "ws/lib"})) == 1);
+  CHECK(count_warnings(grex_lock({"run", "-q", "--guard", "ws", "ws/app"})) == 0);
+  CHECK(count_warnings(grex_lock({"run", "--guard=ws", "ws", "ws/app"})) == 0);
+  CHECK(count_warnings(grex_lock({"run", "--guard", "-l", "per-pack:ws", "-l", "per-pack:ws/app"})) == 0);
+  CHECK(count_warnings(grex_lock({"run", "--guard", "ws/app", "ws/lib"})) == 0);
 }
 
 TEST_CASE("a lock at workspace-sync of what is no workspace, but lies in one, is a warning") {
