@@ -411,8 +411,9 @@ TEST_CASE("a command of grex that needs the very lock gets a warning and a recip
   const std::string warning = "grex-lock: warning: " + dir /
                                                            "ws/.grex-lock: grex sync takes this lock itself and will "
                                                            "not get it\n";
-  const std::string recipe =
-      "grex-lock: start every job like this instead: grex-lock run -t semaphore --slots 1 " + dir / "ws ";
+  const std::string recipe = "grex-lock: beside --guard jobs, run 'grex-lock wait -t workspace-sync " +
+                             dir / "ws' first; otherwise start " +
+                             "every job like this: grex-lock run -t semaphore --slots 1 " + dir / "ws ";
   CHECK(dir.warning_of({"run", "ws", "--", "grex", "sync", "ws"}) == warning + recipe + "-- grex sync ws\n");
   CHECK(
       dir.warning_of({"run", "ws", "--", "bin/grex", "--json", "sync", "--parallel", "4", "ws"}).starts_with(warning));

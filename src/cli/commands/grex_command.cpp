@@ -138,7 +138,9 @@ void warn_about_grex(const GrexCommand& command, const std::vector<std::string>&
   warning.what = "warning";
   warning.path = needed->path;
   warning.why = fmt::format("grex {} takes this lock itself and will not get it", command.verb);
-  warning.hint = "start every job like this instead: " + own_line("run", std::move(recipe));
+  warning.hint =
+      fmt::format("beside --guard jobs, run '{}' first; otherwise start every job like this: {}",
+                  own_line("wait", {"-t", "workspace-sync", needed->target}), own_line("run", std::move(recipe)));
   standard_error().write(to_text(warning));
 }
 
