@@ -43,6 +43,13 @@ TEST_CASE("a zombie has ended") {
   CHECK_FALSE(has_ended(""));
 }
 
+TEST_CASE("a debugger's stop is not that of a signal") {
+  CHECK(is_stopped_by_signal("42 (sh) T 1 2 3"));
+  CHECK_FALSE(is_stopped_by_signal("42 (sh) t 1 2 3"));
+  CHECK(is_stopped("42 (sh) t 1 2 3"));
+  CHECK_FALSE(is_stopped_by_signal("42 (T) S 1 2 3"));
+}
+
 TEST_CASE("a process whose end has begun is known by its flags") {
   CHECK(is_ending("42 (sh) D 1 42 42 34816 42 4194308 0 0"));
   CHECK_FALSE(is_ending("42 (sh) S 1 42 42 34816 42 4194304 0 0"));

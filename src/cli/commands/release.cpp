@@ -24,6 +24,8 @@
 #include "core/lock/layout.hpp"
 #include "sys/lock/lock_file.hpp"
 #include "sys/process/pidfd.hpp"
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::cli {
 namespace {
@@ -106,15 +108,14 @@ Failure signal_failure(const LockName& lock, pid_t pid, const Error& error) {
   return failure;
 }
 
-// The hold may be stopped. SIGTERM comes last, so that nothing disturbs the end: a SIGCONT
-// cancels the SIGSTOP with which a debugger, or LeakSanitizer, attaches to the process, and
-// that process then waits forever.
+// The hold may be stopped. If it is not, a SIGCONT would cancel the SIGSTOP with which a debugger,
+// or LeakSanitizer at the end of a process, attaches to it, and the process would wait forever.
 Result<void, Failure> signal_end(const core::Hold& hold, const LockName& lock) {
-  for (const int signal : {SIGCONT, SIGTERM}) {
-    if (auto sent = sys::signal_process(hold.process.get(), signal); !sent) {
-      return signal_failure(lock, hold.pid, sent.error());
-    }
-  }
+  const auto send = [&hold](int signal) { return sys::signal_process(hold.process.get(), signal); };
+  const bool is_stopped = sys::is_stopped_by_signal(sys::process_file(hold.pid, "stat").value_or(""));
+  auto sent = is_stopped ? send(SIGCONT) : Result<void>();
+  if (sent) sent = send(SIGTERM);
+  if (!sent) return signal_failure(lock, hold.pid, sent.error());
   return {};
 }
 

@@ -87,6 +87,8 @@ bool is_kernel_thread(std::string_view stat) {
   return (flags_in(stat) & kernel_thread) != 0;
 }
 
+bool is_stopped_by_signal(std::string_view stat) { return fields_after_name(stat).starts_with('T'); }
+
 bool is_stopped(std::string_view stat) {
   const std::string_view fields = fields_after_name(stat);
   return fields.starts_with('T') || fields.starts_with('t');

@@ -34,7 +34,10 @@ bool is_ending(std::string_view stat);
 /// Whether field 9 shows a thread of the kernel (PF_KTHREAD).
 bool is_kernel_thread(std::string_view stat);
 
-/// Whether field 3 of /proc/PID/stat shows a process that is stopped. Async-signal-safe.
+/// Whether field 3 of /proc/PID/stat shows a process that a signal has stopped.
+bool is_stopped_by_signal(std::string_view stat);
+
+/// The same, also for one that a debugger has stopped. Async-signal-safe.
 bool is_stopped(std::string_view stat);
 
 /// The arguments in /proc/PID/cmdline; empty for kernel threads and zombies.
