@@ -117,16 +117,12 @@ def whole_processes(stage, table, rounds):
 
 def crowds(stage, table, rounds):
     pack, file = stage.pack("pack")
-    ours, theirs = [], []
-    for _ in range(rounds):
-        ours.append(stage.crowd(400, 40, [stage.tool, "run", pack, "--", COMMAND]))
-        theirs.append(stage.crowd(400, 40, ["flock", file, COMMAND]))
-    table.compare("400 runs, 40 at once, of one pack", ours, "flock FILE", theirs, 0.85)
-    ours, theirs = [], []
-    for _ in range(rounds):
-        ours.append(stage.crowd(200, 200, [stage.tool, "run", pack, "--", COMMAND]))
-        theirs.append(stage.crowd(200, 200, ["flock", file, COMMAND]))
-    table.compare("200 runs at once, of one pack", ours, "flock FILE", theirs)
+    for total, at_once, goal in ((400, 40, 0.85), (200, 200, None)):
+        ours, theirs = [], []
+        for _ in range(rounds):
+            ours.append(stage.crowd(total, at_once, [stage.tool, "run", pack, "--", COMMAND]))
+            theirs.append(stage.crowd(total, at_once, ["flock", file, COMMAND]))
+        table.compare(f"{total} runs, {at_once} at once, of one pack", ours, "flock FILE", theirs, goal)
 
 
 def handovers(stage, table, rounds):

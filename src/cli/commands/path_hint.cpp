@@ -153,7 +153,7 @@ std::optional<RunLine> line_for_run(const CommandLine& line, const std::string& 
 std::string joined_duration(std::string_view option, const std::string& value, std::string_view path) {
   constexpr std::array<std::string_view, 4> options = {"-w", "--timeout", "--wait", "--for"};
   if (std::find(options.begin(), options.end(), option) == options.end()) return {};
-  if (!value.ends_with('.') && value.find_first_not_of("0123456789.") != std::string::npos) return {};
+  if (value.find_first_not_of("0123456789.") != std::string::npos) return {};
   if (path.size() > 2 && path.ends_with('s')) path.remove_suffix(1);
   std::string joined = value;
   if (path == "ms" || path == "msec") {

@@ -90,7 +90,7 @@ HoldInspection inspect_until_steady(const core::Target& target) {
     // Earlier, even a file that stays as it is may count as changed.
     if (found.has_changed) std::this_thread::sleep_for(sys::time_until_changes_show);
     found = inspect_holds(target);
-    keep_only(first_holders, found);
+    leave_out_later(first_holders, found);
   }
   return found;
 }

@@ -281,10 +281,10 @@ Result<std::vector<core::Hold>, Failure> choose_holds(const LockName& lock, Hold
   return std::move(found.holds);
 }
 
-void keep_only(const std::set<pid_t>& pids, HoldInspection& found) {
-  std::erase_if(found.holds, [&pids](const core::Hold& hold) { return !pids.contains(hold.pid); });
+void leave_out_later(const std::set<pid_t>& first, HoldInspection& found) {
+  std::erase_if(found.holds, [&first](const core::Hold& hold) { return !first.contains(hold.pid); });
   if (!found.is_held || !found.is_known || found.holders.empty()) return;
-  const auto came_later = [&pids](const LockProcess& holder) { return !pids.contains(holder.pid.value_or(0)); };
+  const auto came_later = [&first](const LockProcess& holder) { return !first.contains(holder.pid.value_or(0)); };
   std::erase_if(found.holders, came_later);
   found.was_held = found.holders.empty();
   if (found.was_held) found.is_held = false;

@@ -41,8 +41,8 @@ struct HoldInspection {
 /// Searches all processes, also for locks of files that were removed.
 HoldInspection inspect_holds(const core::Target& target);
 
-/// Leaves out processes that are not among these: they came later.
-void keep_only(const std::set<pid_t>& pids, HoldInspection& found);
+/// Leaves out processes that are not among the first: they came later.
+void leave_out_later(const std::set<pid_t>& first, HoldInspection& found);
 
 /// The holds to end, which have all been verified, but for those that are ending: with --all,
 /// or if there is no other. If GREX_LOCK_STACK names a hold of the

@@ -6,7 +6,6 @@
 #include <functional>
 
 #include "base/exit_code.hpp"
-#include "base/text.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -19,7 +18,7 @@
 #include "cli/commands/status_watch.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
-#include "sys/file/file.hpp"
+#include "core/lock/search_upwards.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -84,7 +83,7 @@ std::string below_text(const StatusOptions& options, const StatusReport& report)
   const bool is_one = !scope.recursive && !scope.all && scope.paths.size() < 2 && !report.locks.empty();
   if (!is_one || std::any_of(report.locks.begin(), report.locks.end(), may_be_in_use)) return {};
   const std::string& workspace = report.locks.front().target;
-  if (!sys::exists(path_in(workspace, ".grex/pack.yaml"))) return {};
+  if (!core::is_workspace(workspace)) return {};
   return fmt::format("-r shows the locks below {}\n", printable(workspace));
 }
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/text.hpp"
 #include "cli/report/failure.hpp"
 #include "cli/report/output.hpp"
 #include "core/lock/git_exclude.hpp"
+#include "core/lock/search_upwards.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/no_follow.hpp"
 
@@ -44,7 +44,7 @@ void GitExcluder::look_at(const sys::LockFileName& lock_file, const LockOptions&
     return;
   }
   if (options.verbosity == Verbosity::quiet || !add_new(reported_, exclusion.work_tree)) return;
-  if (!sys::exists(path_in(exclusion.work_tree, ".grex/pack.yaml"))) return;
+  if (!core::is_workspace(exclusion.work_tree)) return;
   note(fmt::format("warning: cannot write: {}: {}; grex may skip this pack, because git status shows lock files",
                    added.error().path, why_of_exclude(added.error())));
 }

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/exit_code.hpp"
-#include "base/text.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
@@ -65,7 +64,7 @@ void note_locked_workspace(const std::vector<core::Target>& targets, const std::
 }  // namespace
 
 void note_no_workspace(const core::Target& target) {
-  if (target.files.empty() || sys::exists(path_in(target.path, ".grex/pack.yaml"))) return;
+  if (target.files.empty() || core::is_workspace(target.path)) return;
   const core::SearchResult above = core::find_meta_directory(*target.files.front().directory);
   if (above.found.empty()) return;
   note(fmt::format("warning: {} has no .grex/pack.yaml; this lock doesn't exclude 'grex sync' of the workspace {}",

@@ -114,6 +114,8 @@ std::vector<std::string> directories_of_links(const std::string& path) {
 
 }  // namespace
 
+bool is_workspace(const std::string& directory) { return sys::exists(path_in(directory, ".grex/pack.yaml")); }
+
 SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from("."), pack_in, Wanted::nearest); }
 
 SearchResult find_meta_directory(const sys::Directory& from) {

@@ -28,6 +28,9 @@ struct SearchResult {
 /// `.grex/pack.yaml` or `.git`. If one is found, there is no `stop`.
 SearchResult find_enclosing_pack();
 
+/// Whether a directory has `.grex/pack.yaml`, whoever made it: see SearchStop.
+bool is_workspace(const std::string& directory);
+
 /// The nearest directory, from this one upwards, that has `.grex/pack.yaml`. If one is
 /// found, there is no `stop`. A `.grex/` alone does not count: grex-lock makes it, too.
 SearchResult find_meta_directory(const sys::Directory& from);
