@@ -186,7 +186,8 @@ TEST_CASE("a stack that grex-lock did not write fails closed") {
     CHECK(refused.out.empty());
     CHECK(refused.err ==
           "grex-lock: bad environment: GREX_LOCK_STACK: not written by grex-lock\n"
-          "grex-lock: run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; a shell needs --export, since --export=env has no quotes\n");
+          "grex-lock: run 'unset GREX_LOCK_STACK' if no ancestor holds a lock; a shell needs --export, since "
+          "--export=env has no quotes\n");
     CHECK(run_tool({"probe", dir.path()}, with_stack(text)).ended == exited(65));
     CHECK(run_tool({"stack"}, with_stack(text)).ended == exited(65));
     CHECK(run_tool({"run", "--tier-check=off", dir.path(), "--", "true"}, with_stack(text)).ended == exited(65));
