@@ -48,6 +48,12 @@ inline std::string program_name(std::string_view word) {
   return std::string(path.substr(path.rfind('/') + 1));
 }
 
+/// A path without slashes at its end; that of the root directory stays.
+inline std::string_view without_trailing_slashes(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return path;
+}
+
 /// The path of a name in a directory.
 inline std::string path_in(std::string_view directory, std::string_view name) {
   std::string path(directory);

@@ -130,6 +130,7 @@ TEST_CASE("a search that stopped below another workspace is a warning") {
       "grex-lock: warning: " + pack + ": not guarded from workspaces further up: the search " +
       "for .grex/pack.yaml stopped at " + dir / "ws/open" + ", which other users can write to\n"));
   CHECK(run_tool({"run", "-q", "--guard", pack, "--", "true"}).err.empty());
+  CHECK(run_tool({"run", "--guard", pack, dir.make("ws/open/inner/lib"), "--", "true"}).err == finished.err);
 }
 
 TEST_CASE("--guard DIR with a blank also locks DIR as a pack, and says so") {
@@ -198,6 +199,11 @@ TEST_CASE("--guard without a pack, with an empty DIR, or with a directory of loc
   const Finished finished = run_tool({"run", "--guard", "-t", "workspace-sync", dir / "ws", "--", "true"});
   CHECK(finished.ended == exited(64));
   CHECK(finished.err.starts_with("grex-lock: usage: --guard has no effect without tier per-pack\n"));
+  const Finished slot = run_tool({"run", "--guard", "-t", "semaphore", "--slots", "1", dir / "ws", "--", "true"});
+  CHECK(slot.ended == exited(64));
+  CHECK(slot.err ==
+        "grex-lock: usage: --guard has no effect without tier per-pack\n"
+        "  hint: for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK\n");
 }
 
 TEST_CASE("a guard that an ancestor holds is not taken again, and one that is missing below a held tier is refused") {

@@ -263,7 +263,7 @@ TEST_CASE("a hold that does not end when told to is given ten seconds") {
   CHECK(finished.ended == exited(75));
   const json error = json::parse(finished.out)["error"];
   CHECK(error["kind"] == "timeout");
-  CHECK(error["message"].get<std::string>().find("told to end, but still there") != std::string::npos);
+  CHECK(error["message"].get<std::string>().find("asked to end, but still there") != std::string::npos);
   CHECK(is_locked(dir / ".grex-lock"));
   CHECK(interrupted.wait() == exited(75));
   Process second(grex_lock({"release", dir.path()}));

@@ -276,7 +276,7 @@ TEST_CASE("release -w says how long the hold has to end") {
   Process stubborn = stubborn_hold(dir);
   const Finished at_once = release({"-w", "0", dir.path()});
   CHECK(at_once.ended == exited(75));
-  CHECK(at_once.err == "grex-lock: not released: " + dir / ".grex-lock" + ": told to end, but still there: pid " +
+  CHECK(at_once.err == "grex-lock: not released: " + dir / ".grex-lock" + ": asked to end, but still there: pid " +
                            number(stubborn) + "\n");
   const Finished finished = release({"--json", "--timeout", "20ms", "--pid", number(stubborn), dir.path()});
   CHECK(finished.ended == exited(75));
@@ -302,7 +302,7 @@ TEST_CASE("with -q, only the exit status shows that nothing was released; -v sho
   const Finished verbose = release({"-v", dir.path()});
   CHECK(verbose.ended == exited(0));
   CHECK(verbose.out.empty());
-  CHECK(verbose.err.starts_with("grex-lock: told to end: " + dir / ".grex-lock" + ": pid " + number(process) + "\n"));
+  CHECK(verbose.err.starts_with("grex-lock: asked to end: " + dir / ".grex-lock" + ": pid " + number(process) + "\n"));
   CHECK(verbose.err.find("grex-lock: released") != std::string::npos);
   CHECK(process.wait() == exited(0));
   CHECK(release({"-v", "--if-held", dir.path()}).err == "grex-lock: nothing to release: " + dir / ".grex-lock" + "\n");

@@ -10,7 +10,7 @@ trap 'rm -rf -- "$scratch"' EXIT
 
 # Perl patterns, with any case, and what to write instead.
 cat >"$scratch/words" <<'END'
-\bt(ell|ells|elling)\b|\btold\b(?! to (stop|end)\b)	show, print, report, say, log
+\bt(ell|ells|elling|old)\b	show, print, report, say, log
 \b(no|some|every|any)body\b	no process, another process, a user
 \b(someone|anyone|everyone)\b	another process, a user
 \bwhoever\b|\bthose who\b|\bhe who\b	a process that, processes that

@@ -65,7 +65,7 @@ void define(Parser& parser, HoldOptions& options) {
   add_if_lost_option(parser, options.if_lost);
   add_report_options(parser, options.lock, options.global);
   parser.exclude(exporting, "--json");
-  parser.set_help("Take locks and keep them, without a command, until told to stop.",
+  parser.set_help("Take locks and keep them, without a command, until stopped.",
                   "grex-lock hold [OPTIONS] [PATH...]", "Example: grex-lock hold --detach --while-pid $$ ~/ws/app");
 }
 

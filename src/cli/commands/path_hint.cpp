@@ -34,8 +34,8 @@ std::string typed_line(const CommandLine& line, Words words) {
 }
 
 // The place of a lock file. Without a directory, the name alone is no path.
-std::optional<core::LockPlace> place_of(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+std::optional<core::LockPlace> place_of(std::string_view named) {
+  const std::string path(without_trailing_slashes(named));
   return core::lock_place_of(path.starts_with('/') ? path : "./" + path);
 }
 

@@ -130,14 +130,14 @@ Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core
   const bool is_verbose = options.verbosity == Verbosity::verbose;
   std::optional<Failure> failure;
   std::vector<const core::Hold*> ending;
-  bool is_any_told = false;
+  bool is_any_asked = false;
   for (const core::Hold& hold : holds) {
     const bool ends_already = hold.kind == core::Hold::Kind::ending;
     auto signalled = ends_already ? Result<void, Failure>() : signal_end(hold, lock);
     if (signalled) {
       ending.push_back(&hold);
-      is_any_told = is_any_told || !ends_already;
-      if (is_verbose && !ends_already) note(fmt::format("told to end: {}: pid {}", lock.path, hold.pid));
+      is_any_asked = is_any_asked || !ends_already;
+      if (is_verbose && !ends_already) note(fmt::format("asked to end: {}: pid {}", lock.path, hold.pid));
     } else if (!failure) {
       failure = std::move(signalled.error());
     }
@@ -157,7 +157,7 @@ Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core
   Failure timeout = not_released(
       lock,
       fmt::format("{}: {} {}",
-                  is_any_told ? "told to end, but still there" : "held by a process that has not yet ended",
+                  is_any_asked ? "asked to end, but still there" : "held by a process that has not yet ended",
                   late.size() == 1 ? "pid" : "pids", fmt::join(late, ", ")),
       ErrorKind::timeout);
   std::erase_if(holders, [&late](const core::LockProcess& holder) {

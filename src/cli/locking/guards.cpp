@@ -32,6 +32,13 @@ std::string stop_text(const core::SearchStop& stop) {
       stop.reason == core::SearchStop::Reason::unsafe ? "which other users can write to" : "which cannot be read");
 }
 
+// There may be a workspace above, which is not guarded. Packs side by side have one warning.
+void note_stop(const core::Target& pack, const core::SearchStop& stop, std::vector<std::string>& noted) {
+  if (std::find(noted.begin(), noted.end(), stop.directory) != noted.end()) return;
+  noted.push_back(stop.directory);
+  note(fmt::format("warning: {}: not guarded from workspaces further up: {}", pack.path, stop_text(stop)));
+}
+
 // No workspace was found above the pack.
 Failure no_workspace(const core::Target& pack, const core::SearchResult& search) {
   Failure failure;
@@ -87,6 +94,7 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
   }
   const bool is_named = !workspaces.empty();
   std::vector<std::string> above;
+  std::vector<std::string> noted;  // directories at which the search stopped
   for (const core::Target& target : targets) {
     if (!is_pack(target)) continue;
     const core::SearchResult search = core::find_workspaces(target.request.path);
@@ -96,11 +104,7 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
       workspaces.push_back(workspace.access_path);
     }
     if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
-    // There may be a workspace above, which is not guarded.
-    if (search.stop && options.verbosity != Verbosity::quiet) {
-      note(
-          fmt::format("warning: {}: not guarded from workspaces further up: {}", target.path, stop_text(*search.stop)));
-    }
+    if (search.stop && options.verbosity != Verbosity::quiet) note_stop(target, *search.stop, noted);
   }
   note_locked_workspace(targets, above, options);
   for (const std::string& workspace : workspaces) {

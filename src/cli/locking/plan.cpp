@@ -45,7 +45,10 @@ Result<void, Failure> refuse_without_effect(const std::vector<NamedLock>& locks,
     return std::any_of(locks.begin(), locks.end(), [tier](const NamedLock& lock) { return lock.tier == tier; });
   };
   if (!options.guards.empty() && !has_lock_at(core::Tier::per_pack)) {
-    return usage_failure("--guard has no effect without tier per-pack", "it guards the workspaces above a pack");
+    const bool has_slot = has_lock_at(core::Tier::semaphore);
+    return usage_failure("--guard has no effect without tier per-pack",
+                         has_slot ? "for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK"
+                                  : "it guards the workspaces above a pack");
   }
   if (options.slots && !has_lock_at(core::Tier::semaphore)) {
     return usage_failure("--slots has no effect without tier semaphore", "add -t semaphore");

@@ -18,8 +18,8 @@ struct SplitPath {
 };
 
 // "a/b/" -> "a", "b"; "b" -> ".", "b"; "/b" -> "/", "b"
-SplitPath split_path(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+SplitPath split_path(std::string_view named) {
+  const std::string path(without_trailing_slashes(named));
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return {".", path};
   return {path.substr(0, slash == 0 ? 1 : slash), path.substr(slash + 1)};
@@ -29,7 +29,7 @@ SplitPath split_path(std::string path) {
 // created there, and PATH is a mistake.
 bool leads_to_lock_file(std::string path) {
   while (!path.empty()) {
-    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    path.resize(without_trailing_slashes(path).size());
     if (tier_of_lock_file(lock_of_gate(path))) return true;
     const auto slash = path.rfind('/');
     path.resize(slash == std::string::npos ? 0 : slash);

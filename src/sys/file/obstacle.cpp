@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/text.hpp"
 #include "sys/file/file.hpp"
 
 namespace grex::sys {
@@ -26,7 +27,7 @@ Kind kind_of_step(const std::string& path) {
 }  // namespace
 
 Obstacle find_obstacle(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  path.resize(without_trailing_slashes(path).size());
   for (std::size_t end = 0; end < path.size();) {
     end = std::min(path.find('/', path.find_first_not_of('/', end)), path.size());
     std::string at = path.substr(0, end);
