@@ -142,6 +142,10 @@ std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo) {
   return parse_number<std::uint64_t>(value_after("mnt_id:\t", fdinfo));
 }
 
+std::optional<std::uint64_t> parse_open_flags(std::string_view fdinfo) {
+  return parse_number<std::uint64_t>(value_after("flags:\t", fdinfo), 8);
+}
+
 // The kernel appends this if the name was removed (fs/d_path.c, path_with_deleted).
 std::optional<std::string_view> removed_path(std::string_view name) {
   constexpr std::string_view removed = " (deleted)";

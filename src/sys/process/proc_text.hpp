@@ -73,6 +73,9 @@ std::optional<pid_t> parse_opened_pid(std::string_view fdinfo);
 /// processes of the same mount namespace.
 std::optional<std::uint64_t> parse_mount_id(std::string_view fdinfo);
 
+/// How a descriptor was opened, as open(2) takes it, from /proc/PID/fdinfo/N.
+std::optional<std::uint64_t> parse_open_flags(std::string_view fdinfo);
+
 /// The path that a file had when it was removed, from the kernel's name for an open file, as
 /// /proc/PID/fd/N shows it; nullopt for any other name. A file that is there may have such a
 /// name, too.

@@ -1,0 +1,33 @@
+# The keeper of cluster locks: what it and its tests link. It compiles what it uses of the other
+# rooms itself, since it is dynamic, and position-independent, even if the program is static.
+add_library(keeper STATIC
+  src/base/fmt.cpp
+  src/base/json_text.cpp
+  src/core/cluster/keeper_json.cpp
+  src/core/cluster/keeper_reports.cpp
+  src/core/cluster/keeper_requests.cpp
+  src/core/lock/tier.cpp
+  src/etcd/job.cpp
+  src/etcd/keeper_loop.cpp
+  src/sys/file/file.cpp
+  src/sys/file/io.cpp
+  src/sys/file/owner.cpp
+  src/sys/file/safe_walk.cpp
+  src/sys/lock/flock.cpp
+  src/sys/process/boot_timer_fd.cpp
+  src/sys/process/independence.cpp
+  src/sys/process/line_socket.cpp
+  src/sys/process/pidfd.cpp
+  src/sys/process/proc.cpp
+  src/sys/process/proc_text.cpp
+  src/sys/process/process_tree.cpp
+  src/sys/process/shared_deadline.cpp
+  src/sys/process/worker_thread.cpp
+  src/sys/signal/blocked_signals.cpp
+  src/sys/signal/signals.cpp)
+set_target_properties(keeper PROPERTIES IS_DYNAMIC ON)
+target_include_directories(keeper PUBLIC src)
+target_compile_definitions(keeper PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}" PUBLIC _GNU_SOURCE)
+target_include_directories(keeper SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+target_link_libraries(keeper PUBLIC nlohmann_json::nlohmann_json grexlock_flags)
+target_precompile_headers(keeper PRIVATE <nlohmann/json.hpp>)
