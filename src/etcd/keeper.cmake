@@ -6,9 +6,11 @@ add_library(keeper STATIC
   src/core/cluster/keeper_json.cpp
   src/core/cluster/keeper_reports.cpp
   src/core/cluster/keeper_requests.cpp
+  src/core/cluster/percent.cpp
   src/core/lock/tier.cpp
   src/etcd/job.cpp
   src/etcd/keeper_loop.cpp
+  src/etcd/key.cpp
   src/sys/file/file.cpp
   src/sys/file/io.cpp
   src/sys/file/owner.cpp

@@ -34,10 +34,10 @@ TEST_CASE("every request and every report of the keeper's protocol is read as it
       core::ReleaseRequest{},
       core::ListRequest{1, place, {}},
       core::ProbeRequest{1, place, {app}},
-      core::WaitRequest{1, place, {app}},
+      core::WaitRequest{1, place, {{core::Tier::backend, "\xff \n%", sys::Mode::shared, 0, ""}}},
       core::BreakRequest{1, place, {"/k", 7}}};
   for (const auto& request : requests) CHECK(again(request) == core::to_line(request));
-  const core::Queue queue = {core::Tier::semaphore, "a/b %\u00e4", {"one", "two"}};
+  const core::Queue queue = {core::Tier::semaphore, "a/b %\xff", {"one", "two"}};
   const std::vector<core::KeeperReport> reports = {
       core::WaitingReport{queue, 2},
       core::BusyReport{queue},

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/cluster/percent.hpp"
+
 namespace grex::core {
 
 std::string keeper_line(const KeeperJson& message) {
@@ -25,7 +27,7 @@ std::optional<KeeperJson> parse_keeper_line(std::string_view line) {
 KeeperJson to_json(const ClusterLock& lock) {
   KeeperJson object;
   object["tier"] = name_of(lock.tier);
-  object["name"] = lock.name;
+  object["name"] = percent_encoded(lock.name);
   object["mode"] = sys::name_of(lock.mode);
   object["slots"] = lock.slots;
   object["value"] = lock.value;
@@ -69,6 +71,10 @@ KeeperReader& KeeperReader::read(const char* key, Tier& value) { return read_nam
 
 KeeperReader& KeeperReader::read(const char* key, sys::Mode& value) { return read_name(key, value, sys::mode_named); }
 
+KeeperReader& KeeperReader::read_lock_name(const char* key, std::string& value) {
+  return read_name(key, value, percent_decoded);
+}
+
 KeeperReader& KeeperReader::read(const char* key, ClusterLock& value) {
   const KeeperJson* const found = find(key);
   return expect(found != nullptr && read_item(*found, value));
@@ -88,7 +94,7 @@ bool KeeperReader::read_item(const KeeperJson& item, std::string& value) {
 bool KeeperReader::read_item(const KeeperJson& item, ClusterLock& value) {
   return KeeperReader(item)
       .read("tier", value.tier)
-      .read("name", value.name)
+      .read_lock_name("name", value.name)
       .read("mode", value.mode)
       .read("slots", value.slots)
       .read("value", value.value)

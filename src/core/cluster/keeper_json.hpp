@@ -47,6 +47,9 @@ class KeeperReader {
   KeeperReader& read(const char* key, ClusterLock& value);
   KeeperReader& read(const char* key, HeldKey& value);
 
+  /// The name of a lock, which may be any bytes, so it is percent-encoded.
+  KeeperReader& read_lock_name(const char* key, std::string& value);
+
   template <class Number>
   requires std::is_integral_v<Number> KeeperReader& read(const char* key, Number& value) {
     const KeeperJson* const found = find(key);

@@ -22,7 +22,8 @@ namespace grex::core {
 /// The keeper has three descriptors: 3, a stream socket to grex-lock; 4, the read end of the
 /// liveness pipe; 5, a SharedDeadline. On 3, each message is a JSON object on a line of its own,
 /// of at most longest_keeper_line bytes with the newline. Unknown keys are ignored; a key that is
-/// missing or has the wrong type makes the line invalid. The first request names the protocol, and
+/// missing or has the wrong type makes the line invalid. Names of locks, which may be any bytes,
+/// are percent-encoded. The first request names the protocol, and
 /// the cluster that all later requests are about. A request that is made while another one has no
 /// answer yet is refused, except `started`, `cancel` and `release`.
 inline constexpr int keeper_protocol = 1;

@@ -4,6 +4,7 @@
 
 #include "core/cluster/keeper_json.hpp"
 #include "core/cluster/keeper_protocol.hpp"
+#include "core/cluster/percent.hpp"
 
 namespace grex::core {
 namespace {
@@ -28,7 +29,7 @@ json begin(std::string_view name) {
 
 void add_queue(json& message, const Queue& queue) {
   message["tier"] = name_of(queue.tier);
-  message["name"] = queue.name;
+  message["name"] = percent_encoded(queue.name);
   message["ahead"] = json::array();
   constexpr std::size_t room_for_others = 4096;  // with the longest name, however it is escaped
   std::size_t room = longest_keeper_line - room_for_others;
@@ -103,7 +104,7 @@ json to_json(const FailedReport& report) {
 }
 
 void read(KeeperReader& reader, Queue& queue) {
-  reader.read("tier", queue.tier).read("name", queue.name).read("ahead", queue.ahead);
+  reader.read("tier", queue.tier).read_lock_name("name", queue.name).read("ahead", queue.ahead);
 }
 
 void read(KeeperReader& reader, WaitingReport& report) {
