@@ -3,20 +3,26 @@
 add_library(keeper STATIC
   src/base/fmt.cpp
   src/base/json_text.cpp
+  src/base/time_text.cpp
   src/core/cluster/keeper_json.cpp
   src/core/cluster/keeper_reports.cpp
   src/core/cluster/keeper_requests.cpp
   src/core/cluster/percent.cpp
   src/core/lock/tier.cpp
+  src/etcd/answers.cpp
+  src/etcd/base64.cpp
   src/etcd/job.cpp
   src/etcd/keeper_loop.cpp
   src/etcd/key.cpp
+  src/etcd/message_json.cpp
+  src/etcd/requests.cpp
   src/sys/file/file.cpp
   src/sys/file/io.cpp
   src/sys/file/owner.cpp
   src/sys/file/safe_walk.cpp
   src/sys/lock/flock.cpp
   src/sys/process/boot_timer_fd.cpp
+  src/sys/process/descriptor_limit.cpp
   src/sys/process/independence.cpp
   src/sys/process/line_socket.cpp
   src/sys/process/pidfd.cpp
@@ -33,3 +39,26 @@ target_compile_definitions(keeper PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}"
 target_include_directories(keeper SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
 target_link_libraries(keeper PUBLIC nlohmann_json::nlohmann_json grexlock_flags)
 target_precompile_headers(keeper PRIVATE <nlohmann/json.hpp>)
+
+# Its own package, so that the program needs no library.
+find_package(CURL 7.85)
+if(CURL_FOUND)
+  add_executable(grex-lock-etcd
+    src/etcd/acquisition.cpp
+    src/etcd/credentials.cpp
+    src/etcd/etcd_engine.cpp
+    src/etcd/failure.cpp
+    src/etcd/gateway.cpp
+    src/etcd/held_watch.cpp
+    src/etcd/http.cpp
+    src/etcd/http_fault.cpp
+    src/etcd/inquiry.cpp
+    src/etcd/lease.cpp
+    src/etcd/main.cpp
+    src/etcd/turn.cpp)
+  set_target_properties(grex-lock-etcd PROPERTIES IS_DYNAMIC ON)
+  target_compile_definitions(grex-lock-etcd PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(grex-lock-etcd PRIVATE keeper CURL::libcurl)
+else()
+  message(STATUS "libcurl is missing: grex-lock-etcd is not built")
+endif()

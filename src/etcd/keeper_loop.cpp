@@ -14,6 +14,7 @@
 #include "base/boot_clock.hpp"
 #include "base/text.hpp"
 #include "core/cluster/lease_times.hpp"
+#include "etcd/due.hpp"
 
 namespace grex::etcd {
 namespace {
@@ -22,18 +23,12 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr std::uint64_t in_ns(nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
-
 // After a request of another process, grex-lock waits so long before SIGKILL; the keeper longer.
 constexpr seconds grace_after_request(11);
 // Processes may start others while they are being killed.
 constexpr milliseconds between_kills(50);
 // Processes that outlive SIGKILL for so long can't be killed.
 constexpr seconds time_to_die(10);
-
-std::optional<std::uint64_t> earlier(std::optional<std::uint64_t> a, std::optional<std::uint64_t> b) {
-  return a && b ? std::min(*a, *b) : a ? a : b;
-}
 
 template <class Request>
 constexpr bool may_interrupt =

@@ -1,0 +1,281 @@
+#include "etcd/etcd_engine.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/boot_clock.hpp"
+#include "base/text.hpp"
+#include "etcd/key.hpp"
+#include "etcd/messages.hpp"
+
+namespace grex::etcd {
+namespace {
+
+using core::ClusterFault;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds request_timeout(2000);
+constexpr seconds time_to_release(5);
+constexpr seconds least_patience(60);
+constexpr int not_found = 5;  // of gRPC
+
+// "3.4.23", and also "3.6.0-rc.1".
+bool is_old(std::string_view version) {
+  constexpr std::pair oldest(3U, 4U);
+  const auto major = parse_number<unsigned>(take_until(version, '.')).value_or(0);
+  const auto minor = parse_number<unsigned>(take_until(version, '.')).value_or(0);
+  return std::pair(major, minor) < oldest;
+}
+
+}  // namespace
+
+EtcdEngine::EtcdEngine(EngineObserver& observer, Credentials credentials)
+    : observer_(observer), credentials_(std::move(credentials)), http_(credentials_) {}
+
+void EtcdEngine::begin(const core::KeeperRequest& request) {
+  begun_at_ = boot_clock_now();
+  std::visit([this](const auto& each) { take(each); }, request);
+}
+
+bool EtcdEngine::open(const core::ClusterPlace& place) {
+  const std::string unreadable = unreadable_file(credentials_);
+  if (!unreadable.empty() || place.endpoints.empty()) {
+    const std::string why = unreadable.empty() ? "no endpoints" : unreadable;
+    observer_.report(core::FailedReport{ClusterFault::cluster_config, {}, why, {}});
+    return false;
+  }
+  place_ = place;
+  gateway_.emplace(http_, credentials_, place.endpoints, static_cast<std::size_t>(::getpid()));
+  return true;
+}
+
+void EtcdEngine::take(const core::AcquireRequest& request) {
+  if (lease_ || request.locks.empty()) return fail({ClusterFault::internal, {}, "there is nothing to acquire", {}});
+  if (!open(request.place)) return;
+  ttl_ = request.ttl;
+  plan_ = {request.place.ns, request.locks, request.if_busy, begun_at_ + in_ns(request.place.timeout), patience()};
+  ask_version();
+}
+
+void EtcdEngine::ask_version() {
+  call_ = gateway_->call({"/version", {}, request_timeout, plan_.give_up_at}, [this](const GatewayAnswer& answer) {
+    call_.reset();
+    if (answer.failure) return fail(*answer.failure);
+    const auto version = parse_version(answer.body);
+    if (!version) return fail({ClusterFault::cluster_config, {}, "not an etcd server", {}});
+    if (is_old(*version))
+      return fail({ClusterFault::cluster_config, {}, "etcd " + *version + " is too old", "3.4 or later"});
+    server_ = *version;
+    begin_lease();
+  });
+}
+
+void EtcdEngine::begin_lease() {
+  lease_.emplace(*gateway_, LeaseEvents{[this](std::uint64_t deadline, nanoseconds ttl) {
+                                          observer_.renewed(deadline, ttl);
+                                          if (acquisition_) acquisition_->look();
+                                        },
+                                        [this](core::LossReason reason, const std::string&) { take_loss(reason); },
+                                        [this](core::FailedReport failure) {
+                                          if (held_.empty()) fail(std::move(failure));
+                                        }});
+  const std::uint64_t give_up_at = std::max(plan_.give_up_at, boot_clock_now() + in_ns(request_timeout));
+  lease_->grant(ttl_, give_up_at, [this] { begin_acquisition(); });
+}
+
+void EtcdEngine::begin_acquisition() {
+  acquisition_.emplace(*gateway_, *lease_, plan_,
+                       AcquisitionEvents{[this](core::WaitingReport report) { take_waiting(std::move(report)); },
+                                         [this](const std::vector<core::HeldKey>& keys, std::string cluster) {
+                                           take_held(keys, std::move(cluster));
+                                         },
+                                         [this](core::FailedReport failure) { fail(std::move(failure)); },
+                                         [this] { take_loss(core::LossReason::expired); }});
+}
+
+void EtcdEngine::take(const core::MoreRequest& request) {
+  if (held_.empty() || request.locks.empty()) {
+    return observer_.report(core::FailedReport{ClusterFault::internal, {}, "`more` without a lock", {}});
+  }
+  plan_ = {place_.ns, request.locks, request.if_busy, begun_at_ + in_ns(request.timeout), patience()};
+  begin_acquisition();
+}
+
+void EtcdEngine::take_waiting(core::WaitingReport report) {
+  if (plan_.if_busy == core::IfBusy::wait) return observer_.report(std::move(report));
+  withdraw([this, queue = std::move(report.queue)] { observer_.report(core::BusyReport{queue}); });
+}
+
+void EtcdEngine::take_held(const std::vector<core::HeldKey>& keys, std::string cluster) {
+  acquisition_.reset();
+  held_.insert(held_.end(), keys.begin(), keys.end());
+  if (!watch_) watch_.emplace(*gateway_, [this](core::LossReason reason) { take_loss(reason); });
+  watch_->watch(held_);
+  const auto ttl = std::chrono::duration_cast<milliseconds>(lease_->ttl());
+  observer_.report(core::HeldReport{keys, lease_text(lease_->id()), std::move(cluster), ttl, server_});
+}
+
+void EtcdEngine::take(const core::AdoptRequest& request) {
+  const auto lease = parse_lease(request.lease);
+  if (!lease || request.keys.empty()) {
+    return observer_.report(core::FailedReport{ClusterFault::internal, {}, "there is nothing to adopt", {}});
+  }
+  if (!open(request.place)) return;
+  plan_.give_up_at = begun_at_ + in_ns(request.place.timeout);
+  lease_.emplace(*gateway_, LeaseEvents{[this](std::uint64_t deadline, nanoseconds ttl) {
+                                          observer_.renewed(deadline, ttl);
+                                          if (acquisition_) acquisition_->look();
+                                        },
+                                        [this](core::LossReason reason, const std::string&) { take_loss(reason); },
+                                        [](auto&&) {}});
+  lease_->adopt(*lease, request.ttl);
+  for (const core::HeldKey& key : request.keys) lease_->add(key.key, key.token);
+  held_ = request.keys;
+  lease_->confirm([this, keys = request.keys](const Header& header) {
+    held_.clear();
+    take_held(keys, header.cluster);
+  });
+}
+
+// A lock that was waited for is waited for again, at the end of the queue.
+void EtcdEngine::take_loss(core::LossReason reason) {
+  if (!held_.empty()) return observer_.report(core::LostReport{reason, {}});
+  if (reason != core::LossReason::asked) queue_again();
+}
+
+void EtcdEngine::queue_again() {
+  const std::uint64_t old = lease_->id();
+  acquisition_.reset();
+  lease_->stop_renewing();
+  revoke(old, [this](bool) { begin_lease(); });
+}
+
+void EtcdEngine::fail(core::FailedReport failure) {
+  inquiry_.reset();
+  acquisition_.reset();
+  call_.reset();
+  if (lease_ && held_.empty()) lease_->stop_renewing();
+  observer_.report(std::move(failure));
+}
+
+void EtcdEngine::inquire(const core::ClusterPlace& place, const std::vector<core::ClusterLock>& locks,
+                         core::IfBusy if_busy) {
+  if (locks.empty()) return observer_.report(core::FreeReport{});
+  if (!open(place)) return;
+  inquiry_.emplace(*gateway_, place, locks, if_busy, [this](core::KeeperReport report) {
+    if (!std::holds_alternative<core::WaitingReport>(report)) inquiry_.reset();
+    observer_.report(std::move(report));
+  });
+}
+
+void EtcdEngine::take(const core::ProbeRequest& request) {
+  inquire(request.place, request.locks, core::IfBusy::give_up);
+}
+
+void EtcdEngine::take(const core::WaitRequest& request) { inquire(request.place, request.locks, core::IfBusy::wait); }
+
+void EtcdEngine::take(const core::ListRequest&) {
+  observer_.report(core::FailedReport{ClusterFault::internal, {}, "not supported yet", {}});
+}
+
+void EtcdEngine::take(const core::BreakRequest&) {
+  observer_.report(core::FailedReport{ClusterFault::internal, {}, "not supported yet", {}});
+}
+
+void EtcdEngine::take(const core::CancelRequest&) {
+  withdraw([this] { observer_.report(core::ReleasedReport{}); });
+}
+
+void EtcdEngine::withdraw(std::function<void()> then) {
+  const auto keys = acquisition_ ? acquisition_->keys() : std::vector<core::HeldKey>();
+  inquiry_.reset();
+  acquisition_.reset();
+  call_.reset();
+  if (!lease_) return then();
+  if (!held_.empty()) return remove_keys(keys, std::move(then));
+  const std::uint64_t lease = lease_->id();
+  lease_->stop_renewing();
+  if (lease == 0) {
+    lease_.reset();
+    return then();
+  }
+  revoke(lease, [this, then = std::move(then)](bool) {
+    lease_.reset();
+    then();
+  });
+}
+
+void EtcdEngine::remove_keys(std::vector<core::HeldKey> keys, std::function<void()> then) {
+  if (keys.empty()) return then();
+  const core::HeldKey key = keys.back();
+  keys.pop_back();
+  lease_->remove(key.key);
+  const std::uint64_t give_up_at = boot_clock_now() + in_ns(time_to_release);
+  call_ = gateway_->call({"/v3/kv/txn", delete_body(key.key, key.token), request_timeout, give_up_at},
+                         [this, keys = std::move(keys), then = std::move(then)](const GatewayAnswer&) mutable {
+                           remove_keys(std::move(keys), std::move(then));
+                         });
+}
+
+void EtcdEngine::revoke(std::uint64_t lease, std::function<void(bool ok)> then) {
+  const std::uint64_t give_up_at = boot_clock_now() + in_ns(time_to_release);
+  call_ = gateway_->call({"/v3/lease/revoke", lease_body(lease), request_timeout, give_up_at},
+                         [this, then = std::move(then)](const GatewayAnswer& answer) {
+                           call_.reset();
+                           const bool is_gone = answer.error && answer.error->code == not_found;
+                           then(is_gone || (!answer.failure && !answer.error));
+                         });
+}
+
+void EtcdEngine::take(const core::ReleaseRequest&) {
+  inquiry_.reset();
+  acquisition_.reset();
+  call_.reset();
+  if (watch_) watch_->stop();
+  held_.clear();
+  if (!lease_ || lease_->id() == 0) return observer_.report(core::ReleasedReport{});
+  lease_->stop_renewing();
+  revoke(lease_->id(), [this](bool ok) {
+    lease_.reset();
+    observer_.report(core::ReleasedReport{ok});
+  });
+}
+
+nanoseconds EtcdEngine::patience() const { return std::max<nanoseconds>(least_patience, ttl_); }
+
+Due EtcdEngine::silence_due() const {
+  const bool is_waiting = (acquisition_ && acquisition_->is_waiting()) || (inquiry_ && inquiry_->is_waiting());
+  if (!is_waiting) return std::nullopt;
+  return std::max(begun_at_, gateway_->last_answer()) + in_ns(patience());
+}
+
+void EtcdEngine::fail_after_silence(std::uint64_t now) {
+  if (is_due(silence_due(), now)) fail({ClusterFault::unreachable, {}, trouble(), {}});
+}
+
+Due EtcdEngine::due() const {
+  if (!gateway_) return std::nullopt;
+  Due first = earlier(gateway_->due(), silence_due());
+  if (lease_) first = earlier(first, lease_->due());
+  if (watch_) first = earlier(first, watch_->due());
+  if (acquisition_) first = earlier(first, acquisition_->due());
+  return inquiry_ ? earlier(first, inquiry_->due()) : first;
+}
+
+void EtcdEngine::advance() {
+  http_.advance();
+  if (!gateway_) return;
+  const std::uint64_t now = boot_clock_now();
+  fail_after_silence(now);
+  if (lease_) lease_->advance(now);
+  if (watch_) watch_->advance(now);
+  if (acquisition_) acquisition_->advance(now);
+  if (inquiry_) inquiry_->advance(now);
+  gateway_->advance();
+}
+
+}  // namespace grex::etcd

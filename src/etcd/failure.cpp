@@ -1,0 +1,101 @@
+#include "etcd/failure.hpp"
+
+#include "base/time_text.hpp"
+
+namespace grex::etcd {
+namespace {
+
+using core::ClusterFault;
+
+// Codes of gRPC.
+constexpr int invalid_argument = 3;
+constexpr int deadline_exceeded = 4;
+constexpr int permission_denied = 7;
+constexpr int resource_exhausted = 8;
+constexpr int unavailable = 14;
+constexpr int unauthenticated = 16;
+
+constexpr std::string_view certificate_hint =
+    "none given, or expired, or signed by another CA: ETCDCTL_CERT=FILE ETCDCTL_KEY=FILE";
+constexpr std::string_view common_name_hint =
+    "etcd's gateway takes no user from a certificate: use one without a common name, and ETCDCTL_USER";
+
+Judgement failed(ClusterFault kind, std::string why, std::string_view hint = {}) {
+  return {Verdict::failed, {}, {kind, {}, std::move(why), std::string(hint)}};
+}
+
+Judgement elsewhere(std::string why, std::string hint = {}) {
+  return {Verdict::try_elsewhere, {}, {ClusterFault::unreachable, {}, std::move(why), std::move(hint)}};
+}
+
+bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+Judgement judge_transport(const HttpAnswer& answer) {
+  switch (answer.fault) {
+    case HttpFault::own_certificate:
+      return failed(ClusterFault::permission, answer.why, certificate_hint);
+    case HttpFault::own_files:
+      return failed(ClusterFault::cluster_config, answer.why);
+    case HttpFault::not_tls:
+      return failed(ClusterFault::cluster_config, answer.why, "without TLS: etcd://HOST/NAMESPACE");
+    case HttpFault::server_certificate:
+      if (has(answer.why, "not yet valid")) {
+        return elsewhere(answer.why, "or this machine's clock is wrong: " + format_utc(utc_now()));
+      }
+      return elsewhere(answer.why, has(answer.why, "issuer") || has(answer.why, "self")
+                                       ? "the CA of the cluster: ETCDCTL_CACERT=FILE"
+                                       : "");
+    default:
+      return elsewhere(answer.why);
+  }
+}
+
+Judgement judge_error(const GatewayError& error, const Credentials& credentials) {
+  const std::string& message = error.message;
+  switch (error.code) {
+    case deadline_exceeded:
+    case resource_exhausted:
+    case unavailable:
+      return elsewhere(message);
+    case permission_denied:
+      return failed(ClusterFault::permission, message);
+    case unauthenticated:
+      return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
+    case invalid_argument:
+      break;
+    default:
+      return {Verdict::refused, error, {}};
+  }
+  if (has(message, "revision in auth store is old") || has(message, "auth revision")) {
+    return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
+  }
+  if (has(message, "authentication failed")) return failed(ClusterFault::permission, "wrong user or password");
+  if (has(message, "user name is empty")) {
+    const bool has_certificate = !credentials.certificate.empty();
+    return failed(ClusterFault::permission, "the cluster requires a user",
+                  has_certificate ? common_name_hint : "ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD");
+  }
+  return {Verdict::refused, error, {}};
+}
+
+}  // namespace
+
+Judgement judge(const HttpAnswer& answer, const Credentials& credentials) {
+  constexpr long ok = 200;
+  constexpr long bad_request = 400;
+  constexpr long not_found = 404;
+  constexpr long server_error = 500;
+  if (answer.fault != HttpFault::none) return judge_transport(answer);
+  if (answer.status == ok) return {};
+  if (const auto error = parse_error(answer.body)) return judge_error(*error, credentials);
+  if (answer.status == not_found) {
+    return failed(ClusterFault::cluster_config, "no /v3 gateway", "etcd must run with --enable-grpc-gateway");
+  }
+  if (answer.status == bad_request && has(answer.body, "HTTPS server")) {
+    return failed(ClusterFault::cluster_config, "the server requires TLS", "with TLS: etcds://HOST/NAMESPACE");
+  }
+  const std::string why = "HTTP status " + std::to_string(answer.status);
+  return answer.status >= server_error ? elsewhere(why) : failed(ClusterFault::cluster_config, why);
+}
+
+}  // namespace grex::etcd

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "etcd/etcd_server.hpp"
+#include "etcd/keeper_client.hpp"
+
+namespace grex::test {
+
+inline std::string keeper_program() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "grex-lock-etcd";
+}
+
+inline core::ClusterLock lock_named(const std::string& name, const std::string& value = "{}") {
+  return {core::Tier::per_pack, name, sys::Mode::exclusive, 0, value};
+}
+
+/// A keeper of locks in a real etcd.
+class EtcdClient : public KeeperClient {
+ public:
+  explicit EtcdClient(const Setup& setup = {}) : KeeperClient(keeper_program(), setup) {}
+
+  void request(const core::ClusterPlace& place, const std::vector<core::ClusterLock>& locks,
+               core::IfBusy if_busy = core::IfBusy::wait) {
+    send(core::AcquireRequest{core::keeper_protocol, place, shortest_lease, if_busy, locks});
+  }
+  core::HeldReport acquire(const core::ClusterPlace& place, const std::vector<core::ClusterLock>& locks) {
+    request(place, locks);
+    return expect<core::HeldReport>();
+  }
+  bool release() {
+    send(core::ReleaseRequest{});
+    return expect<core::ReleasedReport>().ok;
+  }
+
+  /// Of one server that has just begun, etcd makes it two seconds at least.
+  static constexpr std::chrono::seconds shortest_lease{2};
+};
+
+}  // namespace grex::test

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/cluster/keeper_protocol.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+namespace grex::test {
+
+/// A port of the loopback interface that is free now.
+int free_port();
+
+/// A GET over plain HTTP; empty if there is no answer.
+std::string http_get(int port, const std::string& path);
+
+/// One node of a real etcd, with its data in a directory of the test.
+class EtcdServer {
+ public:
+  /// Waits until it serves requests. `options` are more of etcd's.
+  explicit EtcdServer(const Words& options = {});
+
+  [[nodiscard]] std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] core::ClusterPlace place() const;
+
+  void stop() const { process_->signal(SIGSTOP); }
+  void go_on() const { process_->signal(SIGCONT); }
+
+  /// Kills it, and starts it again with the same data.
+  void restart();
+
+  /// The output of etcdctl, which must succeed.
+  [[nodiscard]] std::string ctl(const Words& words) const;
+
+  /// The keys of all locks.
+  [[nodiscard]] std::vector<std::string> keys() const;
+
+ private:
+  void start();
+
+  TempDir dir_;
+  int port_;
+  int peer_port_;
+  Words options_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace grex::test
