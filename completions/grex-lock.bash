@@ -12,22 +12,23 @@ _grex_lock_describe() {
     choosing+=' -E= --conflict-exit-code= -q --quiet -v --verbose'
     local several='-l= --lock= --slots= --guard'
     local waiting='-n --nonblock -w= --timeout= --log= --json-status-fd='
+    local cluster='--cluster= --cluster-root= --name='
     local recording='--note= --no-record --git-exclude='
     options='-h --help -V --version --json --color= --layout='
     most_paths=0
     case $1 in
     run)
-        options+=" $choosing $several $waiting $recording --create"
+        options+=" $choosing $several $waiting $recording --create $cluster --lease="
         options+=' -c= --command= -o --close -F --no-fork --linger --new-scope --if-lost= --'
         most_paths=any
         ;;
-    probe) options+=" $choosing --slots= --guard" most_paths=1 ;;
+    probe) options+=" $choosing --slots= --guard $cluster" most_paths=1 ;;
     status)
         options+=' -r --recursive --all --held --slots= --watch --graph -v --verbose'
         most_paths=any
         ;;
     hold)
-        options+=" $choosing $several $waiting $recording --create"
+        options+=" $choosing $several $waiting $recording --create --cluster="
         options+=' --detach --while-pid= --for= --stdin --if-lost= --export'
         most_paths=any
         ;;
@@ -35,8 +36,8 @@ _grex_lock_describe() {
         options+=" $tier --pid= --all --if-held -w= --timeout= -q --quiet -v --verbose"
         most_paths=1
         ;;
-    wait) options+=" $choosing $several $waiting" most_paths=any ;;
-    fd) options+=" $choosing $waiting $recording -u --unlock --export" ;;
+    wait) options+=" $choosing $several $waiting $cluster" most_paths=any ;;
+    fd) options+=" $choosing $waiting $recording -u --unlock --export --cluster=" ;;
     tiers) options+=' --gitignore' most_paths=1 ;;
     esac
 }

@@ -26,14 +26,16 @@ enum class ErrorKind {
   system,
   exec,
   lost,
+  unreachable,
+  cluster_config,
   internal,
 };
 
 constexpr std::string_view name_of(ErrorKind kind) {
-  constexpr std::array<std::string_view, 17> names = {
-      "usage",   "stack",          "not-found", "not-held",   "busy",        "timeout",
-      "reentry", "tier-violation", "cancelled", "permission", "unsafe-file", "create",
-      "io",      "system",         "exec",      "lost",       "internal"};
+  constexpr std::array<std::string_view, 19> names = {
+      "usage",          "stack",     "not-found",   "not-held",       "busy",    "timeout", "reentry",
+      "tier-violation", "cancelled", "permission",  "unsafe-file",    "create",  "io",      "system",
+      "exec",           "lost",      "unreachable", "cluster-config", "internal"};
   return names.at(static_cast<std::size_t>(kind));
 }
 

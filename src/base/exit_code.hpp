@@ -13,6 +13,7 @@ inline constexpr int ok = 0;
 inline constexpr int usage = 64;
 inline constexpr int stack = 65;
 inline constexpr int not_found = 66;
+inline constexpr int unreachable = 68;
 inline constexpr int no_hold = 69;
 inline constexpr int internal = 70;
 inline constexpr int system = 71;
@@ -21,6 +22,7 @@ inline constexpr int io = 74;
 inline constexpr int busy = 75;
 inline constexpr int tier_violation = 76;
 inline constexpr int permission = 77;
+inline constexpr int cluster_config = 78;
 inline constexpr int lost = 79;
 inline constexpr int cannot_execute = 126;
 inline constexpr int command_not_found = 127;
@@ -60,6 +62,10 @@ constexpr int exit_code_of(ErrorKind kind, int err) {
       return err == ENOENT ? exit_code::command_not_found : exit_code::cannot_execute;
     case ErrorKind::lost:
       return exit_code::lost;
+    case ErrorKind::unreachable:
+      return exit_code::unreachable;
+    case ErrorKind::cluster_config:
+      return exit_code::cluster_config;
     case ErrorKind::internal:
       break;
   }

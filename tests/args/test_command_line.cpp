@@ -35,6 +35,7 @@ TEST_CASE("it is known which options have a value in the next word") {
   std::optional<std::chrono::nanoseconds> duration;
   cli::Parser parser({"hold", {}}, cli::Parser::OptionSet::all_options);
   cli::add_lock_options(parser, lock, global);
+  cli::add_cluster_options(parser, lock.cluster, cli::WithLease::yes);
   cli::add_if_lost_option(parser, if_lost);
   cli::add_pid(parser, "--while-pid,--pid", pid, "");
   cli::add_duration(parser, "--for", duration, "");

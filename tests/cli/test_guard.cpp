@@ -203,7 +203,7 @@ TEST_CASE("--guard without a pack, with an empty DIR, or with a directory of loc
   CHECK(slot.ended == exited(64));
   CHECK(slot.err ==
         "grex-lock: usage: --guard has no effect without tier per-pack\n"
-        "  hint: for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK\n");
+        "grex-lock: for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK\n");
 }
 
 TEST_CASE("a guard that an ancestor holds is not taken again, and one that is missing below a held tier is refused") {

@@ -221,7 +221,7 @@ TEST_CASE("a shared holder writes no record and keeps an existing one") {
     CAPTURE(content);
     test::write_file(dir / ".grex-lock", content);
     auto attempt = try_lock(flat(Tier::per_pack, dir.path()), Mode::shared);
-    CHECK(*attempt.lock->write_record(record()) == core::Recorded::shared);
+    CHECK(*attempt.lock->write_record(record()) == core::Recorded::none);
     CHECK(test::content_of(dir / ".grex-lock") == content);
     attempt.lock->release();
     CHECK(test::content_of(dir / ".grex-lock") == content);
@@ -410,7 +410,7 @@ TEST_CASE("a lock that an ancestor seems to hold is tried once, and never waited
   const TempDir dir;
   auto other = try_lock(flat(Tier::manifest, dir.path()));
   std::vector<core::Target> targets = targets_of({flat(Tier::per_pack, dir.path()), flat(Tier::manifest, dir.path())});
-  targets[1].files.front().if_busy = core::IfBusy::report;
+  targets[1].files.front().if_busy = core::WhenBusy::report;
   const core::Attempt busy = core::acquire(targets, {});
   CHECK(busy.end->outcome == Acquire::busy);
   CHECK(busy.at.target == 1);

@@ -2,7 +2,7 @@
 """Checks that docs/json.schema.json names exactly what grex-lock prints as JSON: every document
 and event is valid, and every member that the schema names is in one of them. The samples in
 docs/json.md are valid, too.
-usage: json_schema.py GREX-LOCK SOURCE-DIRECTORY
+usage: json_schema.py GREX-LOCK FAKE-KEEPER SOURCE-DIRECTORY
 
 Nothing here sleeps: each step ends when an event or a line arrives. One that takes TIME_LIMIT
 hangs.
@@ -99,8 +99,9 @@ def kinds_of(document):
 class Tool:
     """grex-lock in a temporary workspace. At the end, all that was started is killed."""
 
-    def __init__(self, program, schema, stack, root):
+    def __init__(self, program, keeper, schema, stack, root):
         self.program, self.schema, self.stack, self.root = os.path.realpath(program), schema, stack, root
+        self.keeper = keeper
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GREX_")}
         self.environment |= {"LOCK": self.program, "GREX_LOCK_LAYOUT": "flat"}
         self.packs = 0
@@ -329,6 +330,28 @@ def print_losses(tool):
     check(tool.last_event(job, "failed")["error"]["kind"] == "lost", "nothing is lost")
 
 
+def print_cluster(tool):
+    """Beside grex-lock, the tests' keeper stands for a cluster."""
+    cluster = os.path.realpath(tempfile.mkdtemp(dir=tool.root))
+    program = shutil.copy(tool.program, f"{cluster}/grex-lock")
+    shutil.copy(tool.keeper, f"{cluster}/grex-lock-etcd")
+    tool.environment["GREX_LOCK_CLUSTER"] = "etcd://localhost/ci"
+    tool.program = program
+    job = tool.job("--name", "app", "--", program, "stack", "--json", "--color", "never")
+    check(tool.last_event(job, "acquired")["token"] == 7, "another token")
+    entries = next(document for document in job.events if "entries" in document)["entries"]
+    check(entries[0]["cluster"]["name"] == "app", f"entries: {entries}")
+    job.end()
+
+    pack = tool.pack()
+    job = tool.job("--cluster-root", tool.root, pack, "--", "sleep", "1000")
+    tool.last_event(job, "started")
+    Path(f"{cluster}/lost").write_text("expired", encoding="utf-8")
+    check(tool.last_event(job, "lost")["reason"] == "expired", "lost for another reason")
+    check(tool.last_event(job, "failed")["error"]["kind"] == "lost", "nothing is lost")
+    job.end(79)
+
+
 def replaced(tool, pack):
     """Puts a file that another process has locked in the place of a lock file."""
     new = f"{pack}/new"
@@ -404,10 +427,10 @@ def check(holds, message):
         fail(message)
 
 
-def main(program, source):
+def main(program, keeper, source):
     schema = Schema(json.loads((source / "docs/json.schema.json").read_text(encoding="utf-8")))
     steps = [print_documents, print_holds, print_status, print_deadlock, print_failures, print_events, print_endings,
-             print_losses, print_cut]
+             print_losses, print_cluster, print_cut]
 
     with contextlib.ExitStack() as stack:
         # Root logs nothing where others can write.
@@ -415,10 +438,10 @@ def main(program, source):
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="grex-lock-json.", dir=parent))
         for step in steps:
             with contextlib.ExitStack() as started:
-                step(Tool(program, schema, started, tempfile.mkdtemp(dir=os.path.realpath(root))))
+                step(Tool(program, keeper, schema, started, tempfile.mkdtemp(dir=os.path.realpath(root))))
     check(not schema.missing, "named in the schema, but never printed: " + ", ".join(sorted(schema.missing)))
     check_samples(source / "docs/json.md", schema)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

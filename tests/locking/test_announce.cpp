@@ -51,7 +51,7 @@ TEST_CASE("a wait begins before its holder is known, and its event is written wh
     events.open(out.get());
     cli::LockOptions options;
     options.verbosity = cli::Verbosity::quiet;
-    auto progress = cli::announce_wait(options, {}, events, {}, busy(), search);
+    auto progress = cli::announce_wait(options, {}, events, cli::waited_lock({}), busy(), search);
     // Here, the caller would wait for the lock.
     CHECK(test::content_of(dir / "events").empty());
     progress.reset();

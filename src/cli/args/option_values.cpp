@@ -77,6 +77,11 @@ std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text) {
   return interval && *interval >= shortest ? interval : std::nullopt;
 }
 
+std::optional<std::chrono::nanoseconds> parse_lease(std::string_view text) {
+  const auto lease = parse_duration(text);
+  return lease && *lease >= std::chrono::seconds(10) && *lease <= std::chrono::minutes(10) ? lease : std::nullopt;
+}
+
 std::optional<int> parse_natural(std::string_view text) {
   const auto number = parse_number<int>(text);
   return number && *number >= 0 ? number : std::nullopt;

@@ -53,6 +53,7 @@ std::optional<bool> parse_switch(std::string_view text);
 std::optional<Color> color_named(std::string_view name);
 std::optional<int> parse_exit_code(std::string_view text);
 std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text);
+std::optional<std::chrono::nanoseconds> parse_lease(std::string_view text);
 std::optional<int> parse_natural(std::string_view text);
 std::optional<unsigned> parse_slots(std::string_view text);
 std::optional<NamedLock> parse_named_lock(std::string_view text);
@@ -72,6 +73,8 @@ inline constexpr ValueSyntax<std::chrono::nanoseconds> duration_syntax = {parse_
                                                                           {"a duration", {}, duration_units}};
 inline constexpr ValueSyntax<std::chrono::nanoseconds> interval_syntax = {
     parse_interval, {"a duration of 0.1s or more", {}, duration_units}};
+inline constexpr ValueSyntax<std::chrono::nanoseconds> lease_syntax = {
+    parse_lease, {"a duration of 10s to 10m", {}, duration_units}};
 inline constexpr ValueSyntax<int> exit_code_syntax = {parse_exit_code, {"a number from 0 to 255"}};
 inline constexpr ValueSyntax<int> descriptor_syntax = {parse_natural, {"a descriptor (a number)"}};
 inline constexpr ValueSyntax<int> pid_syntax = {parse_natural, {"a process ID (a number)"}};

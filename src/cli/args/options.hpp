@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/args/cluster_options.hpp"
 #include "cli/args/option_values.hpp"
 #include "cli/report/failure.hpp"
 #include "core/lock/target.hpp"
@@ -43,6 +44,7 @@ struct LockOptions {
   std::optional<std::chrono::nanoseconds> timeout;
   std::optional<int> conflict_exit_code;
   std::vector<std::string> guards;  ///< of --guard: a workspace, or guard_above
+  ClusterOptions cluster;
   core::Reentrant reentrant = core::Reentrant::no;
   std::optional<TierCheck> tier_check;
   core::CreateTarget create = core::CreateTarget::no;

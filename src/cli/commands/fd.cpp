@@ -49,6 +49,7 @@ void define(Parser& parser, FdOptions& options) {
   add_tier_option(parser, options.lock.tier, "tier of files not used by grex (default: per-pack)");
   add_mode_options(parser, options.lock);
   add_layout_option(parser, options.global);
+  add_cluster_option(parser, options.lock.cluster);
   parser.begin_group(group::if_busy);
   add_waiting_options(parser, options.lock);
   add_busy_options(parser, options.lock);
@@ -226,6 +227,7 @@ Outcome fd(const CommandLine& line, Events& events) {
     return files ? unlock(std::move(*files), options) : files.error();
   }
   if (auto applied = apply_all_env_defaults(options); !applied) return applied.error();
+  if (auto refused = refuse_cluster(options.lock.cluster, "fd"); !refused) return refused.error();
   if (auto opened = open_events(events, options.lock); !opened) return opened.error();
   auto files = find_files(options);
   if (!files) return files.error();

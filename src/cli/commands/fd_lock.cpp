@@ -56,9 +56,9 @@ Result<Reentry, Failure> wait_for_lock(WantedFd& wanted, Acquired& acquired, con
   if (checked->reentry == Reentry::ours) return Reentry::ours;
   if (options.nonblock) return busy_failure_soon(busy, elapsed_since(start));
 
-  const auto progress =
-      announce_wait(options, global, events, {{open.lookup_name}, {}, files.back()}, unknown_holder_failure(busy),
-                    [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
+  const auto progress = announce_wait(options, global, events, waited_lock({{open.lookup_name}, {}, files.back()}),
+                                      unknown_holder_failure(busy),
+                                      [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); });
   std::optional<Deadline> deadline;
   if (options.timeout) deadline = start + *options.timeout;
   const auto end = sys::wait_lock(open.file, wanted.mode, deadline);

@@ -24,6 +24,7 @@
 #include "cli/locking/deadlock_watch.hpp"
 #include "cli/locking/lost_watch.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/stack_limit.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
@@ -53,6 +54,7 @@ struct HoldOptions {
 
 void define(Parser& parser, HoldOptions& options) {
   add_lock_options(parser, options.lock, options.global);
+  add_cluster_option(parser, options.lock.cluster);
   parser.begin_group("How long to keep the locks (whichever comes first)");
   add_pid(parser, "--while-pid", options.while_pid, "until process PID ends");
   add_duration(parser, "--for", options.duration, "until DURATION has passed");
@@ -65,8 +67,8 @@ void define(Parser& parser, HoldOptions& options) {
   add_if_lost_option(parser, options.if_lost);
   add_report_options(parser, options.lock, options.global);
   parser.exclude(exporting, "--json");
-  parser.set_help("Take locks and keep them, without a command, until stopped.",
-                  "grex-lock hold [OPTIONS] [PATH...]", "Example: grex-lock hold --detach --while-pid $$ ~/ws/app");
+  parser.set_help("Take locks and keep them, without a command, until stopped.", "grex-lock hold [OPTIONS] [PATH...]",
+                  "Example: grex-lock hold --detach --while-pid $$ ~/ws/app");
 }
 
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {
@@ -100,6 +102,8 @@ Failure with_cause(Failure cancelled, const HoldOptions& options, int pidfd, con
   return cancelled;
 }
 
+Holder holder_of(const HoldOptions& options) { return {"hold", "grex-lock", options.while_pid}; }
+
 // Takes the locks, unless the process of --while-pid or, with --stdin, the input ends first.
 Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& options, Events& events) {
   sys::ExitWatcher watcher;
@@ -110,7 +114,7 @@ Result<Acquired, Failure> take_while(int pidfd, Plan plan, const HoldOptions& op
   if (options.until_input_ends) {
     if (auto started = input.start(); !started) return failure_from(started.error());
   }
-  auto acquired = take(std::move(plan), options.lock, options.global, events);
+  auto acquired = take(std::move(plan), options.lock, options.global, events, holder_of(options));
   const bool is_cancelled = !acquired && acquired.error().kind == ErrorKind::cancelled &&
                             acquired.error().exit_code == exit_code::signal_base + SIGTERM;
   return is_cancelled ? with_cause(std::move(acquired.error()), options, pidfd, input) : std::move(acquired);
@@ -177,7 +181,7 @@ Outcome acquire_and_hold(Plan plan, const HoldOptions& options, int pidfd, sys::
   sys::HoldEnds ends{{}, pidfd, options.until_input_ends};
   if (options.duration) ends.deadline = Deadline::clock::now() + *options.duration;
   identify_writer(*acquired, options.lock);
-  write_records(*acquired, options.lock, {"hold", "grex-lock", options.while_pid});
+  write_records(*acquired, options.lock, holder_of(options));
   Outcome announced = announce(*acquired, options, ends);
   if (!announced) return announced;
   if (background != nullptr) {
@@ -213,6 +217,7 @@ Failure export_without_detach(const CommandLine& line) {
 Outcome hold_locks(const HoldOptions& options, Events& events) {
   const auto watched = open_watched_process(options);
   if (!watched) return watched.error();
+  if (auto refused = refuse_cluster(options.lock.cluster, "hold"); !refused) return refused.error();
   auto plan = make_plan(options.lock, options.global);
   if (!plan) return std::move(plan.error());
   if (options.exports) {

@@ -6,6 +6,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_probe.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -28,6 +29,7 @@ void define(Parser& parser, ProbeOptions& options) {
   add_slots_option(parser, options.lock.slots);
   add_mode_options(parser, options.lock);
   add_layout_option(parser, options.global);
+  add_cluster_options(parser, options.lock.cluster, WithLease::no);
   parser.begin_group(group::if_busy);
   add_busy_options(parser, options.lock);
   parser.begin_group(group::reports);
@@ -79,6 +81,7 @@ Outcome probe(const CommandLine& line, Events& events) {
   std::string path_of_last;
   for (std::size_t i = 0; i < plan->targets.size();) {
     const core::Target& target = plan->targets[i];
+    path_of_last = target.shown_path();
     const auto probed = core::probe(target);
     if (!probed) return open_failure(probed.error(), target);
     if (probed->outcome == sys::Acquire::held) {
@@ -87,11 +90,15 @@ Outcome probe(const CommandLine& line, Events& events) {
       continue;
     }
     const core::TargetFile& file = target.files[probed->file];
-    if (file.if_busy == core::IfBusy::wait) {
+    if (file.if_busy == core::WhenBusy::wait) {
       return busy_failure_soon(
           {name_of(target, file), target.names_from(file), busy_report_of(lock), audience_of(lock, global, events)});
     }
     if (auto again = check_busy(*plan, {i, probed->file}, lock); !again) return std::move(again.error());
+  }
+  if (plan->cluster) {
+    ClusterProbe in_cluster(*plan->cluster, plan->targets, lock, global, events);
+    if (auto free = in_cluster.check_free(); !free) return free.error();
   }
   // Guards come before what they guard.
   const bool is_free = !plan->targets.empty() && !plan->targets.back().request.is_guard;

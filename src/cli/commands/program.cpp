@@ -99,20 +99,27 @@ bool lacks_execute_permission(const std::string& path) {
   return start && (start->starts_with("#!") || *start == elf);
 }
 
+// Whether a setting is of the variable with this name.
+bool names(std::string_view setting, std::string_view name) { return take_until(setting, '=') == name; }
+
 }  // namespace
 
+std::string program_of(const CommandLine& line, const std::optional<std::string>& shell_command) {
+  if (!shell_command) return line.wrapped[0];
+  const char* const shell = ::getenv("SHELL");
+  return shell != nullptr && *shell != '\0' ? shell : "/bin/sh";
+}
+
 std::vector<std::string> words_of(const CommandLine& line, const std::optional<std::string>& shell_command) {
-  if (shell_command) {
-    const char* const shell = ::getenv("SHELL");
-    return {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c", *shell_command};
-  }
+  if (shell_command) return {program_of(line, shell_command), "-c", *shell_command};
   std::vector<std::string> words;
   for (char* const* word = line.wrapped; *word != nullptr; ++word) words.emplace_back(*word);
   return words;
 }
 
-Program::Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack)
-    : line_(line) {
+Program::Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack,
+                 std::vector<std::string> settings)
+    : line_(line), settings_(std::move(settings)) {
   if (shell_command) {
     words_ = words_of(line, shell_command);
     for (std::string& word : words_) argv_.push_back(word.data());
@@ -121,14 +128,17 @@ Program::Program(const CommandLine& line, const std::optional<std::string>& shel
   }
   argv_.push_back(nullptr);
 
-  std::string prefix = core::stack_variable;
-  prefix += '=';
+  settings_.push_back(core::stack_variable + (stack.empty() ? std::string() : "=" + core::to_text(stack)));
   for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
-    if (!std::string_view(*variable).starts_with(prefix)) envp_.push_back(*variable);
+    std::string_view text = *variable;
+    const std::string_view name = take_until(text, '=');
+    if (std::none_of(settings_.begin(), settings_.end(),
+                     [name](const std::string& setting) { return names(setting, name); })) {
+      envp_.push_back(*variable);
+    }
   }
-  if (!stack.empty()) {
-    stack_setting_ = prefix + core::to_text(stack);
-    envp_.push_back(stack_setting_.data());
+  for (std::string& setting : settings_) {
+    if (setting.find('=') != std::string::npos) envp_.push_back(setting.data());
   }
   envp_.push_back(nullptr);
 }

@@ -16,12 +16,17 @@ namespace grex::cli {
 /// `shell_command`.
 std::vector<std::string> words_of(const CommandLine& line, const std::optional<std::string>& shell_command);
 
+/// The first of them: its program.
+std::string program_of(const CommandLine& line, const std::optional<std::string>& shell_command);
+
 /// The command that `run` runs: its words, and the environment with the locks of its
 /// ancestors.
 class Program {
  public:
-  /// With the words of words_of. The line is borrowed.
-  Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack);
+  /// With the words of words_of. `settings` are further variables, as NAME=VALUE, or NAME of one
+  /// that is unset. The line is borrowed.
+  Program(const CommandLine& line, const std::optional<std::string>& shell_command, const core::TierStack& stack,
+          std::vector<std::string> settings);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program() = default;
@@ -37,7 +42,7 @@ class Program {
  private:
   const CommandLine& line_;
   std::vector<std::string> words_;
-  std::string stack_setting_;
+  std::vector<std::string> settings_;
   std::vector<char*> argv_;
   std::vector<char*> envp_;
 };

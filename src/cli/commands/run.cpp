@@ -20,6 +20,7 @@
 #include "cli/locking/deadlock_watch.hpp"
 #include "cli/locking/lost_watch.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/locking/stack_limit.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/holder_text.hpp"
@@ -52,6 +53,7 @@ struct RunOptions {
 
 void define(Parser& parser, RunOptions& options) {
   add_lock_options(parser, options.lock, options.global);
+  add_cluster_options(parser, options.lock.cluster, WithLease::yes);
   parser.begin_group("Command");
   parser.add_option("-c,--command", options.shell_command, "run STRING with $SHELL instead of CMD")
       ->type_name("STRING");
@@ -130,18 +132,30 @@ void abandon_all(std::vector<core::HeldLock>& locks, std::optional<int> exit_cod
   locks.clear();
 }
 
-// Releases the locks as the options say, and reports it, with what the watch has found; that
-// may be null.
+// Waits until the cluster has released the locks with these names; if it doesn't answer, says so.
+void finish_cluster_release(Acquired& acquired, const std::string& names, const LockOptions& options) {
+  if (!acquired.cluster || names.empty() || acquired.cluster->finish_release()) return;
+  if (options.verbosity == Verbosity::quiet) return;
+  note(fmt::format("not yet released: {}: the cluster has not answered; its lease ends within {} s", names,
+                   std::chrono::ceil<std::chrono::seconds>(acquired.cluster->lease_time()).count()));
+}
+
+// Releases the locks as the options say, and reports it, with what was found of lost ones; that may
+// be null.
 void release_locks(Acquired& acquired, const RunOptions& options, const Events& events, CommandEnd end,
-                   LostWatch* watch = nullptr) {
+                   CommandLoss* loss = nullptr) {
   const bool unlock = options.at_end == AtEnd::unlock;
   const std::string paths = paths_of(acquired.locks);
+  const std::string in_cluster = cluster_names_of(acquired.locks);
+  if (acquired.cluster) acquired.cluster->release();
   if (unlock) {
     core::release_all(acquired.locks, end.exit_code);
   } else {
     abandon_all(acquired.locks, end.exit_code);
   }
-  if (watch != nullptr) watch->report();
+  if (loss != nullptr) loss->files().report();
+  const bool is_lost = loss != nullptr && loss->must_stop();
+  if (!is_lost) finish_cluster_release(acquired, in_cluster, options.lock);
   events.released(end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::verbose && !paths.empty()) {
     note((unlock ? "unlocked " : "left locked for the processes of CMD: ") + paths);
@@ -159,7 +173,7 @@ Failure give_up(Acquired& acquired, const RunOptions& options, const Events& eve
 core::Remaining find_remaining(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end) {
   const bool is_unlocked = options.inherit == Inherit::lock && options.at_end == AtEnd::unlock;
   if (!is_unlocked || !(end.killed || end.asked_to_end)) return {};
-  return core::remaining_processes(acquired.locks, end.session);
+  return core::remaining_processes(acquired.locks, end.session, acquired.cluster ? acquired.cluster->liveness() : -1);
 }
 
 // Names them. One of them may be stuck in the kernel, and then reading its arguments blocks,
@@ -178,6 +192,16 @@ std::vector<core::LockProcess> describe(const core::Remaining& remaining, sys::M
   return numbers;
 }
 
+std::string text_about(const std::string& paths, const core::Remaining& remaining,
+                       const std::vector<core::LockProcess>& processes) {
+  if (processes.empty()) {
+    return fmt::format("may still be locked: {}: it is not known what processes CMD left running", paths);
+  }
+  return fmt::format("{}: {}: CMD {} processes running: {}",
+                     remaining.has_seen_lock ? "still locked" : "may still be locked", paths,
+                     remaining.has_seen_lock ? "left" : "may have left", process_list(processes));
+}
+
 // Leaves the locks to the remaining processes, and reports it: unlocking would let
 // another command in beside them. If there are none, that unlocks, too.
 void leave_locks(Acquired& acquired, const core::Remaining& remaining, const RunOptions& options, const Events& events,
@@ -189,13 +213,18 @@ void leave_locks(Acquired& acquired, const core::Remaining& remaining, const Run
   watch.report();
   events.inherited(processes, end.exit_code, end.signal);
   if (options.lock.verbosity == Verbosity::quiet) return;
-  if (processes.empty()) {
-    note(fmt::format("may still be locked: {}: it is not known what processes CMD left running", paths));
-  } else {
-    note(fmt::format("{}: {}: CMD {} processes running: {}",
-                     remaining.has_seen_lock ? "still locked" : "may still be locked", paths,
-                     remaining.has_seen_lock ? "left" : "may have left", process_list(processes)));
+  note(text_about(paths, remaining, processes));
+}
+
+// A lock of a cluster lasts only while a process renews it, so this one waits for what the command
+// left running.
+void wait_for_remaining(const Acquired& acquired, const core::Remaining& remaining, const RunOptions& options,
+                        const sys::ForwardedSignals& signals, CommandLoss& loss) {
+  if (options.lock.verbosity != Verbosity::quiet) {
+    note(text_about(paths_of(acquired.locks), remaining, describe(remaining, options.lock.mode)) +
+         "; waiting for them to end");
   }
+  loss.wait_for(remaining.pids, signals);
 }
 
 // A signal that arrived after the last lock was taken, and before the command exists.
@@ -222,8 +251,10 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
                              failure_from(error).why));
           },
       .works = works,
-      .other_child = [&loss] { loss.reap_adopted(); }};
+      .other_child = [&loss] { loss.reap_adopted(); },
+      .news = [&loss] { loss.look_at_cluster(); }};
   const auto end = child.wait(observer);
+  loss.look_at_cluster();
   LostWatch& watch = loss.files();
   waiters.end();
   if (options.at_end == AtEnd::unlock) watch.look_last();
@@ -232,14 +263,17 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
     leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code}, watch);  // it may still run
     return failure;
   }
-  if (watch.must_stop()) {
-    std::string stopped = loss.finish_stop(signals);
-    release_locks(acquired, options, events, {exit_code::lost}, &watch);
-    return watch.failure(std::move(stopped));
-  }
   const core::Remaining remaining = find_remaining(acquired, options, *end);
-  if (remaining.is_none()) {
-    release_locks(acquired, options, events, numbers_of(*end), &watch);
+  if (acquired.cluster && !remaining.is_none() && !loss.must_stop()) {
+    wait_for_remaining(acquired, remaining, options, signals, loss);
+  }
+  if (loss.must_stop()) {
+    loss.finish_stop(signals);
+    release_locks(acquired, options, events, {exit_code::lost}, &loss);
+    return loss.failure();
+  }
+  if (acquired.cluster || remaining.is_none()) {
+    release_locks(acquired, options, events, numbers_of(*end), &loss);
   } else {
     leave_locks(acquired, remaining, options, events, numbers_of(*end), watch);
   }
@@ -250,7 +284,9 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
                   const sys::ForwardedSignals& signals, Events& events) {
   std::vector<int> fds;
   if (options.inherit == Inherit::lock) fds = core::descriptors_of(acquired.locks);
-  const sys::Command command = program.command(fds);
+  if (acquired.cluster) fds.push_back(acquired.cluster->liveness());
+  sys::Command command = program.command(fds);
+  command.dies_with_parent = acquired.cluster != nullptr;
   if (auto interrupted = interruption(acquired, options)) {
     return give_up(acquired, options, events, std::move(*interrupted));
   }
@@ -262,6 +298,9 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   }
   const IfLost if_lost = options.at_end == AtEnd::unlock ? options.if_lost.value() : IfLost::warn;
   CommandLoss loss(acquired, options.lock, if_lost, audience_of(options.lock, options.global, events), events);
+  if (auto prepared = loss.prepare(); !prepared) {
+    return give_up(acquired, options, events, failure_from(prepared.error()));
+  }
   auto child = sys::Child::start(command, signals);
   if (!child) return give_up(acquired, options, events, program.start_failure(child.error()));
   return wait_for_command(*child, acquired, options, signals, events, loss);
@@ -282,7 +321,18 @@ void check_grex_command(const CommandLine& line, const RunOptions& options, cons
   warn_about_grex(*command, shown, plan);
 }
 
+// A cluster's lock lasts as long as a grex-lock process renews it, and as the command has its
+// liveness pipe open.
+Result<void, Failure> refuse_in_cluster(const RunOptions& options) {
+  const char* option = nullptr;
+  if (options.inherit == Inherit::nothing) option = "--close";
+  if (options.at_end == AtEnd::leave_to_inheritors) option = "--linger";
+  if (options.in_place) option = "--no-fork";
+  return option == nullptr ? Result<void, Failure>() : refuse_cluster(options.lock.cluster, option);
+}
+
 Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events& events) {
+  if (auto refused = refuse_in_cluster(options); !refused) return refused.error();
   auto plan = make_plan(options.lock, options.global);
   if (!plan) return std::move(plan.error());
   if (!options.new_scope) {
@@ -291,11 +341,14 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   check_grex_command(line, options, *plan);
   // From here on, a signal ends only the wait or reaches the command.
   const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
-  auto acquired = take(std::move(*plan), options.lock, options.global, events);
+  const bool has_cluster = plan->cluster.has_value();
+  const Holder holder = {"run", program_of(line, options.shell_command)};
+  auto acquired = take(std::move(*plan), options.lock, options.global, events, holder);
   if (!acquired) return acquired.error();
-  const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack);
+  const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack,
+                        has_cluster ? token_settings(acquired->locks) : std::vector<std::string>());
   if (options.in_place) identify_writer(*acquired, options.lock);  // no later time for it
-  write_records(*acquired, options.lock, {"run", program.name()});
+  write_records(*acquired, options.lock, holder);
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {
     note(nothing_to_lock(*acquired));
   }

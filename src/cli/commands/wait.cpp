@@ -9,6 +9,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_probe.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -60,14 +61,22 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
     const LockName lock = targets.empty() ? LockName{} : name_of(targets.front());
     return cancelled_failure(lock, *signal, busy_report_of(options));
   };
+  std::optional<ClusterProbe> in_cluster;
+  if (plan.cluster) in_cluster.emplace(*plan.cluster, targets, options, global, events);
   for (;;) {
     // Locks that change hands quickly may be free whenever they are waited for.
     if (auto interrupted = interruption()) return std::move(*interrupted);
     const auto found = first_busy(targets);
     if (!found) return found.error();
-    if (!*found) break;
+    if (!*found) {
+      if (!in_cluster) break;
+      const auto is_free = in_cluster->wait_until_free(policy, start);
+      if (!is_free) return is_free.error();
+      if (*is_free) break;
+      continue;
+    }
     const core::FilePosition busy = **found;
-    if (targets[busy.target].files[busy.file].if_busy != core::IfBusy::wait) {
+    if (targets[busy.target].files[busy.file].if_busy != core::WhenBusy::wait) {
       if (auto again = check_busy(plan, busy, options); !again) return std::move(again.error());
       continue;
     }
@@ -99,6 +108,7 @@ void define(Parser& parser, WaitOptions& options) {
   add_slots_option(parser, options.lock.slots);
   add_mode_options(parser, options.lock);
   add_layout_option(parser, options.global);
+  add_cluster_options(parser, options.lock.cluster, WithLease::no);
   parser.begin_group(group::if_busy);
   add_waiting_options(parser, options.lock);
   add_busy_options(parser, options.lock);

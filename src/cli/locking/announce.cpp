@@ -23,7 +23,7 @@ Result<void, Failure> open_events(Events& events, const LockOptions& options) {
 }
 
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
-                                            const Events& events, core::Queue queue, Failure unknown,
+                                            const Events& events, WaitedLock lock, Failure unknown,
                                             FindBusy find_busy) {
   const bool is_verbose = options.verbosity == Verbosity::verbose;
   const bool shows_line = options.verbosity != Verbosity::quiet && !global.json;
@@ -36,7 +36,7 @@ std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const Gl
     };
   }
   if (!announce && !shows_line) return nullptr;
-  return std::make_unique<WaitProgress>(std::move(queue), std::move(unknown), std::move(find_busy), std::move(announce),
+  return std::make_unique<WaitProgress>(std::move(lock), std::move(unknown), std::move(find_busy), std::move(announce),
                                         shows_line ? WaitProgress::Line::shown : WaitProgress::Line::hidden);
 }
 
@@ -44,8 +44,8 @@ void WaitAnnouncer::wait_begins(const core::Target& target, const core::TargetFi
   const BusyLock busy = {name_of(target, file), target.names_from(file), busy_report_of(options_),
                          audience_of(options_, global_, events_)};
   const auto find_busy = [busy](const StopToken& should_stop) { return busy_failure(busy, should_stop); };
-  progress_ =
-      announce_wait(options_, global_, events_, core::queue_at(target, file), unknown_holder_failure(busy), find_busy);
+  progress_ = announce_wait(options_, global_, events_, waited_lock(core::queue_at(target, file)),
+                            unknown_holder_failure(busy), find_busy);
 }
 
 void note_caveats(const std::vector<core::HeldLock>& locks) {

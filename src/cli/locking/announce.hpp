@@ -21,8 +21,7 @@ Result<void, Failure> open_events(Events& events, const LockOptions& options);
 /// destroyed: once, as an event and with -v; and repeatedly, on standard error. Returns
 /// immediately, so that the wait can begin. The arguments are as in WaitProgress.
 std::unique_ptr<WaitProgress> announce_wait(const LockOptions& options, const GlobalOptions& global,
-                                            const Events& events, core::Queue queue, Failure unknown,
-                                            FindBusy find_busy);
+                                            const Events& events, WaitedLock lock, Failure unknown, FindBusy find_busy);
 
 /// Announces the waits of core::acquire. Borrows all its arguments.
 class WaitAnnouncer : public core::WaitObserver {

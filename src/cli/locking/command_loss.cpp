@@ -2,43 +2,105 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
+#include "sys/signal/signals.hpp"
+
 namespace grex::cli {
+namespace {
+
+constexpr std::chrono::seconds time_after_request(10);
+
+bool has_ended(pid_t pid) {
+  const auto stat = sys::process_file(pid, "stat");
+  return !stat || sys::has_ended(*stat);
+}
+
+}  // namespace
 
 CommandLoss::CommandLoss(Acquired& acquired, const LockOptions& options, IfLost if_lost, Audience audience,
                          const Events& events)
-    : watch_(acquired, options, if_lost, audience, events) {
-  if (if_lost == IfLost::stop) descendants_.emplace();
+    : acquired_(acquired), files_(acquired, options, if_lost, audience, events) {
+  if (acquired.cluster) cluster_.emplace(acquired, events);
+  if (if_lost == IfLost::stop || cluster_) descendants_.emplace();
+  if (cluster_) keeper_ = acquired.cluster->keeper();
 }
+
+Result<void> CommandLoss::prepare() { return cluster_ ? cluster_->prepare() : Result<void>(); }
 
 void CommandLoss::watch(pid_t command, std::vector<sys::TimedWork*>& works) {
   command_ = command;
-  works.push_back(&watch_);
+  works.push_back(&files_);
   if (!descendants_) return;
   descendants_->set_command(command);
   works.push_back(this);
+  if (cluster_) cluster_->begin(command);
 }
 
 void CommandLoss::reap_adopted() const {
   if (descendants_) descendants_->reap_adopted();
 }
 
+void CommandLoss::look_at_cluster() {
+  if (!cluster_) return;
+  cluster_->look();
+  if (keeper_ == acquired_.cluster->keeper()) return;
+  keeper_ = acquired_.cluster->keeper();  // another one, which must not be stopped with the command
+  descendants_->leave_alone(keeper_);
+}
+
+bool CommandLoss::must_stop() const { return files_.must_stop() || (cluster_ && cluster_->must_stop()); }
+
+std::chrono::nanoseconds CommandLoss::time_to_end() const {
+  return cluster_ && cluster_->must_stop() ? cluster_->time_to_end() : time_after_request;
+}
+
 std::optional<Deadline> CommandLoss::due() const {
-  if (!watch_.must_stop()) return std::nullopt;
+  if (!must_stop()) return cluster_ ? cluster_->due() : std::nullopt;
   return is_stopped_ ? descendants_->due() : Deadline();  // immediately
 }
 
 void CommandLoss::do_now() {
-  if (!std::exchange(is_stopped_, true)) descendants_->begin();
+  look_at_cluster();
+  if (!must_stop()) return;
+  is_stopped_ = true;
+  descendants_->begin(time_to_end());
   descendants_->do_now();
 }
 
-std::string CommandLoss::finish_stop(const sys::ForwardedSignals& signals) {
-  const bool have_ended = descendants_->finish(signals);
+void CommandLoss::wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals) {
+  const auto have_ended = [&remaining] { return std::all_of(remaining.begin(), remaining.end(), has_ended); };
+  command_ = 0;
+  descendants_->set_command(0);
+  while (!have_ended() && !must_stop()) {
+    const auto signal = signals.wait(due());
+    look_at_cluster();
+    reap_adopted();
+    const auto& requests = sys::termination_signals;
+    const bool is_request = signal && std::find(requests.begin(), requests.end(), signal->number) != requests.end();
+    if (!is_request) continue;
+    (void)descendants_->finish(time_after_request, signals);
+    return;
+  }
+}
+
+void CommandLoss::finish_stop(const sys::ForwardedSignals& signals) {
+  have_all_ended_ = descendants_->finish(time_to_end(), signals);
+}
+
+std::string CommandLoss::what_was_stopped() const {
   std::string text = is_stopped_ ? fmt::format("CMD (pid {}) was stopped", command_) : std::string();
-  if (!have_ended) text += (text.empty() ? "" : ", but ") + std::string("some of its processes could not be ended");
+  if (!have_all_ended_)
+    text += (text.empty() ? "" : ", but ") + std::string("some of its processes could not be ended");
   return text;
+}
+
+Failure CommandLoss::failure() const {
+  return cluster_ && cluster_->must_stop() ? cluster_->failure(what_was_stopped()) : files_.failure(what_was_stopped());
 }
 
 }  // namespace grex::cli

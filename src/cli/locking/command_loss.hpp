@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/locking/cluster_watch.hpp"
 #include "cli/locking/lost_watch.hpp"
 #include "sys/process/descendants.hpp"
 #include "sys/process/timed_work.hpp"
@@ -13,11 +14,15 @@
 
 namespace grex::cli {
 
-/// Watches the lock files of a command that runs, and stops it if --if-lost says so. Borrows
-/// what LostWatch borrows. Must be created before the command.
+/// Watches the locks of a command that runs, and stops it if a cluster has lost one, or if a lock
+/// file is lost and --if-lost says so. Borrows what LostWatch and ClusterWatch borrow. Must be
+/// created before the command.
 class CommandLoss : private sys::TimedWork {
  public:
   CommandLoss(Acquired& acquired, const LockOptions& options, IfLost if_lost, Audience audience, const Events& events);
+
+  /// To be called before the command is started. Errors: system.
+  Result<void> prepare();
 
   /// The command has started. Adds what has to be done while it runs.
   void watch(pid_t command, std::vector<sys::TimedWork*>& works);
@@ -25,20 +30,37 @@ class CommandLoss : private sys::TimedWork {
   /// Another child than the command has ended.
   void reap_adopted() const;
 
-  LostWatch& files() { return watch_; }
+  /// SIGIO has arrived.
+  void look_at_cluster();
 
-  /// The command has ended, but a lock was lost, and --if-lost is `stop`: ends what the command
-  /// has left. Returns what to say about it.
-  std::string finish_stop(const sys::ForwardedSignals& signals);
+  LostWatch& files() { return files_; }
+
+  /// The command has ended, and left these processes running: waits until they have ended, too, or
+  /// a lock is lost. A termination signal makes it end them.
+  void wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals);
+
+  /// Whether the command had to be stopped, or what it has left must be.
+  [[nodiscard]] bool must_stop() const;
+
+  /// Then: ends what the command has left, and returns the failure. A lost file must be reported
+  /// first.
+  void finish_stop(const sys::ForwardedSignals& signals);
+  [[nodiscard]] Failure failure() const;
 
  private:
   [[nodiscard]] std::optional<Deadline> due() const override;
   void do_now() override;
+  [[nodiscard]] std::chrono::nanoseconds time_to_end() const;
+  [[nodiscard]] std::string what_was_stopped() const;
 
-  LostWatch watch_;
-  std::optional<sys::DescendantsEnd> descendants_;  // if --if-lost is `stop`
+  const Acquired& acquired_;
+  LostWatch files_;
+  std::optional<ClusterWatch> cluster_;
+  std::optional<sys::DescendantsEnd> descendants_;  // if the command may have to be stopped
   pid_t command_ = 0;
+  pid_t keeper_ = 0;
   bool is_stopped_ = false;
+  bool have_all_ended_ = true;
 };
 
 }  // namespace grex::cli

@@ -81,7 +81,9 @@ void note_no_workspace(const core::Target& target) {
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global) {
   const bool is_asked_for = !options.guards.empty();
-  const auto is_pack = [](const core::Target& target) { return target.tier() == core::Tier::per_pack; };
+  const auto is_pack = [](const core::Target& target) {
+    return target.tier() == core::Tier::per_pack && !target.path.empty();
+  };
   if (std::none_of(targets.begin(), targets.end(), is_pack)) return {};
   if (!is_asked_for) {
     const auto by_default = guards_by_default();

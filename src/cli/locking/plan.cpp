@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 #include "cli/args/env_defaults.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_names.hpp"
 #include "cli/locking/guards.hpp"
 #include "cli/locking/omitted_path.hpp"
 #include "cli/locking/self_deadlock.hpp"
@@ -33,6 +33,10 @@ Result<std::vector<NamedLock>, Failure> named_locks(const LockOptions& options) 
   for (const std::string& path : options.paths) locks.push_back({options.tier_of_paths(), path});
   locks.insert(locks.end(), options.locks.begin(), options.locks.end());
   if (!locks.empty()) return locks;
+  if (options.cluster.name) {  // a lock of the cluster alone
+    locks.push_back({options.tier_of_paths(), {}});
+    return locks;
+  }
   auto path = omitted_path(options.tier_of_paths(), options.verbosity);
   if (!path) return with_note_hint(std::move(path.error()), options.note);
   locks.push_back({options.tier_of_paths(), std::move(*path)});
@@ -44,7 +48,8 @@ Result<void, Failure> refuse_without_effect(const std::vector<NamedLock>& locks,
   const auto has_lock_at = [&locks](core::Tier tier) {
     return std::any_of(locks.begin(), locks.end(), [tier](const NamedLock& lock) { return lock.tier == tier; });
   };
-  if (!options.guards.empty() && !has_lock_at(core::Tier::per_pack)) {
+  const auto is_pack = [](const NamedLock& lock) { return lock.tier == core::Tier::per_pack && !lock.path.empty(); };
+  if (!options.guards.empty() && std::none_of(locks.begin(), locks.end(), is_pack)) {
     const bool has_slot = has_lock_at(core::Tier::semaphore);
     return usage_failure("--guard has no effect without tier per-pack",
                          has_slot ? "for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK"
@@ -85,7 +90,9 @@ Result<std::vector<core::Target>, Failure> find_targets(const std::vector<NamedL
       if (!chosen) return chosen.error();
       slots = *chosen;
     }
-    auto target = core::resolve({lock.tier, lock.path, slots, options.create, global.layouts.value(), options.mode});
+    core::LockRequest request = {lock.tier, lock.path, slots, options.create, global.layouts.value(), options.mode};
+    if (lock.path.empty()) request.cluster_name = options.cluster.name.value();
+    auto target = core::resolve(request);
     if (!target) return not_found(target.error(), lock);
     targets.push_back(std::move(*target));
   }
@@ -190,11 +197,44 @@ Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFil
   return unproved_failure(lock, verdict.because->entry);
 }
 
+// What taking a target's lock of a cluster means. Its own files, which an ancestor may have, come
+// before.
+core::WantedFile wanted_in_cluster(const core::Target& target, const std::string& ns) {
+  core::WantedFile wanted{target.tier(), {}, {}, target.mode()};
+  for (const core::TargetFile& file : target.files) {
+    const auto ids = core::existing_files(target, file);
+    wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
+    const auto paths = file.paths();
+    wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
+  }
+  wanted.cluster_ns = ns;
+  wanted.cluster_name = target.request.cluster_name;
+  return wanted;
+}
+
+// The same as choose_files for the cluster's part of a lock. What an ancestor only seems to have
+// can't be tried: its key would be there.
+Result<void, Failure> choose_in_cluster(Plan& plan, core::Target& target, const core::WantedFile& wanted,
+                                        const core::VerifiedStack& live, const LockOptions& options) {
+  const LockName name = {target.tier(), target.request.cluster_name, target.path};
+  const core::Verdict verdict = core::judge(live, wanted, options.reentrant);
+  if (verdict.kind == core::Verdict::Kind::seems_ours) return unproved_failure(name, verdict.because->entry);
+  const auto reentry = reentry_by(verdict, name, wanted.mode, options);
+  if (!reentry) return reentry.error();
+  target.is_cluster_inherited = *reentry == Reentry::ours;
+  if (target.is_cluster_inherited && target.path.empty()) plan.already_ours.push_back(name);
+  return {};
+}
+
 // Moves the files that ancestors have from the targets of a plan to `already_ours`. A Failure
 // if a file must not be locked under their locks.
 Result<void, Failure> choose_files(Plan& plan, const core::VerifiedStack& live, const LockOptions& options) {
   const LockOptions for_guards = options_for_guards(options);
   for (core::Target& target : plan.targets) {
+    if (plan.cluster && target.wants_cluster()) {
+      const core::WantedFile wanted = wanted_in_cluster(target, plan.cluster->ns);
+      if (auto chosen = choose_in_cluster(plan, target, wanted, live, options); !chosen) return chosen;
+    }
     std::vector<core::TargetFile> files;
     for (const core::TargetFile& file : target.files) {
       const LockName name = name_of(target, file);
@@ -207,44 +247,12 @@ Result<void, Failure> choose_files(Plan& plan, const core::VerifiedStack& live, 
         continue;
       }
       files.push_back(file);
-      if (*reentry == Reentry::seems) files.back().if_busy = core::IfBusy::report;
+      if (*reentry == Reentry::seems) files.back().if_busy = core::WhenBusy::report;
     }
     target.files = std::move(files);
   }
-  std::erase_if(plan.targets, [](const core::Target& target) { return target.files.empty(); });
+  std::erase_if(plan.targets, [](const core::Target& target) { return !target.wants_any(); });
   return {};
-}
-
-// The last slot has the most digits.
-std::string longest_path(const core::TargetFile& file) {
-  return file.names.empty() ? std::string() : file.path(file.names.size() - 1);
-}
-
-// The stack below all locks of a plan, with numbers as long as they can be.
-core::TierStack longest_stack(const Plan& plan) {
-  constexpr auto longest = std::numeric_limits<std::uint64_t>::max();
-  core::TierStack stack = plan.stack;
-  for (const core::Target& target : plan.targets) {
-    for (const core::TargetFile& file : target.files) {
-      stack.push_back({target.tier(),
-                       longest_path(file),
-                       {longest, longest},
-                       std::numeric_limits<pid_t>::max(),
-                       sys::Mode::exclusive,
-                       longest});
-    }
-  }
-  return stack;
-}
-
-// An upper bound for the size of that stack's text, which is quick to find.
-std::size_t longest_text(const Plan& plan) {
-  std::size_t size = 0;
-  for (const core::StackEntry& entry : plan.stack) size += core::longest_entry(entry.path.size());
-  for (const core::Target& target : plan.targets) {
-    for (const core::TargetFile& file : target.files) size += core::longest_entry(longest_path(file).size());
-  }
-  return size;
 }
 
 }  // namespace
@@ -291,11 +299,11 @@ Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, co
   core::TargetFile& busy = target.files[at.file];
   const LockName name = name_of(target, busy);
   const LockOptions chosen = target.request.is_guard ? options_for_guards(options) : options;
-  const Reentry reentry = busy.if_busy == core::IfBusy::report ? Reentry::seems : Reentry::none;
+  const Reentry reentry = busy.if_busy == core::WhenBusy::report ? Reentry::seems : Reentry::none;
   auto checked = check_busy(name, wanted_at(target, busy), reentry, plan.stack, chosen);
   if (!checked) return refusal_of(target, std::move(checked.error()));
   if (checked->reentry != Reentry::ours) {
-    busy.if_busy = core::IfBusy::wait;
+    busy.if_busy = core::WhenBusy::wait;
     return Reentry::none;
   }
   if (checked->found) {
@@ -305,7 +313,7 @@ Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, co
   plan.already_ours.push_back(name);
   target.inherited.push_back(busy.layout);
   target.files.erase(target.files.begin() + static_cast<std::ptrdiff_t>(at.file));
-  if (target.files.empty()) plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(at.target));
+  if (!target.wants_any()) plan.targets.erase(plan.targets.begin() + static_cast<std::ptrdiff_t>(at.target));
   return Reentry::ours;
 }
 
@@ -322,22 +330,16 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
     const bool is_workspace = target.tier() == core::Tier::workspace_sync && !target.request.is_guard;
     if (is_workspace && options.verbosity != Verbosity::quiet) note_no_workspace(target);
   }
-  Plan plan{{}, core::live_entries(*live), {}, guards_in(*targets)};
+  auto named = name_in_cluster(*targets, options);
+  if (!named) return std::move(named.error());
+  Plan plan{{}, core::live_entries(*live), {}, std::move(*named), guards_in(*targets)};
   plan.targets = std::move(*targets);
   for (core::Target& target : plan.targets) {
-    for (core::TargetFile& file : target.files) file.if_busy = core::IfBusy::check;
+    for (core::TargetFile& file : target.files) file.if_busy = core::WhenBusy::check;
   }
   if (plan.stack.empty()) return plan;
   if (auto chosen = choose_files(plan, *live, options); !chosen) return std::move(chosen.error());
   return plan;
-}
-
-Result<void, Failure> refuse_long_stack(const Plan& plan) {
-  if (plan.targets.empty() || longest_text(plan) < core::longest_stack_text) return {};
-  if (core::to_text(longest_stack(plan)).size() <= core::longest_stack_text) return {};
-  return usage_failure(
-      fmt::format("{} locks are too many: {} could not hold them all", plan.targets.size(), core::stack_variable),
-      "take fewer at a time, or the lock of the whole workspace: -t workspace-sync");
 }
 
 }  // namespace grex::cli

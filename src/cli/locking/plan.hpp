@@ -15,10 +15,11 @@ namespace grex::cli {
 
 /// The locks that a command may take: the tier order has been checked.
 struct Plan {
-  std::vector<core::Target> targets;   ///< with the files that have to be taken
-  core::TierStack stack;               ///< the ancestors' locks that are live
-  std::vector<LockName> already_ours;  ///< --reentrant: an ancestor holds these files
-  std::vector<std::string> guards;     ///< the workspaces that guard packs, also by an ancestor's lock
+  std::vector<core::Target> targets;                  ///< with the files that have to be taken
+  core::TierStack stack;                              ///< the ancestors' locks that are live
+  std::vector<LockName> already_ours;                 ///< --reentrant: an ancestor holds these files
+  std::optional<core::ClusterSettings> cluster = {};  ///< that keeps locks of targets, too
+  std::vector<std::string> guards;                    ///< the workspaces that guard packs, also by an ancestor's lock
 };
 
 /// Finds the locks that the options name, and checks that they may be taken. Locks
@@ -59,8 +60,5 @@ Result<BusyCheck, Failure> check_busy(const LockName& lock, const core::WantedFi
 /// The same for a file of a plan, which will be waited for (`none`), or moves to `already_ours`
 /// (`ours`); then the other files must be allowed under it.
 Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, const LockOptions& options);
-
-/// A Failure if there are more locks than GREX_LOCK_STACK could list for descendants.
-Result<void, Failure> refuse_long_stack(const Plan& plan);
 
 }  // namespace grex::cli

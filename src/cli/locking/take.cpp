@@ -11,8 +11,11 @@
 #include "base/text.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_wait.hpp"
+#include "cli/report/cluster_failure.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
+#include "core/cluster/cluster_locks.hpp"
 #include "core/inspect/gate_wait.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
@@ -61,7 +64,7 @@ std::string reason_of(core::Recorded recorded) {
   switch (recorded) {
     case core::Recorded::written:
     case core::Recorded::first_written:
-    case core::Recorded::shared:
+    case core::Recorded::none:
       break;
     case core::Recorded::read_only:
       return "read-only";
@@ -97,11 +100,54 @@ Failure with_gate_hint(Failure failure, const core::Target& target) {
   return failure;
 }
 
+// What a record says of a holder.
+core::Record record_of(core::ProcessIdentity writer, const LockOptions& options, const Holder& holder) {
+  core::Record record;
+  record.writer = std::move(writer);
+  record.uid = sys::own_uid();
+  if (!holder.program.empty()) record.command = {program_name(holder.program)};
+  record.cwd = sys::working_directory();
+  record.since = utc_now();
+  record.note = options.note;
+  record.verb = holder.verb;
+  record.while_pid = holder.while_pid;
+  return record;
+}
+
+// What is written into a cluster. Without a record, it has to say at least which process to ask.
+core::Record remote_record_of(const LockOptions& options, const Holder& holder, Acquired& acquired) {
+  identify_writer(acquired, options);
+  if (acquired.writer) return record_of(*acquired.writer, options, holder);
+  core::Record record;
+  record.writer = core::own_number();
+  record.since = utc_now();
+  return record;
+}
+
+// What a cluster keeps of the locks, while they are taken.
+struct RemotePart {
+  RemotePart(const core::ClusterSettings& settings, const LockOptions& options, const GlobalOptions& global,
+             const Events& events, Acquired& acquired, const Holder& holder)
+      : announcer(options, global, events),
+        locks(*(acquired.cluster = std::make_unique<core::Cluster>(settings)),
+              remote_record_of(options, holder, acquired), announcer) {}
+
+  // Why an attempt ended here.
+  [[nodiscard]] Failure failure(const core::Attempt& attempt, const LockOptions& options,
+                                steady_clock::time_point start) const {
+    if (!attempt.end) return cluster_failure(locks.failure(), locks.url());
+    return failure_in_cluster(locks.end(), options, start);
+  }
+
+  ClusterWaitAnnouncer announcer;
+  core::ClusterLocks locks;
+};
+
 }  // namespace
 
 bool must_check(const core::Attempt& attempt, const std::vector<core::Target>& targets) {
-  return attempt.end && attempt.end->outcome == sys::Acquire::busy &&
-         targets[attempt.at.target].files[attempt.at.file].if_busy != core::IfBusy::wait;
+  return attempt.end && attempt.end->outcome == sys::Acquire::busy && !attempt.is_remote &&
+         targets[attempt.at.target].files[attempt.at.file].if_busy != core::WhenBusy::wait;
 }
 
 core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_point start,
@@ -128,7 +174,8 @@ Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core
                         target);
 }
 
-Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events) {
+Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events,
+                               const Holder& holder) {
   const auto start = steady_clock::now();
   events.set_locks(plan.targets);
   Acquired acquired;
@@ -136,6 +183,8 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   core::WaitPolicy policy = wait_policy_of(options, start, observer);
   policy.will_record = options.record;
   policy.gates = gate_rules_of(plan.stack);
+  std::optional<RemotePart> remote;
+  if (plan.cluster) policy.remote = &remote.emplace(*plan.cluster, options, global, events, acquired, holder).locks;
   core::Attempt attempt = core::acquire(plan.targets, policy);
   while (must_check(attempt, plan.targets)) {
     const auto reentry = check_busy(plan, attempt.at, options);
@@ -144,9 +193,11 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
     policy.gates = gate_rules_of(plan.stack);
     attempt = core::acquire(plan.targets, policy);
   }
+  if (attempt.is_remote) return remote->failure(attempt, options, start);
   if (!attempt.end || attempt.end->outcome != sys::Acquire::held) {
     return acquisition_failure(attempt, plan.targets, options, audience_of(options, global, events), start);
   }
+  if (acquired.cluster && !acquired.cluster->has_locks()) acquired.cluster.reset();
   acquired.waited = elapsed_since(start);
   acquired.is_inherited = !plan.already_ours.empty();
   acquired.stack = std::move(plan.stack);
@@ -173,16 +224,9 @@ void note_locked(const std::string& paths, milliseconds waited) {
 
 void write_records(Acquired& acquired, const LockOptions& options, const Holder& holder) {
   if (!options.record || acquired.locks.empty()) return;
-  core::Record record;
-  record.writer = acquired.writer ? *acquired.writer : core::own_number();
-  record.uid = sys::own_uid();
-  if (!holder.program.empty()) record.command = {program_name(holder.program)};
-  record.cwd = sys::working_directory();
-  record.since = utc_now();
-  record.note = options.note;
-  record.verb = holder.verb;
-  record.while_pid = holder.while_pid;
+  const core::Record record = record_of(acquired.writer ? *acquired.writer : core::own_number(), options, holder);
   for (core::HeldLock& lock : acquired.locks) {
+    if (lock.files().empty()) continue;
     const auto written = lock.write_record(record);
     const std::string& path = lock.files().back().path;
     if (written && *written == core::Recorded::first_written) acquired.git.look_at(lock.files().back().name, options);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "cli/locking/plan.hpp"
 #include "cli/report/events.hpp"
 #include "cli/report/lock_failure.hpp"
+#include "core/cluster/cluster.hpp"
 #include "core/lock/acquire.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/timed_work.hpp"
@@ -27,16 +29,8 @@ struct Acquired {
   bool is_inherited = false;                         ///< an ancestor has at least one of the locks
   std::optional<core::ProcessIdentity> writer = {};  ///< of the records, if there was time to read it
   GitExcluder git = {};
+  std::unique_ptr<core::Cluster> cluster = {};  ///< that keeps locks, too; or null
 };
-
-/// Takes all of the locks, or none, and reports this as the options say.
-Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events);
-
-/// Why there are no locks to take.
-std::string nothing_to_lock(const Acquired& acquired);
-
-/// For -v: these files are locked; `waited` is 0 if no process was in the way.
-void note_locked(const std::string& paths, std::chrono::milliseconds waited);
 
 /// What a command's records say of it.
 struct Holder {
@@ -44,6 +38,17 @@ struct Holder {
   std::string program;  ///< that runs under the locks, with or without its directory; empty if unknown
   std::optional<int> while_pid = {};
 };
+
+/// Takes all of the locks, or none, and reports this as the options say. `holder` is what a
+/// cluster's record says.
+Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const GlobalOptions& global, Events& events,
+                               const Holder& holder);
+
+/// Why there are no locks to take.
+std::string nothing_to_lock(const Acquired& acquired);
+
+/// For -v: these files are locked; `waited` is 0 if no process was in the way.
+void note_locked(const std::string& paths, std::chrono::milliseconds waited);
 
 /// Reads who the writer of the records is, unless it is known, or --no-record is given.
 void identify_writer(Acquired& acquired, const LockOptions& options);
@@ -74,7 +79,7 @@ core::WaitPolicy wait_policy_of(const LockOptions& options, std::chrono::steady_
 /// Whether an attempt ended at a busy lock that must be looked at before a wait for it.
 bool must_check(const core::Attempt& attempt, const std::vector<core::Target>& targets);
 
-/// Why an attempt, begun at `start`, did not get its locks.
+/// Why an attempt, begun at `start`, did not get its locks. Not for one that ended at a cluster.
 Failure acquisition_failure(const core::Attempt& attempt, const std::vector<core::Target>& targets,
                             const LockOptions& options, Audience audience, std::chrono::steady_clock::time_point start);
 

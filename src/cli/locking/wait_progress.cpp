@@ -55,17 +55,24 @@ std::string_view up_to_note(std::string_view line, const std::vector<core::LockP
 }
 
 bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
-  return before.holders != now.holders || before.written != now.written;
+  return before.holders != now.holders || before.written != now.written || before.changes != now.changes;
 }
 
 }  // namespace
+
+WaitedLock waited_lock(core::FileQueue queue) {
+  const std::size_t slots = queue.files.size();
+  return {slots, [queue = std::move(queue)](const StopToken& should_stop) {
+            return core::read_queue_position(queue, should_stop);
+          }};
+}
 
 // What the thread does and knows. It may outlive the wait, if it was abandoned; then it
 // reports nothing more.
 class WaitProgress::Reporter {
  public:
-  Reporter(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line)
-      : queue_(std::move(queue)),
+  Reporter(WaitedLock lock, Failure unknown, FindBusy find_busy, Announce announce, Line line)
+      : lock_(std::move(lock)),
         unknown_(std::move(unknown)),
         find_busy_(std::move(find_busy)),
         announces_(static_cast<bool>(announce)),
@@ -96,7 +103,7 @@ class WaitProgress::Reporter {
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
 
-  const core::Queue queue_;
+  const WaitedLock lock_;
   const Failure unknown_;
   const FindBusy find_busy_;
   const bool announces_;
@@ -112,8 +119,8 @@ class WaitProgress::Reporter {
   bool is_drawn_ = false;
 };
 
-WaitProgress::WaitProgress(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line)
-    : reporter_(std::make_shared<Reporter>(std::move(queue), std::move(unknown), std::move(find_busy),
+WaitProgress::WaitProgress(WaitedLock lock, Failure unknown, FindBusy find_busy, Announce announce, Line line)
+    : reporter_(std::make_shared<Reporter>(std::move(lock), std::move(unknown), std::move(find_busy),
                                            std::move(announce), line)) {
   // If no thread can be started, no line is shown, and the wait continues.
   (void)thread_.start([reporter = reporter_](int stop) { reporter->run(stop); });
@@ -126,7 +133,7 @@ WaitProgress::~WaitProgress() {
 
 void WaitProgress::Reporter::find_and_announce(int stop) {
   const StopToken should_stop = stop_token(stop);
-  if (line_ == Line::shown) position_ = core::read_queue_position(queue_, should_stop);
+  if (line_ == Line::shown) position_ = lock_.read_position(should_stop);
   busy_ = find_busy_(should_stop);
   if (is_ours(busy_)) return;  // the wait has ended, and end() announces it
   const std::lock_guard lock(mutex_);
@@ -153,7 +160,7 @@ void WaitProgress::Reporter::report(int stop) {
   const auto now = steady_clock::now();
   if (!draws && last_line_at_ && now - *last_line_at_ < line_interval) return;
   const StopToken should_stop = stop_token(stop);
-  core::QueuePosition position = core::read_queue_position(queue_, should_stop);
+  core::QueuePosition position = lock_.read_position(should_stop);
   const bool is_changed = !position_ || has_changed(*position_, position);
   if (is_changed) busy_ = find_busy_(should_stop);
   if (should_stop()) return;
@@ -184,7 +191,7 @@ void WaitProgress::Reporter::write(std::string_view text) {
 
 std::string WaitProgress::Reporter::text(const std::string& path, Detail detail) const {
   std::string text = fmt::format("grex-lock: waiting {} for ", in_whole_seconds(elapsed_since(start_)));
-  const std::size_t slots = busy_.tier == core::Tier::semaphore ? queue_.files.size() : 1;
+  const std::size_t slots = busy_.tier == core::Tier::semaphore ? lock_.slots : 1;
   if (slots > 1) text += fmt::format("a slot ({0} of {0} in use){1}", slots, path.empty() ? "" : ": ");
   text += path;
   if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);

@@ -9,6 +9,16 @@
 
 namespace grex::cli {
 
+/// What a wait is for, as its progress shows it.
+struct WaitedLock {
+  std::size_t slots = 1;  ///< more than one: any of these
+  /// Reads what is ahead; is called in the thread, and must own all that it uses.
+  std::function<core::QueuePosition(const StopToken& should_stop)> read_position;
+};
+
+/// That of the queue of a lock file.
+WaitedLock waited_lock(core::FileQueue queue);
+
 /// While this lives, a thread reports on a wait, so that the wait itself can begin
 /// immediately and keeps its place in the kernel's queue.
 ///
@@ -31,7 +41,7 @@ class WaitProgress {
 
   /// `find_busy` is called in the thread, and must own all that it uses. `unknown` is what
   /// it would return if it found nothing.
-  WaitProgress(core::Queue queue, Failure unknown, FindBusy find_busy, Announce announce, Line line);
+  WaitProgress(WaitedLock lock, Failure unknown, FindBusy find_busy, Announce announce, Line line);
   WaitProgress(const WaitProgress&) = delete;
   WaitProgress& operator=(const WaitProgress&) = delete;
   ~WaitProgress();

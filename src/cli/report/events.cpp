@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/deadline.hpp"
 #include "cli/report/event_log.hpp"
 #include "cli/report/json.hpp"
@@ -32,6 +35,7 @@ struct Event {
   const Failure* error = nullptr;                             // with "failed"
   const std::vector<std::string>* guards = nullptr;           // with "acquired"
   const LostLock* lost = nullptr;                             // with "restored", "moved", "lost"
+  std::string_view reason = {};                               // with "lost", by a cluster: a literal
   const Failure* busy = nullptr;              // with "waiting", "lost": why the lock is busy; with "acquired": was
   const core::LockProcess* waiter = nullptr;  // with "deadlock"
   bool is_certain = false;                    // the same
@@ -45,15 +49,25 @@ enum class Extent { all, cut };
 Json locks_of(const Event& event) {
   Json locks = Json::array();
   for (const EventLock& lock : event.locks) {
-    locks.push_back(
-        {{"tier", core::name_of(lock.tier)}, {"path", or_null(lock.path)}, {"mode", sys::name_of(lock.mode)}});
+    Json entry = {{"tier", core::name_of(lock.tier)}, {"path", or_null(lock.path)}, {"mode", sys::name_of(lock.mode)}};
+    if (!lock.name.empty()) entry["name"] = lock.name;
+    if (lock.token) entry["token"] = *lock.token;
+    locks.push_back(std::move(entry));
   }
   return locks;
+}
+
+// That of the only lock that a cluster keeps.
+void add_token(Json& document, const std::vector<EventLock>& locks) {
+  const auto has_token = [](const EventLock& lock) { return lock.token.has_value(); };
+  if (std::count_if(locks.begin(), locks.end(), has_token) != 1) return;
+  document["token"] = *std::find_if(locks.begin(), locks.end(), has_token)->token;
 }
 
 Json document_of(const Event& event, Extent extent) {
   Json document = {{"event", event.name}, {"time", format_utc(event.time)}};
   if (event.lost != nullptr) document["was"] = event.lost->was;
+  if (!event.reason.empty()) document["reason"] = event.reason;
   if (event.lost != nullptr && extent == Extent::all) document["files"] = event.lost->files;
   document["grex_lock_pid"] = sys::own_pid();
   document["host"] = or_null(event.host);
@@ -64,6 +78,7 @@ Json document_of(const Event& event, Extent extent) {
     document["cut"] = true;
   }
   if (event.guards != nullptr) document["busy"] = nullptr;
+  if (event.guards != nullptr) add_token(document, event.locks);
   if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.guards != nullptr && extent == Extent::all) document["guards"] = *event.guards;
@@ -92,7 +107,14 @@ Json document_of(const Event& event, Extent extent) {
 
 }  // namespace
 
-EventLock event_lock_of(const core::HeldLock& lock) { return {lock.tier(), lock.path(), lock.mode()}; }
+EventLock event_lock_of(const core::HeldLock& lock) {
+  EventLock named = {lock.tier(), lock.files().empty() ? std::string() : lock.path(), lock.mode()};
+  if (lock.cluster()) {
+    named.name = lock.cluster()->name;
+    named.token = lock.cluster()->token;
+  }
+  return named;
+}
 
 void Events::open(std::optional<int> fd) {
   if (!fd) return;
@@ -118,9 +140,11 @@ void Events::set_locks(const std::vector<core::Target>& wanted) {
   const std::lock_guard locked(mutex_);
   locks_.clear();
   for (const core::Target& target : wanted) {
-    if (target.files.front().names.empty()) continue;
+    const bool has_file = !target.files.empty() && !target.files.front().names.empty();
+    if (!has_file && !target.wants_cluster()) continue;  // no limit
     const bool is_slot = target.tier() == core::Tier::semaphore;
-    locks_.push_back({target.tier(), is_slot ? std::string() : target.shown_path(), target.mode()});
+    locks_.push_back({target.tier(), is_slot || !has_file ? std::string() : target.shown_path(), target.mode(),
+                      target.wants_cluster() ? target.request.cluster_name : std::string()});
   }
 }
 
@@ -186,6 +210,12 @@ void Events::inherited(const std::vector<core::LockProcess>& processes, int exit
   inherited.exit_code = exit_code;
   inherited.signal = signal;
   write(inherited);
+}
+
+void Events::lost(std::string_view reason) const {
+  Event lost = event("lost");
+  lost.reason = reason;
+  write(lost);
 }
 
 void Events::deadlock(const core::LockProcess& waiter, bool is_certain) const {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,8 @@ struct EventLock {
   core::Tier tier = core::Tier::per_pack;
   std::string path;  ///< of its first file; empty until the slot is known
   sys::Mode mode = sys::Mode::exclusive;
+  std::string name = {};                    ///< in the cluster that keeps it, too; or empty
+  std::optional<std::uint64_t> token = {};  ///< once the cluster's part is held
 };
 
 EventLock event_lock_of(const core::HeldLock& lock);
@@ -81,6 +84,8 @@ class Events {
   void restored(const LostLock& lost) const { write(lost, "restored"); }
   void moved(const LostLock& lost) const { write(lost, "moved"); }
   void lost(const LostLock& lost) const { write(lost, "lost"); }
+  /// A cluster does not keep the locks any more, for this reason, a literal.
+  void lost(std::string_view reason) const;
 
   /// This process waits for one of the locks, and may have to end before they are released;
   /// `is_certain` if it must.

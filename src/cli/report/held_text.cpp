@@ -27,4 +27,34 @@ std::string paths_of(const std::vector<core::HeldLock>& locks) {
   return paths;
 }
 
+std::vector<std::string> token_settings(const std::vector<core::HeldLock>& locks) {
+  Json tokens = Json::array();
+  core::ClusterEntry last;
+  for (const core::HeldLock& lock : locks) {
+    if (!lock.cluster()) continue;
+    last = *lock.cluster();
+    tokens.push_back({{"tier", core::name_of(lock.tier())}, {"name", last.name}, {"token", last.token}});
+  }
+  std::vector<std::string> settings;
+  if (tokens.size() == 1) {
+    settings = {fmt::format("GREX_LOCK_TOKEN={}", last.token), "GREX_LOCK_CLUSTER_KEY=" + last.key};
+  } else {
+    settings = {"GREX_LOCK_TOKEN", "GREX_LOCK_CLUSTER_KEY"};
+  }
+  if (tokens.empty()) {
+    settings.insert(settings.end(), {"GREX_LOCK_TOKENS", "GREX_LOCK_CLUSTER_ID"});
+  } else {
+    settings.insert(settings.end(), {"GREX_LOCK_TOKENS=" + tokens.dump(), "GREX_LOCK_CLUSTER_ID=" + last.id});
+  }
+  return settings;
+}
+
+std::string cluster_names_of(const std::vector<core::HeldLock>& locks) {
+  std::string names;
+  for (const core::HeldLock& lock : locks) {
+    if (lock.cluster()) names += (names.empty() ? "" : ", ") + lock.cluster()->name;
+  }
+  return names;
+}
+
 }  // namespace grex::cli

@@ -48,7 +48,9 @@ void add_proofs(Proofs& proofs, pid_t pid, const StopToken& should_stop) {
 
 Proofs find_proofs(const TierStack& stack, const StopToken& should_stop) {
   Proofs proofs;
-  for (const StackEntry& entry : stack) proofs.try_emplace(entry.file);
+  for (const StackEntry& entry : stack) {
+    if (!entry.path.empty()) proofs.try_emplace(entry.file);
+  }
   add_proofs(proofs, sys::own_process, should_stop);
   if (!lacks_proof(proofs)) return proofs;
   for (const pid_t pid : ancestors(sys::own_process)) {
@@ -186,6 +188,16 @@ EntryFacts find_facts(const StackEntry& entry, const Surroundings& around) {
   return facts;
 }
 
+// Of a lock that only a cluster keeps, there is nothing to look at but its process, which ends
+// the command below if it loses the lock.
+Liveness verify_by_process(const StackEntry& entry) {
+  const Process process = ProcessNumbers::read().are_comparable(entry) ? find_process(entry) : Process::not_known;
+  if (has_ended(process)) return Liveness::stale;
+  const auto above = process == Process::same ? ancestors(sys::own_process) : std::vector<pid_t>();
+  const bool is_ancestor = std::find(above.begin(), above.end(), entry.pid) != above.end();
+  return is_ancestor && is_ours_or_roots(entry.pid) ? Liveness::live_proved : Liveness::live_unproved;
+}
+
 sys::Mode weaker(sys::Mode a, sys::Mode b) { return a == sys::Mode::shared ? a : b; }
 
 }  // namespace
@@ -230,6 +242,10 @@ VerifiedStack verify(const TierStack& stack, const StopToken& should_stop) {
   const Proofs proofs = find_proofs(stack, should_stop);
   std::optional<Surroundings> around;
   for (const StackEntry& entry : stack) {
+    if (entry.path.empty()) {
+      verified.push_back({entry, verify_by_process(entry)});
+      continue;
+    }
     EntryFacts facts;
     const auto proved = proofs.at(entry.file);
     if (proved) {

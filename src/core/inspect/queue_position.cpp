@@ -56,7 +56,7 @@ std::vector<KernelLock> locks_at(sys::FileId file, const std::vector<sys::FileId
   return lock_of_wait(self, view.on(*wait));
 }
 
-QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
+QueuePosition read_once(const FileQueue& queue, const StopToken& should_stop) {
   const KernelView view(parse_lock_table(sys::lock_table_text(should_stop).text), {}, KernelView::Scope::inconsistent);
   const pid_t self = sys::own_pid_in_proc().value_or(sys::own_pid());
   const auto waits = waits_of(self, view);
@@ -86,15 +86,15 @@ QueuePosition read_once(const Queue& queue, const StopToken& should_stop) {
 
 }  // namespace
 
-Queue queue_at(const Target& target, const TargetFile& file) {
-  Queue queue{file.full_names(), {}, {}};
+FileQueue queue_at(const Target& target, const TargetFile& file) {
+  FileQueue queue{file.full_names(), {}, {}};
   if (&file != &target.files.back()) queue.record = target.files.back().name_at(0);
   queue.queue_file = queue.files.size() > 1 ? std::optional(queue_file(file, static_cast<unsigned>(queue.files.size())))
                                             : gate_file(target);
   return queue;
 }
 
-QueuePosition read_queue_position(const Queue& queue, const StopToken& should_stop) {
+QueuePosition read_queue_position(const FileQueue& queue, const StopToken& should_stop) {
   // A list that changes while it is read may lack a lock with all its waiters: the one
   // that we wait for, if we are not in it.
   constexpr int max_reads = 8;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,12 +14,12 @@
 namespace grex::core {
 
 /// The files that this process waits for.
-struct Queue {
+struct FileQueue {
   std::vector<sys::LockFileName> files;         ///< the lock files, any one of which is the lock
   std::optional<sys::LockFileName> queue_file;  ///< for slots; else the gate, if there is one
   std::optional<sys::LockFileName> record;      ///< the file with the holder's record, if it is another one
 };
-Queue queue_at(const Target& target, const TargetFile& file);
+FileQueue queue_at(const Target& target, const TargetFile& file);
 
 /// What is ahead of this process, as the kernel lists it. It is cheap to read repeatedly;
 /// finding out more about those processes is not.
@@ -29,9 +30,10 @@ struct QueuePosition {
   std::vector<std::chrono::nanoseconds> written;
   /// How many processes wait before this one; nullopt if this one is not listed.
   std::optional<std::size_t> waiters;
+  std::uint64_t changes = 0;  ///< of a cluster's queue: how often it has changed
 };
 
 /// If it should stop, the position may be unknown although this process is listed.
-QueuePosition read_queue_position(const Queue& queue, const StopToken& should_stop = never_stop);
+QueuePosition read_queue_position(const FileQueue& queue, const StopToken& should_stop = never_stop);
 
 }  // namespace grex::core

@@ -1,5 +1,7 @@
 #include "core/inspect/remaining.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -26,15 +28,16 @@ constexpr std::chrono::milliseconds time_to_end(100);
 // For reading /proc, where any user can make processes and descriptors many.
 constexpr std::chrono::seconds time_to_read(1);
 
-// One of our locked files, as descriptors show it.
+// One of our locked files, as descriptors show it; or a pipe, whose write end stands for a lock.
 struct OurLock {
   sys::FileId file;
   /// Its acquirer, which distinguishes it from other shared locks on the file; none if
   /// even our own descriptor doesn't show it.
   std::optional<pid_t> acquirer;
+  bool is_pipe = false;
 };
 
-std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks) {
+std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks, int pipe) {
   std::vector<OurLock> ours;
   for (const HeldLock& lock : locks) {
     for (const HeldFile& held : lock.files()) {
@@ -43,6 +46,8 @@ std::vector<OurLock> find_ours(const std::vector<HeldLock>& locks) {
       ours.push_back({held.file.id, is_shown ? std::optional(shown->front().pid) : std::nullopt});
     }
   }
+  const auto status = pipe < 0 ? sys::FileStatus{} : sys::status_of(pipe);
+  if (pipe >= 0 && status) ours.push_back({status->id, std::nullopt, true});
   return ours;
 }
 
@@ -52,6 +57,11 @@ enum class Fate { has_ended, has_none, may_have_lock, has_lock };
 // What one descriptor shows. A process may be listed with its descriptors, and yet they
 // can't be read: that needs more (proc(5), ptrace(2)).
 Fate fate_by(const sys::OpenDescriptor& descriptor, const OurLock& ours) {
+  if (ours.is_pipe) {
+    const auto info = descriptor.file == ours.file ? sys::descriptor_info(descriptor) : std::nullopt;
+    const auto flags = info ? sys::parse_open_flags(*info) : std::nullopt;
+    return flags && (*flags & O_ACCMODE) == O_WRONLY ? Fate::has_lock : Fate::has_none;
+  }
   if (descriptor.file != ours.file && descriptor.file != sys::FileId{}) return Fate::has_none;
   const auto shown = locks_on(descriptor);
   if (!shown) return Fate::may_have_lock;
@@ -106,8 +116,8 @@ Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& shou
 // Looks at all processes, again and again.
 class Search {
  public:
-  Search(const std::vector<HeldLock>& locks, pid_t session, StopToken should_stop)
-      : locks_(find_ours(locks)), session_(session), should_stop_(std::move(should_stop)) {}
+  Search(const std::vector<HeldLock>& locks, int pipe, pid_t session, StopToken should_stop)
+      : locks_(find_ours(locks, pipe)), session_(session), should_stop_(std::move(should_stop)) {}
 
   struct Pass {
     std::vector<pid_t> found;
@@ -172,10 +182,10 @@ class Search {
 
 }  // namespace
 
-Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session) {
+Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session, int pipe) {
   if (locks.empty()) return {};
   const Deadline deadline = Deadline::clock::now() + time_to_end;
-  Search search(locks, session, stop_after(time_to_read));
+  Search search(locks, pipe, session, stop_after(time_to_read));
   bool was_clean = false;
   for (;;) {
     const Search::Pass pass = search.look();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
 
 #include "core/lock/file_order.hpp"
 #include "core/lock/gate.hpp"
@@ -140,7 +141,7 @@ void remove_old_record(const HeldFile& held, const Wanted& wanted) {
 Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, const WaitPolicy& policy,
                   Gates* gates = nullptr) {
   const auto& [target, file, directory] = wanted;
-  const bool waits = policy.waits && file.if_busy == IfBusy::wait;
+  const bool waits = policy.waits && file.if_busy == WhenBusy::wait;
   std::optional<sys::RaisedDescriptorLimit> room;  // for all slots
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
@@ -181,15 +182,51 @@ bool are_named(const std::vector<TakenFile>& taken) {
   });
 }
 
+// Takes what is kept elsewhere of the locks, tier by tier.
+class RemoteSteps {
+ public:
+  RemoteSteps(const std::vector<Target>& targets, const WaitPolicy& policy) : targets_(targets), policy_(policy) {
+    if (policy.remote == nullptr) return;
+    for (const Target& target : targets) {
+      if (target.wants_cluster()) tiers_.insert(target.tier());
+    }
+  }
+
+  // Takes those at tiers before this one; without one, all that are left.
+  Result<sys::WaitEnd> take_before(std::optional<Tier> tier) {
+    while (!tiers_.empty() && (!tier || ordinal_of(*tiers_.begin()) < ordinal_of(*tier))) {
+      const auto end = policy_.remote->take(*tiers_.begin(), targets_, policy_);
+      if (!end || end->outcome != Acquire::held) return end;
+      tiers_.erase(tiers_.begin());
+    }
+    return sys::WaitEnd{Acquire::held};
+  }
+
+ private:
+  const std::vector<Target>& targets_;
+  const WaitPolicy& policy_;
+  std::set<Tier> tiers_;
+};
+
 // Takes all files; if not, `at` is the one that was not taken.
 Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& policy, std::vector<TakenFile>& taken,
-                      FilePosition& at) {
+                      Attempt& attempt) {
+  FilePosition& at = attempt.at;
   const auto order = order_of(targets, at);
   if (!order && sys::is_elsewhere(*targets[at.target].files[at.file].directory)) return Step{Step::Kind::replaced};
   if (!order) return order.error();
   Gates gates(targets, policy);
+  RemoteSteps remote(targets, policy);
+  // What is kept elsewhere, unless it is held.
+  const auto remote_before = [&](std::optional<Tier> tier) -> std::optional<Result<Step>> {
+    const auto end = remote.take_before(tier);
+    if (end && end->outcome == Acquire::held) return std::nullopt;
+    attempt.is_remote = true;
+    return end ? Result(Step{Step::Kind::ended, {}, *end}) : Result<Step>(end.error());
+  };
   for (const OrderedFile& next : *order) {
     at = next.at;
+    if (auto stopped = remote_before(targets[at.target].tier())) return std::move(*stopped);
     const auto passed = gates.approach(at);
     if (!passed) return passed.error();
     if (passed->outcome != Acquire::held) return Step{Step::Kind::ended, {}, *passed};
@@ -204,18 +241,23 @@ Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& poli
     remove_old_record(*step->file, wanted);
     taken.push_back({at, std::move(*step->file), target.mode()});
   }
-  return Step{taken.size() == 1 || are_named(taken) ? Step::Kind::ours : Step::Kind::replaced};
+  if (auto stopped = remote_before(std::nullopt)) return std::move(*stopped);
+  const bool has_waited = taken.size() > 1 || (policy.remote != nullptr && !taken.empty());
+  return Step{!has_waited || are_named(taken) ? Step::Kind::ours : Step::Kind::replaced};
 }
 
-// Combines the files of each lock.
-std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<TakenFile> taken) {
+// Combines what is held of each lock.
+std::vector<HeldLock> locks_of(const std::vector<Target>& targets, std::vector<TakenFile> taken,
+                               const RemoteLocks* remote) {
   std::vector<HeldLock> locks;
   for (std::size_t i = 0; i < targets.size(); ++i) {
     std::vector<HeldFile> files;
     for (TakenFile& file : taken) {
       if (file.at.target == i) files.push_back(std::move(file.held));
     }
-    if (!files.empty()) locks.emplace_back(targets[i].tier(), targets[i].path, targets[i].mode(), std::move(files));
+    auto entry = remote != nullptr ? remote->entry_of(i) : std::nullopt;
+    if (files.empty() && !entry) continue;
+    locks.emplace_back(targets[i].tier(), targets[i].path, targets[i].mode(), std::move(files), std::move(entry));
   }
   return locks;
 }
@@ -244,11 +286,12 @@ Attempt acquire(std::vector<Target>& targets, const WaitPolicy& policy) {
   Attempt attempt{sys::WaitEnd{Acquire::held}, {}};
   for (;;) {
     std::vector<TakenFile> taken;
-    const auto step = take_all(targets, policy, taken, attempt.at);
+    const auto step = take_all(targets, policy, taken, attempt);
     if (step && step->kind == Step::Kind::ours) {
-      attempt.locks = locks_of(targets, std::move(taken));
+      attempt.locks = locks_of(targets, std::move(taken), policy.remote);
       return attempt;
     }
+    if (policy.remote != nullptr) policy.remote->release();
     while (!taken.empty()) {
       release(taken.back().held);
       taken.pop_back();

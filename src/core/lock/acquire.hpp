@@ -14,12 +14,14 @@ namespace grex::core {
 
 /// How an attempt ended.
 struct Attempt {
-  /// `held`, or, if no lock is held, `busy` (only without waiting, or if IfBusy is not `wait`),
+  /// `held`, or, if no lock is held, `busy` (only without waiting, or if WhenBusy is not `wait`),
   /// `timed_out` or `cancelled`. Errors: those of resolve, sys::open_lock_file and sys::try_lock.
   Result<sys::WaitEnd> end;
   /// In the order of the targets. Slots without a limit add none.
   std::vector<HeldLock> locks;
   FilePosition at = {};  ///< the file that was not taken, unless held
+  /// It was not a file, but a lock that is kept elsewhere, which RemoteLocks names.
+  bool is_remote = false;
 };
 
 /// Takes all of the locks, or none. Missing lock files are created, and a file that several
@@ -27,7 +29,7 @@ struct Attempt {
 /// keeps the files before.
 ///
 /// The files are taken in the order of order_of, so that no two processes wait for each
-/// other.
+/// other. After those of a tier, what is kept elsewhere of its locks is taken.
 ///
 /// If a lock file turns out to be removed or replaced, its path doesn't name the locked
 /// file any more: then it starts over, and resolves `targets` again.

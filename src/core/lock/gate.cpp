@@ -41,7 +41,7 @@ bool is_file_of(const Target& target, sys::FileId gate) {
 
 bool Gates::is_used(const Target& target) const {
   if (!policy_.gates || !policy_.waits || !gate_file(target)) return false;
-  const auto reports = [](const TargetFile& file) { return file.if_busy == IfBusy::report; };
+  const auto reports = [](const TargetFile& file) { return file.if_busy == WhenBusy::report; };
   if (std::any_of(target.files.begin(), target.files.end(), reports)) return false;
   return !policy_.gates->above || ordinal_of(target.tier()) > ordinal_of(*policy_.gates->above);
 }
@@ -124,7 +124,7 @@ Result<WaitEnd> Gates::pass(const Target& target) {
   if (gate->is_new && policy_.observer != nullptr) policy_.observer->lock_file_created(name);
   const auto tried = try_gate(*gate, sys::Mode::shared, target);
   if (!tried || !may_wait_at(*gate, *tried)) return WaitEnd{Acquire::held};
-  if (target.files.front().if_busy == IfBusy::check) {
+  if (target.files.front().if_busy == WhenBusy::check) {
     return WaitEnd{policy_.gates->must_wait(target, gate->id) ? Acquire::busy : Acquire::held};
   }
   const auto end = wait_at_gate(*gate, sys::Mode::shared, target);

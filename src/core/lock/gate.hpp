@@ -30,7 +30,7 @@ class Gates {
 
   /// Before the file at `at` is taken: lets the waiters for the exclusive locks of that tier
   /// that are to be shared go first. If the outcome is not `held`, the wait has ended, or, if
-  /// `busy`, the lock must be checked first (IfBusy::check), and `at` is a file of the lock
+  /// `busy`, the lock must be checked first (WhenBusy::check), and `at` is a file of the lock
   /// whose gate was not passed. Errors: system.
   Result<sys::WaitEnd> approach(FilePosition& at);
 

@@ -139,15 +139,17 @@ HeldLock& HeldLock::operator=(HeldLock&& other) noexcept {
   mode_ = other.mode_;
   files_ = std::move(other.files_);
   restored_ = std::move(other.restored_);
+  cluster_ = std::move(other.cluster_);
   return *this;
 }
 
 Result<Recorded> HeldLock::write_record(Record record) {
-  if (mode_ == sys::Mode::shared) return Recorded::shared;
+  if (mode_ == sys::Mode::shared || files_.empty()) return Recorded::none;
   return core::write_record(files_.back(), tier_, std::move(record));
 }
 
 void HeldLock::complete_record(const ProcessIdentity& writer) {
+  if (files_.empty()) return;
   HeldFile& held = files_.back();
   if (!held.record || !is_unreplaced(held, *held.record)) return;
   WrittenRecord& written = *held.record;
@@ -175,8 +177,9 @@ void HeldLock::abandon(std::optional<int> exit_code) {
 TierStack HeldLock::stack_entries() const {
   TierStack entries;
   for (const HeldFile& held : files_) {
-    entries.push_back({tier_, held.path, held.file.id, sys::own_pid(), mode_, held.taken});
+    entries.push_back({tier_, held.path, held.file.id, sys::own_pid(), mode_, held.taken, cluster_});
   }
+  if (files_.empty() && cluster_) entries.push_back({tier_, {}, {}, sys::own_pid(), mode_, boot_clock_now(), cluster_});
   return entries;
 }
 

@@ -38,7 +38,7 @@ void mark_released(const sys::LockFile& file, const WrittenRecord& written, std:
 enum class Recorded {
   written,
   first_written,  ///< the file was empty
-  shared,         ///< a shared lock has none
+  none,           ///< a shared lock has none, and what only a cluster keeps
   read_only,
   second_name,    ///< so the file may be another one
   other_content,  ///< which must not be replaced
@@ -64,20 +64,24 @@ struct RestoredFile {
   HeldFile file;
 };
 
-/// A lock that is held until it is released, abandoned or destroyed (which releases it).
+/// A lock that is held until it is released, abandoned or destroyed (which releases it): its files,
+/// and what a cluster keeps of it, or one of these. All that a cluster keeps for this process ends
+/// together, elsewhere: see RemoteLocks.
 class HeldLock {
  public:
   /// The lock has just been taken. `files` are in the order of taking them; `target` is the
   /// canonical path of what it guards, empty if unknown.
-  HeldLock(Tier tier, std::string target, sys::Mode mode, std::vector<HeldFile> files)
-      : tier_(tier), target_(std::move(target)), mode_(mode), files_(std::move(files)) {}
+  HeldLock(Tier tier, std::string target, sys::Mode mode, std::vector<HeldFile> files,
+           std::optional<ClusterEntry> cluster = {})
+      : tier_(tier), target_(std::move(target)), mode_(mode), files_(std::move(files)), cluster_(std::move(cluster)) {}
   HeldLock(HeldLock&&) = default;
   HeldLock& operator=(HeldLock&& other) noexcept;
   HeldLock(const HeldLock&) = delete;
   HeldLock& operator=(const HeldLock&) = delete;
   ~HeldLock() { release(); }
 
-  /// Writes the record into the last file, if the lock is exclusive; see core::write_record.
+  /// Writes the record into the last file, if the lock is exclusive and has one; see
+  /// core::write_record.
   Result<Recorded> write_record(Record record);
 
   /// Writes it again, with what is known of the writer by now, unless another holder has
@@ -107,12 +111,14 @@ class HeldLock {
   [[nodiscard]] sys::Mode mode() const { return mode_; }
   [[nodiscard]] const std::string& target() const { return target_; }
 
-  /// There is at least one, until the lock is released or abandoned.
+  /// There is at least one, until the lock is released or abandoned, unless only a cluster keeps
+  /// it.
   [[nodiscard]] const std::vector<HeldFile>& files() const { return files_; }
+  [[nodiscard]] const std::optional<ClusterEntry>& cluster() const { return cluster_; }
   [[nodiscard]] const std::vector<RestoredFile>& restored() const { return restored_; }
 
-  /// The path of its first file.
-  [[nodiscard]] const std::string& path() const { return files_.front().path; }
+  /// The path of its first file, or else its name in the cluster.
+  [[nodiscard]] const std::string& path() const { return files_.empty() ? cluster_->name : files_.front().path; }
 
   /// The entries for this lock in the tier stack of descendants, one for each file.
   [[nodiscard]] TierStack stack_entries() const;
@@ -123,6 +129,7 @@ class HeldLock {
   sys::Mode mode_;
   std::vector<HeldFile> files_;
   std::vector<RestoredFile> restored_;
+  std::optional<ClusterEntry> cluster_;
 };
 
 /// The entries of all of them.

@@ -126,6 +126,7 @@ Result<Target> resolve_contained(const LockRequest& request) {
 // Drops the files that an ancestor has, and takes over what to do if the others are busy.
 void keep_choices(const Target& before, Target& renewed) {
   renewed.inherited = before.inherited;
+  renewed.is_cluster_inherited = before.is_cluster_inherited;
   std::erase_if(renewed.files, [&before](const TargetFile& file) {
     return std::find(before.inherited.begin(), before.inherited.end(), file.layout) != before.inherited.end();
   });
@@ -162,14 +163,16 @@ std::vector<sys::LockFileName> Target::names_from(const TargetFile& file) const 
 
 std::string Target::shown_path() const {
   const bool has_file = !files.empty() && !files.front().names.empty();
-  return has_file ? files.front().path(0) : path;
+  return has_file ? files.front().path(0) : path.empty() ? request.cluster_name : path;
 }
 
 bool Target::lacks_layout() const {
+  if (path.empty()) return false;
   return has_file_per_layout(tier()) && files.size() + inherited.size() < request.layouts.size();
 }
 
 Result<Target> resolve(const LockRequest& request) {
+  if (request.path.empty() && !request.cluster_name.empty()) return Target{request, {}, {}};
   return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
 }
 
@@ -186,11 +189,14 @@ Target resolve_in(const std::shared_ptr<const sys::Directory>& directory, const 
 }
 
 void sort_and_dedupe(std::vector<Target>& targets) {
-  std::stable_sort(targets.begin(), targets.end(), [](const Target& a, const Target& b) {
-    return std::tuple(ordinal_of(a.tier()), std::string_view(a.path), a.mode()) <
-           std::tuple(ordinal_of(b.tier()), std::string_view(b.path), b.mode());
+  const auto identity_of = [](const Target& target) {
+    return std::tuple(ordinal_of(target.tier()), std::string_view(target.path),
+                      std::string_view(target.path.empty() ? target.request.cluster_name : target.path));
+  };
+  std::stable_sort(targets.begin(), targets.end(), [&identity_of](const Target& a, const Target& b) {
+    return std::tuple(identity_of(a), a.mode()) < std::tuple(identity_of(b), b.mode());
   });
-  const auto is_same = [](const Target& a, const Target& b) { return a.tier() == b.tier() && a.path == b.path; };
+  const auto is_same = [&identity_of](const Target& a, const Target& b) { return identity_of(a) == identity_of(b); };
   targets.erase(std::unique(targets.begin(), targets.end(), is_same), targets.end());
 }
 
@@ -200,7 +206,7 @@ Result<void> re_resolve(std::vector<Target>& targets, std::size_t& at) {
     auto target = resolve(targets[at].request);
     if (!target) return target.error();
     keep_choices(targets[at], *target);
-    if (!target->files.empty()) renewed.push_back(std::move(*target));
+    if (target->wants_any()) renewed.push_back(std::move(*target));
   }
   targets = std::move(renewed);
   return {};

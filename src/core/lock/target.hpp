@@ -18,7 +18,7 @@ namespace grex::core {
 enum class CreateTarget { no, yes };
 
 /// What to do if a file is busy.
-enum class IfBusy {
+enum class WhenBusy {
   wait,
   check,   ///< report it before waiting: a process above this one may have it, so a wait might never end
   report,  ///< the same, and GREX_LOCK_STACK says so
@@ -33,6 +33,9 @@ struct LockRequest {
   Layouts layouts = {Layout::flat, Layout::nested};  ///< those whose files make up the lock
   sys::Mode mode = sys::Mode::exclusive;             ///< as wanted: see mode_at
   bool is_guard = false;  ///< a workspace above a pack, which is locked to keep grex out of the pack
+  /// The lock's name in the cluster that keeps it, too; empty: none does. Then `path` may be empty:
+  /// it has no files.
+  std::string cluster_name = {};
 };
 
 /// A file that has to be locked; at tier semaphore, any one of several.
@@ -40,7 +43,7 @@ struct TargetFile {
   Layout layout = Layout::flat;
   std::shared_ptr<const sys::Directory> directory;  ///< what `names` are relative to
   std::vector<std::string> names;                   ///< one; or those of the slots, none if they have no limit
-  IfBusy if_busy = IfBusy::wait;
+  WhenBusy if_busy = WhenBusy::wait;
 
   [[nodiscard]] sys::LockFileName name_at(std::size_t index) const { return {directory, names.at(index)}; }
   [[nodiscard]] std::string path(std::size_t index) const { return name_at(index).path(); }
@@ -62,6 +65,7 @@ struct Target {
   std::string path;
   std::vector<TargetFile> files;       ///< the flat one first, without those that an ancestor has
   std::vector<Layout> inherited = {};  ///< the layouts of those
+  bool is_cluster_inherited = false;   ///< an ancestor has the cluster's lock
   /// Why it has no nested file, if the search for the meta directory stopped: see find_meta.
   std::optional<Error> stop = {};
 
@@ -74,8 +78,12 @@ struct Target {
   /// and has left its record there.
   [[nodiscard]] std::vector<sys::LockFileName> names_from(const TargetFile& file) const;
 
-  /// The path that names the lock in a message: its first file, or what it guards if it
-  /// has none.
+  /// Whether a cluster's lock must be taken, and whether anything must.
+  [[nodiscard]] bool wants_cluster() const { return !request.cluster_name.empty() && !is_cluster_inherited; }
+  [[nodiscard]] bool wants_any() const { return !files.empty() || wants_cluster(); }
+
+  /// What names the lock in a message: its first file, or what it guards if it has none, or its
+  /// name in the cluster.
   [[nodiscard]] std::string shown_path() const;
 
   /// Whether a layout was asked for in which the lock has no file: a clone's, if no meta
@@ -89,7 +97,8 @@ struct FilePosition {
   std::size_t file = 0;
 };
 
-/// Errors: not-found, permission, create (with CreateTarget::yes), system, io.
+/// Without a path, there is nothing to resolve. Errors: not-found, permission, create (with
+/// CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
 /// The same for a directory that is open already, and for a tier whose files are in it; see
@@ -105,7 +114,7 @@ inline constexpr std::string_view find_meta = "find .grex/pack.yaml above";
 /// The `op` of the not-found Error for the root directory, into which nothing can be cloned.
 inline constexpr std::string_view no_destination = "find the directory above";
 
-/// Sorts locks by tier and path, and removes duplicates; of a lock that is wanted in both
+/// Sorts locks by tier, path and name, and removes duplicates; of a lock that is wanted in both
 /// modes, the exclusive one stays. They are taken in another order: see order_of.
 void sort_and_dedupe(std::vector<Target>& targets);
 

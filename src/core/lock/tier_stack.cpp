@@ -14,28 +14,49 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+std::optional<std::string> text_at(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
+}
+
+std::optional<std::uint64_t> number_at(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_unsigned() ? std::optional(found->get<std::uint64_t>())
+                                                              : std::nullopt;
+}
+
+std::optional<ClusterEntry> parse_cluster_entry(const json& entry) {
+  if (!entry.is_object() || text_at(entry, "engine") != "etcd") return std::nullopt;
+  auto id = text_at(entry, "id");
+  auto ns = text_at(entry, "namespace");
+  auto name = text_at(entry, "name");
+  auto key = text_at(entry, "key");
+  auto lease = text_at(entry, "lease");
+  const auto token = number_at(entry, "token");
+  if (!id || !ns || !name || name->empty() || !key || !token || !lease) return std::nullopt;
+  return ClusterEntry{std::move(*id), std::move(*ns), std::move(*name), std::move(*key), *token, std::move(*lease)};
+}
+
+// A lock that only a cluster keeps has no path, dev and ino, but `taken`.
 std::optional<StackEntry> parse_entry(const json& entry) {
   if (!entry.is_object()) return std::nullopt;
-  const auto text = [&entry](const char* key) {
-    const auto found = entry.find(key);
-    return found != entry.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
-  };
-  const auto number = [&entry](const char* key) {
-    const auto found = entry.find(key);
-    return found != entry.end() && found->is_number_unsigned() ? std::optional(found->get<std::uint64_t>())
-                                                               : std::nullopt;
-  };
-  const auto tier = tier_named(text("tier").value_or(""));
-  const auto mode = sys::mode_named(text("mode").value_or(""));
-  const auto path = text("path");
-  const auto dev = number("dev");
-  const auto ino = number("ino");
-  const auto pid = number("pid");
-  if (!tier || !mode || !path || path->empty() || !dev || !ino || !pid) return std::nullopt;
-  if (*pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
-  const auto taken = number("taken");
+  const auto tier = tier_named(text_at(entry, "tier").value_or(""));
+  const auto mode = sys::mode_named(text_at(entry, "mode").value_or(""));
+  const auto path = text_at(entry, "path");
+  const auto dev = number_at(entry, "dev");
+  const auto ino = number_at(entry, "ino");
+  const auto pid = number_at(entry, "pid");
+  const auto taken = number_at(entry, "taken");
   if (!taken && entry.contains("taken")) return std::nullopt;
-  return StackEntry{*tier, *path, {*dev, *ino}, static_cast<pid_t>(*pid), *mode, taken};
+  std::optional<ClusterEntry> cluster;
+  if (entry.contains("cluster")) cluster = parse_cluster_entry(entry["cluster"]);
+  if (!cluster && entry.contains("cluster")) return std::nullopt;
+  const bool has_file = path && !path->empty() && dev && ino;
+  const bool has_none = cluster && taken && !entry.contains("path") && !entry.contains("dev") && !entry.contains("ino");
+  if (!tier || !mode || !pid || (!has_file && !has_none)) return std::nullopt;
+  if (*pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
+  const sys::FileId file = has_file ? sys::FileId{*dev, *ino} : sys::FileId{};
+  return StackEntry{*tier, path.value_or(""), file, static_cast<pid_t>(*pid), *mode, taken, std::move(cluster)};
 }
 
 // Escapes what some shell changes in a JSON text of ASCII, even within quotes: fish
@@ -80,12 +101,20 @@ Result<TierStack> parse_tier_stack(std::string_view text) {
 json to_json(const StackEntry& entry) {
   json document;
   document["tier"] = name_of(entry.tier);
-  document["path"] = entry.path;
-  document["dev"] = entry.file.dev;
-  document["ino"] = entry.file.ino;
+  if (!entry.path.empty()) {
+    document["path"] = entry.path;
+    document["dev"] = entry.file.dev;
+    document["ino"] = entry.file.ino;
+  }
   document["pid"] = entry.pid;
   document["mode"] = sys::name_of(entry.mode);
   if (entry.taken) document["taken"] = *entry.taken;
+  if (entry.cluster) {
+    const ClusterEntry& cluster = *entry.cluster;
+    document["cluster"] = {{"engine", "etcd"},      {"id", cluster.id},   {"namespace", cluster.ns},
+                           {"name", cluster.name},  {"key", cluster.key}, {"token", cluster.token},
+                           {"lease", cluster.lease}};
+  }
   return document;
 }
 
@@ -95,12 +124,24 @@ std::string to_text(const TierStack& stack) {
   fmt::memory_buffer text;
   const auto out = fmt::appender(text);
   text.push_back('[');
+  const auto quoted = [](const std::string& value) { return escape_for_shells(quoted_json(value, Charset::ascii)); };
   for (const StackEntry& entry : stack) {
-    fmt::format_to(out, FMT_COMPILE(R"({}{{"tier":"{}","path":{},"dev":{},"ino":{},"pid":{},"mode":"{}")"),
-                   &entry == &stack.front() ? "" : ",", name_of(entry.tier),
-                   escape_for_shells(quoted_json(entry.path, Charset::ascii)), entry.file.dev, entry.file.ino,
-                   entry.pid, sys::name_of(entry.mode));
+    fmt::format_to(out, FMT_COMPILE(R"({}{{"tier":"{}",)"), &entry == &stack.front() ? "" : ",", name_of(entry.tier));
+    if (!entry.path.empty()) {
+      fmt::format_to(out, FMT_COMPILE(R"("path":{},"dev":{},"ino":{},)"), quoted(entry.path), entry.file.dev,
+                     entry.file.ino);
+    }
+    fmt::format_to(out, FMT_COMPILE(R"("pid":{},"mode":"{}")"), entry.pid, sys::name_of(entry.mode));
     if (entry.taken) fmt::format_to(out, FMT_COMPILE(R"(,"taken":{})"), *entry.taken);
+    if (entry.cluster) {
+      const ClusterEntry& cluster = *entry.cluster;
+      fmt::format_to(
+          out,
+          FMT_COMPILE(
+              R"(,"cluster":{{"engine":"etcd","id":{},"namespace":{},"name":{},"key":{},"token":{},"lease":{}}})"),
+          quoted(cluster.id), quoted(cluster.ns), quoted(cluster.name), quoted(cluster.key), cluster.token,
+          quoted(cluster.lease));
+    }
     text.push_back('}');
   }
   text.push_back(']');
@@ -109,7 +150,9 @@ std::string to_text(const TierStack& stack) {
 
 void add_entry(TierStack& stack, StackEntry entry) {
   if (entry.mode == sys::Mode::exclusive) {
-    std::erase_if(stack, [&entry](const StackEntry& other) { return other.file == entry.file; });
+    std::erase_if(stack, [&entry](const StackEntry& other) {
+      return !entry.path.empty() && !other.path.empty() && other.file == entry.file;
+    });
   }
   stack.push_back(std::move(entry));
 }
@@ -126,8 +169,13 @@ bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exc
 
 Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant reentrant) {
   const auto is_in = [&wanted](const auto& files, const auto& paths, const StackEntry& entry) {
+    if (entry.path.empty()) return false;
     const bool is_named = entry.tier == wanted.tier && std::find(paths.begin(), paths.end(), entry.path) != paths.end();
     return is_named || std::find(files.begin(), files.end(), entry.file) != files.end();
+  };
+  const auto is_cluster_lock = [&wanted](const StackEntry& entry) {
+    return entry.cluster && !wanted.cluster_name.empty() && entry.tier == wanted.tier &&
+           entry.cluster->name == wanted.cluster_name && entry.cluster->ns == wanted.cluster_ns;
   };
   Verdict verdict;
   const VerifiedEntry* highest = nullptr;
@@ -135,11 +183,12 @@ Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant re
     const auto& [entry, liveness] = verified;
     if (!is_live(liveness) || is_in(wanted.before, wanted.paths_before, entry)) continue;
     if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->entry.tier)) highest = &verified;
-    if (!is_in(wanted.files, wanted.paths, entry)) continue;
+    const bool is_same_key = is_cluster_lock(entry);
+    if (!is_same_key && !is_in(wanted.files, wanted.paths, entry)) continue;
     // Of another file in its place, or of one that is yet to be restored, another process may
     // take the lock.
     const bool is_file = std::find(wanted.files.begin(), wanted.files.end(), entry.file) != wanted.files.end();
-    const bool is_proved = liveness == Liveness::live_proved && is_file;
+    const bool is_proved = liveness == Liveness::live_proved && (is_file || is_same_key);
     if (reentrant == Reentrant::yes && is_proved && is_enough(entry.mode, wanted.mode)) {
       return {Verdict::Kind::already_ours, &verified};
     }

@@ -18,7 +18,18 @@ namespace grex::core {
 /// The environment variable that passes the locks of ancestors on.
 inline constexpr const char* stack_variable = "GREX_LOCK_STACK";
 
-/// A file that an ancestor locked, as an entry of this variable: one of the files of a lock.
+/// A lock of a cluster that is held.
+struct ClusterEntry {
+  std::string id;           ///< what distinguishes the cluster from all others
+  std::string ns;           ///< the namespace
+  std::string name;         ///< of the lock
+  std::string key;          ///< that stands for it there
+  std::uint64_t token = 0;  ///< a later exclusive holder's is larger
+  std::string lease;
+};
+
+/// A file that an ancestor locked, as an entry of this variable: one of the files of a lock. Or a
+/// lock that only a cluster keeps, which has no file: then `path` is empty.
 struct StackEntry {
   Tier tier = Tier::per_pack;
   std::string path;  ///< of the file, for people; `file` is its identity
@@ -27,6 +38,10 @@ struct StackEntry {
   sys::Mode mode = sys::Mode::exclusive;
   /// When it was taken: CLOCK_BOOTTIME, in nanoseconds. Releases before 0.2 don't write it.
   std::optional<std::uint64_t> taken = {};
+  std::optional<ClusterEntry> cluster = {};  ///< if a cluster keeps the lock, too
+
+  /// The path of the file, or the name of the lock if it has none.
+  [[nodiscard]] const std::string& shown_name() const { return path.empty() && cluster ? cluster->name : path; }
 };
 
 /// Outermost first.
@@ -65,11 +80,15 @@ void add_entry(TierStack& stack, StackEntry entry);
 /// MAX_ARG_STRLEN: 128 KiB) with a name of up to 31 characters.
 inline constexpr std::size_t longest_stack_text = 128UL * 1024 - 32;
 
-/// An upper bound for the text of an entry, in bytes, whatever its path contains.
-constexpr std::size_t longest_entry(std::size_t path_size) {
+/// An upper bound for the text of an entry, in bytes, whatever its path contains; and for that of
+/// its lock in a cluster, if it has a name there.
+constexpr std::size_t longest_entry(std::size_t path_size, std::size_t name_size = 0) {
   constexpr std::size_t without_path = 256;
+  constexpr std::size_t without_name = 512;
   constexpr std::size_t escaped_byte = 6;
-  return without_path + escaped_byte * path_size;
+  constexpr std::size_t times_named = 4;  // percent-encoded in the key, too
+  const std::size_t in_cluster = name_size == 0 ? 0 : without_name + times_named * escaped_byte * name_size;
+  return without_path + escaped_byte * path_size + in_cluster;
 }
 
 enum class Reentrant { no, yes };
@@ -102,6 +121,10 @@ struct WantedFile {
   /// a path is the same lock, although its file was removed: it may have been restored.
   std::vector<std::string> paths = {};
   std::vector<std::string> paths_before = {};
+  /// If it is a lock of a cluster: the namespace and the name. An entry with both, and its tier, is
+  /// the same lock; the cluster itself is known only when it is asked.
+  std::string cluster_ns = {};
+  std::string cluster_name = {};
 };
 
 /// Only live entries count. Pure.

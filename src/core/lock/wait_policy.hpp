@@ -1,12 +1,20 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "base/deadline.hpp"
+#include "base/result.hpp"
 #include "core/lock/target.hpp"
+#include "core/lock/tier_stack.hpp"
+#include "sys/lock/flock_wait.hpp"
 
 namespace grex::core {
+
+struct WaitPolicy;
 
 /// Is called when a wait begins and ends, and when a lock file is created.
 class WaitObserver {
@@ -41,6 +49,30 @@ class ObservedWait {
   WaitObserver* observer_;
 };
 
+/// Locks that are kept elsewhere: by a cluster, for the targets that want that. Those of a tier are
+/// taken after its files.
+class RemoteLocks {
+ public:
+  RemoteLocks() = default;
+  RemoteLocks(const RemoteLocks&) = delete;
+  RemoteLocks& operator=(const RemoteLocks&) = delete;
+  virtual ~RemoteLocks() = default;
+
+  /// Takes those of the targets at this tier, or none of them; `held` if there are none. The other
+  /// ends are as in Attempt, also `cancelled` by a termination signal. Errors: ECANCELED of
+  /// remote_failed, after which the implementation knows why.
+  virtual Result<sys::WaitEnd> take(Tier tier, const std::vector<Target>& targets, const WaitPolicy& policy) = 0;
+
+  /// What is held of the target with this index.
+  [[nodiscard]] virtual std::optional<ClusterEntry> entry_of(std::size_t target) const = 0;
+
+  /// Releases all.
+  virtual void release() = 0;
+};
+
+/// The `op` of the Error if it could not be known whether the locks are held.
+inline constexpr std::string_view remote_failed = "ask the cluster";
+
 /// How to use the gates of locks: see gate.hpp.
 struct GateRules {
   /// The highest tier of the locks that ancestors have. At this tier and below, gates are not used.
@@ -55,6 +87,7 @@ struct WaitPolicy {
   std::optional<Deadline> deadline = {};  ///< for all locks together
   WaitObserver* observer = nullptr;       ///< borrowed; may be null
   std::optional<GateRules> gates = {};    ///< nullopt: no gates are used
+  RemoteLocks* remote = nullptr;          ///< borrowed; null: no lock is kept elsewhere
   bool will_record = false;               ///< a lock's last file is opened for writing, if it will be exclusive
 };
 

@@ -49,6 +49,22 @@ ssize_t write_without_waiting(int fd, std::string_view bytes) {
 
 }  // namespace
 
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends = {-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error{ErrorKind::system, "pipe", {}, errno};
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+void wait_for_input(int fd, int other, std::optional<Deadline> deadline) {
+  std::array<pollfd, 2> inputs = {{{fd, POLLIN, 0}, {other, POLLIN, 0}}};
+  (void)::poll(inputs.data(), inputs.size(), milliseconds_left(deadline));
+}
+
+void announce_input(int socket) {
+  ::fcntl(socket, F_SETOWN, ::getpid());
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_ASYNC);
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   const int err = errno;

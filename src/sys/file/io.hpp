@@ -8,6 +8,7 @@
 
 #include "base/deadline.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace grex::sys {
 
@@ -22,6 +23,23 @@ Result<std::string> read_start(int fd, std::size_t limit);
 /// The same for a file that another process may be writing: reads again until two reads
 /// agree, at most 5 times. nullopt if they don't, or the file can't be read.
 std::optional<std::string> read_stable_start(int fd, std::size_t limit);
+
+/// The two ends of a pipe.
+struct Pipe {
+  UniqueFd reading;
+  UniqueFd writing;
+};
+
+/// Errors: system.
+Result<Pipe> make_pipe();
+
+/// Waits until there is something to read from one of these, which may be -1 (none), or the
+/// deadline has passed. May return earlier.
+void wait_for_input(int fd, int other, std::optional<Deadline> deadline);
+
+/// Sends this process a SIGIO whenever there is something new to read from a socket (O_ASYNC in
+/// fcntl(2)).
+void announce_input(int socket);
 
 /// What ends a write that waits for its reader.
 struct WriteEnds {

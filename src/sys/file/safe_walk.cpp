@@ -39,7 +39,7 @@ bool is_on_procfs(int fd) {
 }
 
 // What a walk requires of the directories that it passes.
-enum class Rule { no_step_between_users, only_root_writes };
+enum class Rule { no_step_between_users, only_root_writes, only_we_write };
 
 class SafeWalk {
  public:
@@ -71,8 +71,9 @@ class SafeWalk {
     struct stat st;
     if (!fd.is_open() || ::fstat(fd.get(), &st) != 0) return failed("open", errno);
     if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) return failed("open", ENOTDIR);
-    const bool others_write = is_other_user(st.st_uid) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-    if (rule_ == Rule::only_root_writes && S_ISDIR(st.st_mode) && others_write) {
+    const bool is_ours = rule_ == Rule::only_we_write && st.st_uid == ::geteuid();
+    const bool others_write = (is_other_user(st.st_uid) && !is_ours) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    if (rule_ != Rule::no_step_between_users && S_ISDIR(st.st_mode) && others_write) {
       return Error{ErrorKind::unsafe_file, writable_step, std::move(path), 0};
     }
     return Step{std::move(fd), std::move(path), st.st_uid, st.st_mode};
@@ -142,6 +143,10 @@ Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing) {
 
 Result<UniqueFd> walk_where_only_root_writes(const std::string& path) {
   return walk_by(Rule::only_root_writes, path, IfMissing::fail);
+}
+
+Result<UniqueFd> walk_where_only_we_write(const std::string& path) {
+  return walk_by(Rule::only_we_write, path, IfMissing::fail);
 }
 
 }  // namespace grex::sys

@@ -26,6 +26,9 @@ Result<UniqueFd> walk_safely(const std::string& path, IfMissing if_missing);
 /// directory, which is in the Error), not-found, permission, system, io.
 Result<UniqueFd> walk_where_only_root_writes(const std::string& path);
 
+/// The same, but directories may also be the effective user's own.
+Result<UniqueFd> walk_where_only_we_write(const std::string& path);
+
 /// The `op` of the unsafe-file Error for a directory that other users can change.
 inline constexpr std::string_view writable_step = "writable step";
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,13 @@ int make_inheritable(std::span<const int> descriptors) {
   return 0;
 }
 
+// Asks the kernel to kill this process with its parent. Returns 0 or errno: ESRCH if that has
+// ended already (PR_SET_PDEATHSIG in prctl(2)). Async-signal-safe.
+int die_with(pid_t parent) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+  return ::getppid() == parent ? 0 : ESRCH;
+}
+
 // Returns only on failure, with errno. Async-signal-safe.
 int exec_command(const Command& command) {
   const int err = make_inheritable(command.inherit);
@@ -54,10 +62,12 @@ Error exec_error(const Command& command, int err) {
 [[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
   // allows only exec here; Linux allows whatever leaves the parent's memory intact.
+  const pid_t parent = ::getpid();
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
   signals.restore_in_child();
-  exec_failure = exec_command(command);
+  const int err = command.dies_with_parent ? die_with(parent) : 0;
+  exec_failure = err != 0 ? err : exec_command(command);
   ::_exit(127);
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork)
 }
@@ -104,6 +114,10 @@ Result<ChildEnd> Child::wait(const ChildObserver& observer) {
     const auto signal = signals_.wait(next_due(observer.works));
     do_what_is_due(observer.works);
     if (!signal) continue;
+    if (signal->number == SIGIO) {
+      if (observer.news) observer.news();
+      continue;
+    }
     if (signal->number == SIGCONT) {
       continue_if_stopped();
       continue;

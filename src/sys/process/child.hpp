@@ -18,7 +18,8 @@ namespace grex::sys {
 struct Command {
   char* const* argv;  ///< argv[0] is looked up in PATH, as execvp(3) does
   char* const* envp;
-  std::span<const int> inherit;  ///< close-on-exec descriptors that it gets as well
+  std::span<const int> inherit;   ///< close-on-exec descriptors that it gets as well
+  bool dies_with_parent = false;  ///< the kernel kills it when the thread that started it has ended
 };
 
 /// How a command ended.
@@ -37,6 +38,8 @@ struct ChildObserver {
   TimedWorks works = {};
   /// A child of this process has ended or stopped, but not the command; may be empty.
   std::function<void()> other_child = {};
+  /// SIGIO has arrived; may be empty.
+  std::function<void()> news = {};
 };
 
 /// A command that runs as a child of this process. While this lives, the termination

@@ -16,7 +16,6 @@
 namespace grex::sys {
 namespace {
 
-constexpr std::chrono::seconds time_to_end(10);
 constexpr std::chrono::seconds time_to_die(1);
 
 struct Listed {
@@ -52,10 +51,17 @@ DescendantsEnd::DescendantsEnd() {
 
 DescendantsEnd::~DescendantsEnd() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
 
-void DescendantsEnd::begin() {
-  if (kill_at_) return;
+void DescendantsEnd::leave_alone(pid_t child) {
+  const auto stat = process_file(child, "stat");
+  const auto started = stat ? parse_start_time(*stat) : std::nullopt;
+  if (started) others_.emplace_back(child, *started);
+}
+
+void DescendantsEnd::begin(std::chrono::nanoseconds time_to_end) {
   const Deadline now = Deadline::clock::now();
-  kill_at_ = now + time_to_end;
+  const Deadline kill_at = now + std::max<std::chrono::nanoseconds>(time_to_end, {});
+  if (kill_at_ && *kill_at_ <= kill_at) return;
+  kill_at_ = kill_at;
   due_ = now;
 }
 
@@ -64,7 +70,7 @@ void DescendantsEnd::do_now() {
   const bool must_kill = now >= *kill_at_;
   signal_new(must_kill ? SIGKILL : SIGTERM);
   // In the meantime, they may start others.
-  due_ = now + std::chrono::milliseconds(must_kill ? 100 : 1000);
+  due_ = must_kill ? now + std::chrono::milliseconds(100) : std::min(now + std::chrono::seconds(1), *kill_at_);
 }
 
 // A zombie has a parent above it that is alive, so those that have ended matter to none.
@@ -116,9 +122,9 @@ void DescendantsEnd::reap_adopted() const {
   }
 }
 
-bool DescendantsEnd::finish(const ForwardedSignals& signals) {
+bool DescendantsEnd::finish(std::chrono::nanoseconds time_to_end, const ForwardedSignals& signals) {
   command_ = 0;
-  begin();
+  begin(time_to_end);
   for (;;) {
     const bool have_ended = find().empty();
     reap_adopted();  // after looking: the last ones may be zombies by now
@@ -126,8 +132,9 @@ bool DescendantsEnd::finish(const ForwardedSignals& signals) {
     const Deadline now = Deadline::clock::now();
     if (now >= *kill_at_ + time_to_die) return false;
     do_now();
-    const auto news = signals.wait(now < *kill_at_ ? std::min(*due_, *kill_at_) : *due_);
-    const bool is_request = news && news->number != SIGCHLD && news->number != SIGCONT;
+    const auto news = signals.wait(due_);
+    const auto& requests = termination_signals;
+    const bool is_request = news && std::find(requests.begin(), requests.end(), news->number) != requests.end();
     if (is_request) kill_at_ = std::min(*kill_at_, now);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -13,9 +14,9 @@
 
 namespace grex::sys {
 
-/// Ends a command with all processes below it: SIGTERM, and SIGKILL after 10 s. While this
-/// lives, this process adopts those whose parent has ended (PR_SET_CHILD_SUBREAPER in
-/// prctl(2)). Needs a /proc of our PID namespace; otherwise, only the command itself is ended.
+/// Ends a command with all processes below it: SIGTERM, and SIGKILL later. While this lives,
+/// this process adopts those whose parent has ended (PR_SET_CHILD_SUBREAPER in prctl(2)). Needs a /proc of our PID
+/// namespace; otherwise, only the command itself is ended.
 class DescendantsEnd : public TimedWork {
  public:
   /// Adopts from now on. The children that this process has already are left alone.
@@ -27,8 +28,12 @@ class DescendantsEnd : public TimedWork {
   /// The command, a child that is not reaped yet.
   void set_command(pid_t command) { command_ = command; }
 
-  /// From now on it is due.
-  void begin();
+  /// A child that must be left alone, too.
+  void leave_alone(pid_t child);
+
+  /// From now on it is due. SIGKILL follows after this time, unless an earlier call has set an
+  /// earlier one.
+  void begin(std::chrono::nanoseconds time_to_end);
 
   [[nodiscard]] std::optional<Deadline> due() const override { return due_; }
   void do_now() override;
@@ -36,10 +41,10 @@ class DescendantsEnd : public TimedWork {
   /// Receives the ends of adopted processes. Not of the command.
   void reap_adopted() const;
 
-  /// The command has been reaped: ends the others, and waits for that until 11 s have passed
-  /// since begin(), which it calls if need be. A termination signal makes it send SIGKILL
-  /// immediately. Returns whether all have ended, as far as can be seen.
-  bool finish(const ForwardedSignals& signals);
+  /// The command has been reaped: ends the others, as begin() does, and waits for that until a
+  /// second after SIGKILL. A termination signal makes it send SIGKILL immediately. Returns
+  /// whether all have ended, as far as can be seen.
+  bool finish(std::chrono::nanoseconds time_to_end, const ForwardedSignals& signals);
 
  private:
   // Of a process: its number, and its start time.

@@ -11,6 +11,7 @@ sigset_t awaited_signals() {
   sigset_t set = set_of(termination_signals);
   sigaddset(&set, SIGCHLD);
   sigaddset(&set, SIGCONT);
+  sigaddset(&set, SIGIO);
   return set;
 }
 

@@ -13,7 +13,8 @@ namespace grex::sys {
 
 /// The termination signals, which people and supervisors send to grex-lock, but mean for
 /// the command that it runs. They are blocked, awaited and forwarded. SIGCHLD and SIGCONT,
-/// which concern that command, are blocked and awaited with them.
+/// which concern that command, and SIGIO, which says that a descriptor with O_ASYNC or a
+/// BootTimer has news, are blocked and awaited with them.
 class ForwardedSignals {
  public:
   /// Blocks them in this process.

@@ -1,0 +1,72 @@
+#include "cli/locking/cluster_wait.hpp"
+
+#include <mutex>
+
+#include "cli/locking/announce.hpp"
+#include "cli/locking/busy.hpp"
+#include "cli/report/cluster_failure.hpp"
+#include "cli/report/holder_text.hpp"
+
+namespace grex::cli {
+namespace {
+
+// The first of what is in the way of a lock holds it.
+Failure busy_in_cluster(const core::Queue& queue, std::uint64_t position, const LockOptions& options) {
+  const BusyReport report = busy_report_of(options);
+  Failure failure;
+  failure.kind = ErrorKind::busy;
+  failure.what = "busy";
+  failure.path = queue.name;
+  failure.exit_code = report.exit_code;
+  failure.tier = queue.tier;
+  failure.is_printed = report.is_printed;
+  failure.holders = holders_in(queue, position);
+  failure.why = failure.holders.empty() ? "its holder has just released it"
+                                        : "held by " + holder_text(failure.holders, utc_now());
+  return failure;
+}
+
+}  // namespace
+
+// What the keeper has reported last.
+struct ClusterWaitAnnouncer::Seen {
+  std::mutex mutex;
+  core::WaitingReport waiting;
+  std::uint64_t changes = 0;
+};
+
+void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting) {
+  if (!seen_) seen_ = std::make_shared<Seen>();
+  {
+    const std::lock_guard lock(seen_->mutex);
+    seen_->waiting = waiting;
+    ++seen_->changes;
+  }
+  if (progress_) return;
+  const WaitedLock waited = {1, [seen = seen_](const StopToken&) {
+                               const std::lock_guard lock(seen->mutex);
+                               core::QueuePosition position;
+                               position.waiters = seen->waiting.position - 1;
+                               position.changes = seen->changes;
+                               return position;
+                             }};
+  const auto find_busy = [seen = seen_, options = options_](const StopToken&) {
+    const std::lock_guard lock(seen->mutex);
+    return busy_in_cluster(seen->waiting.queue, seen->waiting.position, options);
+  };
+  progress_ = announce_wait(options_, global_, events_, waited, find_busy(never_stop), find_busy);
+}
+
+Failure failure_in_cluster(const core::ClusterEnd& end, const LockOptions& options,
+                           std::optional<std::chrono::steady_clock::time_point> start) {
+  const sys::WaitEnd& wait = end.end;
+  if (wait.outcome == sys::Acquire::cancelled) {
+    return cancelled_failure({end.queue.tier, end.queue.name}, wait.signal, busy_report_of(options));
+  }
+  Failure failure = busy_in_cluster(end.queue, end.position, options);
+  if (start) failure.waited = elapsed_since(*start);
+  if (wait.outcome != sys::Acquire::timed_out) return failure;
+  return timeout_failure(std::move(failure), options.timeout.value_or(std::chrono::nanoseconds(0)));
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "cli/report/failure.hpp"
+#include "core/cluster/cluster.hpp"
+
+namespace grex::cli {
+
+/// The cluster could not be asked. `url` names it.
+Failure cluster_failure(const core::ClusterFailure& failure, const std::string& url);
+
+/// The holders of a lock of a cluster, from what they have written there; of what is no record,
+/// only that there is a process. If `position` is that of a waiter, 1 being the next, `ahead` ends
+/// with those that wait before it.
+std::vector<core::LockProcess> holders_in(const core::Queue& queue, std::uint64_t position = 1);
+
+}  // namespace grex::cli

@@ -1,0 +1,206 @@
+#include "core/cluster/cluster.hpp"
+
+#include <utility>
+
+#include "sys/process/pidfd.hpp"
+#include "sys/signal/blocked_signals.hpp"
+
+namespace grex::core {
+namespace {
+
+constexpr std::chrono::seconds reachable_within(10);
+constexpr std::chrono::seconds reachable_without_wait(5);
+constexpr std::chrono::seconds time_to_release(2);
+constexpr std::chrono::seconds between_keepers(1);  // so that one that always ends is not started all the time
+
+Error keeper_error(std::string_view op) { return {ErrorKind::cluster_config, op, {}, 0}; }
+
+template <class Report>
+const Report* as(const std::optional<KeeperReport>& report) {
+  return report ? std::get_if<Report>(&*report) : nullptr;
+}
+
+}  // namespace
+
+Result<void> Cluster::connect() {
+  if (connection_) return {};
+  auto started = KeeperConnection::start();
+  if (!started) return started.error();
+  connection_.emplace(std::move(*started));
+  return {};
+}
+
+ClusterPlace Cluster::place(const ClusterWait& wait) const {
+  std::chrono::milliseconds timeout = wait.waits ? reachable_within : reachable_without_wait;
+  if (wait.deadline) timeout = std::chrono::milliseconds(milliseconds_left(wait.deadline));
+  return {settings_.endpoints, settings_.ns, timeout};
+}
+
+// Its next report; nullopt if `stop` is readable or the deadline has passed before.
+Result<std::optional<KeeperReport>, ClusterFailure> Cluster::next(std::optional<Deadline> deadline, int stop) {
+  KeeperReport report;
+  for (bool has_waited = false;; has_waited = true) {
+    switch (connection_->receive(report)) {
+      case KeeperConnection::News::report:
+        return std::optional(std::move(report));
+      case KeeperConnection::News::closed:
+        return ClusterFailure(keeper_error(keeper_ended));
+      case KeeperConnection::News::invalid:
+        return ClusterFailure(keeper_error(keeper_garbled));
+      case KeeperConnection::News::none:
+        break;
+    }
+    if (has_waited) return std::optional<KeeperReport>();
+    connection_->wait(stop, deadline);
+  }
+}
+
+// Gives up the request that has no answer yet, and waits until it can't take a lock any more.
+void Cluster::cancel() {
+  connection_->send(CancelRequest{});
+  const Deadline deadline = Deadline::clock::now() + time_to_release;
+  for (auto report = next(deadline, -1); report && *report; report = next(deadline, -1)) {
+    if (as<ReleasedReport>(*report) != nullptr) return;
+  }
+}
+
+Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperRequest& request, const ClusterWait& wait,
+                                                                 ClusterEnd& end) {
+  auto answer = ask_and_wait(request, wait, end);
+  if (wait.observer != nullptr) wait.observer->wait_ends();
+  return answer;
+}
+
+Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const KeeperRequest& request,
+                                                                          const ClusterWait& wait, ClusterEnd& end) {
+  if (auto connected = connect(); !connected) return ClusterFailure(connected.error());
+  const sys::SignalBlock block(sys::unignored_signals());
+  const auto signals = sys::SignalReader::open(sys::unignored_signals());
+  if (!signals) return ClusterFailure(signals.error());
+  connection_->send(request);
+  for (;;) {
+    auto report = next(wait.deadline, signals->fd());
+    if (!report) return report.error();
+    if (const auto* waiting = as<WaitingReport>(*report)) {
+      end.queue = waiting->queue;
+      end.position = waiting->position;
+      if (wait.observer != nullptr) wait.observer->waits(*waiting);
+      continue;
+    }
+    if (const auto* failed = as<FailedReport>(*report)) return ClusterFailure(*failed);
+    if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, 1, {}};
+    if (*report) return report;
+    if (const auto signal = signals->next()) {
+      end.end = {sys::Acquire::cancelled, *signal};
+    } else if (has_passed(wait.deadline)) {
+      end.end = {sys::Acquire::timed_out};
+    } else {
+      continue;
+    }
+    cancel();
+    return report;
+  }
+}
+
+Result<ClusterEnd, ClusterFailure> Cluster::acquire(const std::vector<ClusterLock>& locks, const ClusterWait& wait) {
+  const IfBusy if_taken = wait.waits ? IfBusy::wait : IfBusy::give_up;
+  KeeperRequest request;
+  if (has_locks()) {
+    request = MoreRequest{place(wait).timeout, if_taken, locks};
+  } else {
+    request = AcquireRequest{keeper_protocol, place(wait), settings_.lease, if_taken, locks};
+  }
+  ClusterEnd end;
+  const auto answer = ask(request, wait, end);
+  if (!answer) return answer.error();
+  if (!*answer || as<BusyReport>(*answer) != nullptr) return end;
+  const auto* const held = as<HeldReport>(*answer);
+  if (held == nullptr || held->keys.size() != locks.size()) return ClusterFailure(keeper_error(keeper_garbled));
+  keys_.insert(keys_.end(), held->keys.begin(), held->keys.end());
+  id_ = held->cluster;
+  lease_ = held->lease;
+  ttl_ = held->ttl;
+  return ClusterEnd{{sys::Acquire::held}, {}, 1, held->keys};
+}
+
+Result<ClusterEnd, ClusterFailure> Cluster::probe(const std::vector<ClusterLock>& locks) {
+  ClusterWait wait;
+  wait.waits = false;
+  return ask_whether_free(ProbeRequest{keeper_protocol, place(wait), locks}, wait);
+}
+
+Result<ClusterEnd, ClusterFailure> Cluster::wait(const std::vector<ClusterLock>& locks, const ClusterWait& wait) {
+  return ask_whether_free(WaitRequest{keeper_protocol, place(wait), locks}, wait);
+}
+
+Result<ClusterEnd, ClusterFailure> Cluster::ask_whether_free(const KeeperRequest& request, const ClusterWait& wait) {
+  ClusterEnd end;
+  const auto answer = ask(request, wait, end);
+  if (!answer) return answer.error();
+  if (!*answer || as<BusyReport>(*answer) != nullptr) return end;
+  if (as<FreeReport>(*answer) == nullptr) return ClusterFailure(keeper_error(keeper_garbled));
+  return ClusterEnd{{sys::Acquire::held}, {}, 1, {}};
+}
+
+void Cluster::started(pid_t command) {
+  command_ = command;
+  connection_->announce_news();
+  report_start();
+}
+
+// If the command has ended, the keeper need not know it.
+void Cluster::report_start() {
+  const auto process = sys::open_process(command_);
+  if (process) connection_->send(StartedRequest{command_}, process->get());
+}
+
+std::optional<LostReport> Cluster::look() {
+  while (!has_ended_ || adopt()) {
+    KeeperReport report;
+    switch (connection_->receive(report)) {
+      case KeeperConnection::News::none:
+        return std::nullopt;
+      case KeeperConnection::News::closed:
+      case KeeperConnection::News::invalid:
+        has_ended_ = true;
+        break;
+      case KeeperConnection::News::report:
+        if (auto* const lost = std::get_if<LostReport>(&report)) return std::move(*lost);
+        has_ended_ = std::holds_alternative<FailedReport>(report);  // it could not adopt the lease
+        break;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Deadline> Cluster::retry_at() const {
+  return has_ended_ ? std::optional(adopted_at_ + between_keepers) : std::nullopt;
+}
+
+bool Cluster::adopt() {
+  const Deadline now = Deadline::clock::now();
+  if (now < adopted_at_ + between_keepers) return false;
+  adopted_at_ = now;
+  if (!connection_->restart()) return false;
+  connection_->announce_news();
+  has_ended_ = false;
+  connection_->send(AdoptRequest{keeper_protocol, place({}), ttl_, lease_, keys_});
+  report_start();
+  return true;
+}
+
+void Cluster::release() {
+  keys_.clear();
+  if (connection_) connection_->send(ReleaseRequest{});
+}
+
+bool Cluster::finish_release() {
+  if (!connection_) return true;
+  const Deadline deadline = Deadline::clock::now() + time_to_release;
+  for (auto report = next(deadline, -1); report && *report; report = next(deadline, -1)) {
+    if (const auto* released = as<ReleasedReport>(*report)) return released->ok;
+  }
+  return false;
+}
+
+}  // namespace grex::core

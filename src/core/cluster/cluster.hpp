@@ -1,0 +1,144 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/deadline.hpp"
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "core/cluster/keeper_connection.hpp"
+#include "core/cluster/keeper_protocol.hpp"
+#include "sys/lock/flock_wait.hpp"
+
+namespace grex::core {
+
+/// Which cluster keeps the locks, and how.
+struct ClusterSettings {
+  std::string url;                     ///< as messages name it
+  std::vector<std::string> endpoints;  ///< as in ClusterPlace
+  std::string ns;                      ///< the namespace
+  std::chrono::milliseconds lease{0};  ///< how long a lost machine keeps its locks
+};
+
+/// Why the cluster could not be asked: an Error of this machine, or what the keeper reports.
+/// Errors: those of KeeperConnection::start, and cluster-config: the keeper has ended without an
+/// answer (`op` is keeper_ended), or has sent what is no answer (keeper_garbled).
+using ClusterFailure = std::variant<Error, FailedReport>;
+inline constexpr std::string_view keeper_ended = "keeper ended";
+inline constexpr std::string_view keeper_garbled = "keeper garbled";
+
+/// How a request to the cluster ended.
+struct ClusterEnd {
+  sys::WaitEnd end;            ///< `held`: taken, or free; or as in Attempt
+  Queue queue;                 ///< unless `held`: the lock that is in the way
+  std::uint64_t position = 1;  ///< in that queue; 1: next in line
+  std::vector<HeldKey> keys;   ///< of the locks that were taken, in their order
+};
+
+/// Is called while a request waits.
+class ClusterWaitObserver {
+ public:
+  ClusterWaitObserver() = default;
+  ClusterWaitObserver(const ClusterWaitObserver&) = delete;
+  ClusterWaitObserver& operator=(const ClusterWaitObserver&) = delete;
+  virtual ~ClusterWaitObserver() = default;
+
+  /// The request waits, or its place in the queue has changed.
+  virtual void waits(const WaitingReport& waiting) = 0;
+  /// It waits no more, or never did.
+  virtual void wait_ends() = 0;
+};
+
+/// How long a request may wait.
+struct ClusterWait {
+  bool waits = true;
+  std::optional<Deadline> deadline = {};
+  ClusterWaitObserver* observer = nullptr;  ///< borrowed; may be null
+};
+
+/// The cluster's part of the locks of this process: all have one lease, which the keeper keeps
+/// alive. The keeper is started by the first request.
+class Cluster {
+ public:
+  explicit Cluster(ClusterSettings settings) : settings_(std::move(settings)) {}
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  /// If it lives on, the keeper releases the locks when the last process with the liveness pipe
+  /// has ended.
+  ~Cluster() = default;
+
+  [[nodiscard]] const ClusterSettings& settings() const { return settings_; }
+
+  /// Takes these locks, too, or none of them. A termination signal that is not ignored ends the
+  /// wait; the caller may have blocked it.
+  Result<ClusterEnd, ClusterFailure> acquire(const std::vector<ClusterLock>& locks, const ClusterWait& wait);
+
+  /// Whether these locks could be taken now; and the same, waiting until each of them was free
+  /// once. Nothing is kept.
+  Result<ClusterEnd, ClusterFailure> probe(const std::vector<ClusterLock>& locks);
+  Result<ClusterEnd, ClusterFailure> wait(const std::vector<ClusterLock>& locks, const ClusterWait& wait);
+
+  /// Whether it has any locks.
+  [[nodiscard]] bool has_locks() const { return !keys_.empty(); }
+
+  /// What distinguishes this cluster, and the lease, once a lock is held.
+  [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] const std::string& lease() const { return lease_; }
+
+  /// The write end of the liveness pipe, for the command to inherit; borrowed.
+  [[nodiscard]] int liveness() const { return connection_->liveness(); }
+
+  /// The keeper's process, which is a child of this one.
+  [[nodiscard]] pid_t keeper() const { return connection_->keeper(); }
+
+  /// The command has started: from now on, SIGIO announces reports of the keeper.
+  void started(pid_t command);
+
+  /// Why the locks are lost, if a report says so by now. If the keeper has ended, starts another,
+  /// which goes on with the lease; if that can't be, it must be tried again at retry_at().
+  std::optional<LostReport> look();
+  [[nodiscard]] std::optional<Deadline> retry_at() const;
+
+  /// When the lease ends: CLOCK_BOOTTIME, in nanoseconds.
+  [[nodiscard]] std::uint64_t lease_end() const { return connection_->lease_end(); }
+  [[nodiscard]] std::chrono::milliseconds lease_time() const { return ttl_; }
+
+  /// Begins to release all locks, and finish_release waits for that, for two seconds at most.
+  /// Returns whether the locks are free; otherwise they are when the lease has ended.
+  void release();
+  bool finish_release();
+
+ private:
+  // The last answer to a request; nullopt if the wait for it has ended, as `end` says.
+  Result<std::optional<KeeperReport>, ClusterFailure> ask(const KeeperRequest& request, const ClusterWait& wait,
+                                                          ClusterEnd& end);
+  Result<std::optional<KeeperReport>, ClusterFailure> ask_and_wait(const KeeperRequest& request,
+                                                                   const ClusterWait& wait, ClusterEnd& end);
+  Result<std::optional<KeeperReport>, ClusterFailure> next(std::optional<Deadline> deadline, int stop);
+  Result<void> connect();
+  [[nodiscard]] ClusterPlace place(const ClusterWait& wait) const;
+  Result<ClusterEnd, ClusterFailure> ask_whether_free(const KeeperRequest& request, const ClusterWait& wait);
+  void cancel();
+  void report_start();
+  bool adopt();
+
+  ClusterSettings settings_;
+  std::optional<KeeperConnection> connection_;
+  std::vector<HeldKey> keys_;
+  std::string id_;
+  std::string lease_;
+  std::chrono::milliseconds ttl_{0};
+  pid_t command_ = 0;
+  bool has_ended_ = false;  // the keeper, and there is no other one yet
+  Deadline adopted_at_;
+};
+
+}  // namespace grex::core
