@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/wait.h>
+
 #include <filesystem>
 #include <initializer_list>
 #include <sstream>
@@ -21,6 +23,13 @@ class FakeCluster : public TempDir {
     std::filesystem::copy_file(FAKE_KEEPER, *this / "grex-lock-etcd");
     write_file(*this / "script", script);
   }
+
+  /// Waits until the keepers that have become our children have ended.
+  ~FakeCluster() {
+    for (const std::string& line : log("started")) ::waitpid(std::stoi(line.substr(sizeof "started")), nullptr, 0);
+  }
+  FakeCluster(const FakeCluster&) = delete;
+  FakeCluster& operator=(const FakeCluster&) = delete;
 
   [[nodiscard]] std::string tool() const { return *this / "grex-lock"; }
 
@@ -64,10 +73,9 @@ class FakeCluster : public TempDir {
     return std::stoi(log("started").back().substr(sizeof "started"));
   }
 
-  /// Waits until the keeper has ended, after the end of grex-lock.
+  /// Waits until the keeper has released the lock and ends.
   void until_keeper_ended() const {
     until([this] { return !log("ended").empty(); });
-    reap(keeper());
   }
 };
 

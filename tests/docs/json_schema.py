@@ -337,10 +337,12 @@ def print_cluster(tool):
     shutil.copy(tool.keeper, f"{cluster}/grex-lock-etcd")
     tool.environment["GREX_LOCK_CLUSTER"] = "etcd://localhost/ci"
     tool.program = program
-    job = tool.job("--name", "app", "--", program, "stack", "--json", "--color", "never")
+    job = tool.job("--name", "app", "--", "sh", "-c", '"$0" stack --json; "$0" probe --json --name app; true', program)
     check(tool.last_event(job, "acquired")["token"] == 7, "another token")
     entries = next(document for document in job.events if "entries" in document)["entries"]
     check(entries[0]["cluster"]["name"] == "app", f"entries: {entries}")
+    error = next(document for document in job.events if "error" in document)["error"]
+    check(error["ancestor"]["cluster"]["token"] == 7, f"another ancestor: {error}")
     job.end()
 
     pack = tool.pack()

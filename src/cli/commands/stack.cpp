@@ -29,7 +29,7 @@ std::string text_of(const core::VerifiedStack& stack) {
   std::string text;
   for (const auto& [entry, liveness] : stack) {
     text += fmt::format("{:<14}  {:<9}  {:<8}  {}{}\n", core::name_of(entry.tier), sys::name_of(entry.mode),
-                        fmt::format("pid {}", entry.pid), printable(entry.path), remark_on(liveness));
+                        fmt::format("pid {}", entry.pid), printable(entry.shown_name()), remark_on(liveness));
   }
   return text;
 }

@@ -157,7 +157,7 @@ core::VerifiedStack verify_live(const core::TierStack& stack, const LockOptions&
     if (core::is_live(verified.liveness)) {
       live.push_back(std::move(verified));
     } else if (options.verbosity == Verbosity::verbose) {
-      note(fmt::format("stale entry ignored: {}: pid {} no longer holds it", entry.path, entry.pid));
+      note(fmt::format("stale entry ignored: {}: pid {} no longer holds it", entry.shown_name(), entry.pid));
     }
   }
   return live;

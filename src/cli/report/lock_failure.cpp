@@ -60,7 +60,7 @@ Failure ancestor_failure(const LockName& lock, const core::StackEntry& ancestor)
   Failure failure;
   failure.kind = ErrorKind::reentry;
   failure.what = "busy";
-  failure.path = ancestor.path;
+  failure.path = ancestor.shown_name();
   failure.exit_code = exit_code::busy;
   failure.tier = lock.tier;
   failure.ancestor = ancestor;
@@ -148,15 +148,15 @@ Failure order_failure(const LockName& lock, const core::VerifiedEntry& ancestor)
   const std::string process = process_of(ancestor);
   if (is_of_lock(held, lock)) {
     failure.why =
-        fmt::format("must be taken before the other file of this lock, {}, which {} holds", held.path, process);
+        fmt::format("must be taken before the other file of this lock, {}, which {} holds", held.shown_name(), process);
     failure.hint = "take both files there, or only the other one here: --layout nested";
   } else if (held.tier == lock.tier) {
-    failure.why = fmt::format("must be taken together with {} ({}), which {} holds", held.path,
+    failure.why = fmt::format("must be taken together with {} ({}), which {} holds", held.shown_name(),
                               core::name_of(held.tier), process);
     failure.hint = one_command(lock, ancestor);
   } else {
     failure.why = fmt::format("{} must be taken before {} {}, which {} holds", core::name_of(lock.tier),
-                              core::name_of(held.tier), held.path, process);
+                              core::name_of(held.tier), held.shown_name(), process);
     failure.hint = outer_command(lock);
   }
   return failure;

@@ -17,11 +17,13 @@ std::int64_t boot_offset_of(pid_t pid) {
 std::vector<pid_t> pids_of(pid_t pid) { return sys::parse_pids(sys::process_file(pid, "status").value_or("")); }
 
 // Whether this child of a grex-lock is not its command, but came to it when its own parent had
-// ended (--if-lost stop): the command is the oldest child.
+// ended (--if-lost stop, or a cluster): the command is the oldest child, but for the keeper of a
+// cluster's locks.
 bool is_adopted(pid_t child, pid_t parent) {
-  const auto children = sys::children_of(parent);
-  return children && !children->empty() && children->front() != child &&
-         std::find(children->begin(), children->end(), child) != children->end();
+  const auto children = sys::children_of(parent).value_or(std::vector<pid_t>());
+  const auto is_keeper = [](pid_t pid) { return sys::command_name_of(pid) == "grex-lock-etcd"; };
+  const auto command = std::find_if_not(children.begin(), children.end(), is_keeper);
+  return command != children.end() && std::find(command + 1, children.end(), child) != children.end();
 }
 
 }  // namespace
