@@ -19,9 +19,7 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds request_timeout(2000);
-constexpr seconds time_to_release(5);
 constexpr seconds least_patience(60);
-constexpr int not_found = 5;  // of gRPC
 
 // "3.4.23", and also "3.6.0-rc.1".
 bool is_old(std::string_view version) {
@@ -48,6 +46,7 @@ bool EtcdEngine::open(const core::ClusterPlace& place) {
     observer_.report(core::FailedReport{ClusterFault::cluster_config, {}, why, {}});
     return false;
   }
+  if (gateway_) return true;  // of the first request
   place_ = place;
   gateway_.emplace(http_, credentials_, place.endpoints, static_cast<std::size_t>(::getpid()));
   return true;
@@ -155,9 +154,7 @@ void EtcdEngine::queue_again() {
 }
 
 void EtcdEngine::fail(core::FailedReport failure) {
-  inquiry_.reset();
-  acquisition_.reset();
-  call_.reset();
+  forget_requests();
   if (lease_ && held_.empty()) lease_->stop_renewing();
   observer_.report(std::move(failure));
 }
@@ -178,71 +175,30 @@ void EtcdEngine::take(const core::ProbeRequest& request) {
 
 void EtcdEngine::take(const core::WaitRequest& request) { inquire(request.place, request.locks, core::IfBusy::wait); }
 
-void EtcdEngine::take(const core::ListRequest&) {
-  observer_.report(core::FailedReport{ClusterFault::internal, {}, "not supported yet", {}});
-}
-
-void EtcdEngine::take(const core::BreakRequest&) {
-  observer_.report(core::FailedReport{ClusterFault::internal, {}, "not supported yet", {}});
-}
-
-void EtcdEngine::take(const core::CancelRequest&) {
-  withdraw([this] { observer_.report(core::ReleasedReport{}); });
-}
-
-void EtcdEngine::withdraw(std::function<void()> then) {
-  const auto keys = acquisition_ ? acquisition_->keys() : std::vector<core::HeldKey>();
-  inquiry_.reset();
-  acquisition_.reset();
-  call_.reset();
-  if (!lease_) return then();
-  if (!held_.empty()) return remove_keys(keys, std::move(then));
-  const std::uint64_t lease = lease_->id();
-  lease_->stop_renewing();
-  if (lease == 0) {
-    lease_.reset();
-    return then();
-  }
-  revoke(lease, [this, then = std::move(then)](bool) {
-    lease_.reset();
-    then();
+void EtcdEngine::take(const core::ListRequest& request) {
+  if (!open(request.place)) return;
+  listing_.emplace(*gateway_, request.place, request.locks, [this](core::KeeperReport report) {
+    const auto* const listed = std::get_if<core::ListedReport>(&report);
+    if (listed == nullptr || listed->is_last) listing_.reset();
+    observer_.report(std::move(report));
   });
 }
 
-void EtcdEngine::remove_keys(std::vector<core::HeldKey> keys, std::function<void()> then) {
-  if (keys.empty()) return then();
-  const core::HeldKey key = keys.back();
-  keys.pop_back();
-  lease_->remove(key.key);
-  const std::uint64_t give_up_at = boot_clock_now() + in_ns(time_to_release);
-  call_ = gateway_->call({"/v3/kv/txn", delete_body(key.key, key.token), request_timeout, give_up_at},
-                         [this, keys = std::move(keys), then = std::move(then)](const GatewayAnswer&) mutable {
-                           remove_keys(std::move(keys), std::move(then));
-                         });
+void EtcdEngine::take(const core::BreakRequest& request) {
+  if (!open(request.place)) return;
+  breaking_.emplace(*gateway_, request.place, request.key, [this](core::KeeperReport report) {
+    breaking_.reset();
+    observer_.report(std::move(report));
+  });
 }
 
-void EtcdEngine::revoke(std::uint64_t lease, std::function<void(bool ok)> then) {
-  const std::uint64_t give_up_at = boot_clock_now() + in_ns(time_to_release);
-  call_ = gateway_->call({"/v3/lease/revoke", lease_body(lease), request_timeout, give_up_at},
-                         [this, then = std::move(then)](const GatewayAnswer& answer) {
-                           call_.reset();
-                           const bool is_gone = answer.error && answer.error->code == not_found;
-                           then(is_gone || (!answer.failure && !answer.error));
-                         });
-}
-
-void EtcdEngine::take(const core::ReleaseRequest&) {
+// What has no answer yet gets none from now on.
+void EtcdEngine::forget_requests() {
   inquiry_.reset();
+  listing_.reset();
+  breaking_.reset();
   acquisition_.reset();
   call_.reset();
-  if (watch_) watch_->stop();
-  held_.clear();
-  if (!lease_ || lease_->id() == 0) return observer_.report(core::ReleasedReport{});
-  lease_->stop_renewing();
-  revoke(lease_->id(), [this](bool ok) {
-    lease_.reset();
-    observer_.report(core::ReleasedReport{ok});
-  });
 }
 
 nanoseconds EtcdEngine::patience() const { return std::max<nanoseconds>(least_patience, ttl_); }
@@ -263,6 +219,7 @@ Due EtcdEngine::due() const {
   if (lease_) first = earlier(first, lease_->due());
   if (watch_) first = earlier(first, watch_->due());
   if (acquisition_) first = earlier(first, acquisition_->due());
+  if (breaking_) first = earlier(first, breaking_->due());
   return inquiry_ ? earlier(first, inquiry_->due()) : first;
 }
 
@@ -275,6 +232,7 @@ void EtcdEngine::advance() {
   if (watch_) watch_->advance(now);
   if (acquisition_) acquisition_->advance(now);
   if (inquiry_) inquiry_->advance(now);
+  if (breaking_) breaking_->advance(now);
   gateway_->advance();
 }
 

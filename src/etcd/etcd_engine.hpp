@@ -11,6 +11,7 @@
 
 #include "core/cluster/keeper_protocol.hpp"
 #include "etcd/acquisition.hpp"
+#include "etcd/breaking.hpp"
 #include "etcd/credentials.hpp"
 #include "etcd/due.hpp"
 #include "etcd/engine.hpp"
@@ -19,6 +20,7 @@
 #include "etcd/http.hpp"
 #include "etcd/inquiry.hpp"
 #include "etcd/lease.hpp"
+#include "etcd/listing.hpp"
 
 namespace grex::etcd {
 
@@ -57,6 +59,7 @@ class EtcdEngine : public Engine {
   void take_held(const std::vector<core::HeldKey>& keys, std::string cluster);
   void take_loss(core::LossReason reason);
   void queue_again();
+  void forget_requests();
   void fail(core::FailedReport failure);
   void fail_after_silence(std::uint64_t now);
 
@@ -81,6 +84,8 @@ class EtcdEngine : public Engine {
   std::optional<HeldWatch> watch_;
   std::optional<Acquisition> acquisition_;
   std::optional<Inquiry> inquiry_;
+  std::optional<Listing> listing_;
+  std::optional<Breaking> breaking_;
   std::unique_ptr<GatewayCall> call_;  // of a request without a class of its own
 };
 

@@ -45,8 +45,10 @@ find_package(CURL 7.85)
 if(CURL_FOUND)
   add_executable(grex-lock-etcd
     src/etcd/acquisition.cpp
+    src/etcd/breaking.cpp
     src/etcd/credentials.cpp
     src/etcd/etcd_engine.cpp
+    src/etcd/etcd_release.cpp
     src/etcd/failure.cpp
     src/etcd/gateway.cpp
     src/etcd/held_watch.cpp
@@ -54,6 +56,7 @@ if(CURL_FOUND)
     src/etcd/http_fault.cpp
     src/etcd/inquiry.cpp
     src/etcd/lease.cpp
+    src/etcd/listing.cpp
     src/etcd/main.cpp
     src/etcd/turn.cpp)
   set_target_properties(grex-lock-etcd PROPERTIES IS_DYNAMIC ON)

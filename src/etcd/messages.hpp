@@ -122,4 +122,7 @@ std::optional<GatewayError> parse_error(std::string_view body);
 std::string with_break_mark(std::string_view value);
 bool has_break_mark(std::string_view value);
 
+/// How many slots the record of a holder names; 0 if it names none.
+unsigned slots_in(std::string_view value);
+
 }  // namespace grex::etcd

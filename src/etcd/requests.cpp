@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "etcd/base64.hpp"
@@ -88,6 +89,14 @@ std::string with_break_mark(std::string_view value) {
 bool has_break_mark(std::string_view value) {
   const auto record = parse_object(value);
   return record && is_set(*record, "break");
+}
+
+unsigned slots_in(std::string_view value) {
+  const auto record = parse_object(value);
+  const json& slots = record ? member(*record, "slots") : member(json(), "");
+  constexpr unsigned most = 4096;
+  return slots.is_number_unsigned() ? static_cast<unsigned>(std::min<std::uint64_t>(slots.get<std::uint64_t>(), most))
+                                    : 0;
 }
 
 }  // namespace grex::etcd
