@@ -38,6 +38,10 @@ Judgement judge_transport(const HttpAnswer& answer) {
       return failed(ClusterFault::cluster_config, answer.why);
     case HttpFault::not_tls:
       return failed(ClusterFault::cluster_config, answer.why, "without TLS: etcd://HOST/NAMESPACE");
+    case HttpFault::handshake:
+      return elsewhere(answer.why, "if it has no TLS: etcd://HOST/NAMESPACE");
+    case HttpFault::closed:
+      return elsewhere(answer.why, "if it requires TLS: etcds://HOST/NAMESPACE");
     case HttpFault::server_certificate:
       if (has(answer.why, "not yet valid")) {
         return elsewhere(answer.why, "or this machine's clock is wrong: " + format_utc(utc_now()));

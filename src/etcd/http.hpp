@@ -31,6 +31,8 @@ enum class HttpFault {
   own_certificate,     ///< refused by the server
   own_files,           ///< a certificate or key that can't be used
   not_tls,             ///< the server speaks no TLS
+  handshake,           ///< TLS could not be agreed on: perhaps it speaks none
+  closed,              ///< without an answer: perhaps it requires TLS
 };
 
 struct HttpAnswer {

@@ -38,12 +38,14 @@ HttpFault fault_of(CURLcode code, std::string_view text) {
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ENGINE_NOTFOUND:
       return HttpFault::own_files;
+    case CURLE_GOT_NOTHING:
+      return HttpFault::closed;
     default:
       break;
   }
   if (is_refusal(text)) return HttpFault::own_certificate;
-  return code == CURLE_SSL_CONNECT_ERROR && has(text, "wrong version number") ? HttpFault::not_tls
-                                                                              : HttpFault::connection;
+  if (code != CURLE_SSL_CONNECT_ERROR) return HttpFault::connection;
+  return has(text, "wrong version number") ? HttpFault::not_tls : HttpFault::handshake;
 }
 
 std::string explanation_of(CURLcode code, std::string_view text, int err) {
@@ -52,6 +54,10 @@ std::string explanation_of(CURLcode code, std::string_view text, int err) {
       return "client certificate refused";
     case HttpFault::not_tls:
       return "the server does not speak TLS";
+    case HttpFault::handshake:
+      return "TLS handshake failed";
+    case HttpFault::closed:
+      return "connection closed";
     case HttpFault::server_certificate: {
       constexpr std::string_view introduction = "SSL certificate problem: ";
       const auto at = text.find(introduction);
@@ -63,7 +69,6 @@ std::string explanation_of(CURLcode code, std::string_view text, int err) {
   }
   if (code == CURLE_OPERATION_TIMEDOUT) return "no answer";
   if (code == CURLE_COULDNT_RESOLVE_HOST) return "unknown host";
-  if (code == CURLE_GOT_NOTHING) return "connection closed";
   if (code == CURLE_COULDNT_CONNECT && err != 0) return error_text(err);
   return text.empty() ? ::curl_easy_strerror(code) : std::string(text);
 }

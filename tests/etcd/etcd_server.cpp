@@ -35,6 +35,26 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
+Fd listen_on(int port) {
+  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address = loopback(port);
+  constexpr int backlog = 64;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd.get(), backlog) != 0) {
+    throw std::runtime_error("can't listen");
+  }
+  return fd;
+}
+
+Fd connect_to(int port) {
+  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address = loopback(port);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error("can't connect");
+  }
+  return fd;
+}
+
 std::string http_get(int port, const std::string& path) {
   const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval limit = {1, 0};
@@ -50,7 +70,8 @@ std::string http_get(int port, const std::string& path) {
   return answer;
 }
 
-EtcdServer::EtcdServer(const Words& options) : port_(free_port()), peer_port_(free_port()), options_(options) {
+EtcdServer::EtcdServer(const Words& options, const std::string& scheme)
+    : port_(free_port()), peer_port_(free_port()), health_port_(free_port()), scheme_(scheme), options_(options) {
   start();
 }
 
@@ -67,6 +88,7 @@ void EtcdServer::start() {
                  peer,          "--initial-cluster",
                  "t=" + peer,   "--unsafe-no-fsync",
                  "--log-level", "error"};
+  words.insert(words.end(), {"--listen-metrics-urls", "http://127.0.0.1:" + std::to_string(health_port_)});
   words.insert(words.end(), options_.begin(), options_.end());
   const std::string log = dir_ / "log";
   process_ = std::make_unique<Process>(words, Setup{.before_exec = [log] {
@@ -74,7 +96,7 @@ void EtcdServer::start() {
                                          ::dup2(fd, 1);
                                          ::dup2(fd, 2);
                                        }});
-  until([this] { return http_get(port_, "/health").find("\"true\"") != std::string::npos; });
+  until([this] { return http_get(health_port_, "/health").find("\"true\"") != std::string::npos; });
 }
 
 void EtcdServer::restart() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/cluster/keeper_protocol.hpp"
+#include "support/fd.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
 
@@ -15,16 +16,21 @@ namespace grex::test {
 /// A port of the loopback interface that is free now.
 int free_port();
 
+/// Sockets of the loopback interface; throw if that fails.
+Fd listen_on(int port);
+Fd connect_to(int port);
+
 /// A GET over plain HTTP; empty if there is no answer.
 std::string http_get(int port, const std::string& path);
 
 /// One node of a real etcd, with its data in a directory of the test.
 class EtcdServer {
  public:
-  /// Waits until it serves requests. `options` are more of etcd's.
-  explicit EtcdServer(const Words& options = {});
+  /// Waits until it serves requests. `options` are more of etcd's. `scheme` is "https" if it must
+  /// have TLS; then ctl() does not work.
+  explicit EtcdServer(const Words& options = {}, const std::string& scheme = "http");
 
-  [[nodiscard]] std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string endpoint() const { return scheme_ + "://127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] core::ClusterPlace place() const;
 
@@ -46,6 +52,8 @@ class EtcdServer {
   TempDir dir_;
   int port_;
   int peer_port_;
+  int health_port_;
+  std::string scheme_;
   Words options_;
   std::unique_ptr<Process> process_;
 };

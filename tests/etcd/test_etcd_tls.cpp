@@ -1,0 +1,146 @@
+// TLS, and certificates of clients.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <string>
+
+#include "etcd/etcd_client.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex;
+using namespace std::chrono_literals;
+using test::EtcdClient;
+using test::EtcdServer;
+using test::lock_named;
+
+namespace {
+
+class Certificates {
+ public:
+  Certificates() {
+    const auto made = test::finish({GREX_LOCK_TESTS "/etcd/certificates.sh", dir_.path()});
+    if (made.ended != test::exited(0)) throw std::runtime_error("openssl: " + made.err);
+  }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return dir_ / name; }
+
+  [[nodiscard]] EtcdServer server(const std::string& name = "server") const {
+    return EtcdServer({"--cert-file", dir_ / (name + ".pem"), "--key-file", dir_ / (name + ".key")}, "https");
+  }
+  [[nodiscard]] EtcdServer server_for_certificates() const {
+    return EtcdServer({"--cert-file", dir_ / "server.pem", "--key-file", dir_ / "server.key", "--client-cert-auth",
+                       "--trusted-ca-file", dir_ / "ca.pem"},
+                      "https");
+  }
+
+  // With the CA of the server, and this certificate.
+  [[nodiscard]] test::Setup client(const std::string& name) const {
+    return {.environment = {{"ETCDCTL_CACERT", dir_ / "ca.pem"},
+                            {"ETCDCTL_CERT", dir_ / (name + ".pem")},
+                            {"ETCDCTL_KEY", dir_ / (name + ".key")}}};
+  }
+  [[nodiscard]] test::Setup trusting(const std::string& ca) const {
+    return {.environment = {{"ETCDCTL_CACERT", dir_ / (ca + ".pem")}}};
+  }
+
+ private:
+  test::TempDir dir_;
+};
+
+core::FailedReport failure_of(core::ClusterPlace place, const test::Setup& setup) {
+  place.timeout = 1s;
+  EtcdClient client(setup);
+  client.request(place, {lock_named("a")});
+  return client.expect<core::FailedReport>();
+}
+
+}  // namespace
+
+TEST_CASE("a server whose certificate is valid is trusted, and no other one") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  EtcdClient client(certificates.trusting("ca"));
+  client.acquire(server.place(), {lock_named("a")});
+  CHECK(client.release());
+  for (const test::Setup& setup : {test::Setup(), certificates.trusting("other-ca")}) {
+    const auto failed = failure_of(server.place(), setup);
+    CHECK(failed.kind == core::ClusterFault::unreachable);
+    CHECK(failed.why.find("server certificate not valid") != std::string::npos);
+    CHECK(failed.hint.find("ETCDCTL_CACERT") != std::string::npos);
+  }
+  const EtcdServer elsewhere = certificates.server("elsewhere");
+  const auto failed = failure_of(elsewhere.place(), certificates.trusting("ca"));
+  CHECK(failed.kind == core::ClusterFault::unreachable);
+  CHECK(failed.why.find("server certificate not valid") != std::string::npos);
+}
+
+TEST_CASE("a server with TLS asked without it, or the other way round, is unreachable, and the hint names the scheme") {
+  const Certificates certificates;
+  const EtcdServer with_tls = certificates.server();
+  const EtcdServer without;
+  core::ClusterPlace place = with_tls.place();
+  place.endpoints.front().replace(0, 5, "http");
+  const auto required = failure_of(place, {});
+  CHECK(required.kind == core::ClusterFault::unreachable);
+  CHECK(required.hint == "if it requires TLS: etcds://HOST/NAMESPACE");
+  place = without.place();
+  place.endpoints.front().replace(0, 4, "https");
+  const auto missing = failure_of(place, certificates.trusting("ca"));
+  CHECK(missing.kind == core::ClusterFault::unreachable);
+  CHECK(missing.hint == "if it has no TLS: etcd://HOST/NAMESPACE");
+}
+
+TEST_CASE("a client with a certificate of the cluster's CA gets locks; no other one does") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  EtcdClient client(certificates.client("client"));
+  client.acquire(server.place(), {lock_named("a")});
+  CHECK(client.release());
+  for (const auto& setup :
+       {certificates.trusting("ca"), certificates.client("stranger"), certificates.client("expired")}) {
+    const auto failed = failure_of(server.place(), setup);
+    CHECK(failed.kind == core::ClusterFault::permission);
+    CHECK(failed.why == "client certificate refused");
+    CHECK(failed.hint.find("ETCDCTL_CERT") != std::string::npos);
+  }
+}
+
+TEST_CASE("certificates that can't be read are reported before anything is sent") {
+  const Certificates certificates;
+  const core::ClusterPlace place = {{"https://127.0.0.1:" + std::to_string(test::free_port())}, "ci", 1s};
+  const auto missing = failure_of(place, certificates.client("missing"));
+  CHECK(missing.kind == core::ClusterFault::cluster_config);
+  CHECK(missing.why == certificates / "missing.pem" + ": No such file or directory");
+  const EtcdServer server = certificates.server();
+  test::write_file(certificates / "garbage.pem", "garbage");
+  test::write_file(certificates / "garbage.key", "garbage");
+  CHECK(failure_of(server.place(), certificates.client("garbage")).kind == core::ClusterFault::cluster_config);
+  CHECK(failure_of(server.place(), certificates.trusting("garbage")).kind == core::ClusterFault::cluster_config);
+}
+
+TEST_CASE("certificates are found relative to the directory in which the keeper was started") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  EtcdClient client({.environment = {{"ETCDCTL_CACERT", "ca.pem"}}, .directory = certificates / "."});
+  client.acquire(server.place(), {lock_named("a")});
+  CHECK(client.release());
+}
+
+TEST_CASE("no variable of the environment makes the keeper write its keys, load code or use a proxy") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  test::Setup setup = certificates.trusting("ca");
+  const std::string proxy = "http://127.0.0.1:" + std::to_string(test::free_port());
+  for (const char* const name : {"https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"})
+    setup.environment[name] = proxy;
+  setup.environment["SSLKEYLOGFILE"] = certificates / "keys";
+  setup.environment["OPENSSL_CONF"] = certificates / "openssl.cnf";
+  test::write_file(
+      certificates / "openssl.cnf",
+      "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nMinProtocol = None\n"
+      "MaxProtocol = SSLv3\n");
+  EtcdClient client(setup);
+  client.acquire(server.place(), {lock_named("a")});
+  CHECK(client.release());
+  CHECK_FALSE(test::exists(certificates / "keys"));
+}
