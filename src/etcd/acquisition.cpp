@@ -42,8 +42,8 @@ void Acquisition::take_created(const GatewayAnswer& answer) {
   cluster_ = created->header.cluster;
   lease_.add(key.key, key.token);
   const bool may_wait = plan_.if_busy == core::IfBusy::wait;
-  const auto patience = may_wait ? plan_.patience : std::chrono::seconds(2);
-  turn_.emplace(gateway_, plan_.ns, plan_.locks[next_], key.token, patience,
+  const std::chrono::nanoseconds patience = may_wait ? plan_.patience : std::chrono::seconds(2);
+  turn_.emplace(gateway_, plan_.ns, plan_.locks[next_], key.token, Patience{patience, patience},
                 TurnEvents{events_.waiting, [this] { take_turn(); }, events_.failed});
 }
 

@@ -73,15 +73,19 @@ void EtcdEngine::ask_version() {
   });
 }
 
+LeaseEvents EtcdEngine::lease_events() {
+  return {[this](std::uint64_t deadline, nanoseconds ttl) {
+            observer_.renewed(deadline, ttl);
+            if (acquisition_) acquisition_->look();
+          },
+          [this](core::LossReason reason, const std::string&) { take_loss(reason); },
+          [this](core::FailedReport failure) {
+            if (held_.empty() || std::exchange(is_adopting_, false)) fail(std::move(failure));
+          }};
+}
+
 void EtcdEngine::begin_lease() {
-  lease_.emplace(*gateway_, LeaseEvents{[this](std::uint64_t deadline, nanoseconds ttl) {
-                                          observer_.renewed(deadline, ttl);
-                                          if (acquisition_) acquisition_->look();
-                                        },
-                                        [this](core::LossReason reason, const std::string&) { take_loss(reason); },
-                                        [this](core::FailedReport failure) {
-                                          if (held_.empty()) fail(std::move(failure));
-                                        }});
+  lease_.emplace(*gateway_, lease_events());
   const std::uint64_t give_up_at = std::max(plan_.give_up_at, boot_clock_now() + in_ns(request_timeout));
   lease_->grant(ttl_, give_up_at, [this] { begin_acquisition(); });
 }
@@ -124,17 +128,13 @@ void EtcdEngine::take(const core::AdoptRequest& request) {
     return observer_.report(core::FailedReport{ClusterFault::internal, {}, "there is nothing to adopt", {}});
   }
   if (!open(request.place)) return;
-  plan_.give_up_at = begun_at_ + in_ns(request.place.timeout);
-  lease_.emplace(*gateway_, LeaseEvents{[this](std::uint64_t deadline, nanoseconds ttl) {
-                                          observer_.renewed(deadline, ttl);
-                                          if (acquisition_) acquisition_->look();
-                                        },
-                                        [this](core::LossReason reason, const std::string&) { take_loss(reason); },
-                                        [](auto&&) {}});
+  is_adopting_ = true;
+  lease_.emplace(*gateway_, lease_events());
   lease_->adopt(*lease, request.ttl);
   for (const core::HeldKey& key : request.keys) lease_->add(key.key, key.token);
   held_ = request.keys;
   lease_->confirm([this, keys = request.keys](const Header& header) {
+    is_adopting_ = false;
     held_.clear();
     take_held(keys, header.cluster);
   });
@@ -154,8 +154,10 @@ void EtcdEngine::queue_again() {
 }
 
 void EtcdEngine::fail(core::FailedReport failure) {
+  const auto keys = acquisition_ ? acquisition_->keys() : std::vector<core::HeldKey>();
   forget_requests();
   if (lease_ && held_.empty()) lease_->stop_renewing();
+  if (!held_.empty()) remove_keys(keys, [] {});
   observer_.report(std::move(failure));
 }
 

@@ -51,6 +51,7 @@ class EtcdEngine : public Engine {
   /// Returns false, and reports why, if the cluster can't be asked.
   bool open(const core::ClusterPlace& place);
   void ask_version();
+  [[nodiscard]] LeaseEvents lease_events();
   void begin_lease();
   void begin_acquisition();
   void inquire(const core::ClusterPlace& place, const std::vector<core::ClusterLock>& locks, core::IfBusy if_busy);
@@ -81,6 +82,7 @@ class EtcdEngine : public Engine {
   std::string server_;                // its version
   std::optional<Lease> lease_;
   std::vector<core::HeldKey> held_;
+  bool is_adopting_ = false;  // `held_` are not confirmed yet
   std::optional<HeldWatch> watch_;
   std::optional<Acquisition> acquisition_;
   std::optional<Inquiry> inquiry_;

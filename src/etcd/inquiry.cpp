@@ -1,5 +1,6 @@
 #include "etcd/inquiry.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/boot_clock.hpp"
@@ -10,6 +11,7 @@ namespace {
 
 // A watch may lose an event.
 constexpr std::chrono::seconds between_looks(10);
+constexpr std::chrono::seconds while_waiting(60);
 
 }  // namespace
 
@@ -35,7 +37,8 @@ void Inquiry::begin_next() {
         call_last(report_, core::KeeperReport(core::FreeReport{}));
       },
       [this](core::FailedReport failure) { call_last(report_, core::KeeperReport(std::move(failure))); }};
-  turn_.emplace(gateway_, place_.ns, locks_[next_], 0, place_.timeout, events);
+  const Patience patience = {place_.timeout, std::max<std::chrono::nanoseconds>(place_.timeout, while_waiting)};
+  turn_.emplace(gateway_, place_.ns, locks_[next_], 0, patience, events);
 }
 
 void Inquiry::advance(std::uint64_t now) {

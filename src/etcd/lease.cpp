@@ -83,38 +83,40 @@ void Lease::take_renewal(const GatewayAnswer& answer) {
   sent_at_ = answer.sent_at;
   renewed_ = renewed->header;
   new_ttl_ = renewed->ttl;
-  if (keys_.empty()) return end_round(renewed_);
-  read_keys(0);
+  unread_ = keys_;
+  if (unread_.empty()) return end_round(renewed_);
+  read_keys();
 }
 
-void Lease::read_keys(std::size_t first) {
+void Lease::read_keys() {
+  const std::size_t rest = unread_.size() - std::min(unread_.size(), keys_in_read);
+  const std::vector<core::HeldKey> asked(unread_.begin() + static_cast<std::ptrdiff_t>(rest), unread_.end());
+  unread_.resize(rest);
   std::vector<std::string> keys;
-  for (std::size_t i = first; i < std::min(keys_.size(), first + keys_in_read); ++i) keys.push_back(keys_[i].key);
+  for (const core::HeldKey& key : asked) keys.push_back(key.key);
   const auto timeout = std::chrono::duration_cast<milliseconds>(ttl_ / 10);
   round_ = gateway_.call({"/v3/kv/txn", read_all_body(keys), timeout, sent_at_ + in_ns(ttl_)},
-                         [this, first](const GatewayAnswer& answer) { take_keys(first, answer); });
+                         [this, asked](const GatewayAnswer& answer) { take_keys(asked, answer); });
 }
 
-void Lease::take_keys(std::size_t first, const GatewayAnswer& answer) {
+void Lease::take_keys(const std::vector<core::HeldKey>& asked, const GatewayAnswer& answer) {
   const auto found = answer.failure || answer.error ? std::nullopt : parse_read_all(answer.body);
   // A leader of the past may answer keepalives, but no longer this read.
   if (!found || found->header.raft_term != renewed_.raft_term) return try_again(answer);
-  const std::size_t last = std::min(keys_.size(), first + keys_in_read);
-  if (find_losses(first, last, *found)) return;
-  if (last < keys_.size()) return read_keys(last);
+  if (find_losses(asked, *found)) return;
+  if (!unread_.empty()) return read_keys();
   end_round(found->header);
 }
 
-// Whether the lease is renewed no more.
-bool Lease::find_losses(std::size_t first, std::size_t last, const Range& found) {
+// Whether the lease is renewed no more. A key that was removed in the meantime is not missed.
+bool Lease::find_losses(const std::vector<core::HeldKey>& asked, const Range& found) {
   std::string asked_for;
-  for (std::size_t i = first; i < last; ++i) {
-    const core::HeldKey& held = keys_[i];
-    const auto kv = std::find_if(found.kvs.begin(), found.kvs.end(), [&](const KeyValue& each) {
-      return each.key == held.key && each.create_revision == held.token;
-    });
-    if (kv == found.kvs.end()) {
-      lose(core::LossReason::deleted, std::string(held.key));
+  for (const core::HeldKey& held : asked) {
+    const auto is_it = [&held](const auto& each) { return each.key == held.key; };
+    if (std::none_of(keys_.begin(), keys_.end(), is_it)) continue;
+    const auto kv = std::find_if(found.kvs.begin(), found.kvs.end(), is_it);
+    if (kv == found.kvs.end() || kv->create_revision != held.token) {
+      lose(core::LossReason::deleted, held.key);
       return true;
     }
     if (has_break_mark(kv->value)) asked_for = held.key;

@@ -61,9 +61,9 @@ class Lease {
  private:
   void begin_round();
   void take_renewal(const GatewayAnswer& answer);
-  void read_keys(std::size_t first);
-  void take_keys(std::size_t first, const GatewayAnswer& answer);
-  [[nodiscard]] bool find_losses(std::size_t first, std::size_t last, const Range& found);
+  void read_keys();
+  void take_keys(const std::vector<core::HeldKey>& asked, const GatewayAnswer& answer);
+  [[nodiscard]] bool find_losses(const std::vector<core::HeldKey>& asked, const Range& found);
   void end_round(const Header& header);
   void try_again(const GatewayAnswer& answer);
   void lose(core::LossReason reason, const std::string& key);
@@ -75,8 +75,9 @@ class Lease {
   std::vector<core::HeldKey> keys_;  // with the create_revision as token
   Due renew_at_;                     // unless a round is going on
   std::unique_ptr<GatewayCall> round_;
-  std::uint64_t sent_at_ = 0;  // of this round's renewal
-  Header renewed_;             // its header
+  std::uint64_t sent_at_ = 0;          // of this round's renewal
+  Header renewed_;                     // its header
+  std::vector<core::HeldKey> unread_;  // keys that this round must still read
   std::chrono::nanoseconds new_ttl_{0};
   bool must_repeat_ = false;  // a confirmation was asked for during the round
   std::function<void(const Header&)> confirmed_;

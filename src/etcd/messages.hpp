@@ -84,7 +84,7 @@ std::optional<Range> parse_read_all(std::string_view body);
 
 /// Replaces the value of a key that has this create_revision; its lease stays.
 std::string replace_body(std::string_view key, std::uint64_t create_revision, std::string_view value);
-/// Deletes a key that has this create_revision.
+/// Deletes a key that has this create_revision; 0: any.
 std::string delete_body(std::string_view key, std::uint64_t create_revision);
 struct Changed {
   Header header;

@@ -64,8 +64,9 @@ std::string replace_body(std::string_view key, std::uint64_t create_revision, st
 
 std::string delete_body(std::string_view key, std::uint64_t create_revision) {
   const json removal = {{"key", to_base64(key)}};
-  return dump(
-      {{"compare", created_at(key, create_revision)}, {"success", json::array({{{"requestDeleteRange", removal}}})}});
+  json body = {{"success", json::array({{{"requestDeleteRange", removal}}})}};
+  if (create_revision != 0) body["compare"] = created_at(key, create_revision);
+  return dump(body);
 }
 
 // The gateway reads one request after the other from the body.

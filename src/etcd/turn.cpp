@@ -26,7 +26,7 @@ std::size_t count_holders(const std::vector<sys::Mode>& queue, unsigned slots) {
 }
 
 Turn::Turn(Gateway& gateway, std::string_view ns, const core::ClusterLock& lock, std::uint64_t before,
-           std::chrono::nanoseconds patience, TurnEvents events)
+           Patience patience, TurnEvents events)
     : gateway_(gateway),
       lock_(lock),
       prefix_(lock_prefix(ns, lock.tier, lock.name)),
@@ -36,7 +36,9 @@ Turn::Turn(Gateway& gateway, std::string_view ns, const core::ClusterLock& lock,
   look();
 }
 
-std::uint64_t Turn::give_up_at() const { return boot_clock_now() + in_ns(patience_); }
+std::uint64_t Turn::give_up_at() const {
+  return boot_clock_now() + in_ns(has_waited_ ? patience_.while_waiting : patience_.at_first);
+}
 
 // What keeps the lock from being taken: of slots, only the number matters.
 RangeSpec Turn::ahead() const {

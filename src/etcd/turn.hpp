@@ -21,15 +21,20 @@ struct TurnEvents {
   std::function<void(core::FailedReport failure)> failed;
 };
 
+/// How long no server may answer.
+struct Patience {
+  std::chrono::nanoseconds at_first{0};
+  std::chrono::nanoseconds while_waiting{0};
+};
+
 /// Waits until no key that is older than a revision keeps a lock from being taken. The next one
 /// ahead is watched, so that a release wakes one waiter; as watches can lose events, look() must
 /// be called from time to time.
 class Turn {
  public:
   /// `gateway` is borrowed. `before` is the revision; 0: that of the first look, plus 1.
-  /// `patience`: how long no server may answer.
-  Turn(Gateway& gateway, std::string_view ns, const core::ClusterLock& lock, std::uint64_t before,
-       std::chrono::nanoseconds patience, TurnEvents events);
+  Turn(Gateway& gateway, std::string_view ns, const core::ClusterLock& lock, std::uint64_t before, Patience patience,
+       TurnEvents events);
 
   /// Looks at the queue again, unless that is being done.
   void look();
@@ -55,7 +60,7 @@ class Turn {
   core::ClusterLock lock_;
   std::string prefix_;
   std::uint64_t before_;
-  std::chrono::nanoseconds patience_;
+  Patience patience_;
   TurnEvents events_;
   bool has_waited_ = false;
   Due look_at_;

@@ -29,6 +29,15 @@ class EtcdClient : public KeeperClient {
     request(place, locks);
     return expect<core::HeldReport>();
   }
+
+  /// Whether it has come, without waiting for it. What else has come is discarded.
+  std::optional<core::HeldReport> held_by_now() {
+    while (const auto report = next_by_now()) {
+      if (const auto* const held = std::get_if<core::HeldReport>(&*report)) return *held;
+    }
+    return std::nullopt;
+  }
+
   bool release() {
     send(core::ReleaseRequest{});
     return expect<core::ReleasedReport>().ok;

@@ -75,21 +75,28 @@ void KeeperClient::start(const Setup& given, int pipe_read, int pipe_write) {
 
 void KeeperClient::send(const core::KeeperRequest& request) { socket_->send(core::to_line(request)); }
 
-void KeeperClient::read_more() {
+void KeeperClient::read_more(int milliseconds) {
   pollfd ready = {socket_->fd(), POLLIN, 0};
-  if (::poll(&ready, 1, hung) == 0) throw std::runtime_error("hung: no report");
+  const bool has_more = ::poll(&ready, 1, milliseconds) > 0;
+  if (!has_more && milliseconds == hung) throw std::runtime_error("hung: no report");
+  if (!has_more) return;
   auto input = socket_->read();
   has_ended_ = input.has_ended;
   for (std::string& line : input.lines) lines_.push_back(std::move(line));
 }
 
 core::KeeperReport KeeperClient::next() {
-  while (lines_.empty() && !has_ended_) read_more();
+  while (lines_.empty() && !has_ended_) read_more(hung);
   if (lines_.empty()) throw std::runtime_error("the keeper is gone");
   const auto report = core::parse_keeper_report(lines_.front());
   if (!report) throw std::runtime_error("no report: " + lines_.front());
   lines_.pop_front();
   return *report;
+}
+
+std::optional<core::KeeperReport> KeeperClient::next_by_now() {
+  if (lines_.empty() && !has_ended_) read_more(0);
+  return lines_.empty() ? std::nullopt : std::optional(next());
 }
 
 pid_t KeeperClient::run(const std::string& script) {

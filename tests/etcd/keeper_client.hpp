@@ -33,6 +33,9 @@ class KeeperClient {
   /// The next report; throws if it is no report, or the keeper is gone.
   core::KeeperReport next();
 
+  /// The same, but nullopt if none has come by now.
+  std::optional<core::KeeperReport> next_by_now();
+
   /// The next report, which must be of this kind; throws if it is another one.
   template <class Report>
   Report expect() {
@@ -64,7 +67,7 @@ class KeeperClient {
  private:
   KeeperClient(const std::string& program, const Setup& setup, sys::SharedDeadline deadline);
   void start(const Setup& setup, int pipe_read, int pipe_write);
-  void read_more();
+  void read_more(int milliseconds);
 
   std::string program_;
   sys::SharedDeadline deadline_;

@@ -3,7 +3,10 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/boot_clock.hpp"
 #include "etcd/etcd_client.hpp"
@@ -182,4 +185,34 @@ TEST_CASE("as many processes hold a lock as it has slots") {
   core::KeeperReport report = third.next();
   while (std::holds_alternative<core::WaitingReport>(report)) report = third.next();
   CHECK(std::holds_alternative<core::HeldReport>(report));
+}
+
+TEST_CASE("of many processes that want a lock, one at a time has it, and their tokens rise") {
+  const EtcdServer server;
+  std::vector<std::unique_ptr<EtcdClient>> clients;
+  for (int i = 0; i < 30; ++i) {
+    clients.push_back(std::make_unique<EtcdClient>());
+    clients.back()->request(server.place(), {lock_named("a")});
+  }
+  std::uint64_t last_token = 0;
+  std::vector<bool> is_done(clients.size());
+  for (std::size_t done = 0; done < clients.size(); ++done) {
+    std::vector<std::size_t> holders;
+    while (holders.empty()) {
+      for (std::size_t i = 0; i < clients.size(); ++i) {
+        const auto held = is_done[i] ? std::nullopt : clients[i]->held_by_now();
+        if (!held) continue;
+        holders.push_back(i);
+        CHECK(held->keys.front().token > last_token);
+        last_token = held->keys.front().token;
+      }
+    }
+    REQUIRE(holders.size() == 1);
+    // No other one has it while this one does not release it.
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      if (!is_done[i] && i != holders.front()) CHECK_FALSE(clients[i]->held_by_now());
+    }
+    CHECK(clients[holders.front()]->release());
+    is_done[holders.front()] = true;
+  }
 }

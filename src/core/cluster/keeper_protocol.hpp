@@ -97,8 +97,8 @@ struct StartedRequest {
 };
 
 /// Gives up the request that has no answer yet; locks that were held before stay. Answer:
-/// `released`, instead of that request's own, unless that was sent before: so the answer to wait
-/// for is `released`, and what comes before it no longer counts.
+/// `released`, instead of that request's own. An answer that comes before it was sent before, and
+/// counts: locks that it says are held stay held.
 struct CancelRequest {};
 
 /// Releases everything. Answer: `released`. Then grex-lock closes the socket, and the keeper ends.
