@@ -28,7 +28,7 @@ bool is_write_end(const sys::OpenDescriptor& descriptor, const sys::FileId& pipe
 
 }  // namespace
 
-Job::Job(int pipe) : pipe_(pipe) {
+Job::Job(int pipe) : pipe_(pipe), own_name_(sys::command_name_of(sys::own_process)) {
   const pid_t parent = sys::parent_pid();
   auto process = sys::open_process(parent);
   // If it ended before it was opened, another process has its number, or none.
@@ -55,6 +55,7 @@ bool Job::is_noted(pid_t pid) const {
 
 void Job::note(const sys::NumberedProcess& process) {
   if (is_noted(process.pid) || process.pid == sys::own_pid()) return;
+  if (sys::command_name_of(process.pid) == own_name_) return;
   UniqueFd opened = sys::open_numbered(process);
   if (opened.is_open()) noted_.push_back({process.pid, std::move(opened)});
 }

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -13,7 +14,8 @@ namespace grex::etcd {
 /// What the keeper knows of the processes that work under the lock: those below grex-lock and
 /// its command, and those that have the liveness pipe open. After grex-lock has been killed they
 /// belong to init, where no walk finds them: so they are noted in time, by pidfds. What ended is
-/// forgotten. Needs a /proc of our PID namespace; otherwise, only the command is known.
+/// forgotten. Other keepers, of commands within the command, are left alone: they end when their
+/// own locks are free. Needs a /proc of our PID namespace; otherwise, only the command is known.
 class Job {
  public:
   /// `pipe` is the read end of the liveness pipe, borrowed while this lives. The process that
@@ -57,6 +59,7 @@ class Job {
   [[nodiscard]] bool runs_grex_lock() const;
 
   int pipe_;
+  std::string own_name_;
   Noted grex_lock_;
   std::set<sys::NumberedProcess> others_;  // left alone
   std::vector<Noted> noted_;

@@ -41,7 +41,9 @@ target_link_libraries(keeper PUBLIC nlohmann_json::nlohmann_json grexlock_flags)
 target_precompile_headers(keeper PRIVATE <nlohmann/json.hpp>)
 
 # Its own package, so that the program needs no library.
-find_package(CURL 7.85)
+if(NOT CMAKE_CROSSCOMPILING)
+  find_package(CURL 7.85)
+endif()
 if(CURL_FOUND)
   add_executable(grex-lock-etcd
     src/etcd/acquisition.cpp

@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
 #include "support/process.hpp"
+#include "support/temp_dir.hpp"
 #include "sys/process/pidfd.hpp"
+#include "sys/process/proc.hpp"
 
 using namespace grex;
 
@@ -87,6 +90,20 @@ TEST_CASE("a process that has the liveness pipe open for writing is found, and n
   CHECK(job.has_ended());
   reader.close_input();
   CHECK(reader.wait() == test::exited(1));
+}
+
+TEST_CASE("another keeper below the command is left alone") {
+  const Pipe pipe;
+  const test::TempDir dir;
+  const std::string own_name = std::filesystem::read_symlink("/proc/self/exe").filename();
+  std::filesystem::create_symlink("/bin/sleep", dir / own_name);
+  etcd::Job job(pipe.read_end.get());
+  test::Process command({"sh", "-c", dir / own_name + " 1000 & echo $!; wait"});
+  set_command(job, command.pid());
+  const pid_t keeper = std::stoi(command.line());
+  test::until([&] { return sys::command_name_of(keeper) == own_name; });
+  job.note_descendants();
+  CHECK(job.pidfds().size() == 1);
 }
 
 TEST_CASE("a stopped process gets SIGTERM") {
