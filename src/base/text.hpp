@@ -33,12 +33,11 @@ inline std::string_view take_until(std::string_view& rest, char separator) {
 /// Returns the next word, and removes it from `rest`. Words are separated by spaces
 /// and tabs. Empty at the end.
 inline std::string_view take_word(std::string_view& rest) {
-  constexpr std::string_view blank = " \t";
-  rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
-  const auto end = std::min(rest.find_first_of(blank), rest.size());
-  const std::string_view word = rest.substr(0, end);
-  rest.remove_prefix(end);
-  return word;
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  const auto begin = std::find_if_not(rest.begin(), rest.end(), is_blank);
+  const auto end = std::find_if(begin, rest.end(), is_blank);
+  rest = {end, rest.end()};
+  return {begin, end};
 }
 
 /// The name of a program, of the first word of its command line, without what follows a space:
@@ -56,7 +55,9 @@ inline std::string_view without_trailing_slashes(std::string_view path) {
 
 /// The path of a name in a directory.
 inline std::string path_in(std::string_view directory, std::string_view name) {
-  std::string path(directory);
+  std::string path;
+  path.reserve(directory.size() + 1 + name.size());
+  path += directory;
   if (!path.ends_with('/')) path += '/';
   return path.append(name);
 }

@@ -80,7 +80,7 @@ void LostWatch::look_last() {
   due_.reset();
   if (acquired_.locks.empty() || must_stop()) return;
   if (!needs_thread_) {
-    apply(look(wanted_files(), options_, core::MayBlock::no));
+    if (!are_in_place()) apply(look(wanted_files(), options_, core::MayBlock::no));
     return;
   }
   int waits_left = last_look_waits;
@@ -108,7 +108,7 @@ std::vector<LostWatch::Found> LostWatch::look(const std::vector<Wanted>& files, 
                                               core::MayBlock may_block) {
   std::vector<Found> results;
   for (const Wanted& wanted : files) {
-    Found found{wanted.at, core::find(wanted.file, may_block)};
+    Found found{wanted.at, core::find(wanted.file.name, wanted.file.ids, may_block)};
     const bool may_restore = found.whereabouts == Whereabouts::removed || found.whereabouts == Whereabouts::replaced;
     if (may_restore && wanted.max_tries >= 0)
       found.restoration = core::restore(wanted.file, wanted.max_tries, may_block);
@@ -116,6 +116,16 @@ std::vector<LostWatch::Found> LostWatch::look(const std::vector<Wanted>& files, 
     results.push_back(std::move(found));
   }
   return results;
+}
+
+// Whether each file is in its place, and none was restored. Copies nothing, unlike wanted_files().
+bool LostWatch::are_in_place() const {
+  const auto is_in_place = [](const core::HeldFile& held) {
+    return core::find(held.name, std::span(&held.file.id, 1), core::MayBlock::no) == Whereabouts::in_place;
+  };
+  return std::all_of(acquired_.locks.begin(), acquired_.locks.end(), [&is_in_place](const core::HeldLock& lock) {
+    return lock.restored().empty() && std::all_of(lock.files().begin(), lock.files().end(), is_in_place);
+  });
 }
 
 std::vector<LostWatch::Wanted> LostWatch::wanted_files() const {

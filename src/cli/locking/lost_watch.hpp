@@ -71,6 +71,7 @@ class LostWatch : public sys::TimedWork {
 
   static std::vector<Found> look(const std::vector<Wanted>& files, const LockOptions& options,
                                  core::MayBlock may_block);
+  [[nodiscard]] bool are_in_place() const;
   [[nodiscard]] std::vector<Wanted> wanted_files() const;
   void start_thread();
   bool take_from_thread(int& waits_left);

@@ -15,6 +15,11 @@ std::string longest_path(const core::TargetFile& file) {
   return file.names.empty() ? std::string() : file.path(file.names.size() - 1);
 }
 
+// An upper bound for its size.
+std::size_t longest_path_size(const core::TargetFile& file) {
+  return file.names.empty() ? 0 : file.directory->path.size() + 1 + file.names.back().size();
+}
+
 core::ClusterEntry longest_cluster_entry(const std::string& name, const std::string& ns) {
   constexpr std::size_t longest_number = 20;
   constexpr std::size_t around_name = 64;  // of a key
@@ -53,7 +58,7 @@ std::size_t longest_text(const Plan& plan) {
   for (const core::Target& target : plan.targets) {
     const std::size_t name_size = target.wants_cluster() ? target.request.cluster_name.size() : 0;
     if (target.files.empty()) size += core::longest_entry(0, name_size);
-    for (const core::TargetFile& file : target.files) size += core::longest_entry(longest_path(file).size(), name_size);
+    for (const core::TargetFile& file : target.files) size += core::longest_entry(longest_path_size(file), name_size);
   }
   return size;
 }

@@ -136,6 +136,7 @@ void Events::open_log(std::string path, bool warns) {
 }
 
 void Events::set_locks(const std::vector<core::Target>& wanted) {
+  if (!is_open()) return;
   began_at_ = steady_clock::now();
   const std::lock_guard locked(mutex_);
   locks_.clear();
@@ -149,6 +150,7 @@ void Events::set_locks(const std::vector<core::Target>& wanted) {
 }
 
 void Events::set_locks(const std::vector<core::HeldLock>& held) {
+  if (!is_open()) return;
   const std::lock_guard locked(mutex_);
   locks_.clear();
   for (const core::HeldLock& lock : held) locks_.push_back(event_lock_of(lock));

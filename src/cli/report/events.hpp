@@ -60,7 +60,7 @@ class Events {
   /// What events show as the note of this process; may be empty.
   void set_note(std::string note) { note_ = std::move(note); }
 
-  /// Sets the locks that events list: first those wanted, then those held.
+  /// Sets the locks that events list, once these are open: first those wanted, then those held.
   void set_locks(const std::vector<core::Target>& wanted);
   void set_locks(const std::vector<core::HeldLock>& held);
   void set_locks(std::vector<EventLock> wanted);

@@ -108,15 +108,15 @@ std::string_view name_of(Whereabouts whereabouts) {
   return names.at(static_cast<std::size_t>(whereabouts));
 }
 
-Whereabouts find(const WatchedFile& file, MayBlock may_block) {
-  const PathLeads leads = look_up_path(*file.name.directory, may_block);
+Whereabouts find(const sys::LockFileName& name, std::span<const sys::FileId> ids, MayBlock may_block) {
+  const PathLeads leads = look_up_path(*name.directory, may_block);
   if (leads == PathLeads::to_another) return Whereabouts::elsewhere;
-  const auto named = sys::look_up(file.name);
+  const auto named = sys::look_up(name);
   // A loop of symlinks is an Error, too, but leads to no file.
   const bool is_known = named || named.error().kind == ErrorKind::not_found;
   if (!is_known) return Whereabouts::in_place;
   if (!named) return Whereabouts::replaced;
-  const bool is_ours = std::find(file.ids.begin(), file.ids.end(), named->id) != file.ids.end();
+  const bool is_ours = std::find(ids.begin(), ids.end(), named->id) != ids.end();
   if (is_ours) return leads == PathLeads::nowhere ? Whereabouts::moved : Whereabouts::in_place;
   return named->type == sys::FileType::absent ? Whereabouts::removed : Whereabouts::replaced;
 }
@@ -130,9 +130,7 @@ Restoration restore(const WatchedFile& file, int max_tries, MayBlock may_block) 
     restoration.tries = tries;
     if (!restoration.file) return restoration;
     // It may have been removed again before it was locked, or its directory replaced.
-    WatchedFile restored = file;
-    restored.ids = {restoration.file->file.id};
-    const Whereabouts whereabouts = find(restored, may_block);
+    const Whereabouts whereabouts = find(file.name, std::span(&restoration.file->file.id, 1), may_block);
     if (whereabouts == Whereabouts::elsewhere) return failed("its directory was replaced");
     if (whereabouts == Whereabouts::removed || whereabouts == Whereabouts::replaced) continue;
     if (may_have_been_anothers(file, restoration)) restoration.outcome = Outcome::relocked;

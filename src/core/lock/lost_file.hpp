@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,8 +38,8 @@ std::string_view name_of(Whereabouts whereabouts);
 /// Whether a look may take as long as a file system likes: in a thread that may be abandoned.
 enum class MayBlock { no, yes };
 
-/// Looks for a file.
-Whereabouts find(const WatchedFile& file, MayBlock may_block);
+/// Looks for a file, which may be any of these.
+Whereabouts find(const sys::LockFileName& name, std::span<const sys::FileId> ids, MayBlock may_block);
 
 /// How an attempt to restore a file ended.
 struct Restoration {

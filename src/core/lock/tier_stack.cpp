@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "base/json_text.hpp"
@@ -59,18 +60,26 @@ std::optional<StackEntry> parse_entry(const json& entry) {
   return StackEntry{*tier, path.value_or(""), file, static_cast<pid_t>(*pid), *mode, taken, std::move(cluster)};
 }
 
+// By character.
+constexpr std::array<bool, 256> is_special_in_shells = [] {
+  std::array<bool, 256> is_special{};
+  for (const char c : std::string_view(" !#$%&'()*;<=>?^`|~")) is_special.at(static_cast<unsigned char>(c)) = true;
+  return is_special;
+}();
+
 // Escapes what some shell changes in a JSON text of ASCII, even within quotes: fish
 // takes a backslash for its own within single quotes, csh an exclamation mark. The marks
 // of JSON itself must stay.
-std::string escape_for_shells(std::string_view document) {
-  constexpr std::string_view special = " !#$%&'()*;<=>?^`|~";
+std::string escape_for_shells(std::string document) {
+  const auto changes = [](char c) { return c == '\\' || is_special_in_shells.at(static_cast<unsigned char>(c)); };
+  if (std::none_of(document.begin(), document.end(), changes)) return document;
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
   for (std::size_t i = 0; i < document.size(); ++i) {
     const bool is_escape = document[i] == '\\';
     if (is_escape) ++i;
     const char c = document[i];
-    if (is_escape ? c == '"' || c == '\\' : special.find(c) != std::string_view::npos) {
+    if (is_escape ? c == '"' || c == '\\' : is_special_in_shells.at(static_cast<unsigned char>(c))) {
       const auto byte = static_cast<unsigned char>(c);
       text += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 0xfU]};
       continue;

@@ -112,12 +112,12 @@ Result<UniqueFd> open_parent(int directory, std::string_view parents, OpenFor pu
   return parent;
 }
 
-// Where the walk to a lock file starts, and the names that follow.
+// Where the walk to a lock file starts, and the names that follow; views of its name.
 struct Start {
   UniqueFd opened;  // the root directory, if the name is an absolute path
   int directory = -1;
-  std::string path;  // of that directory
-  std::string names;
+  std::string_view path;  // of that directory
+  std::string_view names;
 };
 
 // /proc/PID/root is a link that only the kernel makes.
@@ -126,7 +126,7 @@ Result<Start> start_of(const LockFileName& name) {
   const std::string_view path = name.name;
   std::string_view rest = path;
   constexpr std::string_view proc = "/proc/";
-  std::string root = "/";
+  std::string_view root = "/";
   if (rest.starts_with(proc)) {
     rest.remove_prefix(proc.size());
     const std::string_view pid = take_until(rest, '/');
@@ -137,18 +137,18 @@ Result<Start> start_of(const LockFileName& name) {
     }
   }
   rest.remove_prefix(std::min(rest.find_first_not_of('/'), rest.size()));
-  UniqueFd opened = open_at(AT_FDCWD, root, O_PATH | O_DIRECTORY);
+  UniqueFd opened = open_at(AT_FDCWD, std::string(root), O_PATH | O_DIRECTORY);
   if (!opened.is_open()) {
     const int err = errno;
-    return Error{kind_of_step(err), "open", root, err};
+    return Error{kind_of_step(err), "open", std::string(root), err};
   }
   const int directory = opened.get();
-  return Start{std::move(opened), directory, root, std::string(rest)};
+  return Start{std::move(opened), directory, root, rest};
 }
 
 // Completes the path of an Error, which is relative to where the walk started.
 Error below(const Start& start, const Error& error) {
-  return at_path(error, error.path.empty() ? start.path : path_in(start.path, error.path));
+  return at_path(error, error.path.empty() ? std::string(start.path) : path_in(start.path, error.path));
 }
 
 // The open directory that a lock file is in.
@@ -247,7 +247,7 @@ Result<LockFile> open_lock_file(int directory, const std::string& name, OpenFor 
 Result<LockFile> open_lock_file(const LockFileName& name, OpenFor purpose) {
   const auto start = start_of(name);
   if (!start) return start.error();
-  auto file = open_lock_file(start->directory, start->names, purpose);
+  auto file = open_lock_file(start->directory, std::string(start->names), purpose);
   if (!file) return below(*start, file.error());
   return file;
 }
@@ -291,12 +291,12 @@ Result<LockFile> open_leased(const LockFile& leased) {
 Result<FileStatus> status_of_lock_file(const LockFileName& name) {
   const auto parent = open_parent_of(name, OpenFor::reading);
   if (!parent) return parent.error().err == ENOENT ? Result(FileStatus{}) : parent.error();
-  const std::string& names = parent->start.names;
+  const std::string_view names = parent->start.names;
   auto status = status_at(parent->directory(), last_name_of(names));
   if (!status) {
     // Only the directory can refuse that.
     const bool is_refused = status.error().kind == ErrorKind::permission;
-    return below(parent->start, at_path(status.error(), is_refused ? std::string(parents_of(names)) : names));
+    return below(parent->start, at_path(status.error(), std::string(is_refused ? parents_of(names) : names)));
   }
   return checked_status(*status, name);
 }
@@ -320,12 +320,12 @@ Result<Directory> open_directory_of(const LockFileName& name) {
   auto fd = parent->fd.is_open() ? Result(std::move(parent->fd)) : duplicate(start.directory);
   if (!fd) return fd.error();
   const auto status = status_of(fd->get());
-  if (!status) return at_path(status.error(), start.path);
-  const auto below_start = [&start](const std::string& path) {
+  if (!status) return at_path(status.error(), std::string(start.path));
+  const auto below_start = [&start](std::string_view path) {
     const std::string_view parents = parents_of(start.names);
-    return parents.empty() ? path : path_in(path, parents);
+    return parents.empty() ? std::string(path) : path_in(path, parents);
   };
-  const std::string& access_path = name.directory ? name.directory->access_path : start.path;
+  const std::string_view access_path = name.directory ? name.directory->access_path : start.path;
   return Directory{std::move(*fd), status->id, below_start(start.path), below_start(access_path)};
 }
 
@@ -373,7 +373,7 @@ Result<LockDirectory> open_lock_directory(const LockFileName& name) {
   auto parent = open_parent_of(name, OpenFor::locking);
   if (!parent) return parent.error();
   const auto status = status_of(parent->directory());
-  if (!status) return at_path(status.error(), parent->start.path);
+  if (!status) return at_path(status.error(), std::string(parent->start.path));
   return LockDirectory{std::move(parent->fd), status->id};
 }
 
