@@ -3,11 +3,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -25,6 +29,15 @@ bool is_directory(int directory, const dirent64& entry) {
 
 bool is_on(const Place& place, const Place& top) {
   return place.device == top.device || (place.mount && place.mount == top.mount);
+}
+
+// Opens a directory below, unless it is in another mount. Not open in that case, on any error,
+// and before Linux 5.6: openat2(2).
+UniqueFd open_in_same_mount(int directory, const std::string& name, int flags) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_NO_XDEV;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
 }
 
 Error failed(std::string_view call, const std::string& path, int err) { return {kind_of_lookup(err), call, path, err}; }
@@ -80,12 +93,14 @@ class Walk {
 
   Result<void> enter(int above, const std::string& name) {
     if (path_.size() - top_size_ >= PATH_MAX) return failed("open", path_, ENAMETOOLONG);
-    // Opening a directory asks its file system, which may never answer. So what is not
-    // entered is not opened.
+    // What is in this mount is entered. Others are looked at first: opening a directory asks its
+    // file system, which may never answer.
+    UniqueFd fd = open_in_same_mount(above, name, open_flags);
+    if (fd.is_open()) return visit(std::move(fd), path_.size());
     const auto seen = place_of(above, name);
     if (!seen) return at_path(seen.error(), path_);
     if (!may_enter(*seen)) return {};
-    UniqueFd fd = open_at(above, name, open_flags);
+    fd = open_at(above, name, open_flags);
     if (!fd.is_open()) return failed("open", path_, errno);
     const auto place = place_of(fd.get());
     if (!place) return at_path(place.error(), path_);
