@@ -177,7 +177,11 @@ std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopT
     // answer.
     struct statx st;
     if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) {
-      if (errno != ENOENT) found.push_back({pid, *number, {}, false});  // else it was closed
+      if (errno == ENOENT) continue;  // it was closed
+      // A process that may not be inspected shows nothing of any descriptor; it may have very many.
+      const OpenDescriptor hidden = {pid, *number, {}, false};
+      if (found.empty() && !descriptor_info(hidden)) return std::nullopt;
+      found.push_back(hidden);
       continue;
     }
     const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};

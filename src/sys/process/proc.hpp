@@ -119,7 +119,7 @@ struct OpenDescriptor {
 };
 
 /// The descriptors of a process's main thread; nullopt if they may not be read (another
-/// user's process), or if `should_stop` ended the reading of very many.
+/// user's process, or one with more capabilities), or if `should_stop` ended the reading of very many.
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop = never_stop);
 
 /// The path of the file behind a descriptor, as path_of(int) in sys/file/file.hpp; nullopt
