@@ -81,6 +81,33 @@ Tried try_file(const StackEntry& entry) {
   return *outcome == sys::Acquire::held ? Tried::free : Tried::busy;
 }
 
+// The processes of entries, each looked at once: several entries are those of one process.
+class Processes {
+ public:
+  Process find(const StackEntry& entry) {
+    const auto [seen, is_new] = seen_.try_emplace(entry.pid);
+    if (is_new) seen->second = look_at(entry.pid);
+    const auto& [presence, started] = seen->second;
+    if (presence == Presence::gone) return Process::gone;
+    if (presence == Presence::zombie) return Process::zombie;
+    return started ? compare_start(entry, *started) : Process::not_known;
+  }
+
+ private:
+  struct Seen {
+    Presence presence = Presence::not_known;
+    std::optional<std::int64_t> started;  // as the clock of the process shows it, which wrote the time in the entry
+  };
+
+  static Seen look_at(pid_t pid) {
+    const Presence presence = presence_of(pid, Numbering::here);
+    const auto started = presence == Presence::running ? start_time_ns(pid) : std::nullopt;
+    return {presence, started ? std::optional(*started - boot_offset_from(pid)) : std::nullopt};
+  }
+
+  std::map<pid_t, Seen> seen_;
+};
+
 // What this process looks at, at most once, for entries that no descriptor proves.
 struct Surroundings {
   explicit Surroundings(const StopToken& stop) : should_stop(stop) {}
@@ -88,6 +115,7 @@ struct Surroundings {
   std::vector<Mount> mounts = visible_mounts();
   KernelView view = KernelView::take(mounts, should_stop);
   ProcessNumbers numbers = ProcessNumbers::read();
+  Processes processes;
 };
 
 bool is_mounted(std::uint64_t device, const std::vector<Mount>& mounts) {
@@ -124,30 +152,19 @@ void look_at_lock(EntryFacts& facts, const StackEntry& entry, const Surroundings
   }
 }
 
-Process find_process(const StackEntry& entry) {
-  const Presence presence = presence_of(entry.pid, Numbering::here);
-  if (presence == Presence::gone) return Process::gone;
-  if (presence == Presence::zombie) return Process::zombie;
-  const auto started = presence == Presence::running ? start_time_ns(entry.pid) : std::nullopt;
-  if (!started) return Process::not_known;
-  // As the clock of the process shows it, which wrote the time in the entry.
-  return compare_start(entry, *started - boot_offset_from(entry.pid));
-}
-
 // A record is advice. It counts if its writer is seen to hold the lock, and alone.
-Recorded find_recorded(const StackEntry& entry, const Surroundings& around) {
+Recorded find_recorded(const StackEntry& entry, Surroundings& around) {
   if (!around.numbers.has_own_proc() || around.view.lease_holder(entry.file)) return Recorded::not_known;
   const auto file = open_file(entry, sys::OpenFor::reading);
   const auto record = file ? record_in(*file, entry.path) : std::nullopt;
   if (!record || record->release || record->writer.boot_id != sys::boot_id()) return Recorded::not_known;
   if (record->writer.pid_ns != sys::process_link(sys::own_process, "ns/pid")) return Recorded::not_known;
   const pid_t writer = record->writer.pid;
+  if (writer == entry.pid && around.processes.find(entry) == Process::same) return Recorded::not_known;
   const bool is_there =
       presence_of(writer, Numbering::in_proc) == Presence::running && is_writer(*record, writer) == Match::yes;
   const auto lock = is_there ? lock_on(entry.file, writer, around.should_stop) : std::nullopt;
-  if (!lock || lock->mode != sys::Mode::exclusive) return Recorded::not_known;
-  const bool is_same = writer == entry.pid && find_process(entry) == Process::same;
-  return is_same ? Recorded::not_known : Recorded::another_process;
+  return lock && lock->mode == sys::Mode::exclusive ? Recorded::another_process : Recorded::not_known;
 }
 
 // Whether a process has the lock that the entry's process took before it ended. A process
@@ -168,7 +185,7 @@ bool is_inherited_by_any(const StackEntry& entry, Process process, const Surroun
 }
 
 // Finds out about an entry that no descriptor proves.
-EntryFacts find_facts(const StackEntry& entry, const Surroundings& around) {
+EntryFacts find_facts(const StackEntry& entry, Surroundings& around) {
   EntryFacts facts;
   look_at_lock(facts, entry, around);
   facts.device = find_device(entry, around.mounts, around.view);
@@ -178,11 +195,13 @@ EntryFacts find_facts(const StackEntry& entry, const Surroundings& around) {
   }
   if (around.numbers.are_comparable(entry)) {
     facts.numbers = EntryFacts::Numbers::comparable;
-    facts.process = find_process(entry);
+    facts.process = around.processes.find(entry);
   }
   // Looking at the record or at all processes takes time, and must change something.
   facts.is_open_elsewhere = true;
   if (decide(facts) == Liveness::stale || facts.numbers == EntryFacts::Numbers::not_comparable) return facts;
+  // The process that took the lock is there, and in the list: a record knows no better.
+  if (facts.listed == Listed::entrys_number && facts.process == Process::same) return facts;
   facts.recorded = find_recorded(entry, around);
   if (has_ended(facts.process)) facts.is_open_elsewhere = is_inherited_by_any(entry, facts.process, around);
   return facts;
