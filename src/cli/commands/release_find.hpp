@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,18 +25,18 @@ struct HoldChoice {
 
 /// The processes that hold a lock.
 struct HoldInspection {
-  std::vector<core::Hold> holds;           ///< one for each process
-  std::vector<core::LockProcess> holders;  ///< all of them
-  std::set<pid_t> waiters;                 ///< of these, none holds the whole lock
-  std::vector<sys::FileId> files;          ///< of the lock, lost ones included
-  bool is_held = false;                    ///< or it may be, because it can't be inspected
-  bool was_held = false;                   ///< only by processes that have ended since; then `is_held` is false
-  bool is_known = true;                    ///< false if a file could not be inspected
-  std::optional<core::LockProcess> lease;  ///< that keeps a file from being inspected
-  std::optional<Error> unsafe;             ///< if there is something else in the place of a file
-  std::string linked;                      ///< a file of a hold that has a second name
-  std::string moved_to;                    ///< where a file of a hold is that was moved away
-  bool has_changed = false;                ///< a file changed while it was inspected
+  std::vector<core::Hold> holds;             ///< one for each process
+  std::vector<core::LockProcess> holders;    ///< all of them
+  std::set<pid_t> waiters;                   ///< of these, none holds the whole lock
+  std::vector<sys::FileId> files;            ///< of the lock, lost ones included
+  bool is_held = false;                      ///< or it may be, because it can't be inspected
+  bool was_held = false;                     ///< only by processes that have ended since; then `is_held` is false
+  bool is_known = true;                      ///< false if a file could not be inspected
+  std::shared_ptr<core::LockProcess> lease;  ///< that keeps a file from being inspected; may be null
+  std::optional<Error> unsafe;               ///< if there is something else in the place of a file
+  std::string linked;                        ///< a file of a hold that has a second name
+  std::string moved_to;                      ///< where a file of a hold is that was moved away
+  bool has_changed = false;                  ///< a file changed while it was inspected
 };
 
 /// Searches all processes, also for locks of files that were removed.

@@ -47,12 +47,15 @@ core::LostScope lost_scope(const FoundLocks& found, const StatusOptions& options
   return {is_full ? Extent::all : Extent::acquirers, options.scope.all, found.below};
 }
 
-StatusReport report_of(const FoundLocks& found, const StatusOptions& options, const ViewContext& context) {
+StatusReport report_of(FoundLocks found, const StatusOptions& options, const ViewContext& context) {
   const core::HolderSearch search = {.should_stop = context.should_stop};
   StatusReport report;
   report.host = sys::host_name();
   report.taken_at = utc_now();
-  report.locks = core::report_on(found.locks, options.scope.slots, lost_scope(found, options), search);
+  const bool shows_absent = options.verbose || options.global.json;
+  report.locks = core::report_on(std::move(found.locks), options.scope.slots,
+                                 shows_absent ? core::FileSystems::of_all : core::FileSystems::of_existing_files,
+                                 lost_scope(found, options), search);
   report.is_complete = found.is_complete;
   report.unseen = found.unseen;
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
@@ -181,11 +184,12 @@ Outcome status(const CommandLine& line, Events&) {
 
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
-    const auto found = find_locks(options.scope, *options.global.layouts, context);
+    auto found = find_locks(options.scope, *options.global.layouts, context);
     if (!found) return found.error();
     exit_code = found->exit_code;
-    std::string text = format_report(report_of(*found, options, context), options, context);
-    print_notes(found->notes, context, text);
+    const std::vector<std::string> notes = std::move(found->notes);
+    std::string text = format_report(report_of(std::move(*found), options, context), options, context);
+    print_notes(notes, context, text);
     return text;
   };
   if (options.interval) {

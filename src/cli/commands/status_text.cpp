@@ -28,11 +28,11 @@ class Line {
 
   void add(std::string_view piece, fmt::text_style text_style = {}) {
     if (is_cut_) return;
-    std::string shown(piece);
-    if (style_.columns) shown = cut_to(std::move(shown), columns_left());
+    if (!style_.columns) return append(piece, text_style);
+    const std::string shown = cut_to(std::string(piece), columns_left());
     is_cut_ = shown != piece;
     width_ += width_of(shown);
-    text_ += style_.colored == Colored::yes ? fmt::format(text_style, "{}", shown) : shown;
+    append(shown, text_style);
   }
   // If the path and the text that follows don't fit, cuts the start of the path: its end
   // says most.
@@ -49,6 +49,10 @@ class Line {
   }
 
  private:
+  void append(std::string_view piece, fmt::text_style text_style) {
+    text_ += style_.colored == Colored::yes ? fmt::format(text_style, "{}", piece) : piece;
+  }
+
   [[nodiscard]] std::size_t columns_left() const {
     const std::size_t all = style_.columns.value_or(std::string::npos);
     return all - std::min(all, width_);
@@ -59,6 +63,13 @@ class Line {
   std::size_t width_ = 0;
   bool is_cut_ = false;
 };
+
+// With spaces up to the width of its column, and the gap behind it.
+std::string in_column(std::string_view text, std::size_t width) {
+  constexpr std::size_t gap = 2;
+  std::string cell(text);
+  return cell.append(width - std::min(width, text.size()) + gap, ' ');
+}
 
 fmt::text_style color_of(LockState state) {
   switch (state) {
@@ -149,8 +160,8 @@ void add_hint(const std::string& hint, const TextStyle& style, std::string& text
 void add_lock(const LockReport& lock, const std::string& caveat, const std::vector<Row>& rows, const Widths& widths,
               const std::string& hint, const TextStyle& style, std::string& text) {
   Line line(style);
-  line.add(fmt::format("{:<{}}  ", core::name_of(lock.tier), widths.tier));
-  line.add(fmt::format("{:<{}}  ", state_of(lock), widths.state), color_of(lock.merged.state));
+  line.add(in_column(core::name_of(lock.tier), widths.tier));
+  line.add(in_column(state_of(lock), widths.state), color_of(lock.merged.state));
   line.add_path(printable(lock.path), lock.is_old ? "  (old)" : "");
   text += line.with_newline();
   if (lock.merged.state == LockState::unknown && lock.merged.why_unknown) {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,10 +88,12 @@ struct FileReport {
   std::vector<LockProcess> holders;  ///< first those that took it, then those that have it open
   std::vector<LockProcess> waiters;  ///< in the kernel's order
   RecordState record = RecordState::none;
-  std::optional<LastHolder> last;
+  /// Like the next one, null in most reports, and then a pointer takes little room: `status -r`
+  /// has a report on each of thousands of files.
+  std::shared_ptr<LastHolder> last;
   /// A process that has a lease on the file, so it was not opened; without a pid if it can't
   /// be seen. Not on a file whose lock is held.
-  std::optional<LockProcess> lease;
+  std::shared_ptr<LockProcess> lease;
   std::optional<sys::FileStatus> file;  ///< before it was inspected, if there is one
   bool is_list_cut = false;             ///< the kernel's list was not read to its end: there may be more holders
 };

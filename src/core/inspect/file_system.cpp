@@ -15,6 +15,7 @@ namespace {
 // The kernel writes a space, a tab, a newline, a backslash and # in a path as \ooo
 // (fs/proc_namespace.c, mangle).
 std::string unescaped(std::string_view text) {
+  if (text.find('\\') == std::string_view::npos) return std::string(text);
   std::string path;
   while (!text.empty()) {
     constexpr std::size_t digits = 3;

@@ -54,11 +54,8 @@ Result<std::vector<Target>> find_targets(const std::string& path,
   for (const Tier tier : all_tiers) {
     // One slot is enough to find the directory; the others are listed from there.
     const LockRequest request = {.tier = tier, .path = path, .layouts = layouts};
-    if (!is_sibling_lock(tier)) {
-      if (directory) targets.push_back(resolve_in(directory, request));
-      continue;
-    }
-    auto target = resolve(request);
+    if (!directory && !is_sibling_lock(tier)) continue;
+    auto target = directory ? resolve_in(directory, request) : resolve(request);
     if (target) {
       targets.push_back(std::move(*target));
     } else if (target.error().err != ENOENT && target.error().op != find_meta) {
@@ -84,26 +81,30 @@ auto lock_of(const PlacedFile& file) {
 }
 
 // Queue files come after the slots.
-bool comes_before(const PlacedFile& a, const PlacedFile& b) {
+bool comes_before(const PlacedFile* a, const PlacedFile* b) {
   const auto whole = [](const PlacedFile& file) {
     return std::tuple(lock_of(file), file.place.layout, !file.place.slot, file.place.slot.value_or(0),
                       std::string_view(file.path));
   };
-  return whole(a) < whole(b);
+  return whole(*a) < whole(*b);
 }
 
 // Combines the files of each lock.
 std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
-  std::sort(files.begin(), files.end(), comes_before);
+  std::vector<PlacedFile*> order;
+  order.reserve(files.size());
+  for (PlacedFile& file : files) order.push_back(&file);
+  std::sort(order.begin(), order.end(), comes_before);
   std::vector<FoundLock> locks;
+  locks.reserve(files.size());
   const PlacedFile* last = nullptr;
-  for (PlacedFile& file : files) {
-    if (last == nullptr || lock_of(*last) != lock_of(file)) {
-      locks.push_back({file.place.tier, file.place.target, file.path, {}});
-      locks.back().is_old = file.place.is_old;
+  for (PlacedFile* const file : order) {
+    if (last == nullptr || lock_of(*last) != lock_of(*file)) {
+      locks.push_back({file->place.tier, file->place.target, file->path, {}});
+      locks.back().is_old = file->place.is_old;
     }
-    locks.back().files.push_back({std::move(file.file), file.place.layout, file.place.slot});
-    last = &file;
+    locks.back().files.push_back({std::move(file->file), file->place.layout, file->place.slot});
+    last = file;
   }
   return locks;
 }

@@ -24,7 +24,7 @@ struct InspectedFile {
   bool shares_number = false;                ///< `locks` may be on other files, too: see SharedNumber
   SharedNumber shown;                        ///< what the descriptors show
   std::vector<sys::OpenDescriptor> holding;  ///< descriptors that have the lock
-  std::optional<Record> record;              ///< if there is a readable one
+  std::unique_ptr<const Record> record;      ///< null if there is no readable one
   std::set<pid_t> restored_by = {};          ///< as in LostFile
   FileReport report;
 };

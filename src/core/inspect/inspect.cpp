@@ -1,6 +1,8 @@
 #include "core/inspect/inspect.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "core/inspect/descriptor_locks.hpp"
 #include "core/inspect/holders.hpp"
@@ -38,11 +40,11 @@ void read_record(InspectedFile& inspected, int fd) {
   auto record = text ? parse_record(*text) : std::nullopt;
   if (!record) return;
   if (record->release) {
-    inspected.report.last = last_holder(*record);
+    inspected.report.last = std::make_shared<LastHolder>(last_holder(*record));
     return;
   }
   inspected.report.record = RecordState::stale;  // unless it is a holder's
-  inspected.record = std::move(record);
+  inspected.record = std::make_unique<const Record>(std::move(*record));
 }
 
 void read_record(InspectedFile& inspected) {
@@ -93,7 +95,7 @@ void inspect_lock(InspectedFile& inspected, const KernelView& view, const std::v
   if (inspected.report.lease) return;
   auto file = sys::open_lock_file(inspected.name, sys::OpenFor::reading);
   if (file && file->is_leased) {
-    inspected.report.lease = LockProcess{};
+    inspected.report.lease = std::make_shared<LockProcess>();
     return;
   }
   if (!file) inspected.report.why_unknown = file.error();
@@ -153,7 +155,9 @@ void inspect_file(InspectedFile& inspected, const std::optional<sys::FileStatus>
   }
   inspected.file = status->id;
   inspected.report.file = *status;
-  if (const auto pid = find_lease(inspected, view, mounts)) inspected.report.lease = fd_holder(*pid, {});
+  if (const auto pid = find_lease(inspected, view, mounts)) {
+    inspected.report.lease = std::make_shared<LockProcess>(fd_holder(*pid, {}));
+  }
   inspect_lock(inspected, view, mounts);
   // Trying shows that the lock is held, but not by which process. A list that missed a
   // lock is likely to show it when read again.

@@ -48,7 +48,7 @@ RecordState better(RecordState a, RecordState b) {
 }
 
 // Keeps the one that released later.
-void keep_last(std::optional<LastHolder>& last, std::optional<LastHolder> other) {
+void keep_last(std::shared_ptr<LastHolder>& last, std::shared_ptr<LastHolder> other) {
   if (other && (!last || last->release.time < other->release.time)) last = std::move(other);
 }
 
@@ -100,6 +100,7 @@ struct InspectedLock {
 
 std::vector<WantedLock> wanted_locks(const std::vector<FoundLock>& locks) {
   std::vector<WantedLock> wanted;
+  wanted.reserve(locks.size());
   for (const FoundLock& lock : locks) {
     WantedLock& one = wanted.emplace_back(WantedLock{lock.tier, lock.target, {}, lock.is_old});
     for (const FoundFile& found : lock.files) one.layouts.push_back(found.layout);
@@ -186,9 +187,10 @@ void add_waiters_at_gates(const std::vector<InspectedLock>& locks, std::vector<L
 
 }  // namespace
 
-std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, const LostScope& lost_scope,
-                                  const HolderSearch& search) {
+std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, FileSystems file_systems,
+                                  const LostScope& lost_scope, const HolderSearch& search) {
   std::vector<FileToInspect> files;
+  files.reserve(locks.size());
   for (const FoundLock& lock : locks) {
     for (const FoundFile& found : lock.files) files.push_back(found.file);
   }
@@ -199,6 +201,7 @@ std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, 
       find_lost(wanted_locks(locks), files, inspected, view, mounts, lost_scope, search.should_stop);
 
   std::vector<InspectedLock> inspected_locks;
+  inspected_locks.reserve(locks.size());
   auto next_file = std::make_move_iterator(inspected.begin());
   for (FoundLock& lock : locks) {
     const auto end = next_file + static_cast<std::ptrdiff_t>(lock.files.size());
@@ -217,7 +220,9 @@ std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, 
     LockReport report{lock.tier, lock.target, lock.path, lock.is_old};
     if (lock.tier == Tier::semaphore) report.slots = slots;
     merge(lock, lock_files, report);
-    find_file_system(report, was_looked_up(lock), reports, mounts);
+    if (file_systems == FileSystems::of_all || report.merged.file) {
+      find_file_system(report, was_looked_up(lock), reports, mounts);
+    }
     reports.push_back(std::move(report));
   }
   add_waiters_at_gates(inspected_locks, reports, mounts, search);

@@ -31,10 +31,14 @@ struct LockReport {
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
 };
 
+/// Of which locks the file system is looked up: that of one that has no file costs several looks
+/// at the directories above.
+enum class FileSystems { of_existing_files, of_all };
+
 /// Inspects all locks together, as `inspect` does, and looks for their lost files. One report
 /// per lock, in the order of `locks`, with further ones for lost locks that are not among
 /// these. `slots` is how many slots there are at tier semaphore.
-std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, const LostScope& lost = {},
-                                  const HolderSearch& search = {});
+std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, FileSystems file_systems,
+                                  const LostScope& lost, const HolderSearch& search);
 
 }  // namespace grex::core

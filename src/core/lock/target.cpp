@@ -50,23 +50,32 @@ struct Destination {
   std::string leaf;
 };
 
-// A clone's destination need not exist, but the directory above it must.
-Result<Destination> find_destination(const LockRequest& request) {
-  auto itself = sys::open_directory(request.path);
-  if (!itself && itself.error().err != ENOENT) return itself.error();
-  if (!itself && sys::exists(request.path)) {
-    // A dangling symlink would name another lock once its target exists.
-    return Error{ErrorKind::not_found, "open", request.path, ENOENT};
-  }
-  if (!itself && leads_to_lock_file(request.path)) return itself.error();
-  auto [parent, leaf] = split_path(itself ? itself->path : request.path);
-  if (leaf.empty() || leaf == "." || leaf == "..") {
-    return Error{ErrorKind::not_found, itself ? no_destination : "open", request.path, ENOENT};
-  }
-  if (itself && itself->access_path != itself->path) parent = path_in(itself->access_path, "..");
+Result<Destination> open_destination(const std::string& parent, std::string leaf, const LockRequest& request) {
   auto directory = open_or_create(parent, request.create);
   if (!directory) return directory.error();
   return Destination{std::move(*directory), std::move(leaf)};
+}
+
+bool is_name(std::string_view leaf) { return !leaf.empty() && leaf != "." && leaf != ".."; }
+
+Result<Destination> destination_at(const sys::Directory& itself, const LockRequest& request) {
+  auto [parent, leaf] = split_path(itself.path);
+  if (!is_name(leaf)) return Error{ErrorKind::not_found, no_destination, request.path, ENOENT};
+  if (itself.access_path != itself.path) parent = path_in(itself.access_path, "..");
+  return open_destination(parent, std::move(leaf), request);
+}
+
+// A clone's destination need not exist, but the directory above it must.
+Result<Destination> find_destination(const LockRequest& request) {
+  const auto itself = sys::open_directory(request.path);
+  if (itself) return destination_at(*itself, request);
+  if (itself.error().err != ENOENT) return itself.error();
+  // A dangling symlink would name another lock once its target exists.
+  if (sys::exists(request.path)) return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  if (leads_to_lock_file(request.path)) return itself.error();
+  auto [parent, leaf] = split_path(request.path);
+  if (!is_name(leaf)) return Error{ErrorKind::not_found, "open", request.path, ENOENT};
+  return open_destination(parent, std::move(leaf), request);
 }
 
 // The directory that keeps the lock of the clone `path` in the nested layout. The directory
@@ -95,8 +104,7 @@ Result<TargetFile> nested_sibling(const std::string& path, const sys::Directory&
 }
 
 // A clone without a meta directory has no file in the nested layout, so no grex locks one.
-Result<Target> resolve_sibling(const LockRequest& request) {
-  auto destination = find_destination(request);
+Result<Target> resolve_sibling(Result<Destination> destination, const LockRequest& request) {
   if (!destination) return destination.error();
   const auto parent = shared(std::move(destination->parent));
   Target target{request, path_in(parent->path, destination->leaf), {}};
@@ -173,10 +181,12 @@ bool Target::lacks_layout() const {
 
 Result<Target> resolve(const LockRequest& request) {
   if (request.path.empty() && !request.cluster_name.empty()) return Target{request, {}, {}};
-  return is_sibling_lock(request.tier) ? resolve_sibling(request) : resolve_contained(request);
+  return is_sibling_lock(request.tier) ? resolve_sibling(find_destination(request), request)
+                                       : resolve_contained(request);
 }
 
-Target resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request) {
+Result<Target> resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request) {
+  if (is_sibling_lock(request.tier)) return resolve_sibling(destination_at(*directory, request), request);
   Target target{request, directory->path, {}};
   for (const Layout layout : request.layouts) {
     TargetFile file{layout, directory, {}};

@@ -101,9 +101,8 @@ struct FilePosition {
 /// CreateTarget::yes), system, io.
 Result<Target> resolve(const LockRequest& request);
 
-/// The same for a directory that is open already, and for a tier whose files are in it; see
-/// is_sibling_lock.
-Target resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request);
+/// The same if what the path names is a directory that is open already.
+Result<Target> resolve_in(const std::shared_ptr<const sys::Directory>& directory, const LockRequest& request);
 
 /// The `op` of the not-found Error if only the nested layout was asked for, and no directory
 /// above a clone's destination is found that keeps its lock there. With ENOENT, there is
