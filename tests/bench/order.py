@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes src/function_order.ld, in which the linker finds what a run executes and writes to.
+"""Writes src/function_order.ld, in which the linker finds what a run executes and uses.
 
 usage: tests/bench/order.py build/release
 
 Functions, constants and variables that are 0 at the start get pages of their own: first those
-that each of the usual commands uses, then the others in the order of their first use. Reads what was built there, and runs it under valgrind. To be repeated when
-much of the program has changed: what is not listed is linked behind the rest, and costs a page
-fault.
+that each of the usual commands uses, then the others in the order of their first use. Reads what
+was built there, and runs it under valgrind. To be repeated when much of the program has changed:
+what is not listed is linked behind the rest, and costs a page fault.
 """
 
 import bisect
@@ -22,7 +22,8 @@ USUAL = ["run PATH -- true", "probe PATH", "status PATH"]
 COMMANDS = [*USUAL, "run -F PATH -- true", "run -w 5 PATH -- true", "status --json PATH", "status -r PATH",
             "hold --for 1ms PATH", "wait PATH", "--help", "run"]
 # Runs at the start, to find the vDSO, which valgrind hides.
-HIDDEN = [f"*libc.a:{member}(.text)" for member in ("dl-object.o", "dl-lookup.o", "dl-setup_hash.o", "strcmp.o")]
+HIDDEN = [*(f"*libc.a:{member}(.text)" for member in ("dl-object.o", "dl-lookup.o", "dl-setup_hash.o")),
+          "*libc.a:strcmp-avx2.o(.text.avx)"]
 
 
 def link(build, program, linker_map):
@@ -52,15 +53,15 @@ class Sections:
 
 
 def touched(program, words, trace):
-    """The addresses of all instructions, and those that are written to, in their order."""
+    """The addresses of all instructions, and those of data that is read or written, in their order."""
     subprocess.run(["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace}", program, *words],
                    env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    addresses = {"I ": {}, " S": {}, " M": {}}
+    addresses = {"I ": {}, " L": {}, " S": {}, " M": {}}
     with open(trace) as lines:
         for line in lines:
             if line[:2] in addresses:
                 addresses[line[:2]][int(line[3:].split(",")[0], 16)] = True
-    return addresses["I "], [*addresses[" S"], *addresses[" M"]]
+    return addresses["I "], [*addresses[" S"], *addresses[" M"], *addresses[" L"]]
 
 
 def pattern_of(name, file):
@@ -71,14 +72,14 @@ def pattern_of(name, file):
     return f"*{archive}:{member}({name})" if member else f"*{archive}({name})"
 
 
-def with_newer(patterns, sections):
-    """With the variants of the same string functions that the C library chooses on newer
-    processors: valgrind emulates an older one."""
+def with_variants(patterns, sections):
+    """With the variants of the same string functions that the C library chooses on other
+    processors than the one that valgrind emulates."""
     for pattern in patterns:
         yield pattern
-        if match := re.match(r"\*libc\.a:(\w+)", pattern):
-            newer = re.compile(rf"libc\.a\({match[1]}-(?:evex|avx512-unaligned)(?!.*rtm)")
-            yield from (pattern_of(name, file) for _, _, name, file in sections if newer.search(file))
+        if match := re.match(r"\*libc\.a:(\w+)-(?:avx|evex|sse)", pattern):
+            variants = re.compile(rf"libc\.a\({match[1]}-(?:avx2|evex|avx512-unaligned)(?!.*rtm)")
+            yield from (pattern_of(name, file) for _, _, name, file in sections if variants.search(file))
 
 
 def constants_of(pattern):
@@ -110,7 +111,7 @@ class Order:
 
 
 def main(build):
-    executed, written = Order(), Order()
+    executed, used = Order(), Order()
     with tempfile.TemporaryDirectory() as directory:
         program = f"{directory}/grex-lock"
         link(build, program, f"{directory}/map")
@@ -120,15 +121,15 @@ def main(build):
         subprocess.run([program, "run", pack, "--", "true"], check=True)  # creates the lock files
         for command in COMMANDS:
             words = [pack if word == "PATH" else word for word in command.split()]
-            instructions, stores = touched(program, words, f"{directory}/trace")
+            instructions, data = touched(program, words, f"{directory}/trace")
             executed.add(functions.patterns_of(instructions))
-            written.add(variables.patterns_of(stores))
-    patterns = list(dict.fromkeys(with_newer([*HIDDEN, *executed], functions.all)))
+            used.add(variables.patterns_of(data))
+    patterns = list(dict.fromkeys(with_variants([*HIDDEN, *executed], functions.all)))
     lines = ["/* The order of the functions in the static program, of their constants, and of variables. Written",
              "   by tests/bench/order.py; names that do not exist any more do no harm. INSERT adds to the",
              "   linker's own script. */",
              *section(".text", patterns), *section(".rodata", ["*(.rodata.cst*)", *map(constants_of, patterns)]),
-             *section(".bss", written)]
+             *section(".bss", used)]
     ORDER.write_text("\n".join(lines) + "\n")
 
 
