@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <string_view>
 
 #include "base/text.hpp"
@@ -63,6 +62,19 @@ bool has_no_descriptor(const std::string& directory) {
   return has_sizes && size_of(directory) == 0;
 }
 
+// A descriptor by its name in /proc/PID/fd; nullopt if it is none, or was closed.
+std::optional<OpenDescriptor> descriptor_at(int directory, const char* name, pid_t pid) {
+  const auto number = parse_number<int>(name);
+  if (!number) return std::nullopt;
+  // Cached attributes will do: the descriptor may lead to a server that does not answer.
+  struct statx st;
+  if (::statx(directory, name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) {
+    return errno == ENOENT ? std::nullopt : std::optional(OpenDescriptor{pid, *number, {}, false});
+  }
+  const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
+  return OpenDescriptor{pid, *number, id, S_ISREG(st.stx_mode)};
+}
+
 }  // namespace
 
 LockTableText lock_table_text(const StopToken& should_stop) {
@@ -70,7 +82,7 @@ LockTableText lock_table_text(const StopToken& should_stop) {
   const UniqueFd fd(::open("/proc/locks", O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) return table;
   constexpr std::size_t half_a_page = 2048;
-  std::array<char, 65536> piece;
+  std::array<char, 4096> piece;  // the kernel returns no more at a time (fs/seq_file.c)
   int pieces = 0;
   ssize_t size = 0;
   while ((size = ::read(fd.get(), piece.data(), piece.size())) > 0) {
@@ -160,34 +172,27 @@ std::optional<FileId> program_of(pid_t pid) { return file_at(process_path(pid, "
 std::optional<FileId> root_of(pid_t pid) { return file_at(process_path(pid, "root")); }
 
 std::optional<std::vector<OpenDescriptor>> descriptors_of(pid_t pid, const StopToken& should_stop) {
-  const std::string directory = process_path(pid, "fd");
-  if (has_no_descriptor(directory)) return std::vector<OpenDescriptor>();
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory.c_str()), ::closedir);
-  if (dir == nullptr) return std::nullopt;
+  const std::string path = process_path(pid, "fd");
+  if (has_no_descriptor(path)) return std::vector<OpenDescriptor>();
+  const UniqueFd directory = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   std::vector<OpenDescriptor> found;
-  for (;;) {
-    errno = 0;
-    const dirent* const entry = ::readdir(dir.get());
-    if (entry == nullptr) break;
-    const auto number = parse_number<int>(entry->d_name);
-    if (!number) continue;
-    constexpr std::size_t ask_every = 256;
-    if (found.size() % ask_every == ask_every - 1 && should_stop()) return std::nullopt;
-    // Cached attributes will do: the descriptor may lead to a server that does not
-    // answer.
-    struct statx st;
-    if (::statx(::dirfd(dir.get()), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) != 0) {
-      if (errno == ENOENT) continue;  // it was closed
-      // A process that may not be inspected shows nothing of any descriptor; it may have very many.
-      const OpenDescriptor hidden = {pid, *number, {}, false};
-      if (found.empty() && !descriptor_info(hidden)) return std::nullopt;
-      found.push_back(hidden);
-      continue;
+  // Small: a process that may not be inspected can have hundreds, and no more are listed then.
+  alignas(dirent64) std::array<char, 1024> entries;
+  ssize_t size = 0;
+  while ((size = ::getdents64(directory.get(), entries.data(), entries.size())) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(&entries[static_cast<std::size_t>(at)]);
+      at += entry->d_reclen;
+      constexpr std::size_t ask_every = 256;
+      if (found.size() % ask_every == ask_every - 1 && should_stop()) return std::nullopt;
+      const auto descriptor = descriptor_at(directory.get(), entry->d_name, pid);
+      if (!descriptor) continue;
+      const bool is_hidden = descriptor->file == FileId{};
+      if (is_hidden && found.empty() && !descriptor_info(*descriptor)) return std::nullopt;  // as are all others
+      found.push_back(*descriptor);
     }
-    const FileId id = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
-    found.push_back({pid, *number, id, S_ISREG(st.stx_mode)});
   }
-  return errno == 0 ? std::optional(std::move(found)) : std::nullopt;
+  return size == 0 ? std::optional(std::move(found)) : std::nullopt;
 }
 
 std::optional<std::string> path_of(const OpenDescriptor& descriptor) {
