@@ -40,7 +40,8 @@ std::string time_text(std::chrono::milliseconds duration) {
   return duration.count() > 0 ? format_duration(duration) : std::string();
 }
 
-Row row_of(const LockProcess& process, const LockReport& lock, const StatusReport& report, const std::string& indent) {
+Row row_of(const LockProcess& process, const LockReport& lock, const StatusReport& report, Verbosity verbosity,
+           const std::string& indent) {
   const UtcTime now = report.taken_at;
   Row row;
   row.command = lone_descriptor(process);
@@ -54,13 +55,13 @@ Row row_of(const LockProcess& process, const LockReport& lock, const StatusRepor
   row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
   if (process.since) row.time = time_text(now - *process.since);
   row.command = indent + command_of(process);
-  row.details = details_of(process, lock.path, now);
+  if (verbosity == Verbosity::verbose) row.details = details_of(process, lock.path, now);
   return row;
 }
 
 // Who held the lock before it became free.
-Row row_of_last(const core::LastHolder& last, const LockReport& lock, const StatusReport& report) {
-  Row row = row_of(last.process, lock, report, "");
+Row row_of_last(const core::LastHolder& last, const LockReport& lock, const StatusReport& report, Verbosity verbosity) {
+  Row row = row_of(last.process, lock, report, verbosity, "");
   row.label = "last";
   row.time = time_text(last.release.held);
   const std::string since = time_text(report.taken_at - last.release.time);
@@ -95,12 +96,12 @@ std::optional<pid_t> parent_in(const Group& group, const LockProcess& process, c
 
 // Each holder is followed by those of its children that hold the lock, too.
 void add_tree(const LockReport& lock, std::optional<pid_t> parent, const Group& group, std::size_t depth,
-              const StatusReport& report, std::vector<Row>& rows) {
+              const StatusReport& report, Verbosity verbosity, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
   for (const LockProcess& process : lock.merged.holders) {
     if (group_of(process) != group || parent_in(group, process, lock) != parent) continue;
-    rows.push_back(row_of(process, lock, report, indent));
-    if (process.pid && process.alive == true) add_tree(lock, process.pid, group, depth + 1, report, rows);
+    rows.push_back(row_of(process, lock, report, verbosity, indent));
+    if (process.pid && process.alive == true) add_tree(lock, process.pid, group, depth + 1, report, verbosity, rows);
   }
 }
 
@@ -116,13 +117,14 @@ std::string command_of(const LockProcess& process) {
   return text;
 }
 
-std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck) {
+std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck,
+                         Verbosity verbosity) {
   std::vector<Row> rows;
   std::set<Group> groups;
   for (const LockProcess& process : lock.merged.holders) groups.insert(group_of(process));
   for (const Group& group : groups) {
     const std::size_t first = rows.size();
-    add_tree(lock, std::nullopt, group, 0, report, rows);
+    add_tree(lock, std::nullopt, group, 0, report, verbosity, rows);
     if (first < rows.size()) rows[first].label = label_of(group);
   }
   if (lock.merged.state == LockState::held && rows.empty()) {
@@ -131,10 +133,10 @@ std::vector<Row> rows_of(const LockReport& lock, const StatusReport& report, con
     rows.back().command = invisible_process;
   }
   if (lock.merged.state == LockState::free && lock.merged.last) {
-    rows.push_back(row_of_last(*lock.merged.last, lock, report));
+    rows.push_back(row_of_last(*lock.merged.last, lock, report, verbosity));
   }
   for (const LockProcess& process : lock.merged.waiters) {
-    rows.push_back(row_of(process, lock, report, ""));
+    rows.push_back(row_of(process, lock, report, verbosity, ""));
     rows.back().label = "waiting";
     rows.back().is_stuck = process.pid && stuck.contains(*process.pid);
   }

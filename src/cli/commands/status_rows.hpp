@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/commands/status_report.hpp"
+#include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 
 namespace grex::cli {
@@ -46,7 +47,8 @@ std::string command_of(const core::LockProcess& process);
 
 /// The holders of a lock, as a tree, and then its waiters. `stuck` are the processes in
 /// deadlocks.
-std::vector<Row> rows_of(const core::LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck);
+std::vector<Row> rows_of(const core::LockReport& lock, const StatusReport& report, const std::set<pid_t>& stuck,
+                         Verbosity verbosity);
 
 /// How to end the detached holds that hold a lock; empty if there are none. A record must name
 /// them, so it is not shown at a guard, or for a shared lock. What is in `hinted` is left out,

@@ -246,7 +246,7 @@ std::string status_text(const StatusReport& report, const TextStyle& style) {
   for (const LockReport& lock : report.locks) {
     if (style.verbosity != Verbosity::verbose && lock.merged.state == LockState::absent) continue;
     locks.push_back(&lock);
-    rows.push_back(rows_of(lock, report, stuck));
+    rows.push_back(rows_of(lock, report, stuck, style.verbosity));
     widths.tier = std::max(widths.tier, core::name_of(lock.tier).size());
     widths.state = std::max(widths.state, state_of(lock).size());
     for (const Row& row : rows.back()) widths.fit(row);
