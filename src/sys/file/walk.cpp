@@ -120,7 +120,7 @@ class Walk {
       return {};
     }
     std::vector<std::string> found;
-    const auto is_read = read(fd.get(), found);
+    auto is_read = read(fd.get(), found);
     if (found.empty()) return is_read;
     const auto status = status_of(fd.get());
     if (!status) return at_path(status.error(), path_);
