@@ -54,7 +54,7 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, const Vie
   report.taken_at = utc_now();
   const bool shows_absent = options.verbose || options.global.json;
   report.locks = core::report_on(std::move(found.locks), options.scope.slots,
-                                 shows_absent ? core::FileSystems::of_all : core::FileSystems::of_existing_files,
+                                 shows_absent ? core::FileSystems::of_all : core::FileSystems::of_all_but_absent,
                                  lost_scope(found, options), search);
   report.is_complete = found.is_complete;
   report.unseen = found.unseen;

@@ -220,7 +220,7 @@ std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, 
     LockReport report{lock.tier, lock.target, lock.path, lock.is_old};
     if (lock.tier == Tier::semaphore) report.slots = slots;
     merge(lock, lock_files, report);
-    if (file_systems == FileSystems::of_all || report.merged.file) {
+    if (file_systems == FileSystems::of_all || report.merged.state != LockState::absent) {
       find_file_system(report, was_looked_up(lock), reports, mounts);
     }
     reports.push_back(std::move(report));

@@ -31,9 +31,9 @@ struct LockReport {
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
 };
 
-/// Of which locks the file system is looked up: that of one that has no file costs several looks
-/// at the directories above.
-enum class FileSystems { of_existing_files, of_all };
+/// Of which locks the file system is looked up: that of one that is absent costs several looks at
+/// the directories above.
+enum class FileSystems { of_all, of_all_but_absent };
 
 /// Inspects all locks together, as `inspect` does, and looks for their lost files. One report
 /// per lock, in the order of `locks`, with further ones for lost locks that are not among
