@@ -199,6 +199,33 @@ def growth(stage, table, rounds):
     table.compare("run under a tier stack of 5", cost["5"].time, "run under none", cost["0"].time, 1.1)
 
 
+def clusters(stage, table, rounds):
+    if not stage.has_cluster:
+        print("grex-lock-etcd, etcd or etcdctl is missing: locks in a cluster are not measured")
+        return
+    with stage.etcd() as client:
+        os.environ["ETCDCTL_API"] = "3"
+        ours = [stage.tool, "run", "--cluster", f"etcd://{client}/bench", "--name", "app", "--"]
+        theirs = ["etcdctl", "--endpoints", client, "lock", "app"]
+
+        def waiters(prefix):
+            words = ["etcdctl", "--endpoints", client, "get", "--prefix", "--keys-only", prefix]
+            return subprocess.check_output(words, text=True).split()
+
+        cost = stage.each(rounds, {"run": [*ours, COMMAND], "etcdctl": [*theirs, COMMAND]})
+        table.compare("run in a cluster", cost["run"].time, "etcdctl lock", cost["etcdctl"].time, 0.8)
+        crowds_of = {"run": [], "etcdctl": []}
+        handovers_of = {"run": [], "etcdctl": []}
+        for _ in range(max(3, rounds // 20)):
+            for name, command in (("run", ours), ("etcdctl", theirs)):
+                crowds_of[name].append(stage.crowd(30, 30, [*command, COMMAND]))
+                prefix = "/grex-lock/bench/" if name == "run" else "app/"
+                handovers_of[name].append(stage.clock_handover(command, lambda at=prefix: len(waiters(at)) == 2))
+        table.compare("30 runs at once in a cluster", crowds_of["run"], "etcdctl lock", crowds_of["etcdctl"])
+        table.compare("from the end of a job to the next in a cluster", handovers_of["run"], "etcdctl lock",
+                      handovers_of["etcdctl"])
+
+
 def print_machine(stage):
     file_system = subprocess.check_output(["findmnt", "-no", "FSTYPE", "-T", stage.directory], text=True).strip()
     flock = subprocess.check_output(["flock", "--version"], text=True).strip()
@@ -226,6 +253,7 @@ def main():
         one_status(stage, table, rounds(200, 30))
         many_packs(stage, table, rounds(15, 5))
         growth(stage, table, rounds(500, 100))
+        clusters(stage, table, rounds(100, 20))
 
 
 if __name__ == "__main__":

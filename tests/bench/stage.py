@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,12 @@ signal.pause()
 
 # The C library reads each variable when a program starts.
 SMALL_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 class Samples:
@@ -86,6 +93,10 @@ class Stage:
         """Copies the measured programs. The linker doesn't write its output in order, so
         the page cache has it in small pieces, and it takes longer to start."""
         tool = shutil.copy(self.tool, self.directory)
+        keeper = f"{self.tool}-etcd"
+        self.has_cluster = os.path.exists(keeper) and bool(shutil.which("etcd")) and bool(shutil.which("etcdctl"))
+        if self.has_cluster:
+            shutil.copy(keeper, self.directory)
         programs = self.directory / "programs"
         shutil.copytree(self.programs, programs)
         self.tool = str(tool)
@@ -177,6 +188,35 @@ class Stage:
             if parent.stdout.readline() != "started\n":
                 raise SystemExit("bench: the processes could not be started")
             yield
+
+    @contextlib.contextmanager
+    def etcd(self):
+        """Runs a node of etcd. Yields its address."""
+        client, peer = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        words = ["etcd", "--name", "bench", "--data-dir", f"{self.directory}/etcd", "--log-level", "fatal",
+                 "--listen-client-urls", f"http://{client}", "--advertise-client-urls", f"http://{client}",
+                 "--listen-peer-urls", f"http://{peer}", "--initial-advertise-peer-urls", f"http://{peer}",
+                 "--initial-cluster", f"bench=http://{peer}"]
+        with self._helper(words):
+            while subprocess.run(["etcdctl", "--endpoints", client, "endpoint", "health"], check=False,
+                                 env=os.environ | {"ETCDCTL_API": "3"}, capture_output=True).returncode != 0:
+                pass
+            yield client
+
+    def clock_handover(self, command, is_waiting):
+        """Returns the nanoseconds from the end of a job to the start of the next. `command` runs
+        what follows it under a lock; `is_waiting` says whether another one waits for that."""
+        clock = str(self.programs / "clock")
+        script = 'echo; read -r _; exec "$0"'
+        with self._helper([*command, "/bin/sh", "-c", script, clock]) as holder:
+            holder.stdout.buffer.readline()
+            with self._helper([*command, clock]) as waiter:
+                while not is_waiting():
+                    pass
+                holder.stdin.close()
+                ended, began = (int.from_bytes(process.stdout.buffer.read(8), sys.byteorder)
+                                for process in (holder, waiter))
+        return began - ended
 
     @contextlib.contextmanager
     def tier_stack(self):

@@ -17,8 +17,8 @@ namespace grex::test {
 /// copies of both, and the files that control the keeper.
 class FakeCluster : public TempDir {
  public:
-  /// `script` is that of the keeper.
-  explicit FakeCluster(const std::string& script = "ttl_ms 600\n") {
+  /// `script` is that of the keeper. A lease of 3 seconds is lost if nothing runs for two.
+  explicit FakeCluster(const std::string& script = "ttl_ms 3000\n") {
     std::filesystem::copy_file(grex_lock(), tool());
     std::filesystem::copy_file(FAKE_KEEPER, *this / "grex-lock-etcd");
     write_file(*this / "script", script);

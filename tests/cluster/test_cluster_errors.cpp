@@ -137,6 +137,8 @@ TEST_CASE("a password is not sent without TLS, but to this machine") {
   CHECK(run(cluster, {"--name", "app", "--", "true"}, setup).ended == exited(0));
 }
 
+// SECURITY.md: make grex-lock start another program as the keeper of cluster locks |
+// `GREX_LOCK_LIBEXEC` must be a directory that no other user can change, and root ignores it
 TEST_CASE("GREX_LOCK_LIBEXEC must be a directory that no other user can change, and root ignores it") {
   const FakeCluster cluster;
   const Words words = {grex_lock(), "run", "--cluster", url, "--name", "app", "--", "true"};
@@ -158,6 +160,8 @@ TEST_CASE("GREX_LOCK_LIBEXEC must be a directory that no other user can change, 
   CHECK(failure(cluster.path()).find("other users can change it, and GREX_LOCK_LIBEXEC names it") != std::string::npos);
 }
 
+// SECURITY.md: make the keeper load code, write its keys to a file, or use a proxy | it gets the
+// five variables of etcdctl only
 TEST_CASE("the keeper gets no variable of the environment but those of etcdctl, and CMD gets tokens") {
   const FakeCluster cluster;
   const Setup setup = {.environment = {{"ETCDCTL_CACERT", "/ca"}, {"OPENSSL_CONF", "/evil"}, {"https_proxy", "evil"}}};

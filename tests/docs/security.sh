@@ -31,7 +31,7 @@ find tests \( -name '*.cpp' -o -name CMakeLists.txt \) -exec awk -v OFS='\t' '
     count = 0
   }
   FNR == 1 { show("(no test is below)") }
-  sub(/^(\/\/|#) SECURITY\.md: /, "") { rows[++count] = $0; next }
+  sub(/^ *(\/\/|#) SECURITY\.md: /, "") { rows[++count] = $0; next }
   count > 0 && sub(/^(\/\/|#) /, "") { rows[count] = rows[count] " " $0; next }
   count > 0 && /^(\/\/|#)$/ { next }
   /^TEST_CASE\("/ || /^ *add_test\(NAME "/ {

@@ -126,6 +126,8 @@ TEST_CASE("certificates are found relative to the directory in which the keeper 
   CHECK(client.release());
 }
 
+// SECURITY.md: make the keeper load code, write its keys to a file, or use a proxy | it gets the
+// five variables of etcdctl only
 TEST_CASE("no variable of the environment makes the keeper write its keys, load code or use a proxy") {
   const Certificates certificates;
   const EtcdServer server = certificates.server();

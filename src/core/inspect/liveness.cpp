@@ -210,7 +210,7 @@ EntryFacts find_facts(const StackEntry& entry, Surroundings& around) {
 // Of a lock that only a cluster keeps, there is nothing to look at but its process, which ends
 // the command below if it loses the lock.
 Liveness verify_by_process(const StackEntry& entry) {
-  const Process process = ProcessNumbers::read().are_comparable(entry) ? find_process(entry) : Process::not_known;
+  const Process process = ProcessNumbers::read().are_comparable(entry) ? Processes().find(entry) : Process::not_known;
   if (has_ended(process)) return Liveness::stale;
   const auto above = process == Process::same ? ancestors(sys::own_process) : std::vector<pid_t>();
   const bool is_ancestor = std::find(above.begin(), above.end(), entry.pid) != above.end();

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
@@ -18,34 +17,11 @@ namespace {
 
 constexpr std::chrono::seconds time_to_die(1);
 
-struct Listed {
-  pid_t parent = 0;
-  std::uint64_t started = 0;
-};
-
-// The processes that run, from /proc.
-std::map<pid_t, Listed> list_processes() {
-  std::map<pid_t, Listed> listed;
-  for (const pid_t pid : processes().value_or(std::vector<pid_t>())) {
-    const auto stat = process_file(pid, "stat");
-    const auto parent = stat ? parse_parent(*stat) : std::nullopt;
-    const auto started = stat ? parse_start_time(*stat) : std::nullopt;
-    if (parent && started && !has_ended(*stat)) listed[pid] = {*parent, *started};
-  }
-  return listed;
-}
-
-// A process whose number has not become another one's since it was listed.
-UniqueFd open_listed(pid_t pid, std::uint64_t started) {
-  auto process = open_process(pid);
-  const auto stat = process ? process_file(pid, "stat") : std::nullopt;
-  return stat && parse_start_time(*stat) == started ? std::move(*process) : UniqueFd();
-}
-
 }  // namespace
 
 DescendantsEnd::DescendantsEnd() {
-  others_ = find();
+  const auto found = find();
+  others_ = {found.begin(), found.end()};
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
@@ -54,7 +30,7 @@ DescendantsEnd::~DescendantsEnd() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
 void DescendantsEnd::leave_alone(pid_t child) {
   const auto stat = process_file(child, "stat");
   const auto started = stat ? parse_start_time(*stat) : std::nullopt;
-  if (started) others_.emplace_back(child, *started);
+  if (started) others_.insert({child, *started});
 }
 
 void DescendantsEnd::begin(std::chrono::nanoseconds time_to_end) {
@@ -73,38 +49,21 @@ void DescendantsEnd::do_now() {
   due_ = must_kill ? now + std::chrono::milliseconds(100) : std::min(now + std::chrono::seconds(1), *kill_at_);
 }
 
-// A zombie has a parent above it that is alive, so those that have ended matter to none.
-std::vector<DescendantsEnd::Process> DescendantsEnd::find() const {
+std::vector<NumberedProcess> DescendantsEnd::find() const {
   const pid_t self = own_pid();
   if (own_pid_in_proc() != self) return {};
-  const auto listed = list_processes();
-  const auto is_below = [&](pid_t pid) {
-    for (std::size_t steps = 0; steps < listed.size(); ++steps) {
-      const auto process = listed.find(pid);
-      if (process == listed.end()) return false;
-      const Process named = {pid, process->second.started};
-      if (std::find(others_.begin(), others_.end(), named) != others_.end()) return false;
-      pid = process->second.parent;
-      if (pid == self) return true;
-    }
-    return false;
-  };
-  std::vector<Process> found;
-  for (const auto& [pid, process] : listed) {
-    if (pid != self && is_below(pid)) found.emplace_back(pid, process.started);
-  }
-  return found;
+  return descendants_of({&self, 1}, others_, running_processes());
 }
 
 void DescendantsEnd::signal_new(int signal) {
-  const std::vector<Process> found = find();
+  const std::vector<NumberedProcess> found = find();
   if (found.empty() && command_ > 0) {
     ::kill(command_, signal);
     if (signal == SIGTERM) ::kill(command_, SIGCONT);
   }
-  for (const Process& process : found) {
+  for (const NumberedProcess& process : found) {
     if (signal == SIGTERM && std::find(asked_.begin(), asked_.end(), process) != asked_.end()) continue;
-    const UniqueFd opened = open_listed(process.first, process.second);
+    const UniqueFd opened = open_numbered(process);
     if (!opened.is_open()) continue;
     (void)signal_process(opened.get(), signal);
     if (signal != SIGTERM) continue;

@@ -3,12 +3,12 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <cstdint>
 #include <optional>
-#include <utility>
+#include <set>
 #include <vector>
 
 #include "base/deadline.hpp"
+#include "sys/process/process_tree.hpp"
 #include "sys/process/timed_work.hpp"
 #include "sys/signal/forwarded_signals.hpp"
 
@@ -47,17 +47,14 @@ class DescendantsEnd : public TimedWork {
   bool finish(std::chrono::nanoseconds time_to_end, const ForwardedSignals& signals);
 
  private:
-  // Of a process: its number, and its start time.
-  using Process = std::pair<pid_t, std::uint64_t>;
-
-  [[nodiscard]] std::vector<Process> find() const;
+  [[nodiscard]] std::vector<NumberedProcess> find() const;
   void signal_new(int signal);
 
-  std::vector<Process> others_;  // children from before
-  pid_t command_ = 0;            // 0: reaped
+  std::set<NumberedProcess> others_;  // children from before
+  pid_t command_ = 0;                 // 0: reaped
   std::optional<Deadline> due_;
-  std::optional<Deadline> kill_at_;  // set by begin()
-  std::vector<Process> asked_;       // have got SIGTERM
+  std::optional<Deadline> kill_at_;     // set by begin()
+  std::vector<NumberedProcess> asked_;  // have got SIGTERM
 };
 
 }  // namespace grex::sys

@@ -1,0 +1,203 @@
+// Jobs under locks of a real etcd, as users run them.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "etcd/etcd_server.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+// A cluster, and grex-lock with it in its environment.
+class Site {
+ public:
+  explicit Site(const std::string& root = {}) {
+    setup_.environment["GREX_LOCK_CLUSTER"] = "etcd://127.0.0.1:" + std::to_string(server_.port()) + "/ci";
+    if (!root.empty()) setup_.environment["GREX_LOCK_CLUSTER_ROOT"] = root;
+  }
+
+  /// Waits until the keepers that have become our children have ended.
+  ~Site() {
+    for (const pid_t pid : all_processes()) {
+      if (content_of("/proc/" + std::to_string(pid) + "/comm") != "grex-lock-etcd\n") continue;
+      ::waitpid(pid, nullptr, 0);
+    }
+  }
+  Site(const Site&) = delete;
+  Site& operator=(const Site&) = delete;
+
+  [[nodiscard]] const Setup& setup() const { return setup_; }
+  [[nodiscard]] const EtcdServer& server() const { return server_; }
+  [[nodiscard]] Finished finish(std::initializer_list<std::string> words) const {
+    return grex::test::finish(grex_lock(words), setup_);
+  }
+  [[nodiscard]] Process start(std::initializer_list<std::string> words) const {
+    return Process(grex_lock(words), setup_);
+  }
+
+  /// Waits until no lock is held or waited for.
+  void until_no_key() const {
+    until([this] { return server_.keys().empty(); });
+  }
+
+ private:
+  EtcdServer server_;
+  Setup setup_;
+};
+
+// Another machine, as far as its name says: a bash script there.
+Words on_host(const std::string& host, const std::string& script) {
+  return {"unshare", "-u", "bash", "-c", "hostname " + host + "; " + script};
+}
+
+bool can_unshare() { return finish(on_host("other", "true")).ended == exited(0); }
+
+}  // namespace
+
+TEST_CASE("of thirty jobs on one name, one at a time runs, and their tokens rise in the order in which they run") {
+  const Site site;
+  const TempDir dir;
+  const std::string log = dir / "log";
+  // A job that begins before the one before has ended would be seen between its two lines.
+  const std::string script = "echo begin $GREX_LOCK_TOKEN >>" + log + "; echo end $GREX_LOCK_TOKEN >>" + log;
+  std::vector<Process> jobs;
+  for (int i = 0; i < 30; ++i) jobs.push_back(site.start({"run", "-q", "--name", "app", "--", "sh", "-c", script}));
+  for (Process& job : jobs) CHECK(job.wait() == exited(0));
+  std::istringstream lines(content_of(log));
+  std::string begin;
+  std::string end;
+  long last = 0;
+  int count = 0;
+  for (; std::getline(lines, begin) && std::getline(lines, end); ++count) {
+    const long token = std::stol(begin.substr(sizeof "begin"));
+    CHECK(end == "end " + std::to_string(token));
+    CHECK(token > last);
+    last = token;
+  }
+  CHECK(count == 30);
+  site.until_no_key();
+}
+
+TEST_CASE("jobs on two hosts exclude each other by name, wherever their packs are, and name each other's host") {
+  const TempDir dir;
+  const Site site(dir.make("a"));
+  if (!can_unshare()) return skip("no other host name can be set");
+  dir.make("a/app");
+  dir.make("b/app");
+  Process first(on_host("build7", grex_lock() + " run " + dir / "a/app" + " -- sh -c 'echo ready; read line; exit 0'"),
+                site.setup());
+  CHECK(first.line() == "ready");
+  const std::string elsewhere = grex_lock() + " run -n --cluster-root " + dir / "b" + " " + dir / "b/app" + " -- true";
+  const Finished busy = finish(on_host("build9", elsewhere), site.setup());
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find("busy: app: held by pid ") != std::string::npos);
+  CHECK(busy.err.find(" on build7") != std::string::npos);
+  first.close_input();
+  CHECK(first.wait() == exited(0));
+  CHECK(finish(on_host("build9", elsewhere), site.setup()).ended == exited(0));
+}
+
+TEST_CASE("jobs with several locks in any order of their names don't deadlock") {
+  const TempDir dir;
+  const Site site(dir.path());
+  std::vector<std::string> packs;
+  for (const std::string name : {"a", "a/b", "%", "\xc3\xa9", "a b"}) packs.push_back(dir.make(name));
+  std::vector<Process> jobs;
+  for (int i = 0; i < 6; ++i) {
+    std::rotate(packs.begin(), packs.begin() + 1, packs.end());
+    Words words = grex_lock({"run", "-q", packs[0], packs[1], packs[2], packs[3], packs[4]});
+    words.insert(words.end(), {"-l", "manifest:" + packs[i % 5], "--", "sh", "-c", "echo $GREX_LOCK_TOKENS"});
+    jobs.emplace_back(words, site.setup());
+  }
+  for (Process& job : jobs) {
+    CHECK(job.line().find(R"("name":"a/b")") != std::string::npos);
+    CHECK(job.wait() == exited(0));
+  }
+  site.until_no_key();
+}
+
+TEST_CASE("a signal ends a wait, which leaves no key") {
+  const Site site;
+  Process holder = site.start({"run", "--name", "app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(holder.line() == "ready");
+  Process waiter = site.start({"run", "-q", "--name", "app", "--", "true"});
+  until([&] { return site.server().keys().size() == 2; });
+  waiter.signal(SIGTERM);
+  CHECK(waiter.wait() == exited(128 + SIGTERM));
+  CHECK(site.server().keys().size() == 1);
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+  site.until_no_key();
+}
+
+TEST_CASE("probe and wait look at this machine and at the cluster, and make nothing") {
+  const TempDir dir;
+  const Site site(dir.path());
+  const std::string pack = dir.make("app");
+  CHECK(site.finish({"probe", pack}).ended == exited(0));
+  CHECK(site.finish({"wait", pack}).ended == exited(0));
+  CHECK(site.server().keys().empty());
+  CHECK_FALSE(exists(pack + "/.grex-lock"));
+  Process holder = site.start({"run", "--name", "app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(holder.line() == "ready");
+  CHECK(site.finish({"probe", "--cluster", "none", pack}).ended == exited(0));
+  CHECK(site.finish({"probe", pack}).ended == exited(75));
+  CHECK(site.finish({"wait", "-n", pack}).ended == exited(75));
+  Process waiter = site.start({"wait", "-v", pack});
+  CHECK(waiter.error_line().find("waiting for app: held by ") != std::string::npos);
+  CHECK(site.server().keys().size() == 1);
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("as many jobs as there are slots in the cluster run, each with a slot of this machine, too") {
+  const TempDir dir;
+  const Site site(dir.path());
+  const std::string workspace = dir.make("ws");
+  const auto job = [&] {
+    return site.start(
+        {"run", "-q", "-t", "semaphore", "--slots", "2", workspace, "--", "sh", "-c", "echo ready; read line; exit 0"});
+  };
+  Process first = job();
+  Process second = job();
+  CHECK(first.line() == "ready");
+  CHECK(second.line() == "ready");
+  const auto third = [&](std::initializer_list<std::string> where) {
+    Words words = grex_lock({"run", "-n", "-t", "semaphore", "--slots", "2"});
+    words.insert(words.end(), where);
+    words.insert(words.end(), {"--", "true"});
+    return finish(words, site.setup()).ended;
+  };
+  CHECK(third({workspace}) == exited(75));
+  CHECK(third({"--name", "ws"}) == exited(75));  // from another machine
+  first.close_input();
+  CHECK(first.wait() == exited(0));
+  CHECK(third({"--name", "ws"}) == exited(0));
+  second.close_input();
+  CHECK(second.wait() == exited(0));
+}
+
+TEST_CASE("a cluster that doesn't answer is not busy, and nothing runs") {
+  const TempDir dir;
+  const std::string url = "etcd://127.0.0.1:" + std::to_string(free_port()) + "/ci";
+  for (const std::string command : {"run", "probe", "wait"}) {
+    CAPTURE(command);
+    Words words = grex_lock({command, "--cluster", url, "--name", "app"});
+    if (command == "run") words.insert(words.end(), {"-n", "--", "touch", dir / "ran"});
+    if (command == "wait") words.insert(words.end(), {"-w", "0.1"});
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(68));
+    CHECK(finished.err.starts_with("grex-lock: cluster unreachable: " + url + ": "));
+  }
+  CHECK_FALSE(exists(dir / "ran"));
+}
