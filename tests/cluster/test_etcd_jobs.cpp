@@ -17,6 +17,13 @@ using namespace grex::test;
 
 namespace {
 
+// Waits until the keepers that have become our children have ended.
+void reap_keepers() {
+  for (const pid_t pid : all_processes()) {
+    if (content_of("/proc/" + std::to_string(pid) + "/comm") == "grex-lock-etcd\n") ::waitpid(pid, nullptr, 0);
+  }
+}
+
 // A cluster, and grex-lock with it in its environment.
 class Site {
  public:
@@ -25,13 +32,7 @@ class Site {
     if (!root.empty()) setup_.environment["GREX_LOCK_CLUSTER_ROOT"] = root;
   }
 
-  /// Waits until the keepers that have become our children have ended.
-  ~Site() {
-    for (const pid_t pid : all_processes()) {
-      if (content_of("/proc/" + std::to_string(pid) + "/comm") != "grex-lock-etcd\n") continue;
-      ::waitpid(pid, nullptr, 0);
-    }
-  }
+  ~Site() { reap_keepers(); }
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
@@ -200,4 +201,5 @@ TEST_CASE("a cluster that doesn't answer is not busy, and nothing runs") {
     CHECK(finished.err.starts_with("grex-lock: cluster unreachable: " + url + ": "));
   }
   CHECK_FALSE(exists(dir / "ran"));
+  reap_keepers();
 }

@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::signal(SIGPIPE, SIG_IGN);
   for (const char* const name : {"GREX_LOCK_STACK", "GREX_LOCK_TIMEOUT", "GREX_LOCK_TIER_CHECK", "GREX_LOCK_LAYOUT",
-                                 "GREX_LOCK_GUARD", "GREX_LOCK_LOG", "GREX_PARALLEL", "NO_COLOR"}) {
+                                 "GREX_LOCK_GUARD", "GREX_LOCK_LOG", "GREX_LOCK_CLUSTER", "GREX_LOCK_CLUSTER_ROOT",
+                                 "GREX_LOCK_LEASE", "GREX_LOCK_LIBEXEC", "GREX_PARALLEL", "NO_COLOR"}) {
     ::unsetenv(name);
   }
   doctest::Context context(argc, argv);

@@ -15,6 +15,11 @@ constexpr std::chrono::seconds between_keepers(1);  // so that one that always e
 
 Error keeper_error(std::string_view op) { return {ErrorKind::cluster_config, op, {}, 0}; }
 
+bool has_keeper_ended(const ClusterFailure& failure) {
+  const auto* const error = std::get_if<Error>(&failure);
+  return error != nullptr && error->op == keeper_ended;
+}
+
 template <class Report>
 const Report* as(const std::optional<KeeperReport>& report) {
   return report ? std::get_if<Report>(&*report) : nullptr;
@@ -66,14 +71,20 @@ void Cluster::cancel() {
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperRequest& request, const ClusterWait& wait,
                                                                  ClusterEnd& end) {
+  if (auto connected = connect(); !connected) return ClusterFailure(connected.error());
   auto answer = ask_and_wait(request, wait, end);
+  // A keeper that was killed is replaced. What it asked for is in front of the other one until its
+  // lease ends.
+  if (!answer && has_keeper_ended(answer.error()) && !has_locks() && connection_->restart()) {
+    end = {};
+    answer = ask_and_wait(request, wait, end);
+  }
   if (wait.observer != nullptr) wait.observer->wait_ends();
   return answer;
 }
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const KeeperRequest& request,
                                                                           const ClusterWait& wait, ClusterEnd& end) {
-  if (auto connected = connect(); !connected) return ClusterFailure(connected.error());
   const sys::SignalBlock block(sys::unignored_signals());
   const auto signals = sys::SignalReader::open(sys::unignored_signals());
   if (!signals) return ClusterFailure(signals.error());
