@@ -83,7 +83,9 @@ void Breaking::look_again() { look_at_ = boot_clock_now() + in_ns(between_looks)
 
 void Breaking::remove() {
   call("/v3/kv/txn", delete_body(key_.key, key_.token), [this](const GatewayAnswer& answer) {
-    if (is_answer(answer)) end(true);
+    if (!is_answer(answer)) return;
+    const auto changed = parse_changed(answer.body);
+    call_last(report_, core::KeeperReport(core::ReleasedReport{true, changed && changed->is_changed}));
   });
 }
 

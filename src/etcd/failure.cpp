@@ -98,6 +98,9 @@ Judgement judge(const HttpAnswer& answer, const Credentials& credentials) {
   if (answer.status == bad_request && has(answer.body, "HTTPS server")) {
     return failed(ClusterFault::cluster_config, "the server requires TLS", "with TLS: etcds://HOST/NAMESPACE");
   }
+  if (answer.status == bad_request && has(answer.body, "CommonName")) {
+    return failed(ClusterFault::permission, "the cluster requires a user", common_name_hint);
+  }
   const std::string why = "HTTP status " + std::to_string(answer.status);
   return answer.status >= server_error ? elsewhere(why) : failed(ClusterFault::cluster_config, why);
 }

@@ -60,8 +60,10 @@ class Gateway::Call : public GatewayCall {
     http.url = endpoint + (must_authenticate ? "/v3/auth/authenticate" : request_.path);
     const Credentials& credentials = gateway_.credentials_;
     http.body = must_authenticate ? authenticate_body(credentials.user, credentials.password) : request_.body;
+    http.tls = tls_;
     sent_at_ = boot_clock_now();
     transfer_ = gateway_.http_.start(std::move(http), [this, must_authenticate](const HttpAnswer& answer) {
+      tls_ = answer.fault == HttpFault::reset ? TlsVersions::up_to_1_2 : TlsVersions::all;
       must_authenticate ? take_token(answer) : take(answer);
     });
   }
@@ -141,6 +143,7 @@ class Gateway::Call : public GatewayCall {
   std::uint64_t sent_at_ = 0;
   std::size_t endpoint_ = 0;
   int tokens_ = 0;
+  TlsVersions tls_ = TlsVersions::all;
   std::string hint_;
   std::unique_ptr<HttpTransfer> transfer_;
 };

@@ -37,10 +37,12 @@ HeaderList header_list(const std::vector<std::string>& headers) {
   return list;
 }
 
-void set_tls(CURL* easy, const Credentials& credentials) {
+void set_tls(CURL* easy, const Credentials& credentials, TlsVersions versions) {
   ::curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   ::curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  ::curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  constexpr long first = CURL_SSLVERSION_TLSv1_2;
+  ::curl_easy_setopt(easy, CURLOPT_SSLVERSION,
+                     first | (versions == TlsVersions::all ? 0L : static_cast<long>(CURL_SSLVERSION_MAX_TLSv1_2)));
   if (!credentials.ca.empty()) ::curl_easy_setopt(easy, CURLOPT_CAINFO, credentials.ca.c_str());
   if (!credentials.certificate.empty()) ::curl_easy_setopt(easy, CURLOPT_SSLCERT, credentials.certificate.c_str());
   if (!credentials.key.empty()) ::curl_easy_setopt(easy, CURLOPT_SSLKEY, credentials.key.c_str());
@@ -78,7 +80,7 @@ class Http::Transfer : public HttpTransfer {
     if (!easy_) throw std::bad_alloc();
     CURL* const easy = easy_.get();
     set_transport(easy);
-    set_tls(easy, shared.credentials);
+    set_tls(easy, shared.credentials, request_.tls);
     ::curl_easy_setopt(easy, CURLOPT_URL, request_.url.c_str());
     ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_.get());
     ::curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
@@ -195,7 +197,8 @@ void Http::advance() {
   while (const CURLMsg* const message = ::curl_multi_info_read(shared_->multi, &left)) {
     char* transfer = nullptr;
     ::curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-    reinterpret_cast<Transfer*>(transfer)->finish(message->data.result);
+    const CURLcode code = message->data.result;  // NOLINT(cppcoreguidelines-pro-type-union-access): libcurl's
+    reinterpret_cast<Transfer*>(transfer)->finish(code);
   }
 }
 

@@ -15,12 +15,17 @@
 
 namespace grex::etcd {
 
+/// Which versions of TLS may be used. With 1.3, a server that refuses our certificate says so after
+/// the handshake, when our request may already have failed; with 1.2, within it.
+enum class TlsVersions { all, up_to_1_2 };
+
 /// One POST, or a GET if there is no body.
 struct HttpRequest {
   std::string url;
   std::string body;
   std::vector<std::string> headers;      ///< "Name: value"
   std::chrono::milliseconds timeout{0};  ///< for all of it; 0: a stream, without a limit
+  TlsVersions tls = TlsVersions::all;
 };
 
 /// How the transport failed, if it did.
@@ -32,6 +37,7 @@ enum class HttpFault {
   own_files,           ///< a certificate or key that can't be used
   not_tls,             ///< the server speaks no TLS
   handshake,           ///< TLS could not be agreed on: perhaps it speaks none
+  reset,               ///< the connection broke while it was used
   closed,              ///< without an answer: perhaps it requires TLS
 };
 

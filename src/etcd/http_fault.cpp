@@ -38,6 +38,9 @@ HttpFault fault_of(CURLcode code, std::string_view text) {
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ENGINE_NOTFOUND:
       return HttpFault::own_files;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      return is_refusal(text) ? HttpFault::own_certificate : HttpFault::reset;
     case CURLE_GOT_NOTHING:
       return HttpFault::closed;
     default:

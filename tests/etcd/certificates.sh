@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes two CAs, and certificates of the first one, in the directory $1: server (127.0.0.1),
-# elsewhere (another host), client, expired, named (with the common name of a user); stranger is
+# elsewhere (another host), future (not valid before
+# 2099), client, expired, named (with the common name of a user); stranger is
 # of the second CA. NAME.pem is a certificate, NAME.key its key.
 set -euo pipefail
 cd "$1"
@@ -23,4 +24,11 @@ certificate elsewhere ca /O=server 30 DNS:elsewhere.example
 certificate client ca /O=client 30 DNS:client
 certificate expired ca /O=client -1 DNS:client
 certificate named ca /CN=ci 30 DNS:client
+certificate future ca /O=server 30 IP:127.0.0.1
+touch index.txt
+openssl ca -batch -notext -startdate 20990101000000Z -enddate 20991231000000Z -in future.csr -out future.pem \
+  -cert ca.pem -keyfile ca.key -extfile <(echo subjectAltName=IP:127.0.0.1) -config <(
+    printf '%s\n' '[ca]' default_ca=own '[own]' database=index.txt rand_serial=yes new_certs_dir=. default_md=sha256 \
+      policy=any '[any]' organizationName=supplied
+  )
 certificate stranger other-ca /O=client 30 DNS:client

@@ -27,7 +27,7 @@ std::string http_get(int port, const std::string& path);
 class EtcdServer {
  public:
   /// Waits until it serves requests. `options` are more of etcd's. `scheme` is "https" if it must
-  /// have TLS; then ctl() does not work.
+  /// have TLS; then ctl() needs options for it.
   explicit EtcdServer(const Words& options = {}, const std::string& scheme = "http");
 
   [[nodiscard]] std::string endpoint() const { return scheme_ + "://127.0.0.1:" + std::to_string(port_); }

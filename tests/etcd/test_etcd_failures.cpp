@@ -75,7 +75,7 @@ TEST_CASE("a server that is restarted within the lease costs nothing") {
 TEST_CASE("a server that is stopped for longer than the lease loses the lock, and the command is killed before") {
   const EtcdServer server;
   EtcdClient client;
-  client.acquire(server.place(), {lock_named("a")});
+  acquire_for(client, server.place(), 10s);
   const pid_t command = client.run("trap '' TERM; while :; do sleep 1000; done");
   server.stop();
   const auto lost = client.expect<core::LostReport>();
@@ -220,7 +220,8 @@ TEST_CASE("a holder whose keeper does not work loses its key after one lease") {
   ::kill(holder.keeper(), SIGSTOP);
   EtcdClient breaker;
   breaker.send(core::BreakRequest{1, server.place(), held.keys.front()});
-  CHECK(breaker.expect<core::ReleasedReport>().ok);
+  const auto released = breaker.expect<core::ReleasedReport>();
+  CHECK(released.ok);
   CHECK(server.keys().empty());
   ::kill(holder.keeper(), SIGCONT);
 }

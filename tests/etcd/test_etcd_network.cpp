@@ -131,7 +131,7 @@ TEST_CASE("a node without a majority gives no lock, and loses those that were as
   EtcdClient client;
   core::ClusterPlace place = cluster.place();
   place.timeout = 3s;
-  acquire_for(client, place, 4s);
+  acquire_for(client, place, 6s);
   cluster.kill(0);
   cluster.kill(1);
   CHECK(client.expect<core::LostReport>().reason == core::LossReason::unanswered);

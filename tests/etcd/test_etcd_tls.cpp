@@ -68,6 +68,9 @@ TEST_CASE("a server whose certificate is valid is trusted, and no other one") {
     CHECK(failed.why.find("server certificate not valid") != std::string::npos);
     CHECK(failed.hint.find("ETCDCTL_CACERT") != std::string::npos);
   }
+  const EtcdServer future = certificates.server("future");
+  CHECK(
+      failure_of(future.place(), certificates.trusting("ca")).hint.starts_with("or this machine's clock is wrong: 20"));
   const EtcdServer elsewhere = certificates.server("elsewhere");
   const auto failed = failure_of(elsewhere.place(), certificates.trusting("ca"));
   CHECK(failed.kind == core::ClusterFault::unreachable);
@@ -103,6 +106,25 @@ TEST_CASE("a client with a certificate of the cluster's CA gets locks; no other 
     CHECK(failed.why == "client certificate refused");
     CHECK(failed.hint.find("ETCDCTL_CERT") != std::string::npos);
   }
+}
+
+TEST_CASE("a certificate with the name of a user does not make the user known, and the hint says what does") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  const test::Words access = {"--cacert", certificates / "ca.pem",    "--cert", certificates / "client.pem",
+                              "--key",    certificates / "client.key"};
+  for (const test::Words& words : std::vector<test::Words>{{"user", "add", "root:secret"},
+                                                           {"user", "grant-role", "root", "root"},
+                                                           {"user", "add", "ci:hush"},
+                                                           {"auth", "enable"}}) {
+    test::Words all = access;
+    all.insert(all.end(), words.begin(), words.end());
+    (void)server.ctl(all);
+  }
+  const auto failed = failure_of(server.place(), certificates.client("named"));
+  CHECK(failed.kind == core::ClusterFault::permission);
+  CAPTURE(failed.why);
+  CHECK(failed.hint.find("common name") != std::string::npos);
 }
 
 TEST_CASE("certificates that can't be read are reported before anything is sent") {

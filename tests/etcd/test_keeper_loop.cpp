@@ -20,7 +20,7 @@ namespace {
 // The directory of a fake keeper.
 class Fake {
  public:
-  explicit Fake(const std::string& script = "ttl_ms 2000\n") {
+  explicit Fake(const std::string& script = "ttl_ms 6000\n") {
     const auto built = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "fake_keeper";
     std::filesystem::copy_file(built, program());
     test::write_file(dir_ / "script", script);
@@ -70,10 +70,10 @@ TEST_CASE("a lock is held, renewed and released, and the keeper ends with its so
   KeeperClient client(fake.program());
   const std::uint64_t before = boot_clock_now();
   const auto held = acquire(client);
-  CHECK(held.ttl == 2s);
+  CHECK(held.ttl == 6s);
   CHECK(held.keys.front().token == 7);
   const std::uint64_t deadline = client.deadline();
-  CHECK(deadline >= before + 2'000'000'000);
+  CHECK(deadline >= before + 6'000'000'000);
   test::until([&] { return client.deadline() > deadline; });
   client.send(core::ReleaseRequest{});
   CHECK(client.expect<core::ReleasedReport>().ok);
@@ -92,7 +92,7 @@ TEST_CASE("a keeper does not end at the signals by which people end processes") 
 }
 
 TEST_CASE("the lock of a grex-lock that was killed is kept until the last process has closed the pipe") {
-  const Fake fake;
+  const Fake fake("ttl_ms 2000\n");
   KeeperClient client(fake.program());
   acquire(client);
   const pid_t daemon = run_with_daemon(client, fake, "");
@@ -105,7 +105,7 @@ TEST_CASE("the lock of a grex-lock that was killed is kept until the last proces
 }
 
 TEST_CASE("the lock of a grex-lock that was killed is kept until a noted process that closed the pipe has ended") {
-  const Fake fake;
+  const Fake fake("ttl_ms 2000\n");
   KeeperClient client(fake.program());
   acquire(client);
   const pid_t daemon = run_with_daemon(client, fake, "6>&-");
@@ -118,7 +118,7 @@ TEST_CASE("the lock of a grex-lock that was killed is kept until a noted process
   CHECK(fake.count("released") == 1);
 }
 
-// These must let a lease of two seconds run out.
+// These must let a lease of six seconds run out.
 TEST_CASE("a lease that can't be renewed is lost, and the command is killed before its end") {
   const Fake fake;
   KeeperClient client(fake.program());

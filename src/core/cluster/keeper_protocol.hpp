@@ -180,7 +180,8 @@ struct LostReport {
 };
 
 struct ReleasedReport {
-  bool ok = true;  ///< otherwise, the locks are free when the lease ends
+  bool ok = true;            ///< otherwise, the locks are free when the lease ends
+  bool was_deleted = false;  ///< of `break`: the holder did not react for a whole lease
 };
 
 /// One holder or waiter.

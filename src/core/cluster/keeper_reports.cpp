@@ -76,6 +76,7 @@ json to_json(const LostReport& report) {
 json to_json(const ReleasedReport& report) {
   json message = begin("released");
   message["ok"] = report.ok;
+  message["deleted"] = report.was_deleted;
   return message;
 }
 
@@ -128,7 +129,9 @@ void read(KeeperReader& reader, LostReport& report) {
   reader.read_name("reason", report.reason, named).read("why", report.why);
 }
 
-void read(KeeperReader& reader, ReleasedReport& report) { reader.read("ok", report.ok); }
+void read(KeeperReader& reader, ReleasedReport& report) {
+  reader.read("ok", report.ok).read("deleted", report.was_deleted);
+}
 
 void read(KeeperReader& reader, ListedReport& report) {
   reader.read("locks", report.locks).read("last", report.is_last);
