@@ -28,13 +28,13 @@ bool is_write_end(const sys::OpenDescriptor& descriptor, const sys::FileId& pipe
 
 }  // namespace
 
-Job::Job(int pipe) : pipe_(pipe), own_name_(sys::command_name_of(sys::own_process)) {
-  const pid_t parent = sys::parent_pid();
-  auto process = sys::open_process(parent);
+Job::Job(int pipe, pid_t grex_lock) : pipe_(pipe), own_name_(sys::command_name_of(sys::own_process)) {
+  auto process = sys::open_process(grex_lock);
   // If it ended before it was opened, another process has its number, or none.
-  if (process && sys::parent_pid() == parent) grex_lock_ = {parent, std::move(*process)};
+  if (!process || sys::parent_pid() != grex_lock) return;
+  grex_lock_ = {grex_lock, std::move(*process)};
   const auto running = sys::running_processes();
-  for (const auto& found : sys::descendants_of({&parent, 1}, {}, running)) others_.insert(found);
+  for (const auto& found : sys::descendants_of({&grex_lock, 1}, {}, running)) others_.insert(found);
 }
 
 void Job::include_earlier() {

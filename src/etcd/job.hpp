@@ -18,10 +18,11 @@ namespace grex::etcd {
 /// own locks are free. Needs a /proc of our PID namespace; otherwise, only the command is known.
 class Job {
  public:
-  /// `pipe` is the read end of the liveness pipe, borrowed while this lives. The process that
-  /// started this one is grex-lock; the processes below it now are left alone, so the command
-  /// must not have started.
-  explicit Job(int pipe);
+  /// `pipe` is the read end of the liveness pipe, borrowed while this lives. `grex_lock` is the
+  /// process that started this one; if it has ended, or is none, only the command's own
+  /// descendants are found. The processes below it now are left alone, so the command must not
+  /// have started.
+  Job(int pipe, pid_t grex_lock);
 
   /// The command has started before this process: notes what is below grex-lock, whatever it is.
   void include_earlier();

@@ -15,6 +15,7 @@
 #include "base/text.hpp"
 #include "core/cluster/lease_times.hpp"
 #include "etcd/due.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::etcd {
 namespace {
@@ -59,7 +60,8 @@ Result<KeeperDescriptors> KeeperDescriptors::open() {
                            std::move(*deadline), std::move(*timer)};
 }
 
-KeeperLoop::KeeperLoop(KeeperDescriptors descriptors) : fds_(std::move(descriptors)), job_(fds_.pipe.get()) {}
+KeeperLoop::KeeperLoop(KeeperDescriptors descriptors)
+    : fds_(std::move(descriptors)), job_(fds_.pipe.get(), sys::parent_pid()) {}
 
 void KeeperLoop::run(Engine& engine) {
   engine_ = &engine;

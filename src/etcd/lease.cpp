@@ -93,6 +93,7 @@ void Lease::read_keys() {
   const std::vector<core::HeldKey> asked(unread_.begin() + static_cast<std::ptrdiff_t>(rest), unread_.end());
   unread_.resize(rest);
   std::vector<std::string> keys;
+  keys.reserve(asked.size());
   for (const core::HeldKey& key : asked) keys.push_back(key.key);
   const auto timeout = std::chrono::duration_cast<milliseconds>(ttl_ / 10);
   round_ = gateway_.call({"/v3/kv/txn", read_all_body(keys), timeout, sent_at_ + in_ns(ttl_)},

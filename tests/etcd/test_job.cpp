@@ -28,6 +28,9 @@ struct Pipe {
   }
 };
 
+// The process that started this one runs other tests, too.
+constexpr pid_t no_process = 0;
+
 void set_command(etcd::Job& job, pid_t pid) {
   auto process = sys::open_process(pid);
   REQUIRE(process);
@@ -41,7 +44,7 @@ const std::string with_daemon = "setsid sh -c 'echo $$; exec sleep 1000' & read 
 
 TEST_CASE("a noted descendant of the command is ended even if its parents have ended") {
   const Pipe pipe;
-  etcd::Job job(pipe.read_end.get());
+  etcd::Job job(pipe.read_end.get(), no_process);
   CHECK(job.has_ended());
   test::Process command({"sh", "-c", with_daemon});
   set_command(job, command.pid());
@@ -58,7 +61,7 @@ TEST_CASE("a noted descendant of the command is ended even if its parents have e
 
 TEST_CASE("a process below one that was noted is found although both have lost their ancestors") {
   const Pipe pipe;
-  etcd::Job job(pipe.read_end.get());
+  etcd::Job job(pipe.read_end.get(), no_process);
   test::Process command(
       {"sh", "-c", "setsid sh -c 'echo $$; read line; sleep 1000 & echo $!; wait' <&0 & read line; kill -9 $$"});
   set_command(job, command.pid());
@@ -77,7 +80,7 @@ TEST_CASE("a process below one that was noted is found although both have lost t
 
 TEST_CASE("a process that has the liveness pipe open for writing is found, and no other one") {
   const Pipe pipe;
-  etcd::Job job(pipe.read_end.get());
+  etcd::Job job(pipe.read_end.get(), no_process);
   const auto inherits = [](int fd) { return test::Setup{.before_exec = [fd] { ::dup2(fd, 10); }}; };
   test::Process writer({"sh", "-c", "echo; read line"}, inherits(pipe.write_end.get()));
   test::Process reader({"sh", "-c", "echo; read line"}, inherits(pipe.read_end.get()));
@@ -97,7 +100,7 @@ TEST_CASE("another keeper below the command is left alone") {
   const test::TempDir dir;
   const std::string own_name = std::filesystem::read_symlink("/proc/self/exe").filename();
   std::filesystem::create_symlink("/bin/sleep", dir / own_name);
-  etcd::Job job(pipe.read_end.get());
+  etcd::Job job(pipe.read_end.get(), no_process);
   test::Process command({"sh", "-c", dir / own_name + " 1000 & echo $!; wait"});
   set_command(job, command.pid());
   const pid_t keeper = std::stoi(command.line());
@@ -108,7 +111,7 @@ TEST_CASE("another keeper below the command is left alone") {
 
 TEST_CASE("a stopped process gets SIGTERM") {
   const Pipe pipe;
-  etcd::Job job(pipe.read_end.get());
+  etcd::Job job(pipe.read_end.get(), no_process);
   test::Process command(test::until_input_closes());
   command.line();
   set_command(job, command.pid());
