@@ -1,5 +1,6 @@
 #include "etcd/acquisition.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/boot_clock.hpp"
@@ -22,14 +23,22 @@ Acquisition::Acquisition(Gateway& gateway, Lease& lease, AcquisitionPlan plan, A
 
 Acquisition::~Acquisition() { lease_.confirm_no_more(); }
 
+// The first lock may be given up early; later, the wait for another one may have taken long.
+std::uint64_t Acquisition::give_up_at() const {
+  return next_ == 0 ? plan_.give_up_at : std::max(plan_.give_up_at, boot_clock_now() + in_ns(patience()));
+}
+
+std::chrono::nanoseconds Acquisition::patience() const {
+  return plan_.if_busy == core::IfBusy::wait ? plan_.patience : std::chrono::nanoseconds(request_timeout);
+}
+
 // If the answer is lost, the same request finds the key that it has put.
 void Acquisition::begin_next() {
   const core::ClusterLock& lock = plan_.locks[next_];
   const std::string key = to_text(LockKey{plan_.ns, lock.tier, lock.name, lock.mode, lease_.id()});
   keys_.push_back({key, 0});
-  creating_ =
-      gateway_.call({"/v3/kv/txn", create_body(key, lock.value, lease_.id()), request_timeout, plan_.give_up_at},
-                    [this](const GatewayAnswer& answer) { take_created(answer); });
+  creating_ = gateway_.call({"/v3/kv/txn", create_body(key, lock.value, lease_.id()), request_timeout, give_up_at()},
+                            [this](const GatewayAnswer& answer) { take_created(answer); });
 }
 
 void Acquisition::take_created(const GatewayAnswer& answer) {
@@ -41,9 +50,7 @@ void Acquisition::take_created(const GatewayAnswer& answer) {
   key.token = created->kv.create_revision;
   cluster_ = created->header.cluster;
   lease_.add(key.key, key.token);
-  const bool may_wait = plan_.if_busy == core::IfBusy::wait;
-  const std::chrono::nanoseconds patience = may_wait ? plan_.patience : std::chrono::seconds(2);
-  turn_.emplace(gateway_, plan_.ns, plan_.locks[next_], key.token, Patience{patience, patience},
+  turn_.emplace(gateway_, plan_.ns, plan_.locks[next_], key.token, Patience{patience(), patience()},
                 TurnEvents{events_.waiting, [this] { take_turn(); }, events_.failed});
 }
 

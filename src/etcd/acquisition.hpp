@@ -60,6 +60,8 @@ class Acquisition {
   void take_created(const GatewayAnswer& answer);
   void take_turn();
   void finish_lock();
+  [[nodiscard]] std::uint64_t give_up_at() const;
+  [[nodiscard]] std::chrono::nanoseconds patience() const;
 
   Gateway& gateway_;
   Lease& lease_;

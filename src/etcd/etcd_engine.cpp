@@ -148,6 +148,7 @@ void EtcdEngine::take_loss(core::LossReason reason) {
 
 void EtcdEngine::queue_again() {
   const std::uint64_t old = lease_->id();
+  plan_.give_up_at = std::max(plan_.give_up_at, boot_clock_now() + in_ns(patience()));
   acquisition_.reset();
   lease_->stop_renewing();
   revoke(old, [this](bool) { begin_lease(); });

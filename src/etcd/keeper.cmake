@@ -7,6 +7,7 @@ add_library(keeper STATIC
   src/core/cluster/keeper_json.cpp
   src/core/cluster/keeper_reports.cpp
   src/core/cluster/keeper_requests.cpp
+  src/core/cluster/lock_name.cpp
   src/core/cluster/percent.cpp
   src/core/lock/tier.cpp
   src/etcd/answers.cpp

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "base/text.hpp"
+#include "core/cluster/lock_name.hpp"
 #include "core/cluster/percent.hpp"
 
 namespace grex::etcd {
@@ -37,7 +38,7 @@ std::optional<LockKey> parse_key(std::string_view text) {
   auto name = core::percent_decoded(take_until(rest, '/'));
   key.mode = take_until(rest, '/') == "x" ? sys::Mode::exclusive : sys::Mode::shared;
   const auto lease = parse_lease(rest);
-  if (!tier || !name || !lease) return std::nullopt;
+  if (!tier || !name || !lease || !core::check_lock_name(*name)) return std::nullopt;
   key.tier = *tier;
   key.name = std::move(*name);
   key.lease = *lease;

@@ -22,7 +22,7 @@ struct LockKey {
 
 std::string to_text(const LockKey& key);
 
-/// Accepts only what to_text writes.
+/// Accepts only what to_text writes, and names that a lock may have.
 std::optional<LockKey> parse_key(std::string_view text);
 
 /// What all keys of a namespace, of a lock, and of the holders and waiters of one mode begin

@@ -38,6 +38,7 @@ std::vector<core::ListedLock> listed_locks(std::vector<KeyValue> kvs) {
   for (KeyValue& kv : kvs) {
     auto key = parse_key(kv.key);
     if (!key) continue;
+    if (kv.value.size() > core::longest_lock_value) kv.value.clear();
     const unsigned slots = key->tier == core::Tier::semaphore ? slots_in(kv.value) : 0;
     core::ListedLock listed = {{key->tier, key->name, key->mode, slots, std::move(kv.value)},
                                {std::move(kv.key), kv.create_revision},

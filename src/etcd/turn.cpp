@@ -118,7 +118,7 @@ void Turn::take_queue(const GatewayAnswer& answer) {
   for (const KeyValue& kv : found->kvs) {
     const auto key = parse_key(kv.key);
     modes_.push_back(key ? key->mode : sys::Mode::exclusive);
-    report_.queue.ahead.push_back(kv.value);
+    report_.queue.ahead.push_back(kv.value.size() <= core::longest_lock_value ? kv.value : std::string());
   }
   if (!found->has_more) return report(found->kvs.size());
   RangeSpec range = ahead();

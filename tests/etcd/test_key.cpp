@@ -43,3 +43,10 @@ TEST_CASE("a key that grex-lock would not write is not read") {
     CHECK_FALSE(etcd::parse_key(text));
   }
 }
+
+TEST_CASE("a key of a lock that can't have its name is not read") {
+  const std::string key = "/grex-lock/ci/per-pack/" + std::string(513, 'a') + "/x/0000000000001234";
+  CHECK_FALSE(etcd::parse_key(key));
+  CHECK_FALSE(etcd::parse_key("/grex-lock/ci/per-pack//x/0000000000001234"));
+  CHECK_FALSE(etcd::parse_key("/grex-lock/ci/per-pack/%00/x/0000000000001234"));
+}

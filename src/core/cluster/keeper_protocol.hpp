@@ -29,6 +29,9 @@ namespace grex::core {
 inline constexpr int keeper_protocol = 1;
 inline constexpr std::size_t longest_keeper_line = 64UL * 1024;
 
+/// The size of the longest value, in bytes: that of the longest record.
+inline constexpr std::size_t longest_lock_value = 4096;
+
 /// The numbers of the keeper's descriptors.
 inline constexpr int keeper_socket = 3;
 inline constexpr int keeper_pipe = 4;
@@ -139,7 +142,8 @@ using KeeperRequest = std::variant<AcquireRequest, MoreRequest, AdoptRequest, St
                                    ReleaseRequest, ListRequest, ProbeRequest, WaitRequest, BreakRequest>;
 
 /// A lock that is not free: its holders first, then those that wait before us. Their records are
-/// from other machines, so they may be anything; very many are cut off at the end.
+/// from other machines, so they may be anything; of very many, only the first are here, and one
+/// that is too long is empty.
 struct Queue {
   Tier tier = Tier::per_pack;
   std::string name;

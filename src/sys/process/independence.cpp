@@ -14,7 +14,7 @@ void become_independent(int last) {
   (void)::setsid();  // fails if it leads a session already
   for (const int signal :
        {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU}) {
-    ::signal(signal, SIG_IGN);
+    (void)::signal(signal, SIG_IGN);
   }
   sigset_t none;
   ::sigemptyset(&none);
