@@ -24,7 +24,7 @@
 
 namespace grex::etcd {
 
-/// Locks in etcd, as docs/cluster.md says: a lock is a queue of keys, whose oldest one holds it.
+/// Locks in etcd: a lock is a queue of keys, of which the oldest one holds it.
 class EtcdEngine : public Engine {
  public:
   /// `observer` is borrowed.

@@ -132,7 +132,11 @@ class Http::Transfer : public HttpTransfer {
   static std::size_t receive(const char* bytes, std::size_t, std::size_t size, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     if (transfer.received_.size() + size > longest_answer) return 0;
-    transfer.received_.append(bytes, size);
+    try {
+      transfer.received_.append(bytes, size);
+    } catch (const std::bad_alloc&) {
+      return 0;  // libcurl is C, and lets no exception through
+    }
     return size;
   }
 
