@@ -216,3 +216,32 @@ TEST_CASE("of many processes that want a lock, one at a time has it, and their t
     is_done[holders.front()] = true;
   }
 }
+
+TEST_CASE("a wait for one more lock that is cancelled leaves the locks from before") {
+  const EtcdServer server;
+  EtcdClient first;
+  first.acquire(server.place(), {lock_named("b", "first")});
+  EtcdClient second;
+  second.acquire(server.place(), {lock_named("a")});
+  second.send(core::MoreRequest{std::chrono::seconds(10), core::IfBusy::wait, {lock_named("b")}});
+  second.expect<core::WaitingReport>();
+  CHECK(server.keys().size() == 3);
+  second.send(core::CancelRequest{});
+  CHECK(second.expect<core::ReleasedReport>().ok);
+  CHECK(server.keys().size() == 2);
+  CHECK(second.release());
+  CHECK(server.keys().size() == 1);
+}
+
+TEST_CASE("a grex-lock that is killed while it waits for one more lock releases all") {
+  const EtcdServer server;
+  EtcdClient first;
+  first.acquire(server.place(), {lock_named("b", "first")});
+  EtcdClient second;
+  second.acquire(server.place(), {lock_named("a")});
+  second.send(core::MoreRequest{std::chrono::seconds(10), core::IfBusy::wait, {lock_named("b")}});
+  second.expect<core::WaitingReport>();
+  second.kill_caller();
+  second.wait_for_keeper();
+  CHECK(server.keys().size() == 1);
+}
