@@ -120,7 +120,7 @@ void KeeperLoop::take(const std::string& line) {
   }
   if (const auto* const started = std::get_if<core::StartedRequest>(&*request)) return take_command(*started);
   if (const auto* const adopt = std::get_if<core::AdoptRequest>(&*request)) take_over(*adopt);
-  if (std::holds_alternative<core::ReleaseRequest>(*request)) return release();
+  if (std::holds_alternative<core::ReleaseRequest>(*request)) return release_for_caller();
   has_pending_ = true;
   engine_->begin(*request);
 }
@@ -166,6 +166,7 @@ void KeeperLoop::report(core::KeeperReport report) {
   if (std::holds_alternative<core::ReleasedReport>(report) && is_releasing_) {
     is_held_ = false;
     is_released_ = true;
+    if (!is_release_requested_) return;
   }
   if (!caller_gone_) fds_.socket.send(core::to_line(report));
 }
@@ -227,9 +228,19 @@ bool KeeperLoop::has_given_up(const Loss& loss, std::uint64_t now) const {
 
 // The locks of processes that can't be killed are lost anyway.
 void KeeperLoop::end_if_possible(std::uint64_t now) {
-  if (!caller_gone_ || !is_held_ || is_releasing_) return;
+  if (!is_held_ || is_releasing_) return;
+  // A grex-lock that did not react to the request of another process is stopped.
+  const bool was_killed = loss_ && loss_->reason == core::LossReason::asked && kill_next_;
+  if (was_killed && job_.has_ended()) return release();
+  if (!caller_gone_) return;
   const bool have_ended = job_.has_ended() && pipe_gone_;
   if (have_ended || (loss_ && has_given_up(*loss_, now))) release();
+}
+
+void KeeperLoop::release_for_caller() {
+  is_release_requested_ = true;
+  if (is_released_) return fds_.socket.send(core::to_line(core::KeeperReport(core::ReleasedReport{})));
+  release();
 }
 
 void KeeperLoop::release() {

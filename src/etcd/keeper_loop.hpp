@@ -37,7 +37,8 @@ struct KeeperDescriptors {
 /// - grex-lock is gone, but not its processes: the locks are kept until all have ended.
 /// - The lease can't be renewed: with 40 % left, it is lost; its processes get SIGTERM from
 ///   grex-lock, or from here if that is gone; with 7 % left, SIGKILL from both.
-/// - Another process asked for the lock: the same, with SIGKILL after 10 s, and 1 s later here.
+/// - Another process asked for the lock: the same, with SIGKILL after 10 s, and 1 s later here;
+///   then it is released, even if grex-lock has not reacted.
 /// - The lock is gone: SIGKILL immediately.
 class KeeperLoop : public EngineObserver {
  public:
@@ -73,21 +74,23 @@ class KeeperLoop : public EngineObserver {
   [[nodiscard]] std::uint64_t kill_time_of(const Loss& loss) const;
   [[nodiscard]] bool has_given_up(const Loss& loss, std::uint64_t now) const;
   void end_if_possible(std::uint64_t now);
+  void release_for_caller();
   void release();
 
   KeeperDescriptors fds_;
   Job job_;
-  Engine* engine_ = nullptr;         // while run() runs
-  std::deque<UniqueFd> pidfds_;      // that came with `started`, or before it
-  bool caller_gone_ = false;         // the socket is at its end
-  bool pipe_gone_ = false;           // no process has the liveness pipe open
-  bool has_pending_ = false;         // a request has no answer yet
-  bool is_held_ = false;             // at least one lock
-  bool is_releasing_ = false;        // `released` will mean that nothing is held
-  bool is_released_ = false;         // nothing is left to release
-  std::uint64_t deadline_ = 0;       // of the lease, for as long as it is not lost
-  std::chrono::nanoseconds ttl_{0};  // of the lease
-  std::optional<Loss> loss_;         // the first
+  Engine* engine_ = nullptr;           // while run() runs
+  std::deque<UniqueFd> pidfds_;        // that came with `started`, or before it
+  bool caller_gone_ = false;           // the socket is at its end
+  bool pipe_gone_ = false;             // no process has the liveness pipe open
+  bool has_pending_ = false;           // a request has no answer yet
+  bool is_held_ = false;               // at least one lock
+  bool is_releasing_ = false;          // `released` will mean that nothing is held
+  bool is_release_requested_ = false;  // by grex-lock
+  bool is_released_ = false;           // nothing is left to release
+  std::uint64_t deadline_ = 0;         // of the lease, for as long as it is not lost
+  std::chrono::nanoseconds ttl_{0};    // of the lease
+  std::optional<Loss> loss_;           // the first
   std::optional<std::uint64_t> note_at_;
   std::optional<std::uint64_t> kill_next_;  // SIGKILL must be sent, perhaps again
 };

@@ -167,6 +167,22 @@ TEST_CASE("if another process asks for the lock of a grex-lock that was killed, 
   CHECK(fake.count("released") == 1);
 }
 
+// The keeper gives grex-lock eleven seconds.
+TEST_CASE("if another process asks for the lock of a grex-lock that is stopped, the lock is released all the same") {
+  const Fake fake("ttl_ms 60000\n");
+  KeeperClient client(fake.program());
+  acquire(client);
+  const pid_t daemon = run_with_daemon(client, fake, "6>&-");
+  client.stop_caller();
+  test::write_file(fake / "lost", "asked");
+  CHECK(client.expect<core::LostReport>().reason == core::LossReason::asked);
+  test::until([&] { return fake.count("released") == 1; });
+  client.send(core::ReleaseRequest{});
+  CHECK(client.expect<core::ReleasedReport>().ok);
+  client.kill_caller();
+  test::reap(daemon);
+}
+
 TEST_CASE("a grex-lock that is killed while it waits leaves nothing behind") {
   const Fake fake("acquire wait\n");
   KeeperClient client(fake.program());
