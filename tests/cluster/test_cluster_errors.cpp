@@ -194,3 +194,20 @@ TEST_CASE(
   // The namespace is another one, and so is the lock.
   CHECK(status_of("$LOCK run -t manifest --cluster etcd://localhost/other --name app -- true") == 0);
 }
+
+TEST_CASE("-v names the lock in the cluster with its token, also of a lock that has files, too") {
+  const FakeCluster cluster;
+  const std::string pack = cluster.make("app");
+  const Finished finished = run(cluster, {"-v", "--cluster-root", cluster.path(), pack, "--", "true"});
+  CHECK(finished.ended == exited(0));
+  CHECK(finished.err.find("grex-lock: in etcd://localhost/ci: app (token 7)\n") != std::string::npos);
+}
+
+TEST_CASE("status shows this machine only, and says so if the environment names a cluster") {
+  const TempDir dir;
+  const std::string note = "grex-lock: GREX_LOCK_CLUSTER is set, but status shows the locks of this machine only\n";
+  const Setup setup = {.environment = {{"GREX_LOCK_CLUSTER", url}}};
+  CHECK(run_tool({"status", dir.path()}, setup).err == note);
+  CHECK(run_tool({"status", "--json", dir.path()}, setup).err.empty());
+  CHECK(run_tool({"status", dir.path()}, {.environment = {{"GREX_LOCK_CLUSTER", "none"}}}).err.empty());
+}

@@ -234,3 +234,52 @@ TEST_CASE("the tier rule does not apply to a file before it in the same lock tha
   wanted.paths_before = {"/ws/lock-1"};
   CHECK(judge(stack, wanted, Reentrant::no).kind == Verdict::Kind::take);
 }
+
+TEST_CASE("an entry of a cluster's lock is read back unchanged, with and without a file") {
+  StackEntry both = entry(Tier::per_pack, 1);
+  both.cluster = core::ClusterEntry{"14841639068965178418", "ci", "it's \"a\"", "/grex-lock/ci/x", 639, "694d"};
+  StackEntry alone = both;
+  alone.path.clear();
+  alone.file = {};
+  const std::string text = core::to_text({both, alone});
+  CHECK(text.find_first_of(" !'") == std::string::npos);
+  const auto parsed = core::parse_tier_stack(text);
+  REQUIRE(parsed);
+  REQUIRE(parsed->size() == 2);
+  CHECK((*parsed)[0].path == both.path);
+  CHECK((*parsed)[1].path.empty());
+  CHECK((*parsed)[1].shown_name() == "it's \"a\"");
+  CHECK((*parsed)[1].cluster->token == 639U);
+  CHECK(core::to_text(*parsed) == text);
+}
+
+TEST_CASE("an entry without a file needs a cluster's lock and a time, and no part of a file") {
+  const std::string cluster =
+      R"("cluster":{"engine":"etcd","id":"1","namespace":"ci","name":"a","key":"/k","token":7,"lease":"9"})";
+  const std::string start = R"([{"tier":"per-pack","pid":42,"mode":"exclusive")";
+  CHECK(core::parse_tier_stack(start + R"(,"taken":5,)" + cluster + "}]"));
+  CHECK_FALSE(core::parse_tier_stack(start + R"(,"taken":5}])"));
+  CHECK_FALSE(core::parse_tier_stack(start + "," + cluster + "}]"));
+  CHECK_FALSE(core::parse_tier_stack(start + R"(,"taken":5,"dev":7,)" + cluster + "}]"));
+  CHECK_FALSE(core::parse_tier_stack(start + R"(,"taken":5,"cluster":{"engine":"other"}}])"));
+}
+
+TEST_CASE("the same lock of a cluster has the same namespace, tier and name, whatever its file is") {
+  VerifiedEntry held = verified(Tier::per_pack, 1);
+  held.entry.cluster = core::ClusterEntry{"1", "ci", "app\xff", "/k", 7, "9"};
+  core::WantedFile wanted{Tier::per_pack, {}, {}, Mode::exclusive};
+  wanted.cluster_ns = "ci";
+  wanted.cluster_name = "app\xff";
+  CHECK(core::judge({held}, wanted, Reentrant::no).kind == Verdict::Kind::reentry);
+  CHECK(core::judge({held}, wanted, Reentrant::yes).kind == Verdict::Kind::already_ours);
+  // Passed on in the environment, it has another byte in its name.
+  const auto passed_on = core::parse_tier_stack(core::to_text({held.entry}));
+  REQUIRE(passed_on);
+  CHECK(core::judge({{passed_on->front(), Liveness::live_proved}}, wanted, Reentrant::no).kind ==
+        Verdict::Kind::reentry);
+  wanted.cluster_ns = "other";
+  CHECK(core::judge({held}, wanted, Reentrant::no).kind == Verdict::Kind::tier_violation);
+  // Its own file comes before it.
+  wanted.before = {held.entry.file};
+  CHECK(core::judge({held}, wanted, Reentrant::no).kind == Verdict::Kind::take);
+}

@@ -137,6 +137,11 @@ Result<std::optional<ChosenCluster>, Failure> choose_cluster(const ClusterOption
   return std::optional(std::move(cluster));
 }
 
+bool cluster_in_environment() {
+  const auto url = choose({}, {}, url_variable);
+  return url && url->value != "none";
+}
+
 Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_view what) {
   const auto chosen = choose_cluster(options);
   if (!chosen) return chosen.error();

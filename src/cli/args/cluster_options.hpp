@@ -6,7 +6,7 @@
 
 #include "base/result.hpp"
 #include "cli/report/failure.hpp"
-#include "core/cluster/cluster.hpp"
+#include "core/cluster/cluster_settings.hpp"
 
 namespace grex::cli {
 
@@ -38,6 +38,9 @@ struct ChosenCluster {
 /// GREX_LOCK_LEASE; nullopt: none. A Failure names what is wrong; also an option that can have no
 /// effect without a cluster.
 Result<std::optional<ChosenCluster>, Failure> choose_cluster(const ClusterOptions& options);
+
+/// Whether GREX_LOCK_CLUSTER names a cluster.
+bool cluster_in_environment();
 
 /// A Failure if a cluster is chosen: `what` can't lock there, and would lock on this machine only.
 Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_view what);

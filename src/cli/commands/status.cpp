@@ -182,6 +182,9 @@ Outcome status(const CommandLine& line, Events&) {
   options.scope.slots = options.slots ? *options.slots : shown_slots();
   if (auto checked = check_choice(options); !checked) return checked.error();
 
+  if (!options.global.json && cluster_in_environment()) {
+    note("GREX_LOCK_CLUSTER is set, but status shows the locks of this machine only");
+  }
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
     auto found = find_locks(options.scope, *options.global.layouts, context);

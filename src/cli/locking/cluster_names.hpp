@@ -6,7 +6,7 @@
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/report/failure.hpp"
-#include "core/cluster/cluster.hpp"
+#include "core/cluster/cluster_settings.hpp"
 #include "core/lock/target.hpp"
 
 namespace grex::cli {

@@ -7,6 +7,7 @@
 #include "base/result.hpp"
 #include "cli/args/options.hpp"
 #include "cli/report/lock_failure.hpp"
+#include "core/cluster/cluster_settings.hpp"
 #include "core/lock/acquire.hpp"
 #include "core/lock/target.hpp"
 #include "core/lock/tier_stack.hpp"

@@ -49,6 +49,15 @@ std::vector<std::string> token_settings(const std::vector<core::HeldLock>& locks
   return settings;
 }
 
+std::string cluster_text_of(const std::vector<core::HeldLock>& locks) {
+  std::string text;
+  for (const core::HeldLock& lock : locks) {
+    if (!lock.cluster()) continue;
+    text += fmt::format("{}{} (token {})", text.empty() ? "" : ", ", lock.cluster()->name, lock.cluster()->token);
+  }
+  return text;
+}
+
 std::string cluster_names_of(const std::vector<core::HeldLock>& locks) {
   std::string names;
   for (const core::HeldLock& lock : locks) {

@@ -33,4 +33,7 @@ std::vector<std::string> token_settings(const std::vector<core::HeldLock>& locks
 /// The names of those that a cluster keeps.
 std::string cluster_names_of(const std::vector<core::HeldLock>& locks);
 
+/// The same with their tokens, for people.
+std::string cluster_text_of(const std::vector<core::HeldLock>& locks);
+
 }  // namespace grex::cli

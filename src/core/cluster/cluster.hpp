@@ -13,19 +13,12 @@
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
+#include "core/cluster/cluster_settings.hpp"
 #include "core/cluster/keeper_connection.hpp"
 #include "core/cluster/keeper_protocol.hpp"
 #include "sys/lock/flock_wait.hpp"
 
 namespace grex::core {
-
-/// Which cluster keeps the locks, and how.
-struct ClusterSettings {
-  std::string url;                     ///< as messages name it
-  std::vector<std::string> endpoints;  ///< as in ClusterPlace
-  std::string ns;                      ///< the namespace
-  std::chrono::milliseconds lease{0};  ///< how long a lost machine keeps its locks
-};
 
 /// Why the cluster could not be asked: an Error of this machine, or what the keeper reports.
 /// Errors: those of KeeperConnection::start, and cluster-config: the keeper has ended without an

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/json_text.hpp"
+#include "base/text.hpp"
 #include "core/lock/stack_json.hpp"
 
 namespace grex::core {
@@ -88,6 +89,12 @@ std::string escape_for_shells(std::string document) {
     text += c;
   }
   return text;
+}
+
+// What a name is after it has been passed on: what is not UTF-8 is replaced.
+std::string as_in_stack(const std::string& name) {
+  const bool is_plain = std::all_of(name.begin(), name.end(), is_printable_ascii);
+  return is_plain ? name : json::parse(quoted_json(name, Charset::ascii)).get<std::string>();
 }
 
 }  // namespace
@@ -182,9 +189,10 @@ Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant re
     const bool is_named = entry.tier == wanted.tier && std::find(paths.begin(), paths.end(), entry.path) != paths.end();
     return is_named || std::find(files.begin(), files.end(), entry.file) != files.end();
   };
-  const auto is_cluster_lock = [&wanted](const StackEntry& entry) {
-    return entry.cluster && !wanted.cluster_name.empty() && entry.tier == wanted.tier &&
-           entry.cluster->name == wanted.cluster_name && entry.cluster->ns == wanted.cluster_ns;
+  const std::string cluster_name = as_in_stack(wanted.cluster_name);
+  const auto is_cluster_lock = [&wanted, &cluster_name](const StackEntry& entry) {
+    return entry.cluster && !cluster_name.empty() && entry.tier == wanted.tier &&
+           as_in_stack(entry.cluster->name) == cluster_name && entry.cluster->ns == wanted.cluster_ns;
   };
   Verdict verdict;
   const VerifiedEntry* highest = nullptr;
