@@ -1,12 +1,13 @@
 #include "etcd/credentials.hpp"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "base/text.hpp"
 #include "sys/file/file.hpp"
-#include "sys/file/io.hpp"
 
 namespace grex::etcd {
 namespace {
@@ -43,8 +44,11 @@ Credentials take_credentials() {
 
 std::string unreadable_file(const Credentials& credentials) {
   for (const std::string& path : {credentials.ca, credentials.certificate, credentials.key}) {
-    const auto text = path.empty() ? Result<std::string>(std::string()) : sys::read_file(path, 1);
-    if (!text) return path + ": " + std::strerror(text.error().err);
+    if (path.empty()) continue;
+    const UniqueFd fd = sys::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd.is_open()) return path + ": " + std::strerror(errno);
+    const auto status = sys::status_of(fd.get());
+    if (!status || status->type != sys::FileType::regular) return path + ": not a regular file";
   }
   return {};
 }

@@ -35,7 +35,7 @@ TEST_CASE("without its keeper, a cluster can't be used, and the command doesn't 
 TEST_CASE("a keeper of another protocol, or one that answers what is no answer, is refused") {
   for (const auto& [script, why] : std::initializer_list<std::pair<std::string, std::string>>{
            {"protocol 2", "etcd://localhost/ci: grex-lock-etcd speaks protocol 2"},
-           {"first_line garbage", "grex-lock-etcd speaks another protocol"},
+           {"first_line garbage", "grex-lock-etcd sent an answer that doesn't fit"},
            {"exit 1", "grex-lock-etcd ended without an answer"}}) {
     CAPTURE(script);
     const FakeCluster cluster(script + "\n");
@@ -111,16 +111,16 @@ TEST_CASE("what can't lock in a cluster says so, and how to lock on this machine
   for (const std::string option : {"--close", "--linger", "--no-fork"}) {
     const Finished finished = finish({cluster.tool(), "run", option, pack, "--", "true"}, setup);
     CHECK(finished.ended == exited(64));
-    CHECK(finished.err == usage(option + " can't lock in a cluster") + hint);
+    CHECK(finished.err == usage(option + " can't be used with a cluster") + hint);
     CHECK(finish({cluster.tool(), "run", "--cluster", "none", option, pack, "--", "true"}, setup).ended == exited(0));
   }
   const Finished hold = finish({cluster.tool(), "hold", "--for", "0.01", pack}, setup);
   CHECK(hold.ended == exited(64));
-  CHECK(hold.err == usage("hold can't lock in a cluster") + hint);
+  CHECK(hold.err == usage("hold can't be used with a cluster") + hint);
   CHECK(finish({cluster.tool(), "hold", "--cluster=none", "--for", "0.01", pack}, setup).ended == exited(0));
   const Finished fd = finish({cluster.tool(), "fd", "0"}, setup);
   CHECK(fd.ended == exited(64));
-  CHECK(fd.err == usage("fd can't lock in a cluster") + hint);
+  CHECK(fd.err == usage("fd can't be used with a cluster") + hint);
   for (const std::string option : {"--name=a", "--cluster-root=/", "--lease=30s"}) {
     const Finished finished = run_tool({"run", option, pack, "--", "true"});
     CHECK(finished.ended == exited(64));

@@ -10,6 +10,7 @@ ERRNOS = {
     + (["EACCES"] if '"/dev/' not in a else [])
     + (["EINTR"] if '"/dev/' not in a and '"/proc/' not in a else [])
     + (["ENOSPC", "EROFS"] if "O_CREAT" in a else []),
+    "openat2": [*DESCRIPTORS, "EACCES", "EAGAIN", "EINTR", "ENOMEM", "ENOSYS", "EXDEV"],
     "faccessat2": ["EACCES", "ENOMEM"],  # by realpath(3)
     "newfstatat": lambda a: ["ENOMEM"] if "AT_EMPTY_PATH" in a else ["ENOMEM", "EACCES"],
     "fstat": ["ENOMEM"],

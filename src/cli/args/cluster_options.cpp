@@ -68,7 +68,8 @@ Result<std::chrono::milliseconds, Failure> choose_lease(const ClusterOptions& op
 
 std::string refuse_bad_name(const std::string& name) {
   const auto checked = core::check_lock_name(name);
-  if (!checked) throw UsageError(fmt::format("--name: {}", core::explanation_of(checked.error())), unset_hint);
+  if (checked) return {};
+  throw UsageError(fmt::format("--name: {}", core::explanation_of(checked.error())), name.empty() ? unset_hint : "");
   return {};
 }
 
@@ -146,7 +147,8 @@ Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_
   const auto chosen = choose_cluster(options);
   if (!chosen) return chosen.error();
   if (!*chosen) return {};
-  return usage_failure(fmt::format("{} can't lock in a cluster", what), "to lock on this machine only: --cluster none");
+  return usage_failure(fmt::format("{} can't be used with a cluster", what),
+                       "to lock on this machine only: --cluster none");
 }
 
 }  // namespace grex::cli

@@ -51,7 +51,7 @@ enum class Answer { free, ours };
 std::string document_of_probe(const LockName& lock, const std::string& path, Answer answer, sys::Mode mode) {
   Json document = document_of("probe");
   document["tier"] = core::name_of(lock.tier);
-  document["target"] = lock.target;
+  document["target"] = or_null(lock.target);
   document["path"] = path;
   document["state"] = core::name_of(answer == Answer::ours ? core::LockState::held : core::LockState::free);
   document["mode"] = sys::name_of(mode);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/args/env_defaults.hpp"
@@ -217,14 +218,19 @@ void leave_locks(Acquired& acquired, const core::Remaining& remaining, const Run
 }
 
 // A lock of a cluster lasts only while a process renews it, so this one waits for what the command
-// left running.
-void wait_for_remaining(const Acquired& acquired, const core::Remaining& remaining, const RunOptions& options,
+// left running, and for what that starts.
+void wait_for_remaining(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end,
                         const sys::ForwardedSignals& signals, CommandLoss& loss) {
-  if (options.lock.verbosity != Verbosity::quiet) {
-    note(text_about(paths_of(acquired.locks), remaining, describe(remaining, options.lock.mode)) +
-         "; waiting for them to end");
+  bool is_noted = options.lock.verbosity == Verbosity::quiet;
+  for (;;) {
+    const core::Remaining remaining = find_remaining(acquired, options, end);
+    if (remaining.pids.empty() || loss.must_stop()) return;
+    if (!std::exchange(is_noted, true)) {
+      note(text_about(paths_of(acquired.locks), remaining, describe(remaining, options.lock.mode)) +
+           "; waiting for them to end");
+    }
+    loss.wait_for(remaining.pids, signals);
   }
-  loss.wait_for(remaining.pids, signals);
 }
 
 // A signal that arrived after the last lock was taken, and before the command exists.
@@ -263,16 +269,14 @@ Outcome wait_for_command(sys::Child& child, Acquired& acquired, const RunOptions
     leave_locks(acquired, {{}, false, true}, options, events, {failure.exit_code}, watch);  // it may still run
     return failure;
   }
-  const core::Remaining remaining = find_remaining(acquired, options, *end);
-  if (acquired.cluster && !remaining.is_none() && !loss.must_stop()) {
-    wait_for_remaining(acquired, remaining, options, signals, loss);
-  }
+  if (acquired.cluster) wait_for_remaining(acquired, options, *end, signals, loss);
   if (loss.must_stop()) {
     loss.finish_stop(signals);
     release_locks(acquired, options, events, {exit_code::lost}, &loss);
     return loss.failure();
   }
-  if (acquired.cluster || remaining.is_none()) {
+  const core::Remaining remaining = acquired.cluster ? core::Remaining() : find_remaining(acquired, options, *end);
+  if (remaining.is_none()) {
     release_locks(acquired, options, events, numbers_of(*end), &loss);
   } else {
     leave_locks(acquired, remaining, options, events, numbers_of(*end), watch);
@@ -299,7 +303,7 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
   const IfLost if_lost = options.at_end == AtEnd::unlock ? options.if_lost.value() : IfLost::warn;
   CommandLoss loss(acquired, options.lock, if_lost, audience_of(options.lock, options.global, events), events);
   if (auto prepared = loss.prepare(); !prepared) {
-    return give_up(acquired, options, events, failure_from(prepared.error()));
+    return give_up(acquired, options, events, std::move(prepared.error()));
   }
   auto child = sys::Child::start(command, signals);
   if (!child) return give_up(acquired, options, events, program.start_failure(child.error()));
@@ -341,12 +345,11 @@ Outcome take_and_run(const CommandLine& line, const RunOptions& options, Events&
   check_grex_command(line, options, *plan);
   // From here on, a signal ends only the wait or reaches the command.
   const sys::ForwardedSignals signals = sys::ForwardedSignals::begin();
-  const bool has_cluster = plan->cluster.has_value();
   const Holder holder = {"run", program_of(line, options.shell_command)};
   auto acquired = take(std::move(*plan), options.lock, options.global, events, holder);
   if (!acquired) return acquired.error();
   const Program program(line, options.shell_command, options.new_scope ? core::TierStack() : acquired->stack,
-                        has_cluster ? token_settings(acquired->locks) : std::vector<std::string>());
+                        acquired->cluster ? token_settings(acquired->locks) : std::vector<std::string>());
   if (options.in_place) identify_writer(*acquired, options.lock);  // no later time for it
   write_records(*acquired, options.lock, holder);
   if (options.lock.verbosity == Verbosity::verbose && acquired->locks.empty()) {

@@ -19,7 +19,7 @@ std::string why_lost(core::LossReason reason, std::chrono::seconds silence) {
     case core::LossReason::unanswered:
       break;
     case core::LossReason::asked:
-      return "another process asked for it with release --force";
+      return "another process asked for it";
     case core::LossReason::expired:
       return "the cluster has ended its lease";
     case core::LossReason::deleted:
@@ -27,6 +27,8 @@ std::string why_lost(core::LossReason reason, std::chrono::seconds silence) {
   }
   return fmt::format("the cluster has not answered for {} s", silence.count());
 }
+
+constexpr const char* no_keeper = "grex-lock-etcd has ended, and could not be started again";
 
 }  // namespace
 
@@ -63,7 +65,7 @@ void ClusterWatch::lose(core::LossReason reason) {
     return;
   }
   const auto lease = static_cast<std::uint64_t>(std::chrono::nanoseconds(cluster.lease_time()).count());
-  const std::uint64_t answered = cluster.lease_end() > lease ? cluster.lease_end() - lease : 0;
+  const std::uint64_t answered = cluster.lease_end() > lease ? cluster.lease_end() - lease : now;
   const std::chrono::nanoseconds silence(now > answered ? now - answered : 0);
   loss_ = Loss{reason, std::chrono::duration_cast<std::chrono::seconds>(silence), end_by};
   events_.lost(name_of(reason));
@@ -72,6 +74,12 @@ void ClusterWatch::lose(core::LossReason reason) {
 std::chrono::nanoseconds ClusterWatch::time_to_end() const {
   const std::uint64_t now = boot_clock_now();
   return std::chrono::nanoseconds(loss_->end_by > now ? loss_->end_by - now : 0);
+}
+
+std::chrono::nanoseconds ClusterWatch::time_left() const {
+  const std::uint64_t now = boot_clock_now();
+  const std::uint64_t end = core::kill_time(acquired_.cluster->lease_end(), acquired_.cluster->lease_time());
+  return std::chrono::nanoseconds(end > now ? end - now : 0);
 }
 
 void ClusterWatch::set_timer() const {
@@ -85,7 +93,9 @@ Failure ClusterWatch::failure(const std::string& stopped) const {
   failure.kind = ErrorKind::lost;
   failure.what = "lost";
   failure.path = names_;
-  failure.why = why_lost(loss_->reason, loss_->silence) + (stopped.empty() ? "" : "; " + stopped);
+  const bool lacks_keeper = loss_->reason == core::LossReason::unanswered && acquired_.cluster->retry_at();
+  failure.why = lacks_keeper ? no_keeper : why_lost(loss_->reason, loss_->silence);
+  if (!stopped.empty()) failure.why += "; " + stopped;
   failure.exit_code = exit_code::lost;
   return failure;
 }

@@ -32,6 +32,10 @@ class ClusterWatch {
   [[nodiscard]] bool must_stop() const { return loss_.has_value(); }
   [[nodiscard]] std::chrono::nanoseconds time_to_end() const;
 
+  /// How long the lease lasts if it is not renewed any more, up to when the command must have
+  /// ended.
+  [[nodiscard]] std::chrono::nanoseconds time_left() const;
+
   /// When to look even if no SIGIO comes.
   [[nodiscard]] std::optional<Deadline> due() const { return acquired_.cluster->retry_at(); }
 

@@ -30,7 +30,12 @@ CommandLoss::CommandLoss(Acquired& acquired, const LockOptions& options, IfLost 
   if (cluster_) keeper_ = acquired.cluster->keeper();
 }
 
-Result<void> CommandLoss::prepare() { return cluster_ ? cluster_->prepare() : Result<void>(); }
+Result<void, Failure> CommandLoss::prepare() {
+  if (!cluster_) return {};
+  if (auto prepared = cluster_->prepare(); !prepared) return failure_from(prepared.error());
+  look_at_cluster();
+  return cluster_->must_stop() ? cluster_->failure("CMD was not started") : Result<void, Failure>();
+}
 
 void CommandLoss::watch(pid_t command, std::vector<sys::TimedWork*>& works) {
   command_ = command;
@@ -74,7 +79,6 @@ void CommandLoss::do_now() {
 
 void CommandLoss::wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals) {
   const auto have_ended = [&remaining] { return std::all_of(remaining.begin(), remaining.end(), has_ended); };
-  command_ = 0;
   descendants_->set_command(0);
   while (!have_ended() && !must_stop()) {
     const auto signal = signals.wait(due());
@@ -83,7 +87,8 @@ void CommandLoss::wait_for(const std::vector<pid_t>& remaining, const sys::Forwa
     const auto& requests = sys::termination_signals;
     const bool is_request = signal && std::find(requests.begin(), requests.end(), signal->number) != requests.end();
     if (!is_request) continue;
-    (void)descendants_->finish(time_after_request, signals);
+    (void)descendants_->finish(std::min<std::chrono::nanoseconds>(time_after_request, cluster_->time_left()), signals);
+    look_at_cluster();
     return;
   }
 }

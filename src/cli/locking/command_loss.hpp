@@ -21,8 +21,9 @@ class CommandLoss : private sys::TimedWork {
  public:
   CommandLoss(Acquired& acquired, const LockOptions& options, IfLost if_lost, Audience audience, const Events& events);
 
-  /// To be called before the command is started. Errors: system.
-  Result<void> prepare();
+  /// To be called before the command is started. A Failure: it must not be, since the cluster does
+  /// not keep a lock any more, or that could not be noticed.
+  Result<void, Failure> prepare();
 
   /// The command has started. Adds what has to be done while it runs.
   void watch(pid_t command, std::vector<sys::TimedWork*>& works);
@@ -36,7 +37,7 @@ class CommandLoss : private sys::TimedWork {
   LostWatch& files() { return files_; }
 
   /// The command has ended, and left these processes running: waits until they have ended, too, or
-  /// a lock is lost. A termination signal makes it end them.
+  /// a lock is lost. A termination signal makes it end them. By then they may have started others.
   void wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals);
 
   /// Whether the command had to be stopped, or what it has left must be.

@@ -154,7 +154,7 @@ core::WaitPolicy wait_policy_of(const LockOptions& options, steady_clock::time_p
                                 core::WaitObserver& observer) {
   core::WaitPolicy policy;
   policy.waits = !options.nonblock;
-  if (options.timeout) policy.deadline = start + *options.timeout;
+  if (options.timeout && policy.waits) policy.deadline = start + *options.timeout;
   policy.observer = &observer;
   return policy;
 }

@@ -29,16 +29,27 @@ Failure unusable(std::string path, std::string why, std::string hint = {}) {
 }
 
 // The keeper can't be started, or doesn't answer.
-Failure keeper_failure(const Error& error) {
+Failure keeper_failure(const Error& error, const std::string& url) {
   constexpr const char* both_packages = "install grex-lock and grex-lock-etcd of the same version";
   if (error.op == core::keeper_ended) return unusable({}, "grex-lock-etcd ended without an answer", both_packages);
-  if (error.op == core::keeper_garbled) return unusable({}, "grex-lock-etcd speaks another protocol", both_packages);
+  if (error.op == core::keeper_garbled) {
+    return unusable({}, "grex-lock-etcd sent an answer that doesn't fit", both_packages);
+  }
+  if (error.op == core::keeper_silent) {
+    return failure_of(ErrorKind::unreachable, "cluster unreachable", url, "grex-lock-etcd has not answered in time");
+  }
+  if (error.op == core::request_too_long) {
+    return usage_failure("the locks and their records are too long for one request to the cluster",
+                         "take fewer locks at a time, or shorten --note");
+  }
   if (error.kind != ErrorKind::cluster_config && error.kind != ErrorKind::exec) return failure_from(error);
   if (error.op == core::libexec_variable) {
     const std::string variable = core::libexec_variable;
     if (error.err == EINVAL) return unusable(error.path, variable + " is not an absolute path");
     if (error.err == EPERM) return unusable(error.path, "other users can change it, and " + variable + " names it");
     if (error.err == ENOENT) return unusable(error.path, "not found, but " + variable + " names it");
+  } else if (error.op == "readlink") {
+    return unusable(error.path, "cannot be read, so grex-lock-etcd is not found beside grex-lock");
   } else if (error.err == ENOENT) {
     return unusable({}, "grex-lock-etcd is not installed", "install the package grex-lock-etcd, or use --cluster none");
   }
@@ -82,7 +93,7 @@ core::LockProcess process_of(const std::string& value) {
 
 Failure cluster_failure(const core::ClusterFailure& failure, const std::string& url) {
   const auto* const error = std::get_if<Error>(&failure);
-  return error != nullptr ? keeper_failure(*error) : reported_failure(std::get<core::FailedReport>(failure), url);
+  return error != nullptr ? keeper_failure(*error, url) : reported_failure(std::get<core::FailedReport>(failure), url);
 }
 
 std::vector<core::LockProcess> holders_in(const core::Queue& queue, std::uint64_t position) {

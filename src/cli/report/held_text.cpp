@@ -44,7 +44,9 @@ std::vector<std::string> token_settings(const std::vector<core::HeldLock>& locks
   if (tokens.empty()) {
     settings.insert(settings.end(), {"GREX_LOCK_TOKENS", "GREX_LOCK_CLUSTER_ID"});
   } else {
-    settings.insert(settings.end(), {"GREX_LOCK_TOKENS=" + tokens.dump(), "GREX_LOCK_CLUSTER_ID=" + last.id});
+    settings.insert(settings.end(),
+                    {"GREX_LOCK_TOKENS=" + tokens.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace),
+                     "GREX_LOCK_CLUSTER_ID=" + last.id});
   }
   return settings;
 }

@@ -25,7 +25,7 @@ std::string held_document(std::string_view verb, const core::TierStack& held);
 /// The paths of the locks' first files, separated by commas; or of a lock without files, its name.
 std::string paths_of(const std::vector<core::HeldLock>& locks);
 
-/// What the command of `run` learns of those that a cluster keeps, as settings of environment
+/// What the command of `run` learns of those that a cluster keeps, if there are any, as settings of environment
 /// variables; without a value, the variable is unset. With one such lock, its token and key; of any
 /// number, GREX_LOCK_TOKENS as JSON, and what distinguishes the cluster.
 std::vector<std::string> token_settings(const std::vector<core::HeldLock>& locks);

@@ -11,6 +11,7 @@ namespace {
 constexpr std::chrono::seconds reachable_within(10);
 constexpr std::chrono::seconds reachable_without_wait(5);
 constexpr std::chrono::seconds time_to_release(2);
+constexpr std::chrono::seconds longest_delay(1);    // of an answer, after the time within which it must come
 constexpr std::chrono::seconds between_keepers(1);  // so that one that always ends is not started all the time
 
 Error keeper_error(std::string_view op) { return {ErrorKind::cluster_config, op, {}, 0}; }
@@ -71,16 +72,24 @@ void Cluster::cancel() {
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperRequest& request, const ClusterWait& wait,
                                                                  ClusterEnd& end) {
+  if (!fits_keeper_line(to_line(request))) return ClusterFailure(Error{ErrorKind::usage, request_too_long, {}, 0});
   if (auto connected = connect(); !connected) return ClusterFailure(connected.error());
   auto answer = ask_and_wait(request, wait, end);
-  // A keeper that was killed is replaced. What it asked for is in front of the other one until its
-  // lease ends.
-  if (!answer && has_keeper_ended(answer.error()) && !has_locks() && connection_->restart()) {
+  if (!answer && has_keeper_ended(answer.error()) && replace_keeper()) {
     end = {};
     answer = ask_and_wait(request, wait, end);
   }
   if (wait.observer != nullptr) wait.observer->wait_ends();
   return answer;
+}
+
+// A keeper that was killed. What it waited for is in front of the other one until its lease ends.
+bool Cluster::replace_keeper() {
+  if (!connection_->restart()) return false;
+  if (!has_locks()) return true;
+  connection_->send(AdoptRequest{keeper_protocol, place({}), ttl_, lease_, keys_});
+  const auto answer = next(Deadline::clock::now() + reachable_without_wait, -1);
+  return answer && as<HeldReport>(*answer) != nullptr;
 }
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const KeeperRequest& request,
@@ -89,21 +98,28 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
   const auto signals = sys::SignalReader::open(sys::unignored_signals());
   if (!signals) return ClusterFailure(signals.error());
   connection_->send(request);
+  // Until it reports a wait, it is not known whether a lock is busy.
+  const Deadline answer_by = Deadline::clock::now() + place(wait).timeout + longest_delay;
+  bool is_busy = false;
   for (;;) {
-    auto report = next(wait.deadline, signals->fd());
+    auto report = next(is_busy ? wait.deadline : answer_by, signals->fd());
     if (!report) return report.error();
     if (const auto* waiting = as<WaitingReport>(*report)) {
+      is_busy = true;
       end.queue = waiting->queue;
       end.position = waiting->position;
       if (wait.observer != nullptr) wait.observer->waits(*waiting);
       continue;
     }
     if (const auto* failed = as<FailedReport>(*report)) return ClusterFailure(*failed);
+    if (as<LostReport>(*report) != nullptr) return ClusterFailure(keeper_error(locks_lost));
     if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, 1, {}};
     if (*report) return report;
     if (const auto signal = signals->next()) {
       end.end = {sys::Acquire::cancelled, *signal};
-    } else if (has_passed(wait.deadline)) {
+    } else if (!is_busy && has_passed(answer_by)) {
+      return ClusterFailure(Error{ErrorKind::unreachable, keeper_silent, {}, 0});
+    } else if (is_busy && has_passed(wait.deadline)) {
       end.end = {sys::Acquire::timed_out};
     } else {
       continue;
@@ -161,6 +177,7 @@ void Cluster::started(pid_t command) {
 
 // If the command has ended, the keeper need not know it.
 void Cluster::report_start() {
+  if (command_ == 0) return;
   const auto process = sys::open_process(command_);
   if (process) connection_->send(StartedRequest{command_}, process->get());
 }
@@ -201,17 +218,32 @@ bool Cluster::adopt() {
 }
 
 void Cluster::release() {
-  keys_.clear();
   if (connection_) connection_->send(ReleaseRequest{});
 }
 
 bool Cluster::finish_release() {
   if (!connection_) return true;
   const Deadline deadline = Deadline::clock::now() + time_to_release;
-  for (auto report = next(deadline, -1); report && *report; report = next(deadline, -1)) {
-    if (const auto* released = as<ReleasedReport>(*report)) return released->ok;
+  for (bool is_replaced = false;; is_replaced = true) {
+    auto report = next(deadline, -1);
+    while (report && *report && as<ReleasedReport>(*report) == nullptr) report = next(deadline, -1);
+    if (const auto* released = report ? as<ReleasedReport>(*report) : nullptr) {
+      keys_.clear();
+      return released->ok;
+    }
+    if (report || is_replaced || !replace_keeper()) return false;
+    release();
   }
-  return false;
+}
+
+void Cluster::disconnect() {
+  if (has_locks()) {
+    release();
+    (void)finish_release();
+  }
+  connection_.reset();
+  keys_.clear();
+  has_ended_ = false;
 }
 
 }  // namespace grex::core

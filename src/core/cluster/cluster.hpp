@@ -21,11 +21,15 @@
 namespace grex::core {
 
 /// Why the cluster could not be asked: an Error of this machine, or what the keeper reports.
-/// Errors: those of KeeperConnection::start, and cluster-config: the keeper has ended without an
-/// answer (`op` is keeper_ended), or has sent what is no answer (keeper_garbled).
+/// Errors: those of KeeperConnection::start, and by their `op`: the keeper has ended without an
+/// answer, or has sent what is none; it has not answered in time; the request is too long; the
+/// locks that were held are lost.
 using ClusterFailure = std::variant<Error, FailedReport>;
 inline constexpr std::string_view keeper_ended = "keeper ended";
 inline constexpr std::string_view keeper_garbled = "keeper garbled";
+inline constexpr std::string_view keeper_silent = "keeper silent";
+inline constexpr std::string_view request_too_long = "request too long";
+inline constexpr std::string_view locks_lost = "locks lost";
 
 /// How a request to the cluster ended.
 struct ClusterEnd {
@@ -105,9 +109,13 @@ class Cluster {
   [[nodiscard]] std::chrono::milliseconds lease_time() const { return ttl_; }
 
   /// Begins to release all locks, and finish_release waits for that, for two seconds at most.
-  /// Returns whether the locks are free; otherwise they are when the lease has ended.
+  /// Returns whether the locks are free; otherwise they are when the lease has ended. Between
+  /// these calls, and afterwards, nothing else may be asked.
   void release();
   bool finish_release();
+
+  /// Does both, if any are held, and ends the connection: the next request starts another keeper.
+  void disconnect();
 
  private:
   // The last answer to a request; nullopt if the wait for it has ended, as `end` says.
@@ -120,6 +128,7 @@ class Cluster {
   [[nodiscard]] ClusterPlace place(const ClusterWait& wait) const;
   Result<ClusterEnd, ClusterFailure> ask_whether_free(const KeeperRequest& request, const ClusterWait& wait);
   void cancel();
+  bool replace_keeper();
   void report_start();
   bool adopt();
 

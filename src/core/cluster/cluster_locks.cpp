@@ -62,7 +62,9 @@ Result<sys::WaitEnd> ClusterLocks::take(Tier tier, const std::vector<Target>& ta
   const auto end = cluster_.acquire(locks, {policy.waits, policy.deadline, &observer_});
   if (!end) {
     failure_ = end.error();
-    return Error{ErrorKind::unreachable, remote_failed, {}, ECANCELED};
+    const auto* const error = std::get_if<Error>(&end.error());
+    const bool is_lost = error != nullptr && error->op == locks_lost;
+    return Error{ErrorKind::unreachable, is_lost ? remote_lost : remote_failed, {}, ECANCELED};
   }
   end_ = *end;
   for (std::size_t i = 0; i < end->keys.size(); ++i) taken_[wanted[i]] = {locks[i].name, end->keys[i]};
@@ -78,7 +80,7 @@ std::optional<ClusterEntry> ClusterLocks::entry_of(std::size_t target) const {
 
 void ClusterLocks::release() {
   taken_.clear();
-  cluster_.release();
+  cluster_.disconnect();
 }
 
 }  // namespace grex::core

@@ -219,8 +219,10 @@ Result<Step> take_all(const std::vector<Target>& targets, const WaitPolicy& poli
   RemoteSteps remote(targets, policy);
   // What is kept elsewhere, unless it is held.
   const auto remote_before = [&](std::optional<Tier> tier) -> std::optional<Result<Step>> {
+    if (policy.remote == nullptr) return std::nullopt;
     const auto end = remote.take_before(tier);
     if (end && end->outcome == Acquire::held) return std::nullopt;
+    if (!end && end.error().op == remote_lost) return Step{Step::Kind::replaced};
     attempt.is_remote = true;
     return end ? Result(Step{Step::Kind::ended, {}, *end}) : Result<Step>(end.error());
   };

@@ -198,9 +198,9 @@ Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant re
   const VerifiedEntry* highest = nullptr;
   for (const VerifiedEntry& verified : stack) {
     const auto& [entry, liveness] = verified;
-    if (!is_live(liveness) || is_in(wanted.before, wanted.paths_before, entry)) continue;
-    if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->entry.tier)) highest = &verified;
     const bool is_same_key = is_cluster_lock(entry);
+    if (!is_live(liveness) || (!is_same_key && is_in(wanted.before, wanted.paths_before, entry))) continue;
+    if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->entry.tier)) highest = &verified;
     if (!is_same_key && !is_in(wanted.files, wanted.paths, entry)) continue;
     // Of another file in its place, or of one that is yet to be restored, another process may
     // take the lock.

@@ -59,19 +59,22 @@ class RemoteLocks {
   virtual ~RemoteLocks() = default;
 
   /// Takes those of the targets at this tier, or none of them; `held` if there are none. The other
-  /// ends are as in Attempt, also `cancelled` by a termination signal. Errors: ECANCELED of
-  /// remote_failed, after which the implementation knows why.
+  /// ends are as in Attempt, also `cancelled` by a termination signal. Errors, by their `op`:
+  /// remote_failed, after which the implementation knows why; remote_lost.
   virtual Result<sys::WaitEnd> take(Tier tier, const std::vector<Target>& targets, const WaitPolicy& policy) = 0;
 
   /// What is held of the target with this index.
   [[nodiscard]] virtual std::optional<ClusterEntry> entry_of(std::size_t target) const = 0;
 
-  /// Releases all.
+  /// Releases all, so that they can be taken again.
   virtual void release() = 0;
 };
 
 /// The `op` of the Error if it could not be known whether the locks are held.
 inline constexpr std::string_view remote_failed = "ask the cluster";
+
+/// The same if those that were held are lost, and all must be taken again.
+inline constexpr std::string_view remote_lost = "keep the cluster's locks";
 
 /// How to use the gates of locks: see gate.hpp.
 struct GateRules {

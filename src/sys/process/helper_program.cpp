@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "sys/file/file.hpp"
 #include "sys/signal/blocked_signals.hpp"
 
 namespace grex::sys {
@@ -24,11 +25,11 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// Copies descriptors to the numbers that they get, none of which one of them has, and closes all
-// above. Returns 0 or errno. Async-signal-safe.
-int arrange(const std::vector<UniqueFd>& descriptors, int null) {
+// Gives each descriptor its number, and closes all others. They must have larger numbers before.
+// Returns 0 or errno. Async-signal-safe.
+int arrange(const std::vector<UniqueFd>& descriptors, int unusable) {
   for (int number = STDIN_FILENO; number < first_of_helper; ++number) {
-    if (::dup2(null, number) < 0) return errno;
+    if (::dup2(unusable, number) < 0) return errno;
   }
   int number = first_of_helper;
   for (const UniqueFd& fd : descriptors) {
@@ -38,7 +39,7 @@ int arrange(const std::vector<UniqueFd>& descriptors, int null) {
 }
 
 // As spawn in child.cpp. `failure` is errno of what failed in the child.
-[[gnu::noinline]] pid_t spawn(const char* program, const std::vector<UniqueFd>& descriptors, int null,
+[[gnu::noinline]] pid_t spawn(const char* program, const std::vector<UniqueFd>& descriptors, int unusable,
                               char* const* envp, volatile int& failure) {
   std::string name = program;
   char* const argv[] = {name.data(), nullptr};
@@ -47,7 +48,7 @@ int arrange(const std::vector<UniqueFd>& descriptors, int null) {
   if (pid != 0) return pid;
   reset_signals();
   ::setsid();
-  int err = arrange(descriptors, null);
+  int err = arrange(descriptors, unusable);
   if (err == 0) {
     ::execve(program, argv, envp);
     err = errno;
@@ -61,8 +62,8 @@ int arrange(const std::vector<UniqueFd>& descriptors, int null) {
 
 Result<pid_t> start_helper(const std::string& program, std::span<const int> descriptors, char* const* envp) {
   const int above = first_of_helper + static_cast<int>(descriptors.size());
-  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null.is_open()) return Error{ErrorKind::system, "open", "/dev/null", errno};
+  const auto unusable = open_unusable();
+  if (!unusable) return unusable.error();
   std::vector<UniqueFd> copies;
   for (const int fd : descriptors) {
     copies.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, above));
@@ -75,7 +76,7 @@ Result<pid_t> start_helper(const std::string& program, std::span<const int> desc
     sigset_t all;
     sigfillset(&all);
     const SignalBlock no_handler_in_child(all);
-    pid = spawn(program.c_str(), copies, null.get(), envp, failure);
+    pid = spawn(program.c_str(), copies, unusable->get(), envp, failure);
     fork_failure = errno;
   }
   if (pid < 0) return Error{ErrorKind::system, "fork", {}, fork_failure};
