@@ -211,3 +211,34 @@ TEST_CASE("status shows this machine only, and says so if the environment names 
   CHECK(run_tool({"status", "--json", dir.path()}, setup).err.empty());
   CHECK(run_tool({"status", dir.path()}, {.environment = {{"GREX_LOCK_CLUSTER", "none"}}}).err.empty());
 }
+
+TEST_CASE("a keeper that doesn't answer is not a busy lock, and is not waited for") {
+  const FakeCluster cluster("acquire silent\n");
+  const Finished finished = run(cluster, {"-w", "0.1", "--name", "app", "--", "touch", cluster / "ran"});
+  CHECK(finished.ended == exited(68));
+  CHECK(finished.err ==
+        "grex-lock: cluster unreachable: etcd://localhost/ci: grex-lock-etcd has not answered in time\n");
+  CHECK_FALSE(exists(cluster / "ran"));
+}
+
+TEST_CASE("-w 0 takes a free lock, as -n does") {
+  const FakeCluster cluster;
+  CHECK(run(cluster, {"-w", "0", "--name", "app", "--", "true"}).ended == exited(0));
+}
+
+TEST_CASE("a name may have any bytes, and what CMD learns of it is UTF-8") {
+  const FakeCluster cluster;
+  const Finished finished = run(cluster, {"--name", "a\xff\x1b", "--", "sh", "-c", "echo $GREX_LOCK_TOKENS"});
+  CHECK(finished.ended == exited(0));
+  CHECK(finished.out.find("\"name\":\"a\\ufffd\\u001b\"") != std::string::npos);
+}
+
+TEST_CASE("more than one request can say of locks is a usage error") {
+  const FakeCluster cluster;
+  Words words = cluster.words("run", {"--note", std::string(3000, 'n'), "--cluster-root", cluster.path()});
+  for (int i = 0; i < 30; ++i) words.push_back(cluster.make("pack" + std::to_string(i)));
+  words.insert(words.end(), {"--", "true"});
+  const Finished finished = finish(words);
+  CHECK(finished.ended == exited(64));
+  CHECK(finished.err.find("take fewer locks at a time") != std::string::npos);
+}

@@ -203,3 +203,70 @@ TEST_CASE("a cluster that doesn't answer is not busy, and nothing runs") {
   CHECK_FALSE(exists(dir / "ran"));
   reap_keepers();
 }
+
+TEST_CASE("below a lock with files in the cluster, the same one is refused, or passed with --reentrant") {
+  const TempDir dir;
+  const Site site(dir.path());
+  const std::string pack = dir.make("app");
+  const auto status_below = [&](const std::string& inner) {
+    return site.finish({"run", pack, "--", "sh", "-c", grex_lock() + " " + inner}).ended;
+  };
+  CHECK(status_below("run --reentrant " + pack + " -- true") == exited(0));
+  CHECK(status_below("wait --reentrant " + pack) == exited(0));
+  CHECK(status_below("probe --reentrant " + pack) == exited(0));
+  CHECK(status_below("run " + pack + " -- true") == exited(75));
+}
+
+TEST_CASE("a wait for a file after a lock of the cluster begins again, and gets all") {
+  const TempDir dir;
+  const Site site(dir.path());
+  dir.make("ws/app/.grex");
+  Process holder({"flock", dir / "ws/app/.grex/.grex-lock", "sh", "-c", "echo ready; read line"});
+  CHECK(holder.line() == "ready");
+  Process job(grex_lock({"run", "-q", "-l", "workspace-sync:" + dir / "ws", "-l", "per-pack:" + dir / "ws/app", "--",
+                         "sh", "-c", "echo $GREX_LOCK_TOKENS"}),
+              site.setup());
+  until([&] { return waiters_on(dir / "ws/app/.grex/.grex-lock") == 1; });
+  CHECK(site.server().keys().size() == 1);
+  holder.close_input();
+  holder.wait();
+  CHECK(job.line().find(R"("name":"ws/app")") != std::string::npos);
+  CHECK(job.wait() == exited(0));
+  site.until_no_key();
+}
+
+TEST_CASE("if the lock file is replaced while a wait for the cluster lasts, all is taken again") {
+  const TempDir dir;
+  const Site site(dir.path());
+  const std::string pack = dir.make("app");
+  Process holder = site.start({"run", "--name", "app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(holder.line() == "ready");
+  Process job = site.start({"run", "-q", pack, "--", "true"});
+  until([&] { return site.server().keys().size() == 2; });
+  REQUIRE(::unlink((pack + "/.grex-lock").c_str()) == 0);
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+  CHECK(job.wait() == exited(0));
+  CHECK(exists(pack + "/.grex-lock"));
+  site.until_no_key();
+}
+
+TEST_CASE("a job that has lost its first lock while it waits for the second one takes both again") {
+  const TempDir dir;
+  const Site site(dir.path());
+  dir.make("ws/app");
+  Process holder = site.start({"run", "--name", "ws/app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(holder.line() == "ready");
+  Process job = site.start({"run", "-q", "-l", "workspace-sync:" + dir / "ws", "-l", "per-pack:" + dir / "ws/app", "--",
+                            "sh", "-c", "echo $GREX_LOCK_TOKENS"});
+  until([&] { return site.server().keys().size() == 3; });
+  for (const std::string& key : site.server().keys()) {
+    if (key.find("workspace-sync") != std::string::npos) (void)site.server().ctl({"del", key});
+  }
+  until([&] { return site.server().keys().size() == 3; });  // it queues again
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+  CHECK(job.line().find(R"("tier":"workspace-sync")") != std::string::npos);
+  CHECK(job.wait() == exited(0));
+  site.until_no_key();
+}

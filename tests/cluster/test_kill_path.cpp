@@ -184,3 +184,40 @@ TEST_CASE("a job that Ctrl-Z stops keeps its lock beyond the lease") {
   shell.type("exit\n");
   shell.rest();
 }
+
+TEST_CASE("a command is not started if its lock is lost before that") {
+  for (const std::string reason : {"asked", "expired", "deleted"}) {
+    CAPTURE(reason);
+    const FakeCluster cluster("acquire wait\nttl_ms 60000\n");
+    Process tool(cluster.run("echo started"));
+    until([&] { return !cluster.log("waiting").empty(); });
+    tool.signal(SIGSTOP);
+    until([&] { return state_of(tool.pid()) == 'T'; });
+    cluster.set("grant");
+    until([&] { return !cluster.log("held").empty(); });
+    cluster.set("lost", reason);
+    until([&] { return !cluster.log("lost").empty() || !cluster.log("ended").empty(); });
+    tool.signal(SIGCONT);
+    CHECK(tool.wait() == exited(79));
+    CHECK(tool.rest().empty());
+    CHECK(tool.error_rest().find("CMD was not started") != std::string::npos);
+  }
+}
+
+TEST_CASE("what the processes of a killed command start is waited for, too") {
+  const FakeCluster cluster;
+  write_file(cluster / "first.sh", "exec 3<&0\necho $$\nread -r line\nsh " + cluster / "second.sh" + " <&3 &\n");
+  write_file(cluster / "second.sh", "echo $$\nread -r line\n");
+  Process tool(cluster.run("exec 3<&0; sh " + cluster / "first.sh" + " <&3 & wait"));
+  tool.line();
+  tool.signal(SIGTERM);
+  CHECK(tool.error_line().find("CMD left processes running") != std::string::npos);
+  tool.write("\n");  // the first one ends
+  const pid_t second = std::stoi(tool.line());
+  cluster.until_noted();
+  CHECK(state_of(second) == 'S');
+  CHECK(cluster.log("released").empty());
+  tool.close_input();
+  CHECK(tool.wait() == exited(128 + SIGTERM));
+  cluster.until_keeper_ended();
+}
