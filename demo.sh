@@ -133,7 +133,7 @@ END
   show_until 'waiting for' "$deploy_output"
   for pid in $(pgrep -f '^grex-lock run --name app'); do
     # shellcheck disable=SC2046 # one word for each process
-    [[ $(readlink "/proc/$pid/exe") != ~/bin/grex-lock ]] || kill -KILL $(pgrep -P "$pid" -x grex-lock-etcd) "$pid"
+    [[ $(readlink "/proc/$pid/exe") != ~/bin/grex-lock ]] || kill -KILL "$pid" $(pgrep -P "$pid" -x grex-lock-etcd)
   done
 
   wait "$job" 2>/dev/null || true # so that the shell doesn't report how it ended

@@ -26,12 +26,22 @@ bool is_write_end(const sys::OpenDescriptor& descriptor, const sys::FileId& pipe
   return flags && (*flags & static_cast<unsigned>(O_ACCMODE)) != O_RDONLY;
 }
 
+// Whether a process has the write end of the liveness pipe open. If that can't be read, it has not.
+bool has_write_end(pid_t pid, int pipe) {
+  const auto status = sys::status_of(pipe);
+  const auto descriptors = sys::descriptors_of(pid).value_or(std::vector<sys::OpenDescriptor>());
+  return status &&
+         std::any_of(descriptors.begin(), descriptors.end(),
+                     [&status](const sys::OpenDescriptor& descriptor) { return is_write_end(descriptor, status->id); });
+}
+
 }  // namespace
 
 Job::Job(int pipe, pid_t grex_lock) : pipe_(pipe), own_name_(sys::command_name_of(sys::own_process)) {
   auto process = sys::open_process(grex_lock);
-  // If it ended before it was opened, another process has its number, or none.
-  if (!process || sys::parent_pid() != grex_lock) return;
+  // If it ended before it was opened, another process has its number, or none. If it ended before
+  // this process asked for its parent, that is init, or whatever adopts: all below is another's.
+  if (!process || sys::parent_pid() != grex_lock || !has_write_end(grex_lock, pipe)) return;
   grex_lock_ = {grex_lock, std::move(*process)};
   const auto running = sys::running_processes();
   for (const auto& found : sys::descendants_of({&grex_lock, 1}, {}, running)) others_.insert(found);

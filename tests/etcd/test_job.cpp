@@ -119,3 +119,13 @@ TEST_CASE("a stopped process gets SIGTERM") {
   job.send(SIGTERM);
   CHECK(command.wait() == test::killed_by(SIGTERM));
 }
+
+TEST_CASE("what is below a process that only adopted the keeper is left alone") {
+  const Pipe pipe;
+  etcd::Job job(pipe.read_end.get(), ::getppid());  // it doesn't have the pipe
+  job.include_earlier();
+  const test::Process other({"sleep", "1000"});
+  job.note_descendants();
+  CHECK(job.pidfds().empty());
+  CHECK(job.has_ended());
+}
