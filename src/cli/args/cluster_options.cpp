@@ -70,7 +70,6 @@ std::string refuse_bad_name(const std::string& name) {
   const auto checked = core::check_lock_name(name);
   if (checked) return {};
   throw UsageError(fmt::format("--name: {}", core::explanation_of(checked.error())), name.empty() ? unset_hint : "");
-  return {};
 }
 
 std::chrono::nanoseconds lease_in(const std::string& text) {

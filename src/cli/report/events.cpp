@@ -77,8 +77,10 @@ Json document_of(const Event& event, Extent extent) {
   } else {
     document["cut"] = true;
   }
-  if (event.guards != nullptr) document["busy"] = nullptr;
-  if (event.guards != nullptr) add_token(document, event.locks);
+  if (event.guards != nullptr) {
+    document["busy"] = nullptr;
+    add_token(document, event.locks);
+  }
   if (event.busy != nullptr) document["busy"] = to_json(*event.busy);
   if (event.waited) document["waited_ms"] = event.waited->count();
   if (event.guards != nullptr && extent == Extent::all) document["guards"] = *event.guards;
