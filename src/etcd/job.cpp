@@ -43,8 +43,7 @@ Job::Job(int pipe, pid_t grex_lock) : pipe_(pipe), own_name_(sys::command_name_o
   // this process asked for its parent, that is init, or whatever adopts: all below is another's.
   if (!process || sys::parent_pid() != grex_lock || !has_write_end(grex_lock, pipe)) return;
   grex_lock_ = {grex_lock, std::move(*process)};
-  const auto running = sys::running_processes();
-  for (const auto& found : sys::descendants_of({&grex_lock, 1}, {}, running)) others_.insert(found);
+  others_ = sys::children_with_start(grex_lock);
 }
 
 void Job::include_earlier() {

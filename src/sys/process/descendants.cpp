@@ -20,8 +20,7 @@ constexpr std::chrono::seconds time_to_die(1);
 }  // namespace
 
 DescendantsEnd::DescendantsEnd() {
-  const auto found = find();
-  others_ = {found.begin(), found.end()};
+  if (own_pid_in_proc() == own_pid()) others_ = children_with_start(own_pid());
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 

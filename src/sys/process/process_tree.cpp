@@ -38,6 +38,23 @@ std::vector<NumberedProcess> descendants_of(std::span<const pid_t> roots, const 
   return found;
 }
 
+std::set<NumberedProcess> children_with_start(pid_t parent) {
+  std::set<NumberedProcess> children;
+  const auto listed = children_of(parent);
+  if (!listed) {
+    for (const auto& [pid, process] : running_processes()) {
+      if (process.parent == parent) children.insert({pid, process.started});
+    }
+    return children;
+  }
+  for (const pid_t child : *listed) {
+    const auto stat = process_file(child, "stat");
+    const auto started = stat ? parse_start_time(*stat) : std::nullopt;
+    if (started) children.insert({child, *started});
+  }
+  return children;
+}
+
 UniqueFd open_numbered(const NumberedProcess& process) {
   auto opened = open_process(process.pid);
   const auto stat = opened ? process_file(process.pid, "stat") : std::nullopt;

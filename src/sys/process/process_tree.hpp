@@ -36,6 +36,10 @@ std::map<pid_t, RunningProcess> running_processes();
 std::vector<NumberedProcess> descendants_of(std::span<const pid_t> roots, const std::set<NumberedProcess>& others,
                                             const std::map<pid_t, RunningProcess>& running);
 
+/// The children of a process: `descendants_of` leaves out what is below them, if they are `others`.
+/// Reads no other process if the kernel lists children (CONFIG_PROC_CHILDREN).
+std::set<NumberedProcess> children_with_start(pid_t parent);
+
 /// Opens a process whose number has not become another one's since it was listed. Not open if
 /// it has ended.
 UniqueFd open_numbered(const NumberedProcess& process);
