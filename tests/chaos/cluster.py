@@ -209,7 +209,7 @@ class Chaos:
                 if leader is not None:
                     self.nodes.kill(leader)
                     self.count["leader"] += 1
-            if self.random.random() < 0.15:
+            if self.random.random() < 0.03:
                 self.strike()
             time.sleep(0.05)  # between two blows
         self.finish()
