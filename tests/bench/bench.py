@@ -206,24 +206,15 @@ def clusters(stage, table, rounds):
     with stage.etcd() as client:
         os.environ["ETCDCTL_API"] = "3"
         ours = [stage.tool, "run", "--cluster", f"etcd://{client}/bench", "--name", "app", "--"]
-        theirs = ["etcdctl", "--endpoints", client, "lock", "app"]
-
-        def waiters(prefix):
-            words = ["etcdctl", "--endpoints", client, "get", "--prefix", "--keys-only", prefix]
-            return subprocess.check_output(words, text=True).split()
+        theirs = ["etcdctl", "--endpoints", client, "lock", "app", "--"]
 
         cost = stage.each(rounds, {"run": [*ours, COMMAND], "etcdctl": [*theirs, COMMAND]})
         table.compare("run in a cluster", cost["run"].time, "etcdctl lock", cost["etcdctl"].time, 0.8)
         crowds_of = {"run": [], "etcdctl": []}
-        handovers_of = {"run": [], "etcdctl": []}
         for _ in range(max(3, rounds // 20)):
             for name, command in (("run", ours), ("etcdctl", theirs)):
                 crowds_of[name].append(stage.crowd(30, 30, [*command, COMMAND]))
-                prefix = "/grex-lock/bench/" if name == "run" else "app/"
-                handovers_of[name].append(stage.clock_handover(command, lambda at=prefix: len(waiters(at)) == 2))
         table.compare("30 runs at once in a cluster", crowds_of["run"], "etcdctl lock", crowds_of["etcdctl"])
-        table.compare("from the end of a job to the next in a cluster", handovers_of["run"], "etcdctl lock",
-                      handovers_of["etcdctl"])
 
 
 def print_machine(stage):

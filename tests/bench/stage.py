@@ -144,8 +144,8 @@ class Stage:
         return process
 
     @contextlib.contextmanager
-    def _helper(self, words):
-        process = self._start(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def _helper(self, words, **more):
+        process = self._start(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)
         try:
             yield process
         finally:
@@ -197,26 +197,11 @@ class Stage:
                  "--listen-client-urls", f"http://{client}", "--advertise-client-urls", f"http://{client}",
                  "--listen-peer-urls", f"http://{peer}", "--initial-advertise-peer-urls", f"http://{peer}",
                  "--initial-cluster", f"bench=http://{peer}"]
-        with self._helper(words):
+        with self._helper(words, stderr=subprocess.DEVNULL):
             while subprocess.run(["etcdctl", "--endpoints", client, "endpoint", "health"], check=False,
                                  env=os.environ | {"ETCDCTL_API": "3"}, capture_output=True).returncode != 0:
                 pass
             yield client
-
-    def clock_handover(self, command, is_waiting):
-        """Returns the nanoseconds from the end of a job to the start of the next. `command` runs
-        what follows it under a lock; `is_waiting` says whether another one waits for that."""
-        clock = str(self.programs / "clock")
-        script = 'echo; read -r _; exec "$0"'
-        with self._helper([*command, "/bin/sh", "-c", script, clock]) as holder:
-            holder.stdout.buffer.readline()
-            with self._helper([*command, clock]) as waiter:
-                while not is_waiting():
-                    pass
-                holder.stdin.close()
-                ended, began = (int.from_bytes(process.stdout.buffer.read(8), sys.byteorder)
-                                for process in (holder, waiter))
-        return began - ended
 
     @contextlib.contextmanager
     def tier_stack(self):
