@@ -1,6 +1,8 @@
 #include "etcd/etcd_cluster.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -37,6 +39,7 @@ EtcdCluster::EtcdCluster() {
                          members,       "--unsafe-no-fsync",
                          "--log-level", "error"};
     node.process = std::make_unique<Process>(words, Setup{.before_exec = [log] {
+                                               ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // if a time limit ends the test
                                                const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
                                                ::dup2(fd, 1);
                                                ::dup2(fd, 2);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,6 +93,7 @@ void EtcdServer::start() {
   words.insert(words.end(), options_.begin(), options_.end());
   const std::string log = dir_ / "log";
   process_ = std::make_unique<Process>(words, Setup{.before_exec = [log] {
+                                         ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // if a time limit ends the test
                                          const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
                                          ::dup2(fd, 1);
                                          ::dup2(fd, 2);
