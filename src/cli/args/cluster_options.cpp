@@ -20,6 +20,12 @@ constexpr const char* root_variable = "GREX_LOCK_CLUSTER_ROOT";
 constexpr const char* lease_variable = "GREX_LOCK_LEASE";
 constexpr std::chrono::seconds default_lease(30);
 
+// The variable's value; nullptr if it is unset or empty.
+const char* value_of(const char* variable) {
+  const char* const text = ::getenv(variable);
+  return text == nullptr || *text == '\0' ? nullptr : text;
+}
+
 // A value, and the option or variable that has set it.
 struct Chosen {
   std::string value;
@@ -28,8 +34,8 @@ struct Chosen {
 
 std::optional<Chosen> choose(const std::optional<std::string>& option, std::string_view name, const char* variable) {
   if (option) return Chosen{*option, name};
-  const char* const text = ::getenv(variable);
-  return text == nullptr || *text == '\0' ? std::nullopt : std::optional(Chosen{text, variable});
+  const char* const text = value_of(variable);
+  return text == nullptr ? std::nullopt : std::optional(Chosen{text, variable});
 }
 
 Failure url_failure(const Chosen& url, core::UrlFault fault) {
@@ -39,11 +45,8 @@ Failure url_failure(const Chosen& url, core::UrlFault fault) {
 
 // A password would be readable on the way.
 bool shows_password(const core::ClusterUrl& url) {
-  const auto is_set = [](const char* name) {
-    const char* const text = ::getenv(name);
-    return text != nullptr && *text != '\0';
-  };
-  return !url.has_tls && !core::is_local(url) && (is_set("ETCDCTL_USER") || is_set("ETCDCTL_PASSWORD"));
+  const bool has_password = value_of("ETCDCTL_USER") != nullptr || value_of("ETCDCTL_PASSWORD") != nullptr;
+  return !url.has_tls && !core::is_local(url) && has_password;
 }
 
 Result<std::string, Failure> canonical_root(const Chosen& root) {
@@ -56,7 +59,7 @@ Result<std::string, Failure> canonical_root(const Chosen& root) {
 
 Result<std::chrono::milliseconds, Failure> choose_lease(const ClusterOptions& options) {
   std::optional<std::chrono::nanoseconds> lease = options.lease;
-  if (const char* const text = lease ? nullptr : ::getenv(lease_variable); text != nullptr && *text != '\0') {
+  if (const char* const text = lease ? nullptr : value_of(lease_variable); text != nullptr) {
     lease = lease_syntax.parse(text);
     if (!lease) {
       SyntaxError error = syntax_error(text, lease_syntax.text);

@@ -83,11 +83,14 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperReq
   return answer;
 }
 
+// Hands the lease to a keeper that has just been started. Its answer is a HeldReport, or says why not.
+void Cluster::ask_to_adopt() { connection_->send(AdoptRequest{keeper_protocol, place({}), ttl_, lease_, keys_}); }
+
 // A keeper that was killed. What it waited for is in front of the other one until its lease ends.
 bool Cluster::replace_keeper() {
   if (!connection_->restart()) return false;
   if (!has_locks()) return true;
-  connection_->send(AdoptRequest{keeper_protocol, place({}), ttl_, lease_, keys_});
+  ask_to_adopt();
   const auto answer = next(Deadline::clock::now() + reachable_without_wait, -1);
   return answer && as<HeldReport>(*answer) != nullptr;
 }
@@ -212,7 +215,7 @@ bool Cluster::adopt() {
   if (!connection_->restart()) return false;
   connection_->announce_news();
   has_ended_ = false;
-  connection_->send(AdoptRequest{keeper_protocol, place({}), ttl_, lease_, keys_});
+  ask_to_adopt();
   report_start();
   return true;
 }

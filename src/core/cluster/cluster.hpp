@@ -128,6 +128,7 @@ class Cluster {
   [[nodiscard]] ClusterPlace place(const ClusterWait& wait) const;
   Result<ClusterEnd, ClusterFailure> ask_whether_free(const KeeperRequest& request, const ClusterWait& wait);
   void cancel();
+  void ask_to_adopt();
   bool replace_keeper();
   void report_start();
   bool adopt();
