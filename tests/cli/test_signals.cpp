@@ -19,11 +19,6 @@ Process run_under_lock(const TempDir& dir, const Words& command) {
   return Process(words);
 }
 
-pid_t child_of(pid_t pid) {
-  const std::string number = std::to_string(pid);
-  return std::stoi(content_of("/proc/" + number + "/task/" + number + "/children"));
-}
-
 }  // namespace
 
 TEST_CASE("a signal that is sent to grex-lock reaches the command exactly once") {

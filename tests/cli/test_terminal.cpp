@@ -110,6 +110,28 @@ TEST_CASE("a Ctrl-C or Ctrl-backslash at the terminal reaches the command exactl
   CHECK(terminal.wait() == exited(3));
 }
 
+TEST_CASE("a Ctrl-C that the command gets before grex-lock has gone on from starting it is not sent again") {
+  if (finish({"strace", "-o", "/dev/null", "true"}).ended != exited(0)) return skip("strace may not trace here");
+  const TempDir dir;
+  Words words = {"strace", "-o", "/dev/null", "-e", "trace=vfork", "-e", "inject=vfork:delay_exit=300000"};
+  for (const Words& more : {grex_lock({"run", dir.path(), "--"}), signal_reporter(3)}) {
+    words.insert(words.end(), more.begin(), more.end());
+  }
+  // LeakSanitizer would need ptrace(2), too.
+  Terminal terminal(words, {.environment = {{"ASAN_OPTIONS", "detect_leaks=0"}}});
+  terminal.expect("ready");
+  terminal.type(ctrl_c + ctrl_backslash);
+  terminal.expect("INT");
+  terminal.expect("QUIT");
+  // A second report would come before that of a signal which grex-lock must forward.
+  ::kill(child_of(terminal.pid()), SIGTERM);
+  const std::string between = terminal.expect("TERM");
+  CHECK(between.find("INT") == std::string::npos);
+  CHECK(between.find("QUIT") == std::string::npos);
+  terminal.type("\x04");
+  CHECK(terminal.wait() == exited(3));
+}
+
 TEST_CASE("a Ctrl-C that kills the command kills grex-lock too, so that a loop in the shell stops") {
   const TempDir dir;
   Terminal direct(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo ready; read line"}));

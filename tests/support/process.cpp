@@ -461,6 +461,11 @@ char state_of(pid_t pid) {
   return fields.empty() ? ' ' : fields.front();
 }
 
+pid_t child_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  return std::stoi(content_of("/proc/" + number + "/task/" + number + "/children"));
+}
+
 bool left_children() {
   siginfo_t child{};
   return ::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0;

@@ -14,7 +14,7 @@
 #include "base/deadline.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/process/shared_stop.hpp"
-#include "sys/signal/blocked_signals.hpp"
+#include "sys/signal/terminal_signals_at_fork.hpp"
 
 namespace grex::sys {
 namespace {
@@ -55,17 +55,19 @@ Error exec_error(const Command& command, int err) {
 }
 
 // Starts the command by vfork(2), which copies no page tables. The child runs in our
-// memory until it execs, so it can report why exec failed. Its only signal handler is
-// that of restore_in_child (this process has none installed at this point), and it makes
+// memory until it execs, so it can report why exec failed. Its only signal handlers are
+// those of TerminalSignalsAtFork (this process has no others at this point), and it makes
 // only async-signal-safe calls. Returns the process id, or -1 with errno; `exec_failure`
 // is exec's errno.
-[[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
+[[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals,
+                              const TerminalSignalsAtFork& terminal, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
   // allows only exec here; Linux allows whatever leaves the parent's memory intact.
   const pid_t parent = ::getpid();
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
-  signals.restore_in_child();
+  terminal.enter_child();
+  signals.restore();
   const int err = command.dies_with_parent ? die_with(parent) : 0;
   exec_failure = err != 0 ? err : exec_command(command);
   ::_exit(127);
@@ -86,20 +88,14 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
   pid_t pid = -1;
   int fork_failure = 0;
   {
-    // Ctrl-Z stops this process only after the child.
-    const SignalBlock until_stopped(set_of({SIGTSTP}));
-    pid = spawn(command, signals, exec_failure);
+    const TerminalSignalsAtFork terminal;
+    pid = spawn(command, signals, terminal, exec_failure);
     fork_failure = errno;
-    if (pid > 0 && ForwardedSignals::missed_stop()) ::kill(pid, SIGTSTP);
+    if (pid > 0 && TerminalSignalsAtFork::child_missed_stop()) ::kill(pid, SIGTSTP);
   }
   if (pid > 0 && exec_failure == 0) {
     Child child(pid, signals);
-    // These have not reached the child, even if they were sent to our process group. One
-    // that did, in the last moment, changes nothing: the child has just begun.
-    while (auto signal = ForwardedSignals::next()) {
-      signal->to_group = false;
-      child.arrived_.push_back(*signal);
-    }
+    child.arrived_ = TerminalSignalsAtFork::arrived();
     return child;
   }
   if (pid > 0) ::waitid(P_PID, static_cast<id_t>(pid), nullptr, WEXITED);

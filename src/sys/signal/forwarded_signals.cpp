@@ -15,10 +15,6 @@ sigset_t awaited_signals() {
   return set;
 }
 
-volatile sig_atomic_t stops_missed = 0;
-
-extern "C" void on_stop_in_child(int) { stops_missed = 1; }
-
 }  // namespace
 
 ForwardedSignals ForwardedSignals::begin() {
@@ -33,19 +29,6 @@ void ForwardedSignals::restore() const {
   ::sigaction(SIGCHLD, &old_child_action_, nullptr);
   ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
 }
-
-void ForwardedSignals::restore_in_child() const {
-  stops_missed = 0;
-  struct sigaction note_it {};
-  struct sigaction old {};
-  note_it.sa_handler = on_stop_in_child;
-  sigemptyset(&note_it.sa_mask);
-  ::sigaction(SIGTSTP, &note_it, &old);
-  if (old.sa_handler == SIG_IGN) ::sigaction(SIGTSTP, &old, nullptr);
-  restore();
-}
-
-bool ForwardedSignals::missed_stop() { return stops_missed != 0; }
 
 std::optional<ReceivedSignal> ForwardedSignals::next() { return take_signal(set_of(termination_signals)); }
 

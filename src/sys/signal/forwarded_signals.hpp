@@ -23,14 +23,6 @@ class ForwardedSignals {
   /// Restores mask and actions from before begin(). Async-signal-safe.
   void restore() const;
 
-  /// The same, in a child between vfork and exec. A Ctrl-Z that arrives there would stop
-  /// the child before exec, and with it the parent, which no signal reaches until then.
-  /// So SIGTSTP is caught, which exec undoes; see missed_stop.
-  void restore_in_child() const;
-
-  /// Whether a child has received such a SIGTSTP. Shares the child's memory.
-  static bool missed_stop();
-
   /// Waits for the next of them; nullopt if the deadline has passed.
   [[nodiscard]] std::optional<ReceivedSignal> wait(std::optional<Deadline> deadline) const;
 
