@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/boot_clock.hpp"
-#include "base/text.hpp"
 #include "etcd/key.hpp"
 #include "etcd/messages.hpp"
+#include "etcd/server_version.hpp"
 
 namespace grex::etcd {
 namespace {
@@ -20,14 +20,6 @@ using std::chrono::seconds;
 
 constexpr milliseconds request_timeout(2000);
 constexpr seconds least_patience(60);
-
-// "3.4.23", and also "3.6.0-rc.1".
-bool is_old(std::string_view version) {
-  constexpr std::pair oldest(3U, 4U);
-  const auto major = parse_number<unsigned>(take_until(version, '.')).value_or(0);
-  const auto minor = parse_number<unsigned>(take_until(version, '.')).value_or(0);
-  return std::pair(major, minor) < oldest;
-}
 
 }  // namespace
 
@@ -64,11 +56,15 @@ void EtcdEngine::ask_version() {
   call_ = gateway_->call({"/version", {}, request_timeout, plan_.give_up_at}, [this](const GatewayAnswer& answer) {
     call_.reset();
     if (answer.failure) return fail(*answer.failure);
-    const auto version = parse_version(answer.body);
-    if (!version) return fail({ClusterFault::cluster_config, {}, "not an etcd server", {}});
-    if (is_old(*version))
-      return fail({ClusterFault::cluster_config, {}, "etcd " + *version + " is too old", "3.4 or later"});
-    server_ = *version;
+    const auto text = parse_version(answer.body);
+    if (!text) return fail({ClusterFault::cluster_config, {}, "not an etcd server", {}});
+    const ServerVersion version = parse_server_version(*text);
+    if (!is_supported(version)) {
+      return fail({ClusterFault::cluster_config, {}, "etcd " + *text + " is too old", "3.4 or later"});
+    }
+    if (may_renew_ended_lease(version)) {
+      caveat_ = "etcd " + *text + " can confirm a lease that has ended, fixed in 3.5.23 and 3.6.5";
+    }
     begin_lease();
   });
 }
@@ -119,7 +115,7 @@ void EtcdEngine::take_held(const std::vector<core::HeldKey>& keys, std::string c
   if (!watch_) watch_.emplace(*gateway_, [this](core::LossReason reason) { take_loss(reason); });
   watch_->watch(held_);
   const auto ttl = std::chrono::duration_cast<milliseconds>(lease_->ttl());
-  observer_.report(core::HeldReport{keys, lease_text(lease_->id()), std::move(cluster), ttl, server_});
+  observer_.report(core::HeldReport{keys, lease_text(lease_->id()), std::move(cluster), ttl, caveat_});
 }
 
 void EtcdEngine::take(const core::AdoptRequest& request) {

@@ -79,7 +79,7 @@ class EtcdEngine : public Engine {
   std::chrono::milliseconds ttl_{0};  // as requested
   AcquisitionPlan plan_;              // of the request that has no answer yet
   std::uint64_t begun_at_ = 0;        // that request
-  std::string server_;                // its version
+  std::string caveat_;                // of the server
   std::optional<Lease> lease_;
   std::vector<core::HeldKey> held_;
   bool is_adopting_ = false;  // `held_` are not confirmed yet

@@ -17,6 +17,7 @@ add_library(keeper STATIC
   src/etcd/key.cpp
   src/etcd/message_json.cpp
   src/etcd/requests.cpp
+  src/etcd/server_version.cpp
   src/sys/file/file.cpp
   src/sys/file/io.cpp
   src/sys/file/owner.cpp

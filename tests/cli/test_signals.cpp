@@ -158,7 +158,7 @@ TEST_CASE("a signal by which grex-lock is asked to end also ends a command that 
   }
   Process tool = run_under_lock(dir, signal_reporter(5));
   CHECK(tool.line() == "ready");
-  const pid_t command = child_of(tool.pid());
+  const pid_t command = children_of(tool.pid()).at(0);
   ::kill(command, SIGSTOP);
   until([command] { return state_of(command) == 'T'; });
   tool.signal(SIGUSR1);  // not such a signal
@@ -183,7 +183,7 @@ TEST_CASE("a signal that may not be sent to the command is reported, and the com
     for (const std::string& word : signal_reporter(7)) words.push_back(word);
     Process tool(words, as_nobody());
     CHECK(tool.line() == "ready");
-    const pid_t command = child_of(tool.pid());
+    const pid_t command = children_of(tool.pid()).at(0);
     tool.signal(SIGTERM);
     const std::string expected =
         "grex-lock: cannot forward SIGTERM to CMD (pid " + std::to_string(command) + "): Operation not permitted";

@@ -124,7 +124,7 @@ TEST_CASE("a Ctrl-C that the command gets before grex-lock has gone on from star
   terminal.expect("INT");
   terminal.expect("QUIT");
   // A second report would come before that of a signal which grex-lock must forward.
-  ::kill(child_of(terminal.pid()), SIGTERM);
+  ::kill(children_of(terminal.pid()).at(0), SIGTERM);
   const std::string between = terminal.expect("TERM");
   CHECK(between.find("INT") == std::string::npos);
   CHECK(between.find("QUIT") == std::string::npos);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,6 @@
 using namespace grex::test;
 
 namespace {
-
-// Waits until the keepers that have become our children have ended.
-void reap_keepers() {
-  for (const pid_t pid : all_processes()) {
-    if (content_of("/proc/" + std::to_string(pid) + "/comm") == "grex-lock-etcd\n") ::waitpid(pid, nullptr, 0);
-  }
-}
 
 // A cluster, and grex-lock with it in its environment.
 class Site {
@@ -105,6 +99,33 @@ TEST_CASE("jobs on two hosts exclude each other by name, wherever their packs ar
   first.close_input();
   CHECK(first.wait() == exited(0));
   CHECK(finish(on_host("build9", elsewhere), site.setup()).ended == exited(0));
+}
+
+TEST_CASE("a job on a host whose clock is an hour ahead holds its lock, and waits for that of others") {
+  const Site site;
+  const TempDir host;
+  std::filesystem::copy_file(grex_lock(), host / "grex-lock");
+  const std::string keeper = std::filesystem::path(grex_lock()).parent_path() / "grex-lock-etcd";
+  write_file(host / "grex-lock-etcd", "#!/bin/sh\nLD_PRELOAD=" CLOCK_AHEAD " exec " + keeper + "\n");
+  std::filesystem::permissions(host / "grex-lock-etcd", std::filesystem::perms::owner_all);
+  const Words job = grex_lock({"run", "--name", "app", "--", "sh", "-c", "echo $GREX_LOCK_TOKEN; read line"});
+  Words ahead = job;
+  ahead.front() = host / "grex-lock";
+  Process first(ahead, site.setup());
+  const long token = std::stol(first.line());
+  Process second(job, site.setup());
+  until([&] { return site.server().keys().size() == 2; });
+  Process third(ahead, site.setup());
+  until([&] { return site.server().keys().size() == 3; });
+  first.close_input();
+  CHECK(first.wait() == exited(1));
+  const long next_token = std::stol(second.line());
+  CHECK(next_token > token);
+  second.close_input();
+  CHECK(second.wait() == exited(1));
+  CHECK(std::stol(third.line()) > next_token);
+  third.close_input();
+  CHECK(third.wait() == exited(1));
 }
 
 TEST_CASE("jobs with several locks in any order of their names don't deadlock") {

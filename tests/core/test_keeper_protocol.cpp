@@ -42,7 +42,7 @@ TEST_CASE("every request and every report of the keeper's protocol is read as it
       core::WaitingReport{queue, 2},
       core::BusyReport{queue},
       core::FreeReport{},
-      core::HeldReport{{{"/k", 7}}, "0123456789abcdef", "17", 30s, "3.4.23"},
+      core::HeldReport{{{"/k", 7}}, "0123456789abcdef", "17", 30s, "a fault"},
       core::LostReport{core::LossReason::deleted, "why"},
       core::ReleasedReport{false},
       core::ListedReport{{{app, {"/k", 7}, 0, 12s}, {app, {"/l", 8}, 1, {}}}, false},

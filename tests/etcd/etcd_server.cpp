@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -122,6 +123,31 @@ std::vector<std::string> EtcdServer::keys() const {
     if (!line.empty()) keys.push_back(line);
   }
   return keys;
+}
+
+void reap_keepers() {
+  for (const pid_t pid : children_of(::getpid())) {
+    if (content_of("/proc/" + std::to_string(pid) + "/comm") == "grex-lock-etcd\n") ::waitpid(pid, nullptr, 0);
+  }
+}
+
+void require_users(const EtcdServer& server, const Words& access) {
+  for (const Words& words :
+       std::vector<Words>{{"user", "add", "root:secret"},
+                          {"user", "grant-role", "root", "root"},
+                          {"role", "add", "locks"},
+                          {"role", "grant-permission", "--prefix", "locks", "readwrite", "/grex-lock/ci/"},
+                          {"user", "add", "ci:hush"},
+                          {"user", "grant-role", "ci", "locks"},
+                          {"auth", "enable"}}) {
+    Words all = access;
+    all.insert(all.end(), words.begin(), words.end());
+    (void)server.ctl(all);
+  }
+}
+
+Setup as_etcd_user(const std::string& user, const std::string& password) {
+  return {.environment = {{"ETCDCTL_USER", user}, {"ETCDCTL_PASSWORD", password}}};
 }
 
 }  // namespace grex::test

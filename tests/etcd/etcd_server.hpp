@@ -58,4 +58,14 @@ class EtcdServer {
   std::unique_ptr<Process> process_;
 };
 
+/// Waits until the keepers that have become our children have ended.
+void reap_keepers();
+
+/// Has the server refuse those who are no user of it: it knows `root`, and `ci` with the password
+/// `hush`, who may write the locks of the namespace ci. `access` are etcdctl's options for its TLS.
+void require_users(const EtcdServer& server, const Words& access = {});
+
+/// The environment of a client.
+Setup as_etcd_user(const std::string& user, const std::string& password);
+
 }  // namespace grex::test

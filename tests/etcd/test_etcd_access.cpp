@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 using test::EtcdClient;
 using test::EtcdServer;
 using test::lock_named;
+using test::require_users;
 
 namespace {
 
@@ -21,34 +22,16 @@ core::FailedReport failure_of(EtcdClient& client, core::ClusterPlace place) {
   return client.expect<core::FailedReport>();
 }
 
-test::Setup as_user(const std::string& user, const std::string& password) {
-  return {.environment = {{"ETCDCTL_USER", user}, {"ETCDCTL_PASSWORD", password}}};
-}
-
-// Root, and `ci`, which may write the locks of the namespace ci.
-void require_users(const EtcdServer& server) {
-  for (const test::Words& words :
-       std::vector<test::Words>{{"user", "add", "root:secret"},
-                                {"user", "grant-role", "root", "root"},
-                                {"role", "add", "locks"},
-                                {"role", "grant-permission", "--prefix", "locks", "readwrite", "/grex-lock/ci/"},
-                                {"user", "add", "ci:hush"},
-                                {"user", "grant-role", "ci", "locks"},
-                                {"auth", "enable"}}) {
-    (void)server.ctl(words);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("a user with a password and a role for the namespace gets locks; no other one does") {
   const EtcdServer server;
   require_users(server);
-  EtcdClient client(as_user("ci", "hush"));
+  EtcdClient client(test::as_etcd_user("ci", "hush"));
   client.acquire(server.place(), {lock_named("a")});
-  EtcdClient in_one_variable(as_user("ci:hush", ""));
+  EtcdClient in_one_variable(test::as_etcd_user("ci:hush", ""));
   in_one_variable.acquire(server.place(), {lock_named("b")});
-  EtcdClient wrong(as_user("ci", "guess"));
+  EtcdClient wrong(test::as_etcd_user("ci", "guess"));
   const auto refused = failure_of(wrong, server.place());
   CHECK(refused.kind == core::ClusterFault::permission);
   CHECK(refused.why == "wrong user or password");
@@ -56,7 +39,7 @@ TEST_CASE("a user with a password and a role for the namespace gets locks; no ot
   const auto required = failure_of(none, server.place());
   CHECK(required.kind == core::ClusterFault::permission);
   CHECK(required.hint.starts_with("ETCDCTL_USER"));
-  EtcdClient elsewhere(as_user("ci", "hush"));
+  EtcdClient elsewhere(test::as_etcd_user("ci", "hush"));
   core::ClusterPlace other = server.place();
   other.ns = "production";
   const auto denied = failure_of(elsewhere, other);
@@ -67,7 +50,7 @@ TEST_CASE("a user with a password and a role for the namespace gets locks; no ot
 
 TEST_CASE("a user is of no harm where none is required") {
   const EtcdServer server;
-  EtcdClient client(as_user("ci", "hush"));
+  EtcdClient client(test::as_etcd_user("ci", "hush"));
   client.acquire(server.place(), {lock_named("a")});
   CHECK(client.release());
 }
@@ -76,7 +59,7 @@ TEST_CASE("a user is of no harm where none is required") {
 TEST_CASE("a token that expires is replaced while the lock is held, and when it is released") {
   const EtcdServer server({"--auth-token-ttl", "1"});
   require_users(server);
-  EtcdClient client(as_user("ci", "hush"));
+  EtcdClient client(test::as_etcd_user("ci", "hush"));
   client.send(core::AcquireRequest{1, server.place(), 6s, core::IfBusy::wait, {lock_named("a")}});
   client.expect<core::HeldReport>();
   for (int i = 0; i < 2; ++i) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/boot_clock.hpp"
+#include "etcd/due.hpp"
 #include "etcd/etcd_client.hpp"
 
 using namespace grex;
@@ -25,7 +26,7 @@ TEST_CASE("a lock is one key with the lease and the record, and releasing it rem
   CHECK(held.keys.front().key == key);
   CHECK(server.keys() == std::vector<std::string>{key});
   CHECK(server.ctl({"get", "--print-value-only", key}) == "{\"pid\":41}\n");
-  CHECK(held.server.starts_with("3."));
+  CHECK(held.caveat.starts_with("etcd 3."));
   CHECK(client.deadline() > boot_clock_now());
   CHECK(client.release());
   CHECK(server.keys().empty());
@@ -130,6 +131,26 @@ TEST_CASE("a lock is kept for longer than its lease") {
   CHECK(client.deadline() > boot_clock_now());
   CHECK(server.keys().size() == 1);
   CHECK(client.release());
+}
+
+TEST_CASE("a lock is kept as long, and no longer, if the wall clock is an hour ahead") {
+  const test::Setup ahead = {.environment = {{"LD_PRELOAD", CLOCK_AHEAD}}};
+  const auto shown = test::finish({"date", "+%s"}, ahead);
+  REQUIRE(std::stol(shown.out) > ::time(nullptr) + 3500);
+  const EtcdServer server;
+  EtcdClient client(ahead);
+  client.acquire(server.place(), {lock_named("a")});
+  const std::uint64_t first_deadline = client.deadline();
+  CHECK(first_deadline > boot_clock_now());
+  CHECK(first_deadline <= boot_clock_now() + etcd::in_ns(EtcdClient::short_lease));
+  test::until([&] { return client.deadline() > first_deadline; });
+  CHECK(client.deadline() <= boot_clock_now() + etcd::in_ns(EtcdClient::short_lease));
+  EtcdClient other;
+  other.request(server.place(), {lock_named("a")});
+  other.expect<core::WaitingReport>();
+  CHECK(client.release());
+  other.expect<core::HeldReport>();
+  CHECK(other.release());
 }
 
 TEST_CASE("a probe and a wait make nothing, and see whether a lock is free") {

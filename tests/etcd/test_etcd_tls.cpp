@@ -5,47 +5,17 @@
 
 #include <string>
 
+#include "etcd/certificates.hpp"
 #include "etcd/etcd_client.hpp"
-#include "support/temp_dir.hpp"
 
 using namespace grex;
 using namespace std::chrono_literals;
+using test::Certificates;
 using test::EtcdClient;
 using test::EtcdServer;
 using test::lock_named;
 
 namespace {
-
-class Certificates {
- public:
-  Certificates() {
-    const auto made = test::finish({GREX_LOCK_TESTS "/etcd/certificates.sh", dir_.path()});
-    if (made.ended != test::exited(0)) throw std::runtime_error("openssl: " + made.err);
-  }
-  [[nodiscard]] std::string operator/(const std::string& name) const { return dir_ / name; }
-
-  [[nodiscard]] EtcdServer server(const std::string& name = "server") const {
-    return EtcdServer({"--cert-file", dir_ / (name + ".pem"), "--key-file", dir_ / (name + ".key")}, "https");
-  }
-  [[nodiscard]] EtcdServer server_for_certificates() const {
-    return EtcdServer({"--cert-file", dir_ / "server.pem", "--key-file", dir_ / "server.key", "--client-cert-auth",
-                       "--trusted-ca-file", dir_ / "ca.pem"},
-                      "https");
-  }
-
-  // With the CA of the server, and this certificate.
-  [[nodiscard]] test::Setup client(const std::string& name) const {
-    return {.environment = {{"ETCDCTL_CACERT", dir_ / "ca.pem"},
-                            {"ETCDCTL_CERT", dir_ / (name + ".pem")},
-                            {"ETCDCTL_KEY", dir_ / (name + ".key")}}};
-  }
-  [[nodiscard]] test::Setup trusting(const std::string& ca) const {
-    return {.environment = {{"ETCDCTL_CACERT", dir_ / (ca + ".pem")}}};
-  }
-
- private:
-  test::TempDir dir_;
-};
 
 core::FailedReport failure_of(core::ClusterPlace place, const test::Setup& setup) {
   place.timeout = 1s;
@@ -113,14 +83,7 @@ TEST_CASE("a certificate with the name of a user does not make the user known, a
   const EtcdServer server = certificates.server_for_certificates();
   const test::Words access = {"--cacert", certificates / "ca.pem",    "--cert", certificates / "client.pem",
                               "--key",    certificates / "client.key"};
-  for (const test::Words& words : std::vector<test::Words>{{"user", "add", "root:secret"},
-                                                           {"user", "grant-role", "root", "root"},
-                                                           {"user", "add", "ci:hush"},
-                                                           {"auth", "enable"}}) {
-    test::Words all = access;
-    all.insert(all.end(), words.begin(), words.end());
-    (void)server.ctl(all);
-  }
+  test::require_users(server, access);
   const auto failed = failure_of(server.place(), certificates.client("named"));
   CHECK(failed.kind == core::ClusterFault::permission);
   CAPTURE(failed.why);

@@ -192,7 +192,7 @@ class FakeEngine : public etcd::Engine {
 
   void report_held(const std::vector<core::HeldKey>& keys) {
     is_held_ = true;
-    report("held", core::HeldReport{keys, "00000000deadbeef", "fake-cluster", ttl_, "3.5.0"});
+    report("held", core::HeldReport{keys, "00000000deadbeef", "fake-cluster", ttl_, {}});
   }
 
   void lose() {

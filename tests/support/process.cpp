@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <ostream>
 #include <set>
 #include <sstream>
@@ -461,9 +462,10 @@ char state_of(pid_t pid) {
   return fields.empty() ? ' ' : fields.front();
 }
 
-pid_t child_of(pid_t pid) {
+std::vector<pid_t> children_of(pid_t pid) {
   const std::string number = std::to_string(pid);
-  return std::stoi(content_of("/proc/" + number + "/task/" + number + "/children"));
+  std::istringstream listed(content_of("/proc/" + number + "/task/" + number + "/children"));
+  return {std::istream_iterator<pid_t>(listed), {}};
 }
 
 bool left_children() {

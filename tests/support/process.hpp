@@ -201,8 +201,8 @@ void write_all(int fd, const std::string& text);
 /// such process.
 char state_of(pid_t pid);
 
-/// Its first child, which must exist.
-pid_t child_of(pid_t pid);
+/// The children of its main thread, also those that are not reaped.
+std::vector<pid_t> children_of(pid_t pid);
 
 /// For main(): whether any child is left that a test should have ended.
 bool left_children();

@@ -208,7 +208,10 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   if (options.verbosity == Verbosity::verbose && !acquired.locks.empty()) {
     note_locked(paths_of(acquired.locks), observer.has_waited() ? acquired.waited : milliseconds(0));
     if (!plan.guards.empty()) note(fmt::format("guarded: {}", fmt::join(plan.guards, ", ")));
-    if (acquired.cluster) note(fmt::format("in {}: {}", plan.cluster->url, cluster_text_of(acquired.locks)));
+    if (acquired.cluster) {
+      note(fmt::format("in {}: {}", plan.cluster->url, cluster_text_of(acquired.locks)));
+      if (const std::string& caveat = acquired.cluster->caveat(); !caveat.empty()) note(caveat);
+    }
     note_caveats(acquired.locks);
   }
   return acquired;

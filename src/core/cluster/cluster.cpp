@@ -150,6 +150,7 @@ Result<ClusterEnd, ClusterFailure> Cluster::acquire(const std::vector<ClusterLoc
   id_ = held->cluster;
   lease_ = held->lease;
   ttl_ = held->ttl;
+  caveat_ = held->caveat;
   return ClusterEnd{{sys::Acquire::held}, {}, 1, held->keys};
 }
 

@@ -90,6 +90,9 @@ class Cluster {
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] const std::string& lease() const { return lease_; }
 
+  /// A fault of its server that its users should know, once a lock is held; may be empty.
+  [[nodiscard]] const std::string& caveat() const { return caveat_; }
+
   /// The write end of the liveness pipe, for the command to inherit; borrowed.
   [[nodiscard]] int liveness() const { return connection_->liveness(); }
 
@@ -138,6 +141,7 @@ class Cluster {
   std::vector<HeldKey> keys_;
   std::string id_;
   std::string lease_;
+  std::string caveat_;
   std::chrono::milliseconds ttl_{0};
   pid_t command_ = 0;
   bool has_ended_ = false;  // the keeper, and there is no other one yet

@@ -166,7 +166,7 @@ struct HeldReport {
   std::string lease;
   std::string cluster;               ///< what distinguishes it from all others
   std::chrono::milliseconds ttl{0};  ///< of the lease, as the cluster has granted it
-  std::string server;                ///< its version, for people
+  std::string caveat;                ///< a fault of the server that its users should know; may be empty
 };
 
 /// Why a lock is lost.

@@ -62,7 +62,7 @@ json to_json(const HeldReport& report) {
   message["lease"] = report.lease;
   message["cluster"] = report.cluster;
   message["ttl_ms"] = report.ttl.count();
-  message["server"] = report.server;
+  message["caveat"] = report.caveat;
   return message;
 }
 
@@ -121,7 +121,7 @@ void read(KeeperReader& reader, HeldReport& report) {
       .read("lease", report.lease)
       .read("cluster", report.cluster)
       .read("ttl_ms", report.ttl)
-      .read("server", report.server);
+      .read("caveat", report.caveat);
 }
 
 void read(KeeperReader& reader, LostReport& report) {

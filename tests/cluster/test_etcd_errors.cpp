@@ -1,0 +1,126 @@
+// What users see if a real etcd refuses them, or can't be asked: code, message and hint.
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "etcd/certificates.hpp"
+#include "etcd/etcd_server.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+std::string url(const EtcdServer& server, const std::string& scheme, const std::string& ns = "ci") {
+  return scheme + "://127.0.0.1:" + std::to_string(server.port()) + "/" + ns;
+}
+
+// Whether `run`, `probe` and `wait` end so, and nothing runs. `why` and `hint` are how they begin.
+void check_refused(const std::string& cluster, const Setup& setup, int code, const std::string& what,
+                   const std::string& why, const std::string& hint) {
+  const TempDir dir;
+  for (const Words& words : std::vector<Words>{
+           grex_lock({"run", "-w", "1", "--cluster", cluster, "--name", "app", "--", "touch", dir / "ran"}),
+           grex_lock({"run", "-n", "--cluster", cluster, "--name", "app", "--", "touch", dir / "ran"}),
+           grex_lock({"probe", "--cluster", cluster, "--name", "app"}),
+           grex_lock({"wait", "-w", "1", "--cluster", cluster, "--name", "app"})}) {
+    CAPTURE(words);
+    const Finished finished = finish(words, setup);
+    CAPTURE(finished.err);
+    CHECK(finished.ended == exited(code));
+    reap_keepers();
+    CHECK(finished.err.starts_with("grex-lock: " + what + ": " + cluster + ": "));
+    CHECK(finished.err.find(why) != std::string::npos);
+    CHECK((hint.empty() || finished.err.find("\ngrex-lock: " + hint) != std::string::npos));
+  }
+  CHECK_FALSE(exists(dir / "ran"));
+}
+
+}  // namespace
+
+TEST_CASE("a job runs under a lock of a cluster with TLS, certificates of clients and users") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  require_users(server, {"--cacert", certificates / "ca.pem", "--cert", certificates / "client.pem", "--key",
+                         certificates / "client.key"});
+  Setup setup = certificates.client("client");
+  setup.environment["ETCDCTL_USER"] = "ci";
+  setup.environment["ETCDCTL_PASSWORD"] = "hush";
+  const Finished ran = finish(
+      grex_lock({"run", "--cluster", url(server, "etcds"), "--name", "app", "--", "printenv", "GREX_LOCK_TOKEN"}),
+      setup);
+  reap_keepers();
+  CHECK(ran.err == "");
+  CHECK(ran.ended == exited(0));
+  CHECK(std::stoi(ran.out) > 0);
+}
+
+TEST_CASE("a server whose certificate is not valid is unreachable, and the hint says what to set") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  check_refused(url(server, "etcds"), {}, 68, "cluster unreachable", "server certificate not valid",
+                "the CA of the cluster: ETCDCTL_CACERT=FILE");
+  check_refused(url(server, "etcds"), certificates.trusting("other-ca"), 68, "cluster unreachable",
+                "server certificate not valid", "the CA of the cluster: ETCDCTL_CACERT=FILE");
+  const EtcdServer future = certificates.server("future");
+  check_refused(url(future, "etcds"), certificates.trusting("ca"), 68, "cluster unreachable",
+                "server certificate not valid", "or this machine's clock is wrong: 20");
+}
+
+TEST_CASE("TLS where there is none, or none where it is required, is unreachable, and the hint has the other scheme") {
+  const Certificates certificates;
+  const EtcdServer with_tls = certificates.server();
+  check_refused(url(with_tls, "etcd"), {}, 68, "cluster unreachable", "", "if it requires TLS: etcds://HOST/NAMESPACE");
+  const EtcdServer without;
+  check_refused(url(without, "etcds"), {}, 68, "cluster unreachable", "", "if it has no TLS: etcd://HOST/NAMESPACE");
+}
+
+TEST_CASE("a client whose certificate is missing, expired or another CA's is not allowed") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  for (const Setup& setup :
+       {certificates.trusting("ca"), certificates.client("stranger"), certificates.client("expired")}) {
+    check_refused(url(server, "etcds"), setup, 77, "not allowed", "client certificate refused",
+                  "none given, or expired, or signed by another CA: ETCDCTL_CERT=FILE ETCDCTL_KEY=FILE");
+  }
+}
+
+TEST_CASE("a certificate that can't be read makes the cluster unusable") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  check_refused(url(server, "etcds"), certificates.client("missing"), 78, "cluster not usable",
+                certificates / "missing.pem" + ": No such file or directory", "");
+}
+
+TEST_CASE("a user who is missing, has another password or no right to the namespace is not allowed") {
+  const EtcdServer server;
+  require_users(server);
+  check_refused(url(server, "etcd"), {}, 77, "not allowed", "the cluster requires a user",
+                "ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD");
+  check_refused(url(server, "etcd"), as_etcd_user("ci", "guess"), 77, "not allowed", "wrong user or password", "");
+  check_refused(url(server, "etcd", "production"), as_etcd_user("ci", "hush"), 77, "not allowed", "permission denied",
+                "");
+}
+
+TEST_CASE("a user that only a certificate names is not allowed, and the hint says what is needed") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  require_users(server, {"--cacert", certificates / "ca.pem", "--cert", certificates / "client.pem", "--key",
+                         certificates / "client.key"});
+  check_refused(url(server, "etcds"), certificates.client("named"), 77, "not allowed", "the cluster requires a user",
+                "etcd's gateway takes no user from a certificate: use one without a common name, and ETCDCTL_USER");
+}
+
+TEST_CASE("-v tells of a fault of the server that concerns locks") {
+  const EtcdServer server;
+  const auto run = [&](const std::string& option) {
+    const Finished finished =
+        finish(grex_lock({"run", option, "--cluster", url(server, "etcd"), "--name", "app", "--", "true"}));
+    reap_keepers();
+    return finished.err;
+  };
+  CHECK(run("-v").find("grex-lock: etcd 3.") != std::string::npos);
+  CHECK(run("-n") == "");
+}
