@@ -6,7 +6,8 @@ usage: cluster.py GREX-LOCK [--seconds S] [--seed N]
 Three nodes of a real etcd keep one lock, for which several jobs queue. While a job has it, it and a
 process in a session of its own write their token to a log, until their time is up. Every ten
 seconds, the node that leads is killed, and started again later. In between, grex-lock, its keeper,
-its command and other nodes are killed, or stopped and continued. The test checks that
+its command and other nodes are killed, or stopped and continued; but never grex-lock and its keeper
+at the same time, since either must work to end the command in time. The test checks that
 
 - no token was written after a larger one: no job works once a later one does;
 - every job ends with an exit code that fits;
@@ -41,7 +42,7 @@ TAG = "CHAOS_CLUSTER_JOB"
 
 # Writes the token every few milliseconds, for a number of times; and so does a process beside it.
 JOB = r"""
-work() { for ((i = 0; i < $1; i++)); do echo "$GREX_LOCK_TOKEN" >>"$LOG"; sleep 0.02; done; }
+work() { for ((i = 0; i < $1; i++)); do echo "$GREX_LOCK_TOKEN $PPID $EPOCHREALTIME" >>"$LOG"; sleep 0.02; done; }
 export -f work
 setsid bash -c "work $1" & work "$1"; wait
 """
@@ -142,6 +143,8 @@ class Chaos:
         self.stopped = []  # (when to continue, pid, start time)
         self.count = {"jobs": 0, "kill": 0, "stop": 0, "node": 0, "leader": 0}
         self.ends = {}
+        self.struck = {}  # by the PID of grex-lock: which of it and its keeper, and until when it matters
+        self.blows = []  # for people
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GREX_")}
         self.environment |= {"LOG": self.log, TAG: str(os.getpid()), "GREX_LOCK_CLUSTER": self.nodes.url(),
                              "GREX_LOCK_LEASE": str(LEASE)}
@@ -166,32 +169,42 @@ class Chaos:
                     os.waitpid(pid, os.WNOHANG)
 
     def processes(self):
-        """grex-lock, keepers and commands."""
+        """Each process of a job, with the PID of its grex-lock, and what it is."""
         for job in self.jobs:
-            yield job.pid
-            yield from children_of(job.pid)
-        yield from (pid for pid in children_of(os.getpid()) if name_of(pid) == "grex-lock-etcd")
+            yield job.pid, job.pid, "grex-lock"
+            for pid in children_of(job.pid):
+                yield pid, job.pid, "keeper" if name_of(pid).startswith("grex-lock") else "command"
+
+    def may_strike(self, job, role):
+        last, until = self.struck.get(job, (role, 0))
+        return role == "command" or role == last or time.monotonic() >= until
 
     def strike(self):
-        victims = list(self.processes())
+        victims = [victim for victim in self.processes() if self.may_strike(*victim[1:])]
         if self.random.random() < 0.1:
-            victims = [process.pid for process in self.nodes.processes if process.poll() is None]
+            victims = [(process.pid, 0, "node") for process in self.nodes.processes if process.poll() is None]
             self.count["node"] += 1
         if not victims:
             return
-        pid = self.random.choice(victims)
+        pid, job, role = self.random.choice(victims)
         started = start_time(pid)
         number = self.random.choice([signal.SIGKILL, signal.SIGSTOP])
         if started is None or not send_signal(pid, started, number):
             return
         self.count["kill" if number == signal.SIGKILL else "stop"] += 1
+        until = time.monotonic() + LEASE  # by then, another keeper has been started
         if number == signal.SIGSTOP:
-            self.stopped.append((time.monotonic() + self.random.choice([0.1, 1, LEASE / 2, LEASE * 1.5]), pid, started))
+            until = time.monotonic() + self.random.choice([0.1, 1, LEASE / 2, LEASE * 1.5])
+            self.stopped.append((until, pid, started))
+        if role in ("grex-lock", "keeper"):
+            self.struck[job] = (role, max(until, self.struck.get(job, (role, 0))[1]))
+        self.blows.append(f"{time.time():.3f} {number.name} {role} {pid} of {job}")
 
     def go_on(self, now):
         for stopped in [stopped for stopped in self.stopped if stopped[0] <= now]:
             self.stopped.remove(stopped)
             send_signal(stopped[1], stopped[2], signal.SIGCONT)
+            self.blows.append(f"{time.time():.3f} SIGCONT {stopped[1]}")
 
     def run(self, seconds):
         self.nodes.wait_until_healthy()
@@ -243,10 +256,12 @@ class Chaos:
         """No token was written after a larger one."""
         largest = 0
         with open(self.log, encoding="ascii") as log:
-            tokens = [int(line) for line in log]
-        for line, token in enumerate(tokens, 1):
+            lines = log.read().splitlines()
+        tokens = [int(line.split()[0]) for line in lines]
+        for number, token in enumerate(tokens):
             if token < largest:
-                raise Wrong(f"line {line} of the log: token {token} was written after {largest}")
+                raise Wrong(f"token {token} was written after {largest}; token, parent and time of the writers:\n" +
+                            "\n".join([*lines[max(0, number - 8):number + 8], "signals:", *self.blows]))
             largest = token
         return len(set(tokens)), len(tokens)
 

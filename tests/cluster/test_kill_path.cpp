@@ -204,6 +204,34 @@ TEST_CASE("a command is not started if its lock is lost before that") {
   }
 }
 
+TEST_CASE("if nobody has asked the command to end, the lock lasts until all of its descendants have, in any session") {
+  const FakeCluster cluster;
+  Process tool(cluster.run(stray() + "read -r line; echo $$; read -r line"));
+  const pid_t daemon = std::stoi(tool.line());
+  tool.write("\n");
+  const pid_t command = std::stoi(tool.line());
+  ::kill(command, SIGKILL);
+  const std::string line = tool.error_line();
+  CAPTURE(line);
+  CHECK(line.find("CMD left processes running: pid " + std::to_string(daemon)) != std::string::npos);
+  cluster.until_noted();
+  CHECK(cluster.log("released").empty());
+  ::kill(daemon, SIGKILL);
+  CHECK(tool.wait() == exited(128 + SIGKILL));
+  cluster.until_keeper_ended();
+}
+
+TEST_CASE("a daemon in another session is not waited for if the command was asked to end") {
+  const FakeCluster cluster;
+  Process tool(cluster.run(stray() + "read -r line"));
+  const pid_t daemon = std::stoi(tool.line());
+  tool.signal(SIGTERM);
+  CHECK(tool.wait() == exited(128 + SIGTERM));
+  cluster.until_keeper_ended();
+  CHECK(process_exists(daemon));
+  reap(daemon, SIGKILL);
+}
+
 TEST_CASE("what the processes of a killed command start is waited for, too") {
   const FakeCluster cluster;
   write_file(cluster / "first.sh", "exec 3<&0\necho $$\nread -r line\nsh " + cluster / "second.sh" + " <&3 &\n");

@@ -217,13 +217,27 @@ void leave_locks(Acquired& acquired, const core::Remaining& remaining, const Run
   note(text_about(paths, remaining, processes));
 }
 
+// What has the locks of a cluster in its hands after CMD. If nobody asked CMD to end, it could not
+// end what it had started, whether that has a session of its own or not.
+core::Remaining remaining_in_cluster(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end,
+                                     CommandLoss& loss) {
+  core::Remaining remaining = find_remaining(acquired, options, end);
+  if (!end.killed || end.asked_to_end) return remaining;
+  for (const pid_t pid : loss.left_running()) {
+    const bool is_new = std::find(remaining.pids.begin(), remaining.pids.end(), pid) == remaining.pids.end();
+    if (is_new) remaining.pids.push_back(pid);
+    remaining.has_seen_lock = true;
+  }
+  return remaining;
+}
+
 // A lock of a cluster lasts only while a process renews it, so this one waits for what the command
 // left running, and for what that starts.
 void wait_for_remaining(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end,
                         const sys::ForwardedSignals& signals, CommandLoss& loss) {
   bool is_noted = options.lock.verbosity == Verbosity::quiet;
   for (;;) {
-    const core::Remaining remaining = find_remaining(acquired, options, end);
+    const core::Remaining remaining = remaining_in_cluster(acquired, options, end, loss);
     if (remaining.pids.empty() || loss.must_stop()) return;
     if (!std::exchange(is_noted, true)) {
       note(text_about(paths_of(acquired.locks), remaining, describe(remaining, options.lock.mode)) +

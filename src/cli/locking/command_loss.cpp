@@ -77,6 +77,13 @@ void CommandLoss::do_now() {
   descendants_->do_now();
 }
 
+std::vector<pid_t> CommandLoss::left_running() {
+  if (!descendants_) return {};
+  descendants_->set_command(0);
+  descendants_->reap_adopted();
+  return descendants_->running();
+}
+
 void CommandLoss::wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals) {
   const auto have_ended = [&remaining] { return std::all_of(remaining.begin(), remaining.end(), has_ended); };
   descendants_->set_command(0);
@@ -84,9 +91,7 @@ void CommandLoss::wait_for(const std::vector<pid_t>& remaining, const sys::Forwa
     const auto signal = signals.wait(due());
     look_at_cluster();
     reap_adopted();
-    const auto& requests = sys::termination_signals;
-    const bool is_request = signal && std::find(requests.begin(), requests.end(), signal->number) != requests.end();
-    if (!is_request) continue;
+    if (!signal || !sys::is_termination_signal(signal->number)) continue;
     (void)descendants_->finish(std::min<std::chrono::nanoseconds>(time_after_request, cluster_->time_left()), signals);
     look_at_cluster();
     return;

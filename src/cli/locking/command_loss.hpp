@@ -36,6 +36,9 @@ class CommandLoss : private sys::TimedWork {
 
   LostWatch& files() { return files_; }
 
+  /// What the command has left running, whatever it has open, once it has been reaped.
+  [[nodiscard]] std::vector<pid_t> left_running();
+
   /// The command has ended, and left these processes running: waits until they have ended, too, or
   /// a lock is lost. A termination signal makes it end them. By then they may have started others.
   void wait_for(const std::vector<pid_t>& remaining, const sys::ForwardedSignals& signals);

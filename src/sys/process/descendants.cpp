@@ -71,6 +71,13 @@ void DescendantsEnd::signal_new(int signal) {
   }
 }
 
+std::vector<pid_t> DescendantsEnd::running() const {
+  const std::vector<NumberedProcess> found = find();
+  std::vector<pid_t> pids(found.size());
+  std::transform(found.begin(), found.end(), pids.begin(), [](const NumberedProcess& process) { return process.pid; });
+  return pids;
+}
+
 void DescendantsEnd::reap_adopted() const {
   siginfo_t child{};
   while (::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid != 0) {
@@ -91,9 +98,7 @@ bool DescendantsEnd::finish(std::chrono::nanoseconds time_to_end, const Forwarde
     if (now >= *kill_at_ + time_to_die) return false;
     do_now();
     const auto news = signals.wait(due_);
-    const auto& requests = termination_signals;
-    const bool is_request = news && std::find(requests.begin(), requests.end(), news->number) != requests.end();
-    if (is_request) kill_at_ = std::min(*kill_at_, now);
+    if (news && is_termination_signal(news->number)) kill_at_ = std::min(*kill_at_, now);
   }
 }
 

@@ -38,6 +38,9 @@ class DescendantsEnd : public TimedWork {
   [[nodiscard]] std::optional<Deadline> due() const override { return due_; }
   void do_now() override;
 
+  /// Those that have not ended, once the command has been reaped.
+  [[nodiscard]] std::vector<pid_t> running() const;
+
   /// Receives the ends of adopted processes. Not of the command.
   void reap_adopted() const;
 

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace grex::sys {
 namespace {
 
@@ -23,6 +25,10 @@ sigset_t set_of(std::span<const int> signals) {
   sigemptyset(&set);
   for (const int signal : signals) sigaddset(&set, signal);
   return set;
+}
+
+bool is_termination_signal(int number) {
+  return std::find(termination_signals.begin(), termination_signals.end(), number) != termination_signals.end();
 }
 
 std::string name_of_signal(int signal) {

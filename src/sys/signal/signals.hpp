@@ -14,6 +14,8 @@ namespace grex::sys {
 /// people and supervisors send, and whose default action ends a process.
 inline constexpr std::array<int, 6> termination_signals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
+bool is_termination_signal(int number);
+
 /// Those of them by which people and supervisors ask a process to end.
 inline constexpr std::array<int, 4> end_requests = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
