@@ -210,6 +210,8 @@ def clusters(stage, table, rounds):
 
         cost = stage.each(rounds, {"run": [*ours, COMMAND], "etcdctl": [*theirs, COMMAND]})
         table.compare("run in a cluster", cost["run"].time, "etcdctl lock", cost["etcdctl"].time, 0.8)
+        time = stage.cluster_handover(rounds, client, {"run": ours, "etcdctl": theirs})
+        table.compare("from a command's end to the waiter's, cluster", time["run"], "etcdctl lock", time["etcdctl"])
         crowds_of = {"run": [], "etcdctl": []}
         for _ in range(max(3, rounds // 20)):
             for name, command in (("run", ours), ("etcdctl", theirs)):

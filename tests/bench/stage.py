@@ -2,6 +2,7 @@
 in it. Afterwards, both are gone."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -13,6 +14,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 
 # Locks the files that its input names, up to an empty line.
 HOLDER = """
@@ -43,6 +46,14 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def key_count(client):
+    """How many keys an etcd has."""
+    every_key = {"key": "AA==", "range_end": "AA==", "count_only": True}
+    request = urllib.request.Request(f"http://{client}/v3/kv/range", json.dumps(every_key).encode())
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        return int(json.load(answer).get("count", 0))
 
 
 class Samples:
@@ -132,11 +143,11 @@ class Stage:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
-    def _start(self, words, **streams):
+    def _start(self, words, text=True, **streams):
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         try:
             unblock = lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            process = subprocess.Popen(words, start_new_session=True, text=True, cwd=self.directory,
+            process = subprocess.Popen(words, start_new_session=True, text=text, cwd=self.directory,
                                        preexec_fn=unblock, **streams)
             self._processes.append(process)
         finally:
@@ -237,6 +248,28 @@ class Stage:
         for line in self._stopwatch("handover", rounds, file, *self._listed(contestants.values())).splitlines():
             index, time = map(int, line.split())
             times[names[index]].append(time)
+        return times
+
+    def cluster_handover(self, rounds, client, contestants):
+        """Returns a list of nanoseconds from the end of one command to the start of the next, which
+        has waited for the lock in the cluster, for each contestant, by name."""
+        times = {name: [] for name in contestants}
+        clock = str(self.programs / "clock")
+        fifo = str(self.directory / "fifo")  # etcdctl gives its command no standard input
+        os.mkfifo(fifo)
+
+        for _ in range(rounds):
+            for name, command in contestants.items():
+                script = f"read _ <{fifo}; exec {clock}"
+                with self._helper([*command, "/bin/sh", "-c", script], text=False) as holder, \
+                        open(fifo, "w", encoding="ascii") as end, \
+                        self._helper([*command, clock], text=False) as waiter:
+                    while key_count(client) < 2:
+                        pass
+                    time.sleep(0.005)  # by then, it does nothing but wait
+                    print(file=end, flush=True)
+                    ended, begun = (int.from_bytes(process.communicate()[0], "little") for process in (holder, waiter))
+                    times[name].append(begun - ended)
         return times
 
     def wait(self, seconds, command):
