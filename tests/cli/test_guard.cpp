@@ -170,6 +170,39 @@ TEST_CASE("a lock at workspace-sync of what is no workspace, but lies in one, is
   CHECK(run_tool({"run", "-t", "workspace-sync", dir.make("alone"), "--", "true"}).err == "");
 }
 
+TEST_CASE("a lock of what is no pack, but lies in one, is a warning when its lock file is new") {
+  const Workspace dir;
+  dir.make("ws/app/.git");
+  dir.make_pack("ws/lib");
+  for (const char* const pack : {"ws/app", "ws/lib"}) {
+    const std::string part = dir.make(std::string(pack) + "/src");
+    const std::string warning = "grex-lock: warning: " + part +
+                                " is not a pack, but lies in one; to lock the pack, name " + dir / pack + " as PATH\n";
+    const Finished first = run_tool({"run", part, "--", grex_lock(), "run", "--reentrant", part, "--", "true"});
+    CHECK(first.ended == exited(0));
+    CHECK(first.err == warning);
+    CHECK(run_tool({"run", part, "--", "true"}).err == "");  // it was locked before
+  }
+  const auto warns = [&dir](const Words& options, const std::string& path) {
+    Words words = grex_lock({"run"});
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {dir / path, "--", "true"});
+    const Finished finished = finish(words);
+    CHECK(finished.ended == exited(0));
+    return !finished.err.empty();
+  };
+  CHECK(warns({"--layout", "nested"}, dir.make("ws/app/nested").substr(dir.path().size() + 1)));
+  CHECK(warns({"--create"}, "ws/lib/new/deep"));
+  CHECK_FALSE(warns({"-q", "--create"}, "ws/lib/quiet/deep"));
+  CHECK_FALSE(warns({"--no-record"}, "ws/app"));
+  CHECK_FALSE(warns({}, "ws/doc"));  // a child of the workspace
+  CHECK_FALSE(warns({}, "ws"));
+  dir.make("ws/app/inner/.git");
+  CHECK_FALSE(warns({}, "ws/app/inner"));
+  CHECK_FALSE(warns({"-t", "backend"}, "ws/app/src"));
+  CHECK_FALSE(warns({"--create"}, "alone/deep"));
+}
+
 TEST_CASE("without a workspace above, --guard is refused, and GREX_LOCK_GUARD locks the pack alone") {
   const TempDir dir;
   const std::string pack = dir.make("app");

@@ -20,6 +20,10 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
 /// one was probably meant.
 void note_no_workspace(const core::Target& target);
 
+/// Warns of a lock at tier per-pack whose directory is no pack, but lies in one. Not of a child of
+/// a workspace that is no pack of another one: it may be a pack that has no mark yet.
+void note_no_pack(const sys::Directory& directory);
+
 /// With what the user can do if a guard can't be taken under the locks of ancestors.
 Failure with_guard_hint(Failure failure);
 

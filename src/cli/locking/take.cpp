@@ -12,11 +12,13 @@
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/cluster_wait.hpp"
+#include "cli/locking/guards.hpp"
 #include "cli/report/cluster_failure.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
 #include "core/cluster/cluster_locks.hpp"
 #include "core/inspect/gate_wait.hpp"
+#include "core/lock/layout.hpp"
 #include "sys/file/file.hpp"
 #include "sys/process/proc.hpp"
 
@@ -41,7 +43,10 @@ core::GateRules gate_rules_of(const core::TierStack& stack) {
 class AcquisitionObserver : public WaitAnnouncer {
  public:
   AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
-      : WaitAnnouncer(options, global, events), options_(options), acquired_(acquired) {}
+      : WaitAnnouncer(options, global, events),
+        options_(options),
+        acquired_(acquired),
+        pack_file_(core::lock_name(global.layouts.value().front(), core::Tier::per_pack, {}, 0)) {}
 
   [[nodiscard]] bool has_waited() const { return has_waited_; }
 
@@ -51,11 +56,17 @@ class AcquisitionObserver : public WaitAnnouncer {
     WaitAnnouncer::wait_begins(target, file);
   }
 
-  void lock_file_created(const sys::LockFileName& name) override { acquired_.git.look_at(name, options_); }
+  // A pack that was never locked before may be none.
+  void lock_file_created(const sys::LockFileName& name) override {
+    acquired_.git.look_at(name, options_);
+    const bool is_first_of_pack = name.directory && name.name == pack_file_;
+    if (is_first_of_pack && options_.verbosity != Verbosity::quiet) note_no_pack(*name.directory);
+  }
 
  private:
   const LockOptions& options_;
   Acquired& acquired_;
+  std::string pack_file_;  // the first lock file of a pack
   bool has_waited_ = false;
 };
 

@@ -118,6 +118,10 @@ bool is_workspace(const std::string& directory) { return sys::exists(path_in(dir
 
 SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from("."), pack_in, Wanted::nearest); }
 
+SearchResult find_enclosing_pack(const sys::Directory& from) {
+  return search_upwards(sys::UpwardWalk::from(from), pack_in, Wanted::nearest);
+}
+
 SearchResult find_meta_directory(const sys::Directory& from) {
   return search_upwards(sys::UpwardWalk::from(from), pack_yaml_in, Wanted::nearest);
 }

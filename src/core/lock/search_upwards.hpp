@@ -28,6 +28,9 @@ struct SearchResult {
 /// `.grex/pack.yaml` or `.git`. If one is found, there is no `stop`.
 SearchResult find_enclosing_pack();
 
+/// The same from an open directory upwards.
+SearchResult find_enclosing_pack(const sys::Directory& from);
+
 /// Whether a directory has `.grex/pack.yaml`, whoever made it: see SearchStop.
 bool is_workspace(const std::string& directory);
 
