@@ -137,4 +137,4 @@ def neutralise(text, workspace):
 
     pids = sorted({row[3] for row in map(ROW.match, lines) if row}, key=int)
     numbers = {pid: str(20601 + 2 * i) for i, pid in enumerate(pids)}
-    return re.sub(r"(\033\[\d+m|, held by )(\d+)", lambda found: found[1] + numbers[found[2]], text)
+    return re.sub(r"(\033\[\d+m|, held by |: kill )(\d+)", lambda found: found[1] + numbers[found[2]], text)

@@ -63,6 +63,8 @@ TEST_CASE("two flock(1) that wait for each other are a deadlock in JSON, text an
   CHECK(text.starts_with("deadlock: "));
   CHECK(has(text, "waits for " + dir / "a/.grex-lock, held by "));
   CHECK(has(text, "waits for " + dir / "b/.grex-lock, held by "));
+  const std::string pid = std::to_string(pids.front());
+  CHECK(has(text, "\n  to break it, end one of them, for example: kill " + pid + "; --graph draws it\n"));
 
   const std::string dot = run_tool({"status", "--graph", dir / "a"}).out;
   CHECK(dot.starts_with("digraph "));
@@ -203,7 +205,8 @@ TEST_CASE(
     CHECK(document["deadlocks"] == json::array({{waiter_of(document)}}));
     const std::string text = run_tool({"status", pack}).out;
     CHECK(text.starts_with("deadlock: this process waits for a lock that is held until this process ends\n"));
-    CHECK(has(text, "    waits for " + pack + "/.grex-lock\n"));
+    const std::string pid = std::to_string(waiter_of(document));
+    CHECK(has(text, "    waits for " + pack + "/.grex-lock\n  to break it: kill " + pid + "\n"));
   }
 }
 

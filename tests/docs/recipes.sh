@@ -640,6 +640,32 @@ kill "$script"
 ends_with 143
 leaves_nothing
 
+recipe 'End a deadlock'
+cd
+deadlocked=()
+for order in 'app lib' 'lib app'; do
+  read -r one other <<<"$order"
+  echo "flock ~/ws/$one/.grex-lock sh -c 'make; exec flock ~/ws/$other/.grex-lock true'" >~/"$one"
+  launch ~/"$one"
+  deadlocked+=("$script")
+  expect_report 'make runs'
+done
+for _ in app lib; do
+  go_on
+  expect_report 'make ends'
+done
+until grex-lock status --json ~/ws/app | grep -q '"deadlocks"'; do kill -0 "$script" || fail 'it is no deadlock'; done
+start
+ends_with 0
+grep -qF 'color=red' ~/deadlock.svg || fail 'it did not draw the deadlock'
+way_out=$(grep -o 'kill [0-9]*' ~/output)
+[[ $way_out == "kill "* ]] || fail 'it did not print how to end the deadlock'
+$way_out
+for pid in "${deadlocked[@]}"; do has_ended "$pid" || fail 'it is a deadlock yet'; done
+rm ~/deadlock.svg ~/app ~/lib
+cd /
+leaves_nothing
+
 recipe 'Find the longest waits'
 hold_app
 start_and_wait 1

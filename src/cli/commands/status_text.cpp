@@ -207,6 +207,15 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   add_hint(hint, style, text);
 }
 
+// How to break a deadlock.
+std::string way_out_of(const core::DeadlockReport& deadlock) {
+  const std::optional<pid_t> pid = deadlock.front().process.pid;
+  const std::string kill = pid ? fmt::format("kill {}", *pid) : "";
+  if (deadlock.size() == 1) return kill.empty() ? kill : "to break it: " + kill;
+  return fmt::format("to break it, end one of them{}; --graph draws it",
+                     kill.empty() ? kill : ", for example: " + kill);
+}
+
 void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
   Line title(style);
   title.add("deadlock: ", fmt::fg(terminal_color::red) | fmt::emphasis::bold);
@@ -227,7 +236,7 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
                   deadlock.size() == 1 ? std::string() : fmt::format(", held by {}", holder));
     text += wait.with_newline();
   }
-  if (deadlock.size() > 1) add_hint("to break it, end one of them; --graph draws it", style, text);
+  add_hint(way_out_of(deadlock), style, text);
   text += "\n";
 }
 
