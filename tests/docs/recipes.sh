@@ -640,6 +640,52 @@ kill "$script"
 ends_with 143
 leaves_nothing
 
+recipe 'Sync, then build'
+mkdir ~/ws/.grex
+touch ~/ws/.grex/pack.yaml
+start
+first=$script
+expect_report 'grex runs'
+is_held -t semaphore --slots 1 ~/ws
+start_and_wait # another one, which must not make the sync fail
+second=$script
+for script in "$first" "$second"; do
+  [[ $script == "$first" ]] || expect_report 'grex runs'
+  go_on
+  expect_report 'grex ends'
+  expect_report 'make runs'
+  is_held -t semaphore --slots 1 ~/ws
+  is_held ~/ws/app
+  status=0
+  timeout "$time_limit" grex sync ~/ws || status=$?
+  ((status == 3)) || fail "beside the build, grex ended with $status"
+  expect_report 'grex is busy'
+  go_on
+  expect_report 'make ends'
+  ends_with 0
+done
+leaves_nothing
+start 2
+expect_report 'make runs'
+is_held -t semaphore --slots 1 ~/ws
+is_held ~/ws/app
+is_held -t workspace-sync ~/ws
+go_on
+expect_report 'make ends'
+ends_with 0
+leaves_nothing
+# What does not work, as the recipe says.
+grex-lock hold --detach -t semaphore --slots 1 ~/ws >/dev/null
+start_and_wait 2
+timeout "$time_limit" grex sync ~/ws || true
+expect_report 'grex is busy'
+grex-lock release -t semaphore ~/ws
+expect_report 'make runs'
+go_on
+expect_report 'make ends'
+ends_with 0
+leaves_nothing
+
 recipe 'End a deadlock'
 cd
 deadlocked=()
