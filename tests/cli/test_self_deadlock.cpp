@@ -411,9 +411,10 @@ TEST_CASE("a command of grex that needs the very lock gets a warning and a recip
   const std::string warning = "grex-lock: warning: " + dir /
                                                            "ws/.grex-lock: grex sync takes this lock itself and will "
                                                            "not get it\n";
-  const std::string recipe = "grex-lock: beside --guard jobs, run 'grex-lock wait -t workspace-sync " +
-                             dir / "ws' first; otherwise start " +
-                             "every job like this: grex-lock run -t semaphore --slots 1 " + dir / "ws ";
+  const std::string recipe =
+      "grex-lock: beside jobs with --guard, type: grex-lock wait -t workspace-sync " +
+      dir / "ws && grex sync ws; or start every job like this: " + "grex-lock run -t semaphore --slots 1 " +
+      dir / "ws ";
   CHECK(dir.warning_of({"run", "ws", "--", "grex", "sync", "ws"}) == warning + recipe + "-- grex sync ws\n");
   CHECK(
       dir.warning_of({"run", "ws", "--", "bin/grex", "--json", "sync", "--parallel", "4", "ws"}).starts_with(warning));
@@ -434,6 +435,11 @@ TEST_CASE("a command of grex that needs the very lock gets a warning and a recip
   CHECK(has(dir.warning_of({"run", "--guard", "ws/app", "--", "grex", "sync", "ws"}),
             dir / "ws/.grex.sync.lock: grex sync takes"));
   CHECK(has(dir.warning_of({"run", "ws/app", "--", "grex", "rm", "ws/app"}), "grex rm takes"));
+  CHECK(has(dir.warning_of({"run", "--guard", "ws/app", "--", grex_lock(), "run", "-t", "manifest", "ws/app", "--",
+                            "grex", "sync", "ws"}),
+            "grex-lock: run it before the outer command takes that lock, or take a slot there instead: -t semaphore "
+            "--slots 1 " +
+                dir / "ws\n"));
 }
 
 TEST_CASE("a command of grex that takes other locks or none gets no warning") {

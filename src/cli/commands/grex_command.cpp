@@ -94,6 +94,7 @@ bool is_taken_by_grex(core::Tier tier) {
 struct NeededLock {
   std::string target;
   std::string path;
+  bool is_inherited = false;  // an ancestor has it
 };
 
 // The locks of the ancestors, and those to be taken, that grex takes, too.
@@ -101,7 +102,7 @@ std::vector<NeededLock> locks_of(const Plan& plan) {
   std::vector<NeededLock> locks;
   for (const core::StackEntry& entry : plan.stack) {
     const auto place = is_taken_by_grex(entry.tier) ? core::lock_place_of(entry.path) : std::nullopt;
-    if (place) locks.push_back({place->target, entry.path});
+    if (place) locks.push_back({place->target, entry.path, true});
   }
   for (const core::Target& target : plan.targets) {
     if (is_taken_by_grex(target.tier())) locks.push_back({target.path, target.shown_path()});
@@ -132,15 +133,22 @@ std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& wor
 void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const Plan& plan) {
   const auto needed = find_needed(command, plan);
   if (!needed) return;
-  std::vector<std::string> recipe = {"-t", "semaphore", "--slots", "1", needed->target};
-  recipe.insert(recipe.end(), shown.begin(), shown.end());
+  const std::vector<std::string> slot = {"-t", "semaphore", "--slots", "1", needed->target};
   Failure warning;
   warning.what = "warning";
   warning.path = needed->path;
   warning.why = fmt::format("grex {} takes this lock itself and will not get it", command.verb);
-  warning.hint =
-      fmt::format("beside --guard jobs, run '{}' first; otherwise start every job like this: {}",
-                  own_line("wait", {"-t", "workspace-sync", needed->target}), own_line("run", std::move(recipe)));
+  if (needed->is_inherited) {
+    warning.hint = "run it before the outer command takes that lock, or take a slot there instead: " + shell_line(slot);
+  } else {
+    std::vector<std::string> with_slot = slot;
+    with_slot.insert(with_slot.end(), shown.begin(), shown.end());
+    const std::vector<std::string> words(shown.begin() + 1, shown.end());
+    const std::string alone = shown.front() == "-c" ? words.front() : shell_line(words);
+    warning.hint =
+        fmt::format("beside jobs with --guard, type: {} && {}; or start every job like this: {}",
+                    own_line("wait", {"-t", "workspace-sync", needed->target}), alone, own_line("run", with_slot));
+  }
   standard_error().write(to_text(warning));
 }
 
