@@ -255,6 +255,24 @@ TEST_CASE("a guard that an ancestor holds is not taken again, and one that is mi
         std::string::npos);
 }
 
+TEST_CASE("a guard under a slot is refused, with the words that take both in one command") {
+  const Workspace dir;
+  const std::string ws = dir / "ws";
+  const Finished refused = run_tool({"run", "-t", "semaphore", "--slots", "1", ws, "--", grex_lock(), "run", "--guard",
+                                     dir / "ws/app", "--", "true"});
+  CHECK(refused.ended == exited(76));
+  const std::string hint =
+      "grex-lock: take both in one command: -l semaphore:" + ws + " --slots N --guard " + dir / "ws/app" + "\n";
+  CHECK(refused.err.ends_with(hint));
+  Process job(grex_lock({"run", "-l", "semaphore:" + ws, "--slots", "1", "--guard", dir / "ws/app", "--", "sh", "-c",
+                         "echo ready; read -r line"}));
+  CHECK(job.line() == "ready");
+  CHECK(run_tool({"run", "-n", "-t", "semaphore", "--slots", "1", ws, "--", "true"}).ended == exited(75));
+  CHECK(finish(sync_of(ws, sync_locks[0], "true")).ended == exited(3));
+  job.close_input();
+  job.wait();
+}
+
 TEST_CASE("a workspace that is also locked exclusively is locked so") {
   const Workspace dir;
   Process job(grex_lock({"run", "--guard", dir / "ws/app", "-l", "workspace-sync:" + dir / "ws", "--", "sh", "-c",

@@ -12,6 +12,7 @@
 #include "cli/args/env_defaults.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
+#include "core/lock/layout.hpp"
 #include "core/lock/search_upwards.hpp"
 
 namespace grex::cli {
@@ -130,8 +131,21 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
   return {};
 }
 
-Failure with_guard_hint(Failure failure) {
+Failure with_guard_hint(Failure failure, const std::vector<core::Target>& targets, const LockOptions& options) {
   failure.hint = "use --guard on the outermost command, or take both locks in one command with -l";
+  if (!failure.ancestor || failure.ancestor->tier != core::Tier::semaphore) return failure;
+  const auto place = core::lock_place_of(failure.ancestor->path);
+  if (!place) return failure;
+  // How many slots there are isn't known here.
+  std::vector<std::string> words = {"-l", "semaphore:" + place->target, "--slots", "N"};
+  for (const std::string& guard : options.guards) {
+    words.push_back(guard == guard_above ? "--guard" : "--guard=" + guard);
+  }
+  if (options.guards.empty()) words.emplace_back("--guard");  // by default
+  for (const core::Target& target : targets) {
+    if (target.tier() == core::Tier::per_pack) words.push_back(target.path);
+  }
+  failure.hint = "take both in one command: " + shell_line(words);
   return failure;
 }
 

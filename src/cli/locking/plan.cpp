@@ -133,8 +133,8 @@ LockOptions options_for_guards(LockOptions options) {
   return options;
 }
 
-Failure refusal_of(const core::Target& target, Failure failure) {
-  return target.request.is_guard ? with_guard_hint(std::move(failure)) : failure;
+Failure refusal_of(const core::Target& target, Failure failure, const Plan& plan, const LockOptions& options) {
+  return target.request.is_guard ? with_guard_hint(std::move(failure), plan.targets, options) : failure;
 }
 
 // What locking a file of a target means.
@@ -240,7 +240,7 @@ Result<void, Failure> choose_files(Plan& plan, const core::VerifiedStack& live, 
       const LockName name = name_of(target, file);
       const LockOptions& chosen = target.request.is_guard ? for_guards : options;
       const auto reentry = reentry_of(name, wanted_at(target, file), live, chosen);
-      if (!reentry) return refusal_of(target, reentry.error());
+      if (!reentry) return refusal_of(target, reentry.error(), plan, options);
       if (*reentry == Reentry::ours) {
         plan.already_ours.push_back(name);
         target.inherited.push_back(file.layout);
@@ -301,7 +301,7 @@ Result<Reentry, Failure> check_busy(Plan& plan, const core::FilePosition& at, co
   const LockOptions chosen = target.request.is_guard ? options_for_guards(options) : options;
   const Reentry reentry = busy.if_busy == core::WhenBusy::report ? Reentry::seems : Reentry::none;
   auto checked = check_busy(name, wanted_at(target, busy), reentry, plan.stack, chosen);
-  if (!checked) return refusal_of(target, std::move(checked.error()));
+  if (!checked) return refusal_of(target, std::move(checked.error()), plan, options);
   if (checked->reentry != Reentry::ours) {
     busy.if_busy = core::WhenBusy::wait;
     return Reentry::none;
