@@ -107,7 +107,8 @@ TEST_CASE("without a command, or with a mistyped one, the error shows what to ty
                                      {"list", "status"},
                                      {"check", "probe"},
                                      {"kill", "release"},
-                                     {"who", "status"}}) {
+                                     {"who", "status"},
+                                     {"holders", "status"}}) {
     check_usage(run_tool({typed}, here), "unknown command '" + std::string(typed) + "'",
                 "did you mean '" + std::string(meant) + "'?");
   }

@@ -29,7 +29,7 @@ std::string_view typographic_hint(std::string_view word) {
 std::string_view command_like(std::string_view word) {
   if (is_one_of(word, {"lock", "exec", "flock"})) return "run";
   if (is_one_of(word, {"unlock", "free", "stop", "kill", "end"})) return "release";
-  if (is_one_of(word, {"ps", "list", "ls", "show", "who", "info"})) return "status";
+  if (is_one_of(word, {"ps", "list", "ls", "show", "who", "info", "holder", "holders", "locks"})) return "status";
   return is_one_of(word, {"check", "test"}) ? "probe" : "";
 }
 
