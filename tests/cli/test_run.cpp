@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -44,6 +45,27 @@ TEST_CASE("-c runs a string with $SHELL, else /bin/sh") {
   CHECK(plain.ended == exited(3));
   CHECK(run_tool({"run", "-c", "true", dir.path()}).ended == exited(0));
   CHECK(run_tool({"run", dir.path(), "-c", "true"}, {.environment = {{"SHELL", "/none"}}}).ended == exited(127));
+}
+
+TEST_CASE("a command that is missing when its wait begins is a warning, and may be installed by then") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const std::string program = dir / "program";
+  const std::string warning =
+      "grex-lock: warning: command not found: " + program + ": it must be there when the lock is free\n";
+  Process holder(grex_lock({"run", pack, "--", "sh", "-c", "echo ready; read -r line"}));
+  CHECK(holder.line() == "ready");
+  CHECK(run_tool({"run", "-w", "1ms", pack, "--", program}).err.starts_with(warning));
+  CHECK(run_tool({"run", "-n", pack, "--", program}).err.find("warning") == std::string::npos);
+  CHECK(run_tool({"run", "-q", "-w", "1ms", pack, "--", program}).err.find("warning") == std::string::npos);
+  CHECK(run_tool({"run", "-w", "1ms", pack, "--", "true"}).err.find("warning") == std::string::npos);
+  Process waiter(grex_lock({"run", pack, "--", program}));
+  CHECK(waiter.error_line() + "\n" == warning);
+  write_file(program, "#!/bin/sh\nexit 7\n");
+  REQUIRE(::chmod(program.c_str(), 0755) == 0);
+  holder.close_input();
+  holder.wait();
+  CHECK(waiter.wait() == exited(7));
 }
 
 TEST_CASE("a command not found is 127, and one that cannot be executed 126") {

@@ -16,11 +16,14 @@
 #include "cli/report/cluster_failure.hpp"
 #include "cli/report/held_text.hpp"
 #include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
 #include "core/cluster/cluster_locks.hpp"
 #include "core/inspect/gate_wait.hpp"
 #include "core/lock/layout.hpp"
 #include "sys/file/file.hpp"
+#include "sys/process/interpreter.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/worker_thread.hpp"
 
 namespace grex::cli {
 namespace {
@@ -38,20 +41,32 @@ core::GateRules gate_rules_of(const core::TierStack& stack) {
   return rules;
 }
 
+// Warns before a wait that would be in vain. It goes on: the holder may install the program.
+void note_missing_program(const std::string& program) {
+  // On a file system that doesn't answer, looking for it blocks.
+  const auto is_missing =
+      sys::result_within<bool>(std::chrono::seconds(1), [program] { return sys::find_program(program).empty(); });
+  if (!is_missing.value_or(false)) return;
+  note(fmt::format("warning: command not found: {}: it must be there when the lock is free", shell_line({program})));
+}
+
 // Also keeps new lock files out of `git status`, and reads our identity for the records,
 // because a wait gives the time for it.
 class AcquisitionObserver : public WaitAnnouncer {
  public:
-  AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events, Acquired& acquired)
+  AcquisitionObserver(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                      const Holder& holder, Acquired& acquired)
       : WaitAnnouncer(options, global, events),
         options_(options),
+        holder_(holder),
         acquired_(acquired),
         pack_file_(core::lock_name(global.layouts.value().front(), core::Tier::per_pack, {}, 0)) {}
 
   [[nodiscard]] bool has_waited() const { return has_waited_; }
 
   void wait_begins(const core::Target& target, const core::TargetFile& file) override {
-    has_waited_ = true;
+    const bool may_run = holder_.verb == "run" && options_.verbosity != Verbosity::quiet;
+    if (!std::exchange(has_waited_, true) && may_run) note_missing_program(holder_.program);
     identify_writer(acquired_, options_);
     WaitAnnouncer::wait_begins(target, file);
   }
@@ -65,6 +80,7 @@ class AcquisitionObserver : public WaitAnnouncer {
 
  private:
   const LockOptions& options_;
+  const Holder& holder_;
   Acquired& acquired_;
   std::string pack_file_;  // the first lock file of a pack
   bool has_waited_ = false;
@@ -190,7 +206,7 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   const auto start = steady_clock::now();
   events.set_locks(plan.targets);
   Acquired acquired;
-  AcquisitionObserver observer(options, global, events, acquired);
+  AcquisitionObserver observer(options, global, events, holder, acquired);
   core::WaitPolicy policy = wait_policy_of(options, start, observer);
   policy.will_record = options.record;
   policy.gates = gate_rules_of(plan.stack);
