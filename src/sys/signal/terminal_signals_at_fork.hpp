@@ -22,7 +22,7 @@ namespace grex::sys {
 /// process, which no signal reaches until then. So the child only notes it, and this
 /// process stops when this object ends.
 ///
-/// Only one exists at a time, in a process with one thread.
+/// Only one exists at a time. Other threads must block these signals.
 class TerminalSignalsAtFork {
  public:
   TerminalSignalsAtFork();
