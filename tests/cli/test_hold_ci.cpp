@@ -210,7 +210,8 @@ TEST_CASE("a waiting hold --stdin uses no processor time") {
     }
     return all;
   };
-  until([&of_threads] { return of_threads("status").find("\nState:\tR") == std::string::npos; });
+  const auto sleeps = [&of_threads] { return of_threads("status").find("\nState:\tR") == std::string::npos; };
+  until(sleeps);
   const auto switches = [&of_threads] {
     std::istringstream lines(of_threads("status"));
     std::string all;
@@ -219,6 +220,10 @@ TEST_CASE("a waiting hold --stdin uses no processor time") {
     }
     return all;
   };
+  const std::string at_first = switches();
+  until([&] { return switches() != at_first; });  // looks whether it waits for itself
+  until([&dir] { return is_waited_for(dir); });
+  until(sleeps);
   const std::string before = switches();
   CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
   CHECK(switches() == before);

@@ -129,7 +129,12 @@ TEST_CASE("a waiter sleeps in the kernel: its processor time does not grow with 
     const std::string status = content_of("/proc/" + std::to_string(waiter.pid()) + "/status");
     return status.substr(status.find("\nvoluntary_ctxt_switches"));
   };
-  until([&waiter] { return state_of(waiter.pid()) == 'S'; });
+  const auto sleeps = [&waiter] { return state_of(waiter.pid()) == 'S'; };
+  until(sleeps);
+  const std::string at_first = switch_counts();
+  until([&] { return switch_counts() != at_first; });  // looks whether it waits for itself
+  until_waiting(dir);
+  until(sleeps);
   const std::string before = switch_counts();
   // A process that polls would be on a processor again while this runs to its end.
   CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));

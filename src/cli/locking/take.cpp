@@ -86,6 +86,15 @@ class AcquisitionObserver : public WaitAnnouncer {
   bool has_waited_ = false;
 };
 
+// For how long a wait is neither checked nor reported. Not at all if the user expects the check to
+// succeed, if the wait may end before it, or if each wait is reported.
+milliseconds time_before_check(const LockOptions& options, const Events& events) {
+  constexpr milliseconds short_wait(100);
+  const bool ends_before = options.timeout && *options.timeout <= short_wait;
+  const bool is_reported = events.is_open() || options.verbosity == Verbosity::verbose;
+  return options.reentrant != core::Reentrant::no || ends_before || is_reported ? milliseconds(0) : short_wait;
+}
+
 // Why there is no record; empty if there is one, or a shared lock, which has none.
 std::string reason_of(core::Recorded recorded) {
   switch (recorded) {
@@ -209,6 +218,7 @@ Result<Acquired, Failure> take(Plan plan, const LockOptions& options, const Glob
   AcquisitionObserver observer(options, global, events, holder, acquired);
   core::WaitPolicy policy = wait_policy_of(options, start, observer);
   policy.will_record = options.record;
+  policy.before_check = time_before_check(options, events);
   policy.gates = gate_rules_of(plan.stack);
   std::optional<RemotePart> remote;
   if (plan.cluster) policy.remote = &remote.emplace(*plan.cluster, options, global, events, acquired, holder).locks;

@@ -112,6 +112,16 @@ Result<Step> wait_for(const Wanted& wanted, std::vector<sys::LockFile> files, co
   return checked(std::move(files[any.index]), file, any.index);
 }
 
+// Reports that the file is busy if it still is after `before_check`.
+Result<Step> wait_shortly(const Wanted& wanted, sys::LockFile file, const WaitPolicy& policy) {
+  const Deadline until_check = Deadline::clock::now() + policy.before_check;
+  const auto end = sys::wait_lock(file, wanted.target.mode(), earlier_of(policy.deadline, until_check));
+  if (!end) return at_path(end.error(), wanted.file.path(0));
+  if (end->outcome == Acquire::held) return checked(std::move(file), wanted.file, 0);
+  const bool must_check = end->outcome == Acquire::timed_out && !has_passed(policy.deadline);
+  return Step{Step::Kind::ended, {}, must_check ? sys::WaitEnd{Acquire::busy} : *end};
+}
+
 struct Tried {
   sys::LockFile file;
   Acquire outcome = Acquire::busy;
@@ -142,6 +152,8 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
                   Gates* gates = nullptr) {
   const auto& [target, file, directory] = wanted;
   const bool waits = policy.waits && file.if_busy == WhenBusy::wait;
+  const bool waits_shortly = policy.waits && file.if_busy == WhenBusy::check && file.names.size() == 1 &&
+                             policy.before_check > std::chrono::nanoseconds(0);
   std::optional<sys::RaisedDescriptorLimit> room;  // for all slots
   std::vector<sys::LockFile> busy;
   for (std::size_t i = 0; i < file.names.size(); ++i) {
@@ -161,6 +173,7 @@ Result<Step> take(const Wanted& wanted, const std::vector<TakenFile>& ours, cons
     if (tried->outcome == Acquire::held) {
       return checked(std::move(tried->file), file, i);
     }
+    if (waits_shortly) return wait_shortly(wanted, std::move(tried->file), policy);
     if (!waits) continue;
     if (file.names.size() > 1 && !room) room.emplace();
     busy.push_back(std::move(tried->file));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -88,10 +89,13 @@ struct GateRules {
 struct WaitPolicy {
   bool waits = true;
   std::optional<Deadline> deadline = {};  ///< for all locks together
-  WaitObserver* observer = nullptr;       ///< borrowed; may be null
-  std::optional<GateRules> gates = {};    ///< nullopt: no gates are used
-  RemoteLocks* remote = nullptr;          ///< borrowed; null: no lock is kept elsewhere
-  bool will_record = false;               ///< a lock's last file is opened for writing, if it will be exclusive
+  /// How long to wait, unobserved, for a file that must be checked when it is busy, before that is
+  /// reported: the check costs more than most waits.
+  std::chrono::nanoseconds before_check{0};
+  WaitObserver* observer = nullptr;     ///< borrowed; may be null
+  std::optional<GateRules> gates = {};  ///< nullopt: no gates are used
+  RemoteLocks* remote = nullptr;        ///< borrowed; null: no lock is kept elsewhere
+  bool will_record = false;             ///< a lock's last file is opened for writing, if it will be exclusive
 };
 
 }  // namespace grex::core
