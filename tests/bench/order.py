@@ -12,6 +12,8 @@ fault.
 
 import bisect
 import collections
+import contextlib
+import fcntl
 import pathlib
 import re
 import subprocess
@@ -21,7 +23,7 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 ORDER = SOURCE / "src/function_order.ld"
 USUAL = ["run PATH -- true", "probe PATH", "status PATH"]
-COMMANDS = [*USUAL, "run -F PATH -- true", "run -w 5 PATH -- true", "status --json PATH", "status -r PATH",
+COMMANDS = [*USUAL, "status HELD", "run -n PATH -- true", "run -F PATH -- true", "run -w 5 PATH -- true", "status --json PATH", "status -r PATH",
             "hold --for 1ms PATH", "wait PATH", "--help", "run"]
 # Runs at the start, to find the vDSO, which valgrind hides.
 HIDDEN = [*(f"*libc.a:{member}(.text)" for member in ("dl-object.o", "dl-lookup.o", "dl-setup_hash.o")),
@@ -114,15 +116,20 @@ class Order:
 
 def main(build):
     executed, used = Order(), Order()
-    with tempfile.TemporaryDirectory() as directory:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
         program = f"{directory}/grex-lock"
         link(build, program, f"{directory}/map")
         functions, variables = Sections(f"{directory}/map", "text"), Sections(f"{directory}/map", "bss")
         pack = f"{directory}/pack"
         pathlib.Path(pack).mkdir()
         subprocess.run([program, "run", pack, "--", "true"], check=True)  # creates the lock files
+        held = f"{directory}/held"
+        pathlib.Path(held).mkdir()
+        file = stack.enter_context(open(f"{held}/.grex-lock", "w", encoding="ascii"))
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel's list is hardly ever empty
         for command in COMMANDS:
-            words = [pack if word == "PATH" else word for word in command.split()]
+            words = [{"PATH": pack, "HELD": held}.get(word, word) for word in command.split()]
             instructions, data = touched(program, words, f"{directory}/trace")
             executed.add(functions.patterns_of(instructions))
             used.add(variables.patterns_of(data))
