@@ -28,7 +28,7 @@ _grex_lock_describe() {
         most_paths=any
         ;;
     hold)
-        options+=" $choosing $several $waiting $recording --create --cluster="
+        options+=" $choosing $several $waiting $recording --create $cluster --lease="
         options+=' --detach --while-pid= --for= --stdin --if-lost= --export'
         most_paths=any
         ;;

@@ -130,9 +130,9 @@ complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s x -l exclusi
 complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Create missing directories'
 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -l cluster -x -d 'Lock in etcd, too: etcds://HOST/NAMESPACE, or none' -a none
-complete -c grex-lock -n '__grex_lock_at run wait probe' -l name -x -d 'The lock\'s name in the cluster'
-complete -c grex-lock -n '__grex_lock_at run wait probe' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
-complete -c grex-lock -n '__grex_lock_at run' -l lease -x -d 'Lifetime of a lost machine\'s locks (default: 30s)'
+complete -c grex-lock -n '__grex_lock_at run hold wait probe' -l name -x -d 'The lock\'s name in the cluster'
+complete -c grex-lock -n '__grex_lock_at run hold wait probe' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at run hold' -l lease -x -d 'Lifetime of a lost machine\'s locks (default: 30s)'
 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail immediately if busy'
 complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s w -l timeout -x -d 'Give up after 5, 0.25, 250ms, 2m or 1h'

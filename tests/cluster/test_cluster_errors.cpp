@@ -114,10 +114,6 @@ TEST_CASE("what can't lock in a cluster says so, and how to lock on this machine
     CHECK(finished.err == usage(option + " can't be used with a cluster") + hint);
     CHECK(finish({cluster.tool(), "run", "--cluster", "none", option, pack, "--", "true"}, setup).ended == exited(0));
   }
-  const Finished hold = finish({cluster.tool(), "hold", "--for", "0.01", pack}, setup);
-  CHECK(hold.ended == exited(64));
-  CHECK(hold.err == usage("hold can't be used with a cluster") + hint);
-  CHECK(finish({cluster.tool(), "hold", "--cluster=none", "--for", "0.01", pack}, setup).ended == exited(0));
   const Finished fd = finish({cluster.tool(), "fd", "0"}, setup);
   CHECK(fd.ended == exited(64));
   CHECK(fd.err == usage("fd can't be used with a cluster") + hint);

@@ -101,6 +101,24 @@ TEST_CASE("jobs on two hosts exclude each other by name, wherever their packs ar
   CHECK(finish(on_host("build9", elsewhere), site.setup()).ended == exited(0));
 }
 
+TEST_CASE("a hold in the background excludes a job on another host, until it is released") {
+  if (!can_unshare()) return skip("no other host name can be set");
+  const TempDir dir;
+  const std::string here = dir.make("a/app");
+  const std::string there = dir.make("b/app");
+  const Site site(dir / "a");
+  const std::string other = grex_lock() + " run -n --cluster-root " + dir / "b" + " " + there + " -- true";
+  const Finished hold = site.finish({"hold", "--detach", here});
+  REQUIRE(hold.ended == exited(0));
+  const Finished busy = finish(on_host("builder", other), site.setup());
+  CHECK(busy.ended == exited(75));
+  CHECK(busy.err.find(hold.out.substr(0, hold.out.find(" holds"))) != std::string::npos);
+  CHECK(site.finish({"release", here}).ended == exited(0));
+  ::waitpid(std::stoi(hold.out.substr(sizeof "pid")), nullptr, 0);
+  site.until_no_key();
+  CHECK(finish(on_host("builder", other), site.setup()).ended == exited(0));
+}
+
 TEST_CASE("a job on a host whose clock is an hour ahead holds its lock, and waits for that of others") {
   const Site site;
   const TempDir host;

@@ -21,8 +21,9 @@
 #include "cli/commands/commands.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_watch.hpp"
 #include "cli/locking/deadlock_watch.hpp"
-#include "cli/locking/lost_watch.hpp"
+#include "cli/locking/hold_loss.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/stack_limit.hpp"
 #include "cli/locking/take.hpp"
@@ -54,7 +55,7 @@ struct HoldOptions {
 
 void define(Parser& parser, HoldOptions& options) {
   add_lock_options(parser, options.lock, options.global);
-  add_cluster_option(parser, options.lock.cluster);
+  add_cluster_options(parser, options.lock.cluster, WithLease::yes);
   parser.begin_group("How long to keep the locks (whichever comes first)");
   add_pid(parser, "--while-pid", options.while_pid, "until process PID ends");
   add_duration(parser, "--for", options.duration, "until DURATION has passed");
@@ -74,7 +75,9 @@ void define(Parser& parser, HoldOptions& options) {
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {
   if (options.exports) return export_line(acquired.stack, *options.exports);
   if (options.global.json) return held_document("hold", core::entries_of(acquired.locks));
-  return fmt::format("pid {} holds {}\n", sys::own_pid(), printable(paths_of(acquired.locks)));
+  const std::string in_cluster = cluster_text_of(acquired.locks);
+  return fmt::format("pid {} holds {}{}\n", sys::own_pid(), printable(paths_of(acquired.locks)),
+                     in_cluster.empty() ? "" : "; in the cluster: " + printable(in_cluster));
 }
 
 // Prints the announcement. What a caller has closed, or does not read in time, needs no
@@ -133,6 +136,9 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
   if (!session) return failure_from(session.error());
   std::vector<int> keep = core::descriptors_of(acquired.locks);
   for (const int directory : core::directories_of(acquired.locks)) keep.push_back(directory);
+  if (acquired.cluster) {
+    for (const int descriptor : acquired.cluster->descriptors()) keep.push_back(descriptor);
+  }
   keep.push_back(signals.fd());
   if (pidfd >= 0) keep.push_back(pidfd);
   if (auto detached = background.detach(keep); !detached) return failure_from(detached.error());
@@ -144,28 +150,31 @@ Result<void, Failure> detach(sys::Background& background, const Acquired& acquir
 // the end, and releases them.
 Outcome keep(Acquired& acquired, const HoldOptions& options, const sys::BlockedSignals& signals, sys::HoldEnds ends,
              const Events& events) {
-  LostWatch watch(acquired, options.lock, options.if_lost.value(), audience_of(options.lock, options.global, events),
-                  events);
-  std::vector<sys::TimedWork*> works = {&watch};
+  HoldLoss loss(acquired, options.lock, options.if_lost.value(), audience_of(options.lock, options.global, events),
+                events);
+  std::vector<sys::TimedWork*> works;
+  const auto begun = loss.begin(ends, works);
   std::optional<DeadlockWatch> waiters;
   if (options.while_pid) {
     waiters.emplace(acquired.locks, *options.while_pid, DeadlockWatch::Root::watched_process, options.lock, events);
     works.push_back(&*waiters);
   }
   ends.works = works;
-  ends.should_end = [&watch] { return watch.must_stop(); };
-  const auto ended = sys::wait_until_released(signals, ends);
+  const auto ended = begun ? sys::wait_until_released(signals, ends) : begun;
   waiters.reset();
-  watch.look_last();
-  const bool is_lost = watch.must_stop();
+  loss.files().look_last();
+  const bool is_lost = loss.must_stop();
   const int code = is_lost ? exit_code::lost : exit_code::ok;
   if (is_lost && ends.pidfd >= 0) (void)sys::signal_process(ends.pidfd, SIGTERM);
+  const std::string in_cluster = cluster_names_of(acquired.locks);
+  if (acquired.cluster) acquired.cluster->release();
   core::release_all(acquired.locks, code);
-  watch.report();
+  loss.files().report();
+  if (!is_lost) finish_cluster_release(acquired, in_cluster, options.lock);
   events.released(code);
   if (!ended) return failure_from(ended.error());
   if (is_lost)
-    return watch.failure(ends.pidfd >= 0 ? fmt::format("SIGTERM was sent to pid {}", *options.while_pid) : "");
+    return loss.failure(ends.pidfd >= 0 ? fmt::format("SIGTERM was sent to pid {}", *options.while_pid) : "");
   return ExitStatus{};
 }
 
@@ -217,7 +226,6 @@ Failure export_without_detach(const CommandLine& line) {
 Outcome hold_locks(const HoldOptions& options, Events& events) {
   const auto watched = open_watched_process(options);
   if (!watched) return watched.error();
-  if (auto refused = refuse_cluster(options.lock.cluster, "hold"); !refused) return refused.error();
   auto plan = make_plan(options.lock, options.global);
   if (!plan) return std::move(plan.error());
   if (options.exports) {

@@ -17,6 +17,7 @@
 #include "cli/commands/run_line.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
+#include "cli/locking/cluster_watch.hpp"
 #include "cli/locking/command_loss.hpp"
 #include "cli/locking/deadlock_watch.hpp"
 #include "cli/locking/lost_watch.hpp"
@@ -131,14 +132,6 @@ CommandEnd numbers_of(const sys::ChildEnd& end) {
 void abandon_all(std::vector<core::HeldLock>& locks, std::optional<int> exit_code) {
   for (core::HeldLock& lock : locks) lock.abandon(exit_code);
   locks.clear();
-}
-
-// Waits until the cluster has released the locks with these names; if it doesn't answer, says so.
-void finish_cluster_release(Acquired& acquired, const std::string& names, const LockOptions& options) {
-  if (!acquired.cluster || names.empty() || acquired.cluster->finish_release()) return;
-  if (options.verbosity == Verbosity::quiet) return;
-  note(fmt::format("not yet released: {}: the cluster has not answered; its lease ends within {} s", names,
-                   std::chrono::ceil<std::chrono::seconds>(acquired.cluster->lease_time()).count()));
 }
 
 // Releases the locks as the options say, and reports it, with what was found of lost ones; that may

@@ -7,6 +7,7 @@
 #include "base/boot_clock.hpp"
 #include "base/exit_code.hpp"
 #include "cli/report/held_text.hpp"
+#include "cli/report/output.hpp"
 #include "core/cluster/lease_times.hpp"
 
 namespace grex::cli {
@@ -98,6 +99,13 @@ Failure ClusterWatch::failure(const std::string& stopped) const {
   if (!stopped.empty()) failure.why += "; " + stopped;
   failure.exit_code = exit_code::lost;
   return failure;
+}
+
+void finish_cluster_release(Acquired& acquired, const std::string& names, const LockOptions& options) {
+  if (!acquired.cluster || names.empty() || acquired.cluster->finish_release()) return;
+  if (options.verbosity == Verbosity::quiet) return;
+  note(fmt::format("not yet released: {}: the cluster has not answered; its lease ends within {} s", names,
+                   std::chrono::ceil<std::chrono::seconds>(acquired.cluster->lease_time()).count()));
 }
 
 }  // namespace grex::cli

@@ -59,4 +59,8 @@ class ClusterWatch {
   std::optional<Loss> loss_;
 };
 
+/// Waits until the cluster has released the locks with these names, as Acquired::cluster was asked
+/// to; if it doesn't answer, says so.
+void finish_cluster_release(Acquired& acquired, const std::string& names, const LockOptions& options);
+
 }  // namespace grex::cli

@@ -99,7 +99,10 @@ class Cluster {
   /// The keeper's process, which is a child of this one.
   [[nodiscard]] pid_t keeper() const { return connection_->keeper(); }
 
-  /// The command has started: from now on, SIGIO announces reports of the keeper.
+  /// What must stay open if a process keeps the locks after it has closed its descriptors; borrowed.
+  [[nodiscard]] std::vector<int> descriptors() const { return connection_->descriptors(); }
+
+  /// The command, unless that is 0, has started: from now on, SIGIO announces reports of the keeper.
   void started(pid_t command);
 
   /// Why the locks are lost, if a report says so by now. If the keeper has ended, starts another,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.hpp"
 #include "core/cluster/keeper_program.hpp"
 #include "sys/file/io.hpp"
 #include "sys/process/helper_program.hpp"
@@ -22,14 +23,23 @@ namespace {
 constexpr std::array<std::string_view, 5> passed_variables = {
     "ETCDCTL_CACERT=", "ETCDCTL_CERT=", "ETCDCTL_KEY=", "ETCDCTL_USER=", "ETCDCTL_PASSWORD="};
 
-std::vector<char*> keeper_environment() {
-  std::vector<char*> variables;
+// Those of them that name files. A later keeper is started in another directory if a hold has
+// gone to the background.
+constexpr std::size_t file_variables = 3;
+
+std::vector<std::string> keeper_environment() {
+  std::vector<std::string> variables;
   for (char** variable = sys::environment(); *variable != nullptr; ++variable) {
-    for (const std::string_view passed : passed_variables) {
-      if (std::string_view(*variable).starts_with(passed)) variables.push_back(*variable);
+    const std::string_view text(*variable);
+    for (std::size_t i = 0; i < passed_variables.size(); ++i) {
+      const std::string_view name = passed_variables.at(i);
+      if (!text.starts_with(name)) continue;
+      const std::string_view value = text.substr(name.size());
+      const bool is_relative = i < file_variables && !value.empty() && !value.starts_with('/');
+      variables.emplace_back(name);
+      variables.back() += is_relative ? path_in(sys::working_directory(), value) : std::string(value);
     }
   }
-  variables.push_back(nullptr);
   return variables;
 }
 
@@ -40,7 +50,8 @@ Result<KeeperConnection> KeeperConnection::start() {
   if (!pipe) return pipe.error();
   auto deadline = sys::SharedDeadline::create();
   if (!deadline) return deadline.error();
-  KeeperConnection connection(std::move(pipe->reading), std::move(pipe->writing), std::move(*deadline));
+  KeeperConnection connection(keeper_environment(), std::move(pipe->reading), std::move(pipe->writing),
+                              std::move(*deadline));
   if (auto started = connection.restart(); !started) return started.error();
   return connection;
 }
@@ -51,7 +62,10 @@ Result<void> KeeperConnection::restart() {
   auto sockets = sys::LineSocket::connected_pair();
   if (!sockets) return sockets.error();
   const std::array<int, 3> descriptors = {sockets->second.get(), liveness_read_.get(), deadline_.fd()};
-  const auto started = sys::start_helper(*program, descriptors, keeper_environment().data());
+  std::vector<char*> environment;
+  for (std::string& variable : environment_) environment.push_back(variable.data());
+  environment.push_back(nullptr);
+  const auto started = sys::start_helper(*program, descriptors, environment.data());
   if (!started) return started.error();
   end_keeper();
   socket_.emplace(std::move(sockets->first), longest_keeper_line);
@@ -88,6 +102,12 @@ KeeperConnection::News KeeperConnection::receive(KeeperReport& report) {
 
 void KeeperConnection::wait(int stop, std::optional<Deadline> deadline) const {
   sys::wait_for_input(socket_->fd(), stop, deadline);
+}
+
+std::vector<int> KeeperConnection::descriptors() const {
+  std::vector<int> descriptors = {liveness_read_.get(), liveness_write_.get(), deadline_.fd(), socket_->fd()};
+  if (process_.is_open()) descriptors.push_back(process_.get());
+  return descriptors;
 }
 
 void KeeperConnection::announce_news() const { sys::announce_input(socket_->fd()); }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/deadline.hpp"
 #include "base/result.hpp"
@@ -45,18 +46,24 @@ class KeeperConnection {
   [[nodiscard]] int liveness() const { return liveness_write_.get(); }
   [[nodiscard]] pid_t keeper() const { return keeper_; }
 
+  /// Those of this connection, borrowed.
+  [[nodiscard]] std::vector<int> descriptors() const;
+
   /// When the lease ends: CLOCK_BOOTTIME, in nanoseconds; 0 before it began.
   [[nodiscard]] std::uint64_t lease_end() const { return deadline_.load(); }
 
  private:
-  KeeperConnection(UniqueFd liveness_read, UniqueFd liveness_write, sys::SharedDeadline deadline)
-      : liveness_read_(std::move(liveness_read)),
+  KeeperConnection(std::vector<std::string> environment, UniqueFd liveness_read, UniqueFd liveness_write,
+                   sys::SharedDeadline deadline)
+      : environment_(std::move(environment)),
+        liveness_read_(std::move(liveness_read)),
         liveness_write_(std::move(liveness_write)),
         deadline_(std::move(deadline)) {}
 
   void end_keeper();
 
-  UniqueFd liveness_read_;  // for another keeper
+  std::vector<std::string> environment_;  // of the keepers
+  UniqueFd liveness_read_;                // for another keeper
   UniqueFd liveness_write_;
   sys::SharedDeadline deadline_;
   std::optional<sys::LineSocket> socket_;  // there is one

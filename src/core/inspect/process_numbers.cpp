@@ -17,16 +17,19 @@ std::int64_t boot_offset_of(pid_t pid) {
 std::vector<pid_t> pids_of(pid_t pid) { return sys::parse_pids(sys::process_file(pid, "status").value_or("")); }
 
 // Whether this child of a grex-lock is not its command, but came to it when its own parent had
-// ended (--if-lost stop, or a cluster): the command is the oldest child, but for the keeper of a
-// cluster's locks.
+// ended (--if-lost stop, or a cluster): the command is the oldest child.
 bool is_adopted(pid_t child, pid_t parent) {
-  const auto children = sys::children_of(parent).value_or(std::vector<pid_t>());
-  const auto is_keeper = [](pid_t pid) { return sys::command_name_of(pid) == "grex-lock-etcd"; };
-  const auto command = std::find_if_not(children.begin(), children.end(), is_keeper);
-  return command != children.end() && std::find(command + 1, children.end(), child) != children.end();
+  const std::vector<pid_t> children = children_but_keepers(parent);
+  return !children.empty() && std::find(children.begin() + 1, children.end(), child) != children.end();
 }
 
 }  // namespace
+
+std::vector<pid_t> children_but_keepers(pid_t pid) {
+  auto children = sys::children_of(pid).value_or(std::vector<pid_t>());
+  std::erase_if(children, [](pid_t child) { return sys::command_name_of(child) == "grex-lock-etcd"; });
+  return children;
+}
 
 Presence presence_of(pid_t pid, Numbering numbering) {
   // If /proc is ours, both numbers are the same.

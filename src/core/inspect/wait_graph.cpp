@@ -34,12 +34,12 @@ bool is_grex_lock(pid_t pid) { return sys::command_name_of(pid) == "grex-lock"; 
 // Whether a process keeps a lock that it has inherited, by its descriptor or its environment.
 // If that came from a `run` that is not above it any more, the command of that has left it
 // behind, and `run` unlocks when the command ends. A `hold` is above no process, and has no
-// children.
+// children but the keeper of a cluster's locks.
 bool is_kept_by(pid_t pid, pid_t acquirer) {
   if (acquirer <= 0 || acquirer == pid || !is_grex_lock(acquirer)) return true;
   const auto above = ancestors(pid);
   const bool is_above = std::find(above.begin(), above.end(), acquirer) != above.end();
-  return is_above || sys::children_of(acquirer).value_or(std::vector<pid_t>()).empty();
+  return is_above || children_but_keepers(acquirer).empty();
 }
 
 // Adds the locks that a process's ancestors have taken for it, if its environment and

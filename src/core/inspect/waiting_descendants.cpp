@@ -18,7 +18,7 @@ ParentFacts read_facts(pid_t pid) {
   facts.name = sys::command_name_of(pid);
   facts.threads = sys::thread_count(pid).value_or(0);
   facts.wait_channel = sys::process_file(pid, "wchan").value_or("");
-  facts.children = sys::children_of(pid).value_or(std::vector<pid_t>());
+  facts.children = children_but_keepers(pid);
   facts.has_timer = has_timer(pid);
   return facts;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "base/deadline.hpp"
@@ -13,10 +14,12 @@ namespace grex::sys {
 /// What may end a hold, apart from a signal.
 struct HoldEnds {
   std::optional<Deadline> deadline = {};
-  int pidfd = -1;                     ///< the end of that process; -1: none; borrowed
-  bool input = false;                 ///< end of file on standard input
-  TimedWorks works = {};              ///< done until then
-  StopToken should_end = never_stop;  ///< asked after each of them
+  int pidfd = -1;         ///< the end of that process; -1: none; borrowed
+  bool input = false;     ///< end of file on standard input
+  TimedWorks works = {};  ///< done until then
+  int news = -1;          ///< when it is readable, `take_news` reads it; -1: none; borrowed
+  std::function<void()> take_news = {};
+  StopToken should_end = never_stop;  ///< asked after each of these
 };
 
 /// Sleeps until one of the blocked signals has arrived, or one of `ends` has happened.

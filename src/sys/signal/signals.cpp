@@ -27,6 +27,8 @@ sigset_t set_of(std::span<const int> signals) {
   return set;
 }
 
+void block_signals(const sigset_t& signals) { ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); }
+
 bool is_termination_signal(int number) {
   return std::find(termination_signals.begin(), termination_signals.end(), number) != termination_signals.end();
 }

@@ -22,6 +22,9 @@ inline constexpr std::array<int, 4> end_requests = {SIGINT, SIGTERM, SIGHUP, SIG
 sigset_t set_of(std::span<const int> signals);
 sigset_t set_of(std::initializer_list<int> signals);
 
+/// Blocks them in this thread, for good.
+void block_signals(const sigset_t& signals);
+
 /// Its name, such as "SIGTERM".
 std::string name_of_signal(int signal);
 
