@@ -34,6 +34,7 @@ _grex_lock_describe() {
         ;;
     release)
         options+=" $tier --pid= --all --if-held -w= --timeout= -q --quiet -v --verbose"
+        options+=" $cluster --force --token="
         most_paths=1
         ;;
     wait) options+=" $choosing $several $waiting $cluster" most_paths=any ;;

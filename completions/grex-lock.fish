@@ -129,9 +129,9 @@ complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s s -l shared 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s x -l exclusive -d 'Allow no other lock (default)'
 complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Create missing directories'
 
-complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -l cluster -x -d 'Lock in etcd, too: etcds://HOST/NAMESPACE, or none' -a none
-complete -c grex-lock -n '__grex_lock_at run hold wait probe' -l name -x -d 'The lock\'s name in the cluster'
-complete -c grex-lock -n '__grex_lock_at run hold wait probe' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe release' -l cluster -x -d 'Lock in etcd, too: etcds://HOST/NAMESPACE, or none' -a none
+complete -c grex-lock -n '__grex_lock_at run hold wait probe release' -l name -x -d 'The lock\'s name in the cluster'
+complete -c grex-lock -n '__grex_lock_at run hold wait probe release' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
 complete -c grex-lock -n '__grex_lock_at run hold' -l lease -x -d 'Lifetime of a lost machine\'s locks (default: 30s)'
 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail immediately if busy'
@@ -168,6 +168,8 @@ complete -c grex-lock -n '__grex_lock_at fd' -s u -l unlock -d 'Unlock the files
 complete -c grex-lock -n '__grex_lock_at release' -l pid -x -d 'End only the hold of process PID' -a '(__fish_complete_pids)'
 complete -c grex-lock -n '__grex_lock_at release' -l all -d 'End every hold of the lock, if there are several'
 complete -c grex-lock -n '__grex_lock_at release' -l if-held -d 'Succeed if no process holds the lock'
+complete -c grex-lock -n '__grex_lock_at release' -l force -d 'End the holder\'s job, on any machine'
+complete -c grex-lock -n '__grex_lock_at release' -l token -x -d 'With --force: only if the holder has this token'
 complete -c grex-lock -n '__grex_lock_at release' -s w -l timeout -x -d 'Give up after DURATION (default: 10s)'
 complete -c grex-lock -n '__grex_lock_at release' -s q -l quiet -d 'Don\'t report what could not be released'
 

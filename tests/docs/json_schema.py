@@ -352,6 +352,9 @@ def print_cluster(tool):
     check(tool.last_event(job, "lost")["reason"] == "expired", "lost for another reason")
     check(tool.last_event(job, "failed")["error"]["kind"] == "lost", "nothing is lost")
     job.end(79)
+    Path(f"{cluster}/listed").touch()
+    released = tool.document("release", "--force", "--name", "app")
+    check(released["token"] == 7 and not released["deleted"], f"released: {released}")
 
 
 def replaced(tool, pack):

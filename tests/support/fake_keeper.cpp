@@ -13,6 +13,7 @@
 // These are looked at all the time, while they exist:
 //   unrenewed         no renewal succeeds
 //   lost              the lock is lost, for the reason in it: asked, expired, deleted
+//   listed            every lock that is asked about has a holder: pid 4121 on build7, with token 7
 //   silent            `release` is answered only after a second, with ok false
 // It appends to `log`, one line each: `started N` with its PID, each request as it came, each
 // report by its name, `renewed`, and `ended`.
@@ -157,7 +158,15 @@ class FakeEngine : public etcd::Engine {
     release_at_ = boot_clock_now() + 1000 * millisecond;
     if (!directory_.has("silent")) report("released", core::ReleasedReport{});
   }
-  void take(const core::ListRequest&) { report("listed", core::ListedReport{}); }
+  void take(const core::ListRequest& request) {
+    core::ListedReport listed;
+    if (directory_.has("listed") && !request.locks.empty()) {
+      core::ListedLock holder{request.locks.front(), {"/grex-lock/fake/7", 7}, 0, std::chrono::seconds(24)};
+      holder.lock.value = R"({"pid":4121,"host":"build7"})";
+      listed.locks.push_back(std::move(holder));
+    }
+    report("listed", listed);
+  }
   void take(const core::ProbeRequest& request) { answer_probe(request.locks); }
   void take(const core::WaitRequest& request) { answer_probe(request.locks); }
   void take(const core::BreakRequest&) { report("released", core::ReleasedReport{}); }

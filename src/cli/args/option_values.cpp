@@ -82,6 +82,8 @@ std::optional<std::chrono::nanoseconds> parse_lease(std::string_view text) {
   return lease && *lease >= std::chrono::seconds(10) && *lease <= std::chrono::minutes(10) ? lease : std::nullopt;
 }
 
+std::optional<std::uint64_t> parse_token(std::string_view text) { return parse_number<std::uint64_t>(text); }
+
 std::optional<int> parse_natural(std::string_view text) {
   const auto number = parse_number<int>(text);
   return number && *number >= 0 ? number : std::nullopt;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,9 @@ std::optional<int> parse_exit_code(std::string_view text);
 std::optional<std::chrono::nanoseconds> parse_interval(std::string_view text);
 std::optional<std::chrono::nanoseconds> parse_lease(std::string_view text);
 std::optional<int> parse_natural(std::string_view text);
+
+/// A fencing token.
+std::optional<std::uint64_t> parse_token(std::string_view text);
 std::optional<unsigned> parse_slots(std::string_view text);
 std::optional<NamedLock> parse_named_lock(std::string_view text);
 std::optional<std::string> parse_absolute_path(std::string_view text);
@@ -78,6 +82,7 @@ inline constexpr ValueSyntax<std::chrono::nanoseconds> lease_syntax = {
 inline constexpr ValueSyntax<int> exit_code_syntax = {parse_exit_code, {"a number from 0 to 255"}};
 inline constexpr ValueSyntax<int> descriptor_syntax = {parse_natural, {"a descriptor (a number)"}};
 inline constexpr ValueSyntax<int> pid_syntax = {parse_natural, {"a process ID (a number)"}};
+inline constexpr ValueSyntax<std::uint64_t> token_syntax = {parse_token, {"a token (a number)"}};
 inline constexpr ValueSyntax<unsigned> slots_syntax = {parse_slots, {"a number from 0 to 4096"}};
 inline constexpr ValueSyntax<std::string> absolute_path_syntax = {parse_absolute_path, {"an absolute path"}};
 

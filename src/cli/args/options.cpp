@@ -207,4 +207,8 @@ CLI::Option* add_pid(Parser& parser, const std::string& names, std::optional<int
   return add_parsed(parser, names, pid, pid_syntax, "PID", description);
 }
 
+void add_token(Parser& parser, std::optional<std::uint64_t>& token) {
+  add_parsed(parser, "--token", token, token_syntax, "N", "with --force: only if the holder has this token");
+}
+
 }  // namespace grex::cli

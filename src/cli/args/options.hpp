@@ -147,4 +147,7 @@ CLI::Option* add_duration(Parser& parser, const std::string& names, std::optiona
 /// An option whose value is a PID.
 CLI::Option* add_pid(Parser& parser, const std::string& names, std::optional<int>& pid, const std::string& description);
 
+/// --token.
+void add_token(Parser& parser, std::optional<std::uint64_t>& token);
+
 }  // namespace grex::cli

@@ -11,14 +11,19 @@
 #include <vector>
 
 #include "base/deadline.hpp"
+#include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/release_cluster.hpp"
 #include "cli/commands/release_find.hpp"
 #include "cli/locking/plan.hpp"
+#include "cli/report/holder_text.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
+#include "cli/report/printable.hpp"
+#include "core/cluster/lock_name.hpp"
 #include "core/inspect/liveness.hpp"
 #include "core/inspect/process_numbers.hpp"
 #include "core/lock/layout.hpp"
@@ -35,6 +40,9 @@ struct ReleaseOptions {
   std::optional<core::Tier> tier;
   std::string path;
   HoldChoice choice;
+  ClusterOptions cluster;
+  bool force = false;
+  std::optional<std::uint64_t> token;
   std::optional<std::chrono::nanoseconds> timeout;
   Verbosity verbosity = Verbosity::normal;
 };
@@ -48,6 +56,11 @@ void define(Parser& parser, ReleaseOptions& options) {
   auto* const all = parser.add_flag("--all", options.choice.all, "end every hold of the lock, if there are several");
   parser.exclude(all, "--pid");
   parser.add_flag("--if-held", options.choice.if_held, "succeed if no process holds the lock");
+  add_cluster_options(parser, options.cluster, WithLease::no);
+  auto* const forcing = parser.add_flag("--force", options.force, "end the holder's job, on any machine");
+  parser.exclude(forcing, "--pid");
+  parser.exclude(forcing, "--all");
+  add_token(parser, options.token);
   parser.begin_group("If the hold does not end");
   add_timeout_option(parser, options.timeout, "give up after DURATION (default: 10s)");
   parser.begin_group(group::reports);
@@ -55,7 +68,7 @@ void define(Parser& parser, ReleaseOptions& options) {
   add_verbosity_options(parser, options.verbosity, "don't report what could not be released");
   add_help_options(parser);
   parser.set_help("End the 'grex-lock hold' that holds the lock of PATH; it releases all its locks.",
-                  "grex-lock release [OPTIONS] PATH", "Example: grex-lock release --if-held ~/ws/app");
+                  "grex-lock release [OPTIONS] [PATH]", "Example: grex-lock release --if-held ~/ws/app");
 }
 
 // Whether what held the lock was ending, and is gone by now.
@@ -171,8 +184,8 @@ Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core
 std::string document_of_release(const LockName& lock, const std::vector<core::Hold>& ended) {
   Json document = document_of("release");
   document["tier"] = core::name_of(lock.tier);
-  document["target"] = lock.target;
-  document["path"] = lock.path;
+  document["target"] = lock.target.empty() ? Json(nullptr) : Json(lock.target);
+  document["path"] = lock.target.empty() ? Json(nullptr) : Json(lock.path);
   document["pid"] = ended.empty() ? Json(nullptr) : Json(ended.front().pid);
   Json& pids = document["pids"] = Json::array();
   for (const core::Hold& hold : ended) pids.push_back(hold.pid);
@@ -204,11 +217,69 @@ void report_nothing_to_end(const LockName& lock, const core::TierStack& stack, V
   note(text);
 }
 
+// The lock of PATH in the cluster that is chosen; nullopt if it has no name there.
+std::optional<ClusterTarget> in_cluster(const std::optional<ChosenCluster>& chosen, const ReleaseOptions& options,
+                                        core::Tier tier, const std::string& target) {
+  if (!chosen) return std::nullopt;
+  if (options.cluster.name) return ClusterTarget{chosen->settings, tier, *options.cluster.name};
+  if (chosen->root.empty() || target.empty()) return std::nullopt;
+  auto name = core::lock_name_of(target, chosen->root);
+  return name ? std::optional(ClusterTarget{chosen->settings, tier, std::move(*name)}) : std::nullopt;
+}
+
 // With -q, only the exit status shows that nothing was released.
 Failure reported(Failure failure, Verbosity verbosity) {
   const bool is_answer = failure.kind == ErrorKind::not_held || failure.kind == ErrorKind::timeout;
   failure.is_printed = !is_answer || verbosity != Verbosity::quiet;
   return failure;
+}
+
+std::string document_of_broken(const ClusterTarget& target, const BrokenLock& broken) {
+  Json document = document_of("release");
+  document["tier"] = core::name_of(target.tier);
+  document["target"] = nullptr;
+  document["path"] = nullptr;
+  document["pid"] = nullptr;
+  document["pids"] = Json::array();
+  document["engine"] = "etcd";
+  document["namespace"] = target.settings.ns;
+  document["name"] = printable(target.name);
+  document["token"] = broken.token;
+  document["deleted"] = broken.was_deleted;
+  return to_line(document);
+}
+
+Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
+  const auto broken = break_lock(target, options.token, options.timeout);
+  if (!broken) {
+    const bool is_free = broken.error().kind == ErrorKind::not_held && broken.error().holders.empty();
+    if (is_free && options.choice.if_held && !options.token) return ExitStatus{};
+    return reported(broken.error(), options.verbosity);
+  }
+  if (options.verbosity != Verbosity::quiet) {
+    note(fmt::format("released: {} (token {}): it was held by {}", printable(target.name), broken->token,
+                     holder_text({broken->holder}, utc_now())));
+    if (broken->was_deleted) note("warning: its grex-lock did not respond, so its job may still run");
+  }
+  return options.global.json ? print(document_of_broken(target, *broken)) : ExitStatus{};
+}
+
+// The lock has no PATH here. Its hold is known by the stack alone.
+Outcome release_named(const ClusterTarget& target, const core::TierStack& stack, const ReleaseOptions& options) {
+  LockName lock;
+  lock.tier = target.tier;
+  lock.path = target.name;
+  std::vector<core::Hold> holds;
+  if (auto hold = find_exported_hold(target, stack)) holds.push_back(std::move(*hold));
+  if (holds.empty()) {
+    if (auto free = check_not_held(target); !free) return reported(free.error(), options.verbosity);
+    if (options.choice.if_held) return ExitStatus{};
+    Failure failure = not_released(lock, "no process holds it", ErrorKind::not_held);
+    failure.exit_code = exit_code::no_hold;
+    return reported(std::move(failure), options.verbosity);
+  }
+  if (auto ended = end(holds, {}, lock, options); !ended) return reported(ended.error(), options.verbosity);
+  return options.global.json ? print(document_of_release(lock, holds)) : ExitStatus{};
 }
 
 }  // namespace
@@ -217,18 +288,39 @@ Outcome release(const CommandLine& line, Events&) {
   ReleaseOptions options;
   if (const auto parsed = parse(line, options, define); !has_options(parsed)) return outcome_of(parsed);
   if (auto applied = apply_env_defaults(options.global); !applied) return applied.error();
-  if (options.path.empty())
+  const auto chosen = choose_cluster(options.cluster);
+  if (!chosen) return chosen.error();
+  if (options.force && !*chosen) {
+    return usage_failure("--force has no effect without a cluster", "to end a hold on this machine, omit it");
+  }
+  if (options.token && !options.force) return usage_failure("--token needs --force", {});
+  const core::Tier tier = options.tier.value_or(core::Tier::per_pack);
+  const bool has_name_only = options.path.empty() && options.cluster.name;
+  if (options.path.empty() && !has_name_only)
     return usage_failure("PATH is missing", "is a variable unset? '.' is the current directory");
   const auto stack = inherited_stack();
   if (!stack) return stack.error();
+  if (has_name_only) {
+    const ClusterTarget named = {(*chosen)->settings, tier, *options.cluster.name};
+    return options.force ? force(named, options) : release_named(named, *stack, options);
+  }
 
-  const core::Tier tier = options.tier.value_or(core::Tier::per_pack);
   const auto target = core::resolve({.tier = tier, .path = options.path, .layouts = *options.global.layouts});
   if (!target) return failure_from(target.error(), tier);
   const LockName lock = name_of(*target);
+  const auto clustered = in_cluster(*chosen, options, tier, target->path);
+  if (options.force && clustered) return force(*clustered, options);
+  if (options.force) {
+    return usage_failure(fmt::format("{} has no name in the cluster", target->path),
+                         "add --name NAME, or --cluster-root DIR for names relative to DIR");
+  }
   HoldInspection found = inspect_until_steady(*target);
   std::vector<core::LockProcess> holders = found.holders;
   auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
+  const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
+  if (is_free_here && clustered) {
+    if (auto free = check_not_held(*clustered); !free) return reported(free.error(), options.verbosity);
+  }
   if (!holds) return reported(holds.error(), options.verbosity);
   if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);
   if (auto ended = end(*holds, std::move(holders), lock, options); !ended)

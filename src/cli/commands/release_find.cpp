@@ -28,9 +28,6 @@ using core::LockState;
 using sys::Names;
 using HoldKind = core::Hold::Kind;
 
-// As main() finds the command.
-bool is_hold_command(const std::vector<std::string>& command) { return split_command_line(command).verb == "hold"; }
-
 Names count_names(const sys::LockFileName& name, const sys::FileStatus& before) {
   sys::finish_changes_of(name);
   return sys::count_names(before, sys::status_of_lock_file(name));
@@ -227,6 +224,8 @@ bool is_ours(const core::Hold& hold) { return hold.kind == HoldKind::ours; }
 bool is_ending(const core::Hold& hold) { return hold.kind == HoldKind::ending; }
 
 }  // namespace
+
+bool is_hold_command(const std::vector<std::string>& command) { return split_command_line(command).verb == "hold"; }
 
 HoldInspection inspect_holds(const core::Target& target) {
   std::vector<core::FileToInspect> files;

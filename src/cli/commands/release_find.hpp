@@ -39,6 +39,9 @@ struct HoldInspection {
   bool has_changed = false;                  ///< a file changed while it was inspected
 };
 
+/// Whether a command line is that of a hold, as main() finds the command.
+bool is_hold_command(const std::vector<std::string>& command);
+
 /// Searches all processes, also for locks of files that were removed.
 HoldInspection inspect_holds(const core::Target& target);
 

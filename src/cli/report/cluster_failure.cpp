@@ -71,7 +71,9 @@ Failure reported_failure(const core::FailedReport& report, const std::string& ur
   return failure_of(ErrorKind::internal, "internal error", url, report.why, report.hint);
 }
 
-core::LockProcess process_of(const std::string& value) {
+}  // namespace
+
+core::LockProcess process_in_cluster(const std::string& value) {
   core::LockProcess process;
   process.role = core::Role::acquirer;
   const auto parsed = core::parse_cluster_value(value);
@@ -89,8 +91,6 @@ core::LockProcess process_of(const std::string& value) {
   return process;
 }
 
-}  // namespace
-
 Failure cluster_failure(const core::ClusterFailure& failure, const std::string& url) {
   const auto* const error = std::get_if<Error>(&failure);
   return error != nullptr ? keeper_failure(*error, url) : reported_failure(std::get<core::FailedReport>(failure), url);
@@ -100,7 +100,7 @@ std::vector<core::LockProcess> holders_in(const core::Queue& queue, std::uint64_
   const std::uint64_t waiters = position > 0 ? position - 1 : 0;
   const std::size_t count = queue.ahead.size() - std::min<std::size_t>(waiters, queue.ahead.size());
   std::vector<core::LockProcess> holders;
-  for (std::size_t i = 0; i < count; ++i) holders.push_back(process_of(queue.ahead[i]));
+  for (std::size_t i = 0; i < count; ++i) holders.push_back(process_in_cluster(queue.ahead[i]));
   return holders;
 }
 

@@ -10,6 +10,10 @@ namespace grex::cli {
 /// The cluster could not be asked. `url` names it.
 Failure cluster_failure(const core::ClusterFailure& failure, const std::string& url);
 
+/// A holder or waiter, from what it has written into the cluster; of what is no record, only that
+/// there is a process.
+core::LockProcess process_in_cluster(const std::string& value);
+
 /// The holders of a lock of a cluster, from what they have written there; of what is no record,
 /// only that there is a process. If `position` is that of a waiter, 1 being the next, `ahead` ends
 /// with those that wait before it.

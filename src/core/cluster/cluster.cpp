@@ -103,7 +103,7 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
   connection_->send(request);
   // Until it reports a wait, it is not known whether a lock is busy.
   const Deadline answer_by = Deadline::clock::now() + place(wait).timeout + longest_delay;
-  bool is_busy = false;
+  bool is_busy = std::holds_alternative<BreakRequest>(request);  // lasts as long as the holder takes
   for (;;) {
     auto report = next(is_busy ? wait.deadline : answer_by, signals->fd());
     if (!report) return report.error();
@@ -171,6 +171,34 @@ Result<ClusterEnd, ClusterFailure> Cluster::ask_whether_free(const KeeperRequest
   if (!*answer || as<BusyReport>(*answer) != nullptr) return end;
   if (as<FreeReport>(*answer) == nullptr) return ClusterFailure(keeper_error(keeper_garbled));
   return ClusterEnd{{sys::Acquire::held}, {}, 1, {}};
+}
+
+Result<std::vector<ListedLock>, ClusterFailure> Cluster::list(const std::vector<ClusterLock>& locks) {
+  ClusterWait wait;
+  wait.waits = false;
+  ClusterEnd end;
+  auto answer = ask(ListRequest{keeper_protocol, place(wait), locks}, wait, end);
+  std::vector<ListedLock> all;
+  while (answer) {
+    const auto* const listed = as<ListedReport>(*answer);
+    if (listed == nullptr) return ClusterFailure(keeper_error(*answer ? keeper_garbled : keeper_silent));
+    all.insert(all.end(), listed->locks.begin(), listed->locks.end());
+    if (listed->is_last) return all;
+    answer = next(Deadline::clock::now() + reachable_without_wait, -1);
+  }
+  return answer.error();
+}
+
+Result<Cluster::Broken, ClusterFailure> Cluster::break_lock(const HeldKey& key, std::optional<Deadline> deadline) {
+  ClusterWait wait;
+  wait.deadline = deadline;
+  ClusterEnd end;
+  const auto answer = ask(BreakRequest{keeper_protocol, place({}), key}, wait, end);
+  if (!answer) return answer.error();
+  if (!*answer) return Broken{end.end, {}};
+  const auto* const released = as<ReleasedReport>(*answer);
+  if (released == nullptr) return ClusterFailure(keeper_error(keeper_garbled));
+  return Broken{{sys::Acquire::held}, *released};
 }
 
 void Cluster::started(pid_t command) {

@@ -83,6 +83,18 @@ class Cluster {
   Result<ClusterEnd, ClusterFailure> probe(const std::vector<ClusterLock>& locks);
   Result<ClusterEnd, ClusterFailure> wait(const std::vector<ClusterLock>& locks, const ClusterWait& wait);
 
+  /// All holders and waiters of these locks.
+  Result<std::vector<ListedLock>, ClusterFailure> list(const std::vector<ClusterLock>& locks);
+
+  /// Makes the holder of a key release it, and waits until the key is gone; or until a termination
+  /// signal, or the deadline of the wait: then the report is missing, and the end says why. The
+  /// holder may still release it.
+  struct Broken {
+    sys::WaitEnd end;
+    std::optional<ReleasedReport> report;
+  };
+  Result<Broken, ClusterFailure> break_lock(const HeldKey& key, std::optional<Deadline> deadline);
+
   /// Whether it has any locks.
   [[nodiscard]] bool has_locks() const { return !keys_.empty(); }
 

@@ -27,9 +27,17 @@ bool runs_grex_lock(pid_t pid) {
          names_grex_lock(sys::process_link(pid, "exe").value_or(""));
 }
 
-Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {
+bool is_users(pid_t pid) {
   const auto user = sys::parse_real_user(sys::process_file(pid, "status").value_or(""));
-  if (user != sys::own_uid() && sys::effective_uid() != 0) return Hold::Kind::anothers;
+  return user == sys::own_uid() || sys::effective_uid() == 0;
+}
+
+bool is_named(pid_t pid, const IsHold& is_hold) {
+  return is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")));
+}
+
+Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {
+  if (!is_users(pid)) return Hold::Kind::anothers;
   return has_lock(pid, file) && runs_grex_lock(pid) ? Hold::Kind::ours : Hold::Kind::unverified;
 }
 
@@ -52,16 +60,23 @@ std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold) {
     if (process.role != Role::acquirer || !process.pid) continue;
     const pid_t pid = *process.pid;
     auto opened = sys::open_process(pid);
-    const bool is_named = is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")));
+    const bool calls_itself_hold = is_named(pid, is_hold);
     Hold hold{Hold::Kind::unverified, pid, {}};
     if (opened) {
-      if (is_named) hold.kind = inspect_hold(pid, report.file->id);
+      if (calls_itself_hold) hold.kind = inspect_hold(pid, report.file->id);
       hold.kind = judge(opened->get(), pid, hold.kind);
       hold.process = std::move(*opened);
     }
-    if (is_named || hold.kind == Hold::Kind::ending) holds.push_back(std::move(hold));
+    if (calls_itself_hold || hold.kind == Hold::Kind::ending) holds.push_back(std::move(hold));
   }
   return holds;
+}
+
+std::optional<Hold> find_hold(pid_t pid, const IsHold& is_hold) {
+  auto opened = sys::open_process(pid);
+  if (!opened || !is_named(pid, is_hold) || !is_users(pid) || !runs_grex_lock(pid)) return std::nullopt;
+  const Hold::Kind kind = judge(opened->get(), pid, Hold::Kind::ours);
+  return kind == Hold::Kind::ours ? std::optional(Hold{kind, pid, std::move(*opened)}) : std::nullopt;
 }
 
 bool names_grex_lock(std::string_view executable) {

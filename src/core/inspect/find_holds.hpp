@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ using IsHold = std::function<bool(const std::vector<std::string>& command)>;
 /// program is grex-lock, that its command is `hold`, and that its real user is that of this
 /// process, unless this is root. The record is not asked.
 std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold);
+
+/// The process with this number as a hold that has no lock file to show it; nullopt if it is none
+/// that this user may end.
+std::optional<Hold> find_hold(pid_t pid, const IsHold& is_hold);
 
 /// Whether /proc/PID/exe, a path, names a program called grex-lock, also if its file was
 /// replaced by a newer one since.

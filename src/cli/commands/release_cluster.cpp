@@ -1,0 +1,130 @@
+#include "cli/commands/release_cluster.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/deadline.hpp"
+#include "base/exit_code.hpp"
+#include "cli/commands/release_find.hpp"
+#include "cli/locking/busy.hpp"
+#include "cli/report/cluster_failure.hpp"
+#include "cli/report/holder_text.hpp"
+#include "core/cluster/cluster.hpp"
+#include "core/inspect/liveness.hpp"
+
+namespace grex::cli {
+namespace {
+
+LockName named_lock(const ClusterTarget& target) {
+  LockName name;
+  name.tier = target.tier;
+  name.path = target.name;
+  return name;
+}
+
+Failure refusal(const ClusterTarget& target, std::string why, std::string hint = {}) {
+  Failure failure = not_released(named_lock(target), std::move(why), ErrorKind::not_held);
+  failure.exit_code = exit_code::no_hold;
+  failure.hint = std::move(hint);
+  return failure;
+}
+
+Result<std::vector<core::ListedLock>, Failure> holders_of(core::Cluster& cluster, const ClusterTarget& target) {
+  auto listed = cluster.list({{target.tier, target.name, sys::Mode::exclusive, 0, {}}});
+  if (!listed) return cluster_failure(listed.error(), target.settings.url);
+  std::erase_if(*listed, [](const core::ListedLock& lock) { return lock.position != 0; });
+  return std::move(*listed);
+}
+
+std::vector<core::LockProcess> processes_of(const std::vector<core::ListedLock>& holders) {
+  std::vector<core::LockProcess> processes;
+  for (const core::ListedLock& holder : holders) processes.push_back(process_in_cluster(holder.lock.value));
+  return processes;
+}
+
+// Which of the holders is meant; a Failure if that is not clear.
+Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const std::vector<core::ListedLock>& holders,
+                                         std::optional<std::uint64_t> token) {
+  if (holders.empty()) return refusal(target, "no process holds it");
+  if (token) {
+    const auto is_it = [&token](const core::ListedLock& holder) { return holder.key.token == *token; };
+    const auto found = std::find_if(holders.begin(), holders.end(), is_it);
+    if (found != holders.end()) return *found;
+    Failure failure = refusal(target, fmt::format("no holder has the token {}", *token));
+    failure.holders = processes_of(holders);
+    return failure;
+  }
+  const core::ListedLock& first = holders.front();
+  const bool may_be_shared = holders.size() > 1 || first.lock.mode == sys::Mode::shared || first.lock.slots > 0;
+  if (!may_be_shared) return first;
+  std::vector<std::string> choices;
+  for (const core::ListedLock& holder : holders) {
+    choices.push_back(fmt::format("--token {} ({})", holder.key.token,
+                                  holder_text({process_in_cluster(holder.lock.value)}, utc_now(), Detail::brief)));
+  }
+  Failure failure =
+      refusal(target, "several processes may hold it", fmt::format("choose one: {}", fmt::join(choices, ", ")));
+  failure.holders = processes_of(holders);
+  return failure;
+}
+
+}  // namespace
+
+Result<void, Failure> check_not_held(const ClusterTarget& target) {
+  core::Cluster cluster(target.settings);
+  const auto holders = holders_of(cluster, target);
+  if (!holders) return holders.error();
+  if (holders->empty()) return {};
+  const auto processes = processes_of(*holders);
+  Failure failure = refusal(target, "held by " + holder_text(processes, utc_now()),
+                            "run it where the holder runs; or end the holder's job from here: add --force");
+  failure.holders = processes;
+  return failure;
+}
+
+std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const core::TierStack& stack) {
+  const auto is_its = [&target](const core::StackEntry& entry) {
+    return entry.cluster && entry.tier == target.tier && entry.cluster->name == target.name &&
+           entry.cluster->ns == target.settings.ns;
+  };
+  core::TierStack its;
+  std::copy_if(stack.begin(), stack.end(), std::back_inserter(its), is_its);
+  if (its.empty()) return std::nullopt;
+  // The process is opened first, so that it is the one which is verified.
+  auto hold = core::find_hold(its.back().pid, is_hold_command);
+  const auto verified = core::verify({its.back()});
+  const bool is_live = !verified.empty() && (verified.front().liveness == core::Liveness::live_proved ||
+                                             verified.front().liveness == core::Liveness::live_unproved);
+  return is_live ? std::move(hold) : std::nullopt;
+}
+
+Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optional<std::uint64_t> token,
+                                       std::optional<std::chrono::nanoseconds> timeout) {
+  const auto start = Deadline::clock::now();
+  core::Cluster cluster(target.settings);
+  const auto holders = holders_of(cluster, target);
+  if (!holders) return holders.error();
+  const auto chosen = choose(target, *holders, token);
+  if (!chosen) return chosen.error();
+  const auto broken = cluster.break_lock(chosen->key, timeout ? std::optional(start + *timeout) : std::nullopt);
+  if (!broken) return cluster_failure(broken.error(), target.settings.url);
+  if (broken->end.outcome == sys::Acquire::cancelled) {
+    return cancelled_failure(named_lock(target), broken->end.signal, {});
+  }
+  const core::LockProcess holder = process_in_cluster(chosen->lock.value);
+  if (!broken->report) {
+    Failure failure = not_released(
+        named_lock(target), "asked to end, but still there: " + holder_text({holder}, utc_now()), ErrorKind::timeout);
+    failure.holders = {holder};
+    failure.waited = elapsed_since(start);
+    return failure;
+  }
+  if (!broken->report->ok) return no_longer_held(named_lock(target));
+  return BrokenLock{chosen->key.token, holder, broken->report->was_deleted};
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,136 @@
+// `release` of locks in a real etcd.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <string>
+
+#include "cluster/etcd_site.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+pid_t holder_in(const std::string& announcement) { return std::stoi(announcement.substr(sizeof "pid")); }
+
+// The holder of a lock that the cluster alone keeps.
+Process start_job(const Site& site, const std::string& name) {
+  Process job = site.start({"run", "--name", name, "--", "sh", "-c", "echo $GREX_LOCK_TOKEN; read line"});
+  return job;
+}
+
+}  // namespace
+
+TEST_CASE("release of a lock that another process has in the cluster names it, and ends nothing") {
+  const Site site;
+  Process job = start_job(site, "app");
+  job.line();
+  for (const std::string option : {"--if-held", "--verbose"}) {
+    const Finished refused = site.finish({"release", option, "--name", "app"});
+    CHECK(refused.ended == exited(69));
+    CHECK(refused.err.starts_with("grex-lock: not released: app: held by pid " + std::to_string(job.pid())));
+    CHECK(refused.err.find("\ngrex-lock: run it where the holder runs; or ") != std::string::npos);
+  }
+  CHECK(site.finish({"release", "--name", "other"}).ended == exited(69));
+  CHECK(site.finish({"release", "--if-held", "--name", "other"}).ended == exited(0));
+  job.close_input();
+  CHECK(job.wait() == exited(1));
+}
+
+TEST_CASE("release --force ends the job on another machine, only if its token is the one that was given") {
+  const Site site;
+  Process job = start_job(site, "app");
+  const long token = std::stol(job.line());
+  const Finished other = site.finish({"release", "--force", "--token", std::to_string(token + 1), "--name", "app"});
+  CHECK(other.ended == exited(69));
+  CHECK(other.err == "grex-lock: not released: app: no holder has the token " + std::to_string(token + 1) + "\n");
+  const Finished broken = site.finish({"release", "--force", "--token", std::to_string(token), "--name", "app"});
+  CHECK(broken.ended == exited(0));
+  CHECK(broken.err.starts_with("grex-lock: released: app (token " + std::to_string(token) + "): it was held by pid " +
+                               std::to_string(job.pid())));
+  CHECK(job.wait() == exited(79));
+  CHECK(job.error_rest().find("another process asked for it") != std::string::npos);
+  CHECK(site.server().keys().empty());
+  CHECK(site.finish({"release", "--force", "--name", "app"}).ended == exited(69));
+  CHECK(site.finish({"release", "--force", "--if-held", "--name", "app"}).ended == exited(0));
+}
+
+TEST_CASE("the next in line runs only when a job that was ended by force has ended") {
+  const Site site;
+  const TempDir dir;
+  Process job = site.start({"run", "--name", "app", "--", "sh", "-c",
+                            "trap 'echo cleaned >" + dir / "log" + "; exit 1' TERM; echo ready; read line"});
+  CHECK(job.line() == "ready");
+  Process next = site.start({"run", "--name", "app", "--", "cat", dir / "log"});
+  until([&] { return site.server().keys().size() == 2; });
+  CHECK(site.finish({"release", "--force", "--name", "app"}).ended == exited(0));
+  CHECK(next.line() == "cleaned");
+  CHECK(next.wait() == exited(0));
+  CHECK(job.wait() == exited(79));
+}
+
+TEST_CASE("of several sharers, --force needs the token of one, and JSON has it") {
+  const Site site;
+  Process first = site.start({"hold", "-s", "--name", "app"});
+  first.line();
+  Process second = site.start({"hold", "-s", "--name", "app"});
+  second.line();
+  const Finished unclear = site.finish({"release", "--force", "--name", "app"});
+  CHECK(unclear.ended == exited(69));
+  const auto at = unclear.err.find("choose one: --token ");
+  REQUIRE(at != std::string::npos);
+  const std::string token = std::to_string(std::stol(unclear.err.substr(at + sizeof "choose one: --token")));
+  const Finished broken = site.finish({"release", "--force", "--json", "--token", token, "--name", "app"});
+  CHECK(broken.ended == exited(0));
+  CHECK(broken.out.find("\"token\":" + token + ",\"deleted\":false") != std::string::npos);
+  CHECK(first.wait() == exited(79));
+  CHECK(site.server().keys().size() == 1);
+  second.signal(SIGTERM);
+  CHECK(second.wait() == exited(0));
+}
+
+TEST_CASE("a hold of a name alone is released by the stack that it exported, and no other one") {
+  const Site site;
+  const Finished started = site.finish({"hold", "--detach", "--export=env", "--name", "deploy"});
+  REQUIRE(started.ended == exited(0));
+  const std::string line = started.out.substr(0, started.out.size() - 1);
+  const pid_t hold = std::stoi(line.substr(line.find("\"pid\":") + sizeof "\"pid\""));
+  CHECK(site.finish({"release", "--name", "deploy"}).ended == exited(69));  // nothing shows that it is this one
+  Setup step = site.setup();
+  step.environment["GREX_LOCK_STACK"] = line.substr(line.find('=') + 1);
+  CHECK(finish(grex_lock({"release", "--name", "other"}), step).ended == exited(69));
+  CHECK(finish(grex_lock({"release", "--name", "deploy"}), step).ended == exited(0));
+  ::waitpid(hold, nullptr, 0);
+  CHECK(site.server().keys().empty());
+  CHECK(finish(grex_lock({"release", "--name", "deploy"}), step).ended == exited(69));
+}
+
+TEST_CASE("release ends a hold of this machine by its PATH, and asks the cluster only if there is none") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const Site site(dir.path());
+  const Finished started = site.finish({"hold", "--detach", pack});
+  REQUIRE(started.ended == exited(0));
+  CHECK(site.finish({"release", pack}).ended == exited(0));
+  ::waitpid(holder_in(started.out), nullptr, 0);
+  site.until_no_key();
+  Process job = start_job(site, "app");
+  job.line();
+  const Finished refused = site.finish({"release", pack});
+  CHECK(refused.ended == exited(69));
+  CHECK(refused.err.starts_with("grex-lock: not released: app: held by pid "));
+  CHECK(site.finish({"release", "--force", pack}).ended == exited(0));
+  CHECK(job.wait() == exited(79));
+}
+
+TEST_CASE("--force is refused where it has no effect") {
+  const TempDir dir;
+  CHECK(run_tool({"release", "--force", dir.path()})
+            .err.starts_with("grex-lock: usage: --force has no effect without a cluster\n"));
+  const Site site;
+  CHECK(site.finish({"release", "--force", dir.path()}).ended == exited(64));  // it has no name
+  CHECK(site.finish({"release", "--token", "3", "--name", "app"}).err == "grex-lock: usage: --token needs --force\n");
+  CHECK(site.finish({"release", "--force", "--token", "x", "--name", "app"}).ended == exited(64));
+}
