@@ -190,6 +190,52 @@ TEST_CASE("at a workspace without a held lock, status says how to see those of i
   CHECK_FALSE(has_hint(grex_lock({"run", "-q", ws, "--", grex_lock(), "status", ws})));
 }
 
+TEST_CASE("for a directory inside a pack, status names the pack and the line to type") {
+  const TempDir dir;
+  const std::string app = dir.make("ws/app");
+  dir.make("ws/app/.git");
+  const std::string part = dir.make("ws/app/src");
+  write_file(dir.make("ws/.grex") + "/pack.yaml", "");
+  const std::string hint = part + " is not a pack, but lies in one: grex-lock status " + app + "\n";
+  const auto hints = [](const Words& options, const std::string& path) {
+    Words words = {"status"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back(path);
+    return run_tool(words).out;
+  };
+  Process tool(grex_lock({"run", app, "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  CHECK(hints({}, part).ends_with(hint));
+  CHECK(hints({"--held"}, part) == "no lock is held or waited for\n" + hint);
+  for (const char* const option : {"-r", "--json", "--graph"}) {
+    CAPTURE(option);
+    CHECK(hints({option}, part).find("lies in one") == std::string::npos);
+  }
+  CHECK(hints({}, app).find("lies in one") == std::string::npos);
+  CHECK(hints({}, dir.make("ws/lib")).find("lies in one") == std::string::npos);
+  CHECK(run_tool({"status"}, in(part)).out.find("lies in one") == std::string::npos);
+}
+
+TEST_CASE("for a free pack of a locked workspace, status names the workspace and the line to type") {
+  const TempDir dir;
+  const std::string ws = dir.make("the ws");
+  write_file(dir.make("the ws/.grex") + "/pack.yaml", "");
+  const std::string app = dir.make("the ws/app");
+  const std::string lib = dir.make("the ws/lib");
+  const std::string hint = "the workspace " + ws + " is locked: grex-lock status '" + ws + "'\n";
+  const auto has_hint = [&hint](const Words& words) { return finish(words).out.find(hint) != std::string::npos; };
+  CHECK_FALSE(has_hint(grex_lock({"status", lib})));
+  Process tool(grex_lock({"run", "--guard", app, "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  CHECK(has_hint(grex_lock({"status", lib})));
+  CHECK(run_tool({"status"}, in(lib)).out.find(hint) == std::string::npos);  // without a mark, it is no pack
+  dir.make("the ws/lib/.git");
+  CHECK(run_tool({"status"}, in(lib)).out.ends_with(hint));
+  CHECK_FALSE(has_hint(grex_lock({"status", app})));
+  CHECK_FALSE(has_hint(grex_lock({"status", ws})));
+  CHECK_FALSE(has_hint(grex_lock({"status", "--json", lib})));
+}
+
 TEST_CASE("a holder's children that have the lock are shown under it, and then the waiters") {
   const TempDir dir;
   Process tool(with_child(dir));

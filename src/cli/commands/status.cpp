@@ -12,13 +12,13 @@
 #include "cli/commands/commands.hpp"
 #include "cli/commands/status_dot.hpp"
 #include "cli/commands/status_find.hpp"
+#include "cli/commands/status_hints.hpp"
 #include "cli/commands/status_json.hpp"
 #include "cli/commands/status_report.hpp"
 #include "cli/commands/status_text.hpp"
 #include "cli/commands/status_watch.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
-#include "core/lock/search_upwards.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/terminal/terminal.hpp"
 
@@ -35,11 +35,6 @@ struct StatusOptions {
   std::string watch;  // the value of --watch; empty without it
   std::optional<std::chrono::nanoseconds> interval;
 };
-
-// A lock in an unknown state may be held.
-bool may_be_in_use(const core::LockReport& lock) {
-  return core::may_be_in_use(lock.merged.state) || !lock.merged.waiters.empty();
-}
 
 core::LostScope lost_scope(const FoundLocks& found, const StatusOptions& options) {
   using Extent = core::LostScope::Extent;
@@ -80,16 +75,6 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
   return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 
-// A workspace is likely to have packs whose locks are in use.
-std::string below_text(const StatusOptions& options, const StatusReport& report) {
-  const StatusScope& scope = options.scope;
-  const bool is_one = !scope.recursive && !scope.all && scope.paths.size() < 2 && !report.locks.empty();
-  if (!is_one || std::any_of(report.locks.begin(), report.locks.end(), may_be_in_use)) return {};
-  const std::string& workspace = report.locks.front().target;
-  if (!core::is_workspace(workspace)) return {};
-  return fmt::format("-r shows the locks below {}\n", printable(workspace));
-}
-
 std::string unseen_holders(const Unseen& unseen) {
   const bool is_one = unseen.files == 1;
   std::string descriptors = fmt::format("{} that no process has open", is_one ? "a descriptor" : "descriptors");
@@ -115,13 +100,14 @@ std::string unseen_text(const StatusReport& report) {
   return text;
 }
 
-std::string format_report(const StatusReport& report, const StatusOptions& options, const ViewContext& context) {
+std::string format_report(const StatusReport& report, const std::vector<std::string>& paths,
+                          const StatusOptions& options, const ViewContext& context) {
   if (options.global.json) return status_document(report);
   if (options.graph) return status_dot(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
                                           options.verbose ? Verbosity::verbose : Verbosity::normal, context.columns});
-  text += text.empty() ? empty_text(options, report) : below_text(options, report);
-  return text + unseen_text(report);
+  if (text.empty()) text = empty_text(options, report);
+  return text + status_hints(report, paths, *options.global.layouts, context.should_stop) + unseen_text(report);
 }
 
 // In a live view, notes are part of the text.
@@ -191,7 +177,8 @@ Outcome status(const CommandLine& line, Events&) {
     if (!found) return found.error();
     exit_code = found->exit_code;
     const std::vector<std::string> notes = std::move(found->notes);
-    std::string text = format_report(report_of(std::move(*found), options, context), options, context);
+    const std::vector<std::string> paths = std::move(found->paths);
+    std::string text = format_report(report_of(std::move(*found), options, context), paths, options, context);
     print_notes(notes, context, text);
     return text;
   };

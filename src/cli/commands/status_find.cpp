@@ -144,6 +144,7 @@ Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Lay
       found.locks.push_back(std::move(lock));
     }
   }
+  found.paths = std::move(paths);
   return found;
 }
 

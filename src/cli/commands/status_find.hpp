@@ -26,6 +26,7 @@ struct FoundLocks {
   bool is_complete = true;              ///< false: something was not searched, or could not be
   std::optional<Unseen> unseen;         ///< with --all
   std::vector<std::string> below = {};  ///< with -r, the canonical paths of the directories
+  std::vector<std::string> paths = {};  ///< each PATH, or its default, if it is not searched
 };
 
 Result<FoundLocks, Failure> find_locks(const StatusScope& scope, const core::Layouts& layouts,

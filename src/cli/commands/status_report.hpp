@@ -21,6 +21,11 @@ struct Unseen {
   [[nodiscard]] bool empty() const { return files == 0 && unreachable == 0 && !more_files && !other_namespaces; }
 };
 
+/// Whether a process may hold a lock or wait for it. One in an unknown state may be held.
+inline bool may_be_in_use(const core::LockReport& lock) {
+  return core::may_be_in_use(lock.merged.state) || !lock.merged.waiters.empty();
+}
+
 /// What `status` reports.
 struct StatusReport {
   std::string host;

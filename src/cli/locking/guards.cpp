@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <iterator>
 #include <utility>
 
@@ -81,15 +80,10 @@ void note_no_workspace(const core::Target& target) {
 }
 
 void note_no_pack(const sys::Directory& directory) {
-  const core::SearchResult search = core::find_enclosing_pack(directory);
-  if (search.found.empty()) return;
-  const sys::Directory& pack = search.found.front();
-  if (pack.id == directory.id) return;
-  const auto above = [](const std::string& path) { return std::filesystem::path(path).parent_path().string(); };
-  const bool is_in_workspace = above(directory.path) == pack.path && core::is_workspace(pack.path);
-  if (is_in_workspace && !core::is_workspace(above(pack.path))) return;
+  const auto pack = core::pack_around(directory);
+  if (!pack) return;
   note(fmt::format("warning: {} is not a pack, but lies in one; to lock the pack, name {} as PATH", directory.path,
-                   shell_line({pack.path})));
+                   shell_line({pack->path})));
 }
 
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "base/text.hpp"
@@ -120,6 +121,17 @@ SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from
 
 SearchResult find_enclosing_pack(const sys::Directory& from) {
   return search_upwards(sys::UpwardWalk::from(from), pack_in, Wanted::nearest);
+}
+
+std::optional<sys::Directory> pack_around(const sys::Directory& directory) {
+  SearchResult search = find_enclosing_pack(directory);
+  if (search.found.empty()) return std::nullopt;
+  sys::Directory& pack = search.found.front();
+  if (pack.id == directory.id) return std::nullopt;
+  const auto above = [](const std::string& path) { return std::filesystem::path(path).parent_path().string(); };
+  const bool is_in_workspace = above(directory.path) == pack.path && is_workspace(pack.path);
+  if (is_in_workspace && !is_workspace(above(pack.path))) return std::nullopt;
+  return std::move(pack);
 }
 
 SearchResult find_meta_directory(const sys::Directory& from) {

@@ -31,6 +31,10 @@ SearchResult find_enclosing_pack();
 /// The same from an open directory upwards.
 SearchResult find_enclosing_pack(const sys::Directory& from);
 
+/// The pack that a directory lies in without being one: its locks are those that count. A child
+/// of an outermost workspace may be a pack without a mark, so it has none.
+std::optional<sys::Directory> pack_around(const sys::Directory& directory);
+
 /// Whether a directory has `.grex/pack.yaml`, whoever made it: see SearchStop.
 bool is_workspace(const std::string& directory);
 
