@@ -216,6 +216,31 @@ TEST_CASE("for a directory inside a pack, status names the pack and the line to 
   CHECK(run_tool({"status"}, in(part)).out.find("lies in one") == std::string::npos);
 }
 
+TEST_CASE("a guard is shown with the time and the note of its pack's lock, and no other shared lock") {
+  const TempDir dir;
+  write_file(dir.make("ws/.grex") + "/pack.yaml", "");
+  const std::string app = dir.make("ws/app");
+  Process tool(grex_lock({"run", "--guard", "--note", "nightly", app, "--", "sh", "-c", "echo; read line"}));
+  Process other(grex_lock({"run", "-s", "-t", "workspace-sync", dir / "ws", "--", "sh", "-c", "echo; read line"}));
+  tool.line();
+  other.line();
+  const std::string text = run_tool({"status", "-r", dir / "ws"}).out;
+  column_of(text, "s  [nightly] " + grex_lock() + " run --guard --note nightly " + app);
+  column_of(text, "s  [nightly] sh -c 'echo; read line'");
+  const auto locks = nlohmann::json::parse(run_tool({"status", "--json", "-r", dir / "ws"}).out)["locks"];
+  REQUIRE(locks.size() >= 2);
+  CHECK(locks[0]["tier"] == "workspace-sync");
+  CHECK(locks[0]["record"] == "none");
+  std::size_t described = 0;
+  for (const auto& holder : locks[0]["holders"]) {
+    const bool is_guard = holder["pid"] == tool.pid();
+    CHECK(holder["since"].is_null() == !is_guard);
+    CHECK(holder["note"].is_null() == !is_guard);
+    if (is_guard) ++described;
+  }
+  CHECK(described == 1);
+}
+
 TEST_CASE("for a free pack of a locked workspace, status names the workspace and the line to type") {
   const TempDir dir;
   const std::string ws = dir.make("the ws");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -185,6 +186,32 @@ void add_waiters_at_gates(const std::vector<InspectedLock>& locks, std::vector<L
   }
 }
 
+// Of a process that is alive, and has this lock: so it is one process, whatever had its number.
+bool is_seen_alive(const LockProcess& process) { return process.pid && process.alive == true; }
+
+// A guard is a shared lock, so it has no record. That of another lock which its process holds
+// says since when, and what for.
+void describe_guards(std::vector<LockReport>& reports) {
+  std::map<pid_t, const LockProcess*> recorded;
+  for (const LockReport& report : reports) {
+    if (report.merged.record != RecordState::valid) continue;
+    for (const LockProcess& holder : report.merged.holders) {
+      if (is_seen_alive(holder) && holder.since) recorded.emplace(*holder.pid, &holder);
+    }
+  }
+  if (recorded.empty()) return;
+  for (LockReport& report : reports) {
+    if (report.tier != Tier::workspace_sync) continue;
+    for (LockProcess& holder : report.merged.holders) {
+      if (holder.mode != sys::Mode::shared || holder.since || !is_seen_alive(holder)) continue;
+      const auto found = recorded.find(*holder.pid);
+      if (found == recorded.end()) continue;
+      holder.since = found->second->since;
+      holder.note = found->second->note;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, FileSystems file_systems,
@@ -226,6 +253,7 @@ std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, 
     reports.push_back(std::move(report));
   }
   add_waiters_at_gates(inspected_locks, reports, mounts, search);
+  describe_guards(reports);
   return reports;
 }
 

@@ -37,7 +37,8 @@ enum class FileSystems { of_all, of_all_but_absent };
 
 /// Inspects all locks together, as `inspect` does, and looks for their lost files. One report
 /// per lock, in the order of `locks`, with further ones for lost locks that are not among
-/// these. `slots` is how many slots there are at tier semaphore.
+/// these. `slots` is how many slots there are at tier semaphore. A guard has the time and the
+/// note of another lock of its process, if that is among them.
 std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, FileSystems file_systems,
                                   const LostScope& lost, const HolderSearch& search);
 
