@@ -241,6 +241,20 @@ TEST_CASE("a guard is shown with the time and the note of its pack's lock, and n
   CHECK(described == 1);
 }
 
+TEST_CASE("a holder that is stopped is shown as such") {
+  const TempDir dir;
+  Process tool({"flock", "-F", dir / ".grex-lock", "sh", "-c", "echo; read line"});
+  tool.line();
+  const auto has = [&dir](const char* part) {
+    return run_tool({"status", dir.path()}).out.find(part) != std::string::npos;
+  };
+  CHECK_FALSE(has("(stopped)"));
+  tool.signal(SIGSTOP);
+  until([&has] { return has("  (stopped) sh -c 'echo; read line'"); });
+  tool.signal(SIGCONT);
+  until([&has] { return !has("(stopped)"); });
+}
+
 TEST_CASE("for a free pack of a locked workspace, status names the workspace and the line to type") {
   const TempDir dir;
   const std::string ws = dir.make("the ws");

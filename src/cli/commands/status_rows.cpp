@@ -112,6 +112,7 @@ std::string pid_of(const LockProcess& process) { return process.pid ? std::to_st
 std::string command_of(const LockProcess& process) {
   std::string text;
   if (process.alive == false) text += "(gone) ";
+  if (process.is_stopped) text += "(stopped) ";
   if (process.note && !process.note->empty()) text += fmt::format("[{}] ", printable(*process.note));
   text += shown_command(process);
   return text;
