@@ -307,7 +307,7 @@ TEST_CASE("each sharer is shown as such, with its child") {
   CHECK(lines.size() == 5);
 }
 
-TEST_CASE("an acquirer that is gone is shown as gone, above its fd-holders") {
+TEST_CASE("an acquirer that is gone is shown as gone, below its fd-holders") {
   const TempDir dir;
   Process tool(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
   tool.line();
@@ -315,9 +315,10 @@ TEST_CASE("an acquirer that is gone is shown as gone, above its fd-holders") {
   CHECK(tool.wait() == killed_by(SIGKILL));
   const auto lines = lines_of(run_tool({"status", dir.path()}).out);
   REQUIRE(lines.size() == 3);
-  column_of(lines[1], "(gone) sh");
-  CHECK(lines[2].find("└") == std::string::npos);
-  column_of(lines[2], "sh -c 'echo; read line'");
+  CHECK(lines[1].starts_with("  held by  "));
+  CHECK(lines[1].find("└") == std::string::npos);
+  column_of(lines[1], "sh -c 'echo; read line'");
+  column_of(lines[2], "(gone) sh");
 }
 
 TEST_CASE("lines are cut on a narrow terminal, a path at its start, but not in a pipe") {

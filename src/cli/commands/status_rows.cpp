@@ -94,12 +94,19 @@ std::optional<pid_t> parent_in(const Group& group, const LockProcess& process, c
   return is_there ? process.parent : std::nullopt;
 }
 
-// Each holder is followed by those of its children that hold the lock, too.
+// Each holder is followed by those of its children that hold the lock, too. Those that are
+// gone come last, since the others keep the lock.
 void add_tree(const LockReport& lock, std::optional<pid_t> parent, const Group& group, std::size_t depth,
               const StatusReport& report, Verbosity verbosity, std::vector<Row>& rows) {
   const std::string indent = depth == 0 ? "" : fmt::format("{:{}}└ ", "", (depth - 1) * 2);
+  std::vector<const LockProcess*> siblings;
   for (const LockProcess& process : lock.merged.holders) {
-    if (group_of(process) != group || parent_in(group, process, lock) != parent) continue;
+    if (group_of(process) == group && parent_in(group, process, lock) == parent) siblings.push_back(&process);
+  }
+  std::stable_partition(siblings.begin(), siblings.end(),
+                        [](const LockProcess* process) { return process->alive != false; });
+  for (const LockProcess* const sibling : siblings) {
+    const LockProcess& process = *sibling;
     rows.push_back(row_of(process, lock, report, verbosity, indent));
     if (process.pid && process.alive == true) add_tree(lock, process.pid, group, depth + 1, report, verbosity, rows);
   }
