@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
@@ -167,6 +168,31 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
     const Finished refused = run_tool({"release", dir.path()});
     check_refused(refused, "held by the command of a 'grex-lock run': pid " + command);
     CHECK(refused.err.ends_with("to end it: kill " + command + "\n"));
+    run.close_input();
+    until([&] { return !is_locked(dir / ".grex-lock"); });
+  }
+  for (const std::size_t children : {std::size_t{2}, std::size_t{9}}) {
+    CAPTURE(children);
+    const std::string start =
+        "for i in $(seq " + std::to_string(children) + "); do tail -f /dev/null & all=\"$all $!\"; echo $!; done; ";
+    Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo $$; " + start + "echo; read line; kill $all"}));
+    std::vector<std::string> pids;
+    for (std::string pid = run.line(); !pid.empty(); pid = run.line()) pids.push_back(pid);
+    REQUIRE(pids.size() == children + 1);
+    run.signal(SIGKILL);
+    run.wait();
+    const std::string err = run_tool({"release", dir.path()}).err;
+    const auto hint = err.rfind("to end them: kill ");
+    REQUIRE(hint != std::string::npos);
+    std::string rest = err.substr(hint + sizeof("to end them: kill") - 1);
+    const auto more = rest.find(", and ");
+    CHECK((more == std::string::npos ? "\n" : rest.substr(more)) == (children == 2 ? "\n" : ", and 2 more\n"));
+    rest = rest.substr(0, std::min(more, rest.size() - 1)) + " ";
+    CHECK(std::count(rest.begin(), rest.end(), ' ') == (children == 2 ? 4 : 9));
+    for (const std::string& pid : pids) {
+      CAPTURE(pid);
+      if (children == 2) CHECK(rest.find(" " + pid + " ") != std::string::npos);
+    }
     run.close_input();
     until([&] { return !is_locked(dir / ".grex-lock"); });
   }

@@ -122,6 +122,17 @@ const LockProcess* find_process(const std::vector<LockProcess>& processes,
   return found == processes.end() ? nullptr : &*found;
 }
 
+// How to end these processes; empty if there are none.
+std::string kill_hint(std::vector<pid_t> pids) {
+  if (pids.empty()) return {};
+  constexpr std::size_t most_named = 8;
+  const std::size_t count = pids.size();
+  pids.resize(std::min(count, most_named));
+  std::string hint = fmt::format("to end {}: kill {}", count == 1 ? "it" : "them", fmt::join(pids, " "));
+  if (count > most_named) hint += fmt::format(", and {} more", count - most_named);
+  return hint;
+}
+
 // Why the holders are no hold. What the record says of its writer is repeated, but never a
 // reason to end it.
 Failure other_refusal(const LockName& lock, HoldInspection& found) {
@@ -146,12 +157,14 @@ Failure other_refusal(const LockName& lock, HoldInspection& found) {
   if (named == nullptr && !lone_descriptor(found.holders.front()).empty()) return refused(line);
   if (named == nullptr) return refused(held_by("a process that is not a 'grex-lock hold': "));
   const bool is_left = named->alive == false && named->verb == "run";
-  const LockProcess* const alive = find_process(found.holders, [&](const LockProcess& process) {
-    return (is_left || &process == named) && process.alive == true;
-  });
+  std::vector<pid_t> alive;
+  for (const LockProcess& process : found.holders) {
+    const bool keeps_lock = process.alive == true && process.pid;
+    if (keeps_lock && (is_left || &process == named)) alive.push_back(*process.pid);
+  }
   Failure failure =
       refused(held_by(is_left ? "the command of a 'grex-lock run': " : fmt::format("'grex-lock {}' ", *named->verb)));
-  if (alive != nullptr && alive->pid) failure.hint = fmt::format("to end it: kill {}", *alive->pid);
+  failure.hint = kill_hint(std::move(alive));
   return failure;
 }
 
