@@ -356,7 +356,7 @@ TEST_CASE("a bad GREX_PARALLEL is a usage error with an event, and a bad stack o
   CHECK(content_of(dir / "events").starts_with("{\"event\":\"failed\","));
 }
 
-TEST_CASE("status --slots N shows how many of N slots are used, without it of GREX_PARALLEL") {
+TEST_CASE("status --slots N shows how many of N slots are used, without it of GREX_PARALLEL, or a default") {
   const TempDir dir;
   const Fd taken = lock_as_grex(slot(dir, 1));
   const auto line_with = [&dir](const Words& options) {
@@ -370,6 +370,10 @@ TEST_CASE("status --slots N shows how many of N slots are used, without it of GR
   CHECK(line_with({"-r", "--slots=3"}).find("held 1/3 ") != std::string::npos);
   CHECK(line_with({}).find("held 1/5 ") != std::string::npos);
   CHECK(line_with({"--slots", "0"}).find("held 1 ") != std::string::npos);
+  CHECK(line_with({}).find("by default") == std::string::npos);
+  const std::string guess = run_tool({"status", dir.path()}, {.environment = {{"GREX_PARALLEL", "many"}}}).out;
+  CHECK(guess.starts_with("semaphore  held 1  "));
+  CHECK(guess.find(" by default; --slots N if jobs have another number\n") != std::string::npos);
   const auto lock = nlohmann::json::parse(line_with({"--json", "--slots", "3"}))["locks"][1];
   CHECK(lock["slots"] == 3);
   CHECK(lock["used"] == 1);

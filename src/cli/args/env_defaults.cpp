@@ -40,6 +40,12 @@ Result<void, Failure> check_status_fd(std::optional<int> fd) {
 
 constexpr const char* slots_variable = "GREX_PARALLEL";
 
+// All slots may be listed, so there is a limit all the same.
+std::optional<std::uint16_t> shown_slots_set() {
+  const char* const text = ::getenv(slots_variable);
+  return text == nullptr ? std::nullopt : parse_number<std::uint16_t>(text);
+}
+
 }  // namespace
 
 Result<void, Failure> apply_env_defaults(GlobalOptions& options) {
@@ -106,10 +112,10 @@ Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen) {
 }
 
 unsigned shown_slots() {
-  // All slots may be listed, so there is a limit all the same.
-  const char* const text = ::getenv(slots_variable);
-  const auto number = text == nullptr ? std::nullopt : parse_number<std::uint16_t>(text);
+  const auto number = shown_slots_set();
   return number ? *number : sys::cpu_count();
 }
+
+bool is_shown_slots_guessed() { return !shown_slots_set(); }
 
 }  // namespace grex::cli

@@ -44,4 +44,7 @@ Result<unsigned, Failure> default_slots(std::optional<unsigned> chosen);
 /// locked, and is ignored if it is not a number.
 unsigned shown_slots();
 
+/// Whether that is only a guess, since the environment does not have the number.
+bool is_shown_slots_guessed();
+
 }  // namespace grex::cli

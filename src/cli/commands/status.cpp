@@ -51,6 +51,8 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, const Vie
   report.locks = core::report_on(std::move(found.locks), options.scope.slots,
                                  shows_absent ? core::FileSystems::of_all : core::FileSystems::of_all_but_absent,
                                  lost_scope(found, options), search);
+  const bool are_slots_guessed = !options.slots && is_shown_slots_guessed();
+  for (core::LockReport& lock : report.locks) lock.are_slots_guessed = are_slots_guessed;
   report.is_complete = found.is_complete;
   report.unseen = found.unseen;
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));

@@ -92,7 +92,8 @@ std::string state_of(const LockReport& lock) {
   if (is_held && lock.merged.mode == sys::Mode::shared) return "shared";
   std::string text(core::name_of(lock.merged.state));
   if (is_held && lock.tier == core::Tier::semaphore) {
-    text += lock.slots == 0 ? fmt::format(" {}", lock.used) : fmt::format(" {}/{}", lock.used, lock.slots);
+    const bool has_limit = lock.slots > 0 && !lock.are_slots_guessed;
+    text += has_limit ? fmt::format(" {}/{}", lock.used, lock.slots) : fmt::format(" {}", lock.used);
   }
   return text;
 }
@@ -189,6 +190,10 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
     Line warning(style);
     warning.add("  " + caveat, fmt::fg(terminal_color::yellow));
     text += warning.with_newline();
+  }
+  const bool is_slot_held = lock.tier == core::Tier::semaphore && lock.merged.state == LockState::held;
+  if (is_slot_held && lock.are_slots_guessed) {
+    add_hint(fmt::format("of {} by default; --slots N if jobs have another number", lock.slots), style, text);
   }
   for (const Row& row : rows) {
     Line entry(style);

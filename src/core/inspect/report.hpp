@@ -28,6 +28,7 @@ struct LockReport {
   FileReport merged = {};                      ///< what all files show together, with the waiters at the gate
   unsigned slots = 0;                          ///< at tier semaphore, how many slots there are; 0: no limit
   unsigned used = 0;                           ///< at tier semaphore, how many of them are held
+  bool are_slots_guessed = false;              ///< at tier semaphore; the caller knows
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
 };
 
