@@ -168,9 +168,11 @@ TEST_CASE("if there is nothing to show, status says so") {
   const TempDir dir;
   const Finished finished = run_tool({"status", dir.path()});
   CHECK(finished.ended == exited(0));
-  CHECK(finished.out == "no lock files yet; -v shows their paths, -r lock files further down\n");
+  CHECK(finished.out == "no lock files yet for " + dir.path() + "; -v shows their paths, -r lock files further down\n");
   CHECK(run_tool({"status"}, in(dir.path())).out ==
-        "no lock files yet; -v shows their paths, --all every grex lock held\n");
+        "no lock files yet for " + dir.path() + "; -v shows their paths, --all every grex lock held\n");
+  CHECK(run_tool({"status", dir.path(), dir.make("other")}).out ==
+        "no lock files yet; -v shows their paths, -r lock files further down\n");
   CHECK(run_tool({"status", "-r", dir.path()}).out == "no lock files\n");
   CHECK(run_tool({"status", "--held", dir.path()}).out == "no lock is held or waited for\n");
 }
@@ -198,10 +200,10 @@ TEST_CASE("for a directory inside a pack, status names the pack and the line to 
   write_file(dir.make("ws/.grex") + "/pack.yaml", "");
   const std::string hint = part + " is not a pack, but lies in one: grex-lock status " + app + "\n";
   const auto hints = [](const Words& options, const std::string& path) {
-    Words words = {"status"};
+    Words words = grex_lock({"status"});
     words.insert(words.end(), options.begin(), options.end());
     words.push_back(path);
-    return run_tool(words).out;
+    return finish(words).out;
   };
   Process tool(grex_lock({"run", app, "--", "sh", "-c", "echo; read line"}));
   tool.line();

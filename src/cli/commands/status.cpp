@@ -72,8 +72,12 @@ std::string empty_text(const StatusOptions& options, const StatusReport& report)
   if (options.held || all) {
     return report.is_complete ? "no lock is held or waited for\n" : "no lock that was found is held or waited for\n";
   }
-  if (!recursive && paths.empty()) return "no lock files yet; -v shows their paths, --all every grex lock held\n";
-  if (!recursive) return "no lock files yet; -v shows their paths, -r lock files further down\n";
+  if (!recursive) {
+    const bool is_one = paths.size() < 2 && !report.locks.empty();
+    return fmt::format("no lock files yet{}; -v shows their paths, {}\n",
+                       is_one ? " for " + printable(report.locks.front().target) : "",
+                       paths.empty() ? "--all every grex lock held" : "-r lock files further down");
+  }
   return report.is_complete ? "no lock files\n" : "no lock files found\n";
 }
 
