@@ -129,6 +129,8 @@ TEST_CASE("without a command, or with a mistyped one, the error shows what to ty
   check_usage(run_tool({"-w", "5", "app", "-c", "git pull"}, here), "unknown command '5'",
               "try: grex-lock run -w 5 app -c 'git pull'");
   check_usage(run_tool({"help"}, here), "unknown command 'help'", "see 'grex-lock --help'");
+  check_usage(run_tool({"help", "run"}, here), "unknown command 'help'", "see 'grex-lock run --help'");
+  check_usage(run_tool({"help", "start"}, here), "unknown command 'help'", "see 'grex-lock --help'");
   check_usage(run_tool({"app"}, here), "unknown command 'app'", "try: grex-lock run app -- CMD");
   CHECK_FALSE(exists(dir / "app/.grex-lock"));
 }

@@ -95,7 +95,10 @@ std::optional<std::string> hint_without_command(const CommandLine& line) {
 
 std::string hint_for_unknown(const CommandLine& line) {
   if (const auto hint = hint_without_command(line)) return *hint;
-  if (line.verb == "help") return "see 'grex-lock --help'";
+  if (line.verb == "help") {
+    const bool names_command = !line.arguments.empty() && find_command(line.arguments.front()) != nullptr;
+    return names_command ? fmt::format("see 'grex-lock {} --help'", line.arguments.front()) : "see 'grex-lock --help'";
+  }
   if (line.verb == "version") return "did you mean --version?";
   if (const auto hint = typographic_hint(line.verb); !hint.empty()) return std::string(hint);
   if (const auto name = command_like(line.verb); !name.empty()) return fmt::format("did you mean '{}'?", name);
