@@ -178,7 +178,7 @@ complete -c grex-lock -n '__grex_lock_at status' -l all -d 'Show every grex lock
 complete -c grex-lock -n '__grex_lock_at status' -l held -d 'Show only locks that are held or waited for'
 complete -c grex-lock -n '__grex_lock_at status' -l watch -d 'Repeat, live on a terminal (default: every 2 s)'
 complete -c grex-lock -n '__grex_lock_at status' -l graph -d 'Draw who waits for whom (Graphviz DOT)'
-complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Also show absent locks, and all details'
+complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Show when locks were taken, absent locks, and more'
 complete -c grex-lock -n '__grex_lock_at tiers' -l gitignore -d 'Print patterns that match lock files, for git'
 
 complete -c grex-lock -n '__grex_lock_at run probe status hold release wait tiers' -a '(__fish_complete_directories (commandline -ct))'

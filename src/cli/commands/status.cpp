@@ -143,7 +143,7 @@ void define(Parser& parser, StatusOptions& options) {
   parser.exclude(graph, "--watch");
   add_output_options(parser, options.global);
   parser.exclude(graph, "--json");
-  parser.add_flag("-v,--verbose", options.verbose, "also show absent locks, and all details");
+  parser.add_flag("-v,--verbose", options.verbose, "show when locks were taken, absent locks, and more");
   add_help_options(parser);
   parser.set_help("Show which processes hold the locks of PATH, and which wait. Changes nothing.",
                   "grex-lock status [OPTIONS] [PATH...]", "Example: grex-lock status -r --held ~/ws");
