@@ -17,7 +17,8 @@ bool takes_next_word(std::string_view option) {
   constexpr std::string_view short_options = "cEltw";
   constexpr std::string_view long_options =
       "--cluster --cluster-root --color --command --conflict-exit-code --for --git-exclude --if-lost --json-status-fd "
-      "--layout --lease --lock --log --name --note --pid --slots --tier --tier-check --timeout --token --wait --while-pid";
+      "--layout --lease --lock --log --name --note --pid --slots --tier --tier-check --timeout --token --wait "
+      "--while-pid";
   // Of several in one word, the first that has a value has the rest of the word for it.
   if (!option.starts_with("--")) return option.find_first_of(short_options) == option.size() - 1;
   std::string_view rest = long_options;
