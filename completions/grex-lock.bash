@@ -24,7 +24,7 @@ _grex_lock_describe() {
         ;;
     probe) options+=" $choosing --slots= --guard $cluster" most_paths=1 ;;
     status)
-        options+=' -r --recursive --all --held --slots= --watch --graph -v --verbose'
+        options+=" -r --recursive --all --held --slots= --watch --graph -v --verbose $cluster --cluster-all"
         most_paths=any
         ;;
     hold)

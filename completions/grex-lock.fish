@@ -129,9 +129,9 @@ complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s s -l shared 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd probe' -s x -l exclusive -d 'Allow no other lock (default)'
 complete -c grex-lock -n '__grex_lock_at run hold' -l create -d 'Create missing directories'
 
-complete -c grex-lock -n '__grex_lock_at run hold wait fd probe release' -l cluster -x -d 'Lock in etcd, too: etcds://HOST/NAMESPACE, or none' -a none
-complete -c grex-lock -n '__grex_lock_at run hold wait probe release' -l name -x -d 'The lock\'s name in the cluster'
-complete -c grex-lock -n '__grex_lock_at run hold wait probe release' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
+complete -c grex-lock -n '__grex_lock_at run hold wait fd probe release status' -l cluster -x -d 'Lock in etcd, too: etcds://HOST/NAMESPACE, or none' -a none
+complete -c grex-lock -n '__grex_lock_at run hold wait probe release status' -l name -x -d 'The lock\'s name in the cluster'
+complete -c grex-lock -n '__grex_lock_at run hold wait probe release status' -l cluster-root -x -d 'Name locks by their PATHs relative to DIR' -a '(__fish_complete_directories (commandline -ct))'
 complete -c grex-lock -n '__grex_lock_at run hold' -l lease -x -d 'Lifetime of a lost machine\'s locks (default: 30s)'
 
 complete -c grex-lock -n '__grex_lock_at run hold wait fd' -s n -l nonblock -d 'Fail immediately if busy'
@@ -176,6 +176,7 @@ complete -c grex-lock -n '__grex_lock_at release' -s q -l quiet -d 'Don\'t repor
 complete -c grex-lock -n '__grex_lock_at status' -s r -l recursive -d 'Show every lock file below each PATH'
 complete -c grex-lock -n '__grex_lock_at status' -l all -d 'Show every grex lock held on this machine'
 complete -c grex-lock -n '__grex_lock_at status' -l held -d 'Show only locks that are held or waited for'
+complete -c grex-lock -n '__grex_lock_at status' -l cluster-all -d 'Show every lock in the cluster\'s namespace'
 complete -c grex-lock -n '__grex_lock_at status' -l watch -d 'Repeat, live on a terminal (default: every 2 s)'
 complete -c grex-lock -n '__grex_lock_at status' -l graph -d 'Draw who waits for whom (Graphviz DOT)'
 complete -c grex-lock -n '__grex_lock_at status' -s v -l verbose -d 'Show when locks were taken, absent locks, and more'

@@ -199,15 +199,6 @@ TEST_CASE("-v names the lock in the cluster with its token, also of a lock that 
   CHECK(finished.err.find("grex-lock: in etcd://localhost/ci: app (token 7)\n") != std::string::npos);
 }
 
-TEST_CASE("status shows this machine only, and says so if the environment names a cluster") {
-  const TempDir dir;
-  const std::string note = "grex-lock: GREX_LOCK_CLUSTER is set, but status shows the locks of this machine only\n";
-  const Setup setup = {.environment = {{"GREX_LOCK_CLUSTER", url}}};
-  CHECK(run_tool({"status", dir.path()}, setup).err == note);
-  CHECK(run_tool({"status", "--json", dir.path()}, setup).err.empty());
-  CHECK(run_tool({"status", dir.path()}, {.environment = {{"GREX_LOCK_CLUSTER", "none"}}}).err.empty());
-}
-
 TEST_CASE("a keeper that doesn't answer is not a busy lock, and is not waited for") {
   const FakeCluster cluster("acquire silent\n");
   const Finished finished = run(cluster, {"-w", "0.1", "--name", "app", "--", "touch", cluster / "ran"});

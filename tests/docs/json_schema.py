@@ -353,6 +353,8 @@ def print_cluster(tool):
     check(tool.last_event(job, "failed")["error"]["kind"] == "lost", "nothing is lost")
     job.end(79)
     Path(f"{cluster}/listed").touch()
+    status = tool.document("status", "--name", "app")
+    check(status["locks"][-1]["waiters"][0]["position"] == 1, f"another queue: {status}")
     released = tool.document("release", "--force", "--name", "app")
     check(released["token"] == 7 and not released["deleted"], f"released: {released}")
 

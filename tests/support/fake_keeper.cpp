@@ -13,7 +13,8 @@
 // These are looked at all the time, while they exist:
 //   unrenewed         no renewal succeeds
 //   lost              the lock is lost, for the reason in it: asked, expired, deleted
-//   listed            every lock that is asked about has a holder: pid 4121 on build7, with token 7
+//   listed            every lock that is asked about is held by pid 4121 on build7, with token 7, and
+//                     waited for with token 8
 //   silent            `release` is answered only after a second, with ok false
 // It appends to `log`, one line each: `started N` with its PID, each request as it came, each
 // report by its name, `renewed`, and `ended`.
@@ -163,7 +164,10 @@ class FakeEngine : public etcd::Engine {
     if (directory_.has("listed") && !request.locks.empty()) {
       core::ListedLock holder{request.locks.front(), {"/grex-lock/fake/7", 7}, 0, std::chrono::seconds(24)};
       holder.lock.value = R"({"pid":4121,"host":"build7"})";
-      listed.locks.push_back(std::move(holder));
+      core::ListedLock waiter = holder;
+      waiter.key.token = 8;
+      waiter.position = 1;
+      listed.locks = {std::move(holder), std::move(waiter)};
     }
     report("listed", listed);
   }

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iterator>
 
 #include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
+#include "cli/commands/status_cluster.hpp"
 #include "cli/commands/status_dot.hpp"
 #include "cli/commands/status_find.hpp"
 #include "cli/commands/status_hints.hpp"
@@ -28,6 +30,8 @@ namespace {
 struct StatusOptions {
   GlobalOptions global;
   StatusScope scope;
+  ClusterOptions cluster;
+  bool all_of_cluster = false;
   std::optional<unsigned> slots;
   bool held = false;
   bool graph = false;
@@ -42,7 +46,9 @@ core::LostScope lost_scope(const FoundLocks& found, const StatusOptions& options
   return {is_full ? Extent::all : Extent::acquirers, options.scope.all, found.below};
 }
 
-StatusReport report_of(FoundLocks found, const StatusOptions& options, const ViewContext& context) {
+// `cluster` is null if there is none.
+StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterStatus* cluster,
+                       const ViewContext& context) {
   const core::HolderSearch search = {.should_stop = context.should_stop};
   StatusReport report;
   report.host = sys::host_name();
@@ -54,10 +60,17 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, const Vie
   const bool are_slots_guessed = !options.slots && is_shown_slots_guessed();
   for (core::LockReport& lock : report.locks) lock.are_slots_guessed = are_slots_guessed;
   report.is_complete = found.is_complete;
+  if (cluster != nullptr) {
+    std::vector<core::LockReport> there = cluster->report_on(report.locks);
+    report.locks.insert(report.locks.end(), std::make_move_iterator(there.begin()),
+                        std::make_move_iterator(there.end()));
+    if (cluster->exit_code() != 0) report.is_complete = false;
+  }
   report.unseen = found.unseen;
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> involved;
   for (const core::LockReport& lock : report.locks) {
+    if (lock.cluster) continue;  // processes of any machine
     for (const auto* processes : {&lock.merged.holders, &lock.merged.waiters}) {
       for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
@@ -136,6 +149,8 @@ void define(Parser& parser, StatusOptions& options) {
   parser.add_flag("--held", options.held, "show only locks that are held or waited for");
   add_slots_option(parser, options.slots);
   add_layout_option(parser, options.global);
+  add_cluster_options(parser, options.cluster, WithLease::no);
+  parser.add_flag("--cluster-all", options.all_of_cluster, "show every lock in the cluster's namespace");
   parser.begin_group("Output");
   // A flag, so that its value must be in the same word.
   parser.add_flag("--watch{2}", options.watch, "repeat, live on a terminal (default: every 2 s)")->type_name("SECONDS");
@@ -174,8 +189,16 @@ Outcome status(const CommandLine& line, Events&) {
   options.scope.slots = options.slots ? *options.slots : shown_slots();
   if (auto checked = check_choice(options); !checked) return checked.error();
 
-  if (!options.global.json && cluster_in_environment()) {
-    note("GREX_LOCK_CLUSTER is set, but status shows the locks of this machine only");
+  auto chosen = choose_cluster(options.cluster);
+  if (!chosen) return std::move(chosen.error());
+  if (options.all_of_cluster && !*chosen) return usage_failure("--cluster-all has no effect without a cluster", {});
+  std::optional<ClusterStatus> cluster;
+  if (*chosen) {
+    cluster.emplace(std::move(**chosen), options.cluster.name, core::Tier::per_pack, options.all_of_cluster);
+    if (!cluster->has_names()) {
+      cluster.reset();
+      if (!options.global.json) note("PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all");
+    }
   }
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
@@ -184,7 +207,9 @@ Outcome status(const CommandLine& line, Events&) {
     exit_code = found->exit_code;
     const std::vector<std::string> notes = std::move(found->notes);
     const std::vector<std::string> paths = std::move(found->paths);
-    std::string text = format_report(report_of(std::move(*found), options, context), paths, options, context);
+    const StatusReport report = report_of(std::move(*found), options, cluster ? &*cluster : nullptr, context);
+    if (cluster && cluster->exit_code() != 0) exit_code = cluster->exit_code();
+    std::string text = format_report(report, paths, options, context);
     print_notes(notes, context, text);
     return text;
   };

@@ -10,6 +10,7 @@
 #include "cli/report/holder_text.hpp"
 #include "cli/report/printable.hpp"
 #include "core/lock/layout.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -89,7 +90,12 @@ class Graph {
 
  private:
   // A file's id is its path, which begins with '/', so it is never that of a process.
-  static std::string id_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
+  // On another host, the same number is another process.
+  static std::string id_of(const LockProcess& process) {
+    const std::string pid = process.pid ? std::to_string(*process.pid) : "?";
+    const bool is_elsewhere = process.seat && !process.host.empty() && process.host != sys::host_name();
+    return is_elsewhere ? pid + "@" + process.host : pid;
+  }
 
   static std::string tier_of(const LockProcess& process, const core::LockReport& lock) {
     return std::string(core::name_of(lock.tier)) + (process.is_lost ? ", lost" : "");
@@ -114,6 +120,7 @@ class Graph {
   std::string file_of(const LockProcess& process, const core::LockReport& lock) {
     const bool is_lock_itself = process.file.empty() || lock.tier == core::Tier::semaphore;
     std::string file = is_lock_itself ? lock.path : process.file;
+    if (lock.cluster) file = "etcd " + lock.cluster->ns + ": " + lock.path;
     add_file(file, tier_of(process, lock));
     return file;
   }

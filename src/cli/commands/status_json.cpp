@@ -49,8 +49,9 @@ Json files_of(const core::LockReport& lock) {
 Json to_json(const core::LockReport& lock, UtcTime now) {
   Json document = {
       {"tier", core::name_of(lock.tier)},
-      {"target", lock.target},
-      {"path", lock.path},
+      {"engine", lock.cluster ? "etcd" : "file"},
+      {"target", or_null(lock.target)},
+      {"path", lock.cluster ? Json(nullptr) : Json(lock.path)},
       {"files", files_of(lock)},
       {"state", core::name_of(lock.merged.state)},
       {"reason", reason_of(lock.merged)},
@@ -63,7 +64,10 @@ Json to_json(const core::LockReport& lock, UtcTime now) {
       {"file_system", lock.file_system ? Json(lock.file_system->type) : Json(nullptr)},
       {"weakness", lock.file_system ? Json(core::name_of(lock.file_system->caveat)) : Json(nullptr)},
   };
-  if (lock.tier == core::Tier::semaphore) {
+  if (lock.cluster) {
+    document["name"] = lock.path;
+    document["namespace"] = lock.cluster->ns;
+  } else if (lock.tier == core::Tier::semaphore) {
     document["slots"] = lock.slots;
     document["used"] = lock.used;
   }

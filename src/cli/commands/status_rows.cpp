@@ -40,6 +40,17 @@ std::string time_text(std::chrono::milliseconds duration) {
   return duration.count() > 0 ? format_duration(duration) : std::string();
 }
 
+// What a cluster says of a holder. A waiter's rows are in the order of the queue.
+std::string seat_text(const std::optional<core::ClusterSeat>& seat) {
+  if (!seat || seat->position > 0) return {};
+  std::string text = fmt::format(", token {}", seat->token);
+  if (seat->lease_left) {
+    text += fmt::format(", {} s of lease left",
+                        std::chrono::duration_cast<std::chrono::seconds>(*seat->lease_left).count());
+  }
+  return text;
+}
+
 Row row_of(const LockProcess& process, const LockReport& lock, const StatusReport& report, Verbosity verbosity,
            const std::string& indent) {
   const UtcTime now = report.taken_at;
@@ -54,7 +65,7 @@ Row row_of(const LockProcess& process, const LockReport& lock, const StatusRepor
   if (!process.host.empty() && process.host != report.host) row.pid += "@" + printable(process.host);
   row.user = printable(process.user ? *process.user : process.uid ? std::to_string(*process.uid) : "");
   if (process.since) row.time = time_text(now - *process.since);
-  row.command = indent + command_of(process);
+  row.command = indent + command_of(process) + seat_text(process.seat);
   if (verbosity == Verbosity::verbose) row.details = details_of(process, lock.path, now);
   return row;
 }
@@ -162,7 +173,7 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
     ++all;
     if (is_detached && hinted.insert(*process.pid).second) holds.push_back(&process);
   }
-  if (holds.empty() || lock.is_old) return {};
+  if (holds.empty() || lock.is_old || lock.cluster) return {};
   std::vector<std::string> release;
   if (lock.tier != core::Tier::per_pack) release = {"-t", std::string(core::name_of(lock.tier))};
   const bool ends_all = holds.size() == all;

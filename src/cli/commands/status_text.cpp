@@ -91,7 +91,7 @@ std::string state_of(const LockReport& lock) {
   const bool is_held = lock.merged.state == LockState::held;
   if (is_held && lock.merged.mode == sys::Mode::shared) return "shared";
   std::string text(core::name_of(lock.merged.state));
-  if (is_held && lock.tier == core::Tier::semaphore) {
+  if (is_held && lock.tier == core::Tier::semaphore && !lock.cluster) {
     const bool has_limit = lock.slots > 0 && !lock.are_slots_guessed;
     text += has_limit ? fmt::format(" {}/{}", lock.used, lock.slots) : fmt::format(" {}", lock.used);
   }
@@ -163,9 +163,16 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
   Line line(style);
   line.add(in_column(core::name_of(lock.tier), widths.tier));
   line.add(in_column(state_of(lock), widths.state), color_of(lock.merged.state));
-  line.add_path(printable(lock.path), lock.is_old ? "  (old)" : "");
+  line.add_path(printable(lock.path), lock.cluster  ? "  in etcd " + printable(lock.cluster->ns)
+                                      : lock.is_old ? "  (old)"
+                                                    : "");
   text += line.with_newline();
-  if (lock.merged.state == LockState::unknown && lock.merged.why_unknown) {
+  if (lock.cluster && !lock.cluster->trouble.empty()) {
+    Line reason(style);
+    reason.add("  " + printable(lock.cluster->trouble), fmt::fg(terminal_color::red));
+    text += reason.with_newline();
+  }
+  if (lock.merged.state == LockState::unknown && lock.merged.why_unknown && !lock.cluster) {
     Line reason(style);
     reason.add("  " + reason_of(*lock.merged.why_unknown, lock.path), fmt::fg(terminal_color::red));
     text += reason.with_newline();
@@ -192,7 +199,7 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
     text += warning.with_newline();
   }
   const bool is_slot_held = lock.tier == core::Tier::semaphore && lock.merged.state == LockState::held;
-  if (is_slot_held && lock.are_slots_guessed) {
+  if (is_slot_held && lock.are_slots_guessed && !lock.cluster) {
     add_hint(fmt::format("of {} by default; --slots N if jobs have another number", lock.slots), style, text);
   }
   for (const Row& row : rows) {

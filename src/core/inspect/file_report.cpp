@@ -29,7 +29,7 @@ std::string_view name_of(LockState state) {
 }
 
 std::string_view name_of(Evidence evidence) {
-  constexpr std::array<std::string_view, 3> names = {"kernel", "probe", "none"};
+  constexpr std::array<std::string_view, 4> names = {"kernel", "probe", "none", "cluster"};
   return names.at(static_cast<std::size_t>(evidence));
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,7 +28,7 @@ inline bool is_in_use(LockState state) { return state == LockState::held || stat
 /// Whether a process may hold it.
 inline bool may_be_in_use(LockState state) { return is_in_use(state) || state == LockState::unknown; }
 
-enum class Evidence { kernel, probe, none };
+enum class Evidence { kernel, probe, none, cluster };
 enum class RecordState { valid, stale, none };
 enum class Role { acquirer, fd_holder, waiter };
 
@@ -42,6 +43,13 @@ enum class Openers {
   not_known,
   none_seen,  ///< none, or one that even root may not inspect
   none,
+};
+
+/// What a cluster says of a process that holds a lock there, or waits for it.
+struct ClusterSeat {
+  std::uint64_t token = 0;
+  std::uint64_t position = 0;                           ///< 0: a holder; 1: next in line
+  std::optional<std::chrono::milliseconds> lease_left;  ///< nullopt: not known
 };
 
 /// A process that holds a lock or waits for it. Unknown members are empty.
@@ -67,6 +75,7 @@ struct LockProcess {
   /// that it has already.
   std::vector<std::string> more_files = {};
   Openers openers = Openers::not_known;
+  std::optional<ClusterSeat> seat = {};  ///< of a lock that a cluster keeps
 };
 
 /// Adds the processes that were seen at a file, which may be that of a slot. One that has

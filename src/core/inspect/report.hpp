@@ -18,7 +18,14 @@ struct ReportedFile {
   LockState state = LockState::unknown;
 };
 
-/// The report on one lock, whatever number of files it has.
+/// Where a cluster keeps a lock.
+struct ClusterSpot {
+  std::string ns;       ///< the namespace
+  std::string trouble;  ///< why the state is not known; empty if it is
+};
+
+/// The report on one lock, whatever number of files it has; or on a lock that a cluster keeps: that
+/// has no files and no target, and its path is its name.
 struct LockReport {
   Tier tier = Tier::per_pack;
   std::string target;   ///< canonical path
@@ -30,6 +37,7 @@ struct LockReport {
   unsigned used = 0;                           ///< at tier semaphore, how many of them are held
   bool are_slots_guessed = false;              ///< at tier semaphore; the caller knows
   std::optional<FileSystem> file_system = {};  ///< that of its file, which need not exist
+  std::optional<ClusterSpot> cluster = {};     ///< if a cluster keeps it
 };
 
 /// Of which locks the file system is looked up: that of one that is absent costs several looks at

@@ -1,0 +1,90 @@
+#include "cli/commands/status_cluster.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "cli/report/cluster_failure.hpp"
+#include "core/cluster/lock_name.hpp"
+
+namespace grex::cli {
+namespace {
+
+using Name = std::pair<core::Tier, std::string>;
+
+core::LockReport empty_report(const Name& name, const std::string& ns, core::LockState state) {
+  core::LockReport report;
+  report.tier = name.first;
+  report.path = name.second;
+  report.cluster = core::ClusterSpot{ns, {}};
+  report.merged.evidence = core::Evidence::cluster;
+  report.merged.state = state;
+  return report;
+}
+
+void add(const core::ListedLock& listed, core::LockReport& report) {
+  core::LockProcess process = process_in_cluster(listed.lock.value);
+  process.mode = listed.lock.mode;
+  process.seat = core::ClusterSeat{listed.key.token, listed.position, listed.lease_left};
+  core::FileReport& merged = report.merged;
+  if (listed.position > 0) {
+    process.role = core::Role::waiter;
+    merged.waiters.push_back(std::move(process));
+    return;
+  }
+  merged.state = core::LockState::held;
+  merged.mode = listed.lock.mode;
+  merged.record = core::RecordState::valid;
+  merged.holders.push_back(std::move(process));
+  ++report.used;
+}
+
+bool is_before(const core::LockProcess& a, const core::LockProcess& b) { return a.seat->position < b.seat->position; }
+
+}  // namespace
+
+std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::LockReport>& local) {
+  const std::string& ns = chosen_.settings.ns;
+  std::map<Name, core::LockReport> reports;
+  const auto want = [&](const Name& name, core::LockState state) {
+    reports.try_emplace(name, empty_report(name, ns, state));
+  };
+  if (name_) want({tier_, *name_}, core::LockState::free);
+  for (const core::LockReport& lock : local) {
+    if (name_ || chosen_.root.empty() || lock.target.empty()) continue;
+    const bool is_absent = lock.merged.state == core::LockState::absent && lock.tier != core::Tier::per_pack;
+    const auto name = core::lock_name_of(lock.target, chosen_.root);
+    if (name) want({lock.tier, *name}, is_absent ? core::LockState::absent : core::LockState::free);
+  }
+  std::vector<core::ClusterLock> asked;
+  for (const auto& [name, report] : reports) asked.push_back({name.first, name.second, sys::Mode::exclusive, 0, {}});
+  if (asked.empty() && !all_) return {};
+  // Many are faster to find among all.
+  constexpr std::size_t most_asked = 32;
+  const auto listed = cluster_.list(all_ || asked.size() > most_asked ? std::vector<core::ClusterLock>() : asked);
+  exit_code_ = 0;
+  if (!listed) {
+    const Failure failure = cluster_failure(listed.error(), chosen_.settings.url);
+    exit_code_ = failure.exit_code;
+    for (auto& [name, report] : reports) {
+      if (report.merged.state == core::LockState::absent) continue;
+      report.merged.state = core::LockState::unknown;
+      report.merged.why_unknown = Error{failure.kind, {}, {}, 0};
+      report.cluster->trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
+    }
+  } else {
+    for (const core::ListedLock& lock : *listed) {
+      const Name name = {lock.lock.tier, lock.lock.name};
+      if (all_) want(name, core::LockState::free);
+      if (const auto found = reports.find(name); found != reports.end()) add(lock, found->second);
+    }
+  }
+  std::vector<core::LockReport> all;
+  for (auto& [name, report] : reports) {
+    std::stable_sort(report.merged.waiters.begin(), report.merged.waiters.end(), is_before);
+    all.push_back(std::move(report));
+  }
+  return all;
+}
+
+}  // namespace grex::cli

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/args/cluster_options.hpp"
+#include "core/cluster/cluster.hpp"
+#include "core/inspect/report.hpp"
+#include "core/lock/tier.hpp"
+
+namespace grex::cli {
+
+/// Reports on the locks of a cluster.
+class ClusterStatus {
+ public:
+  /// Of the lock with this name at this tier; or of all that the cluster's root gives a name; or with
+  /// `all`, of the whole namespace.
+  ClusterStatus(ChosenCluster chosen, std::optional<std::string> name, core::Tier tier, bool all)
+      : chosen_(std::move(chosen)), name_(std::move(name)), tier_(tier), all_(all), cluster_(chosen_.settings) {}
+
+  /// Whether it can report on anything: PATHs have names only below a root.
+  [[nodiscard]] bool has_names() const { return name_ || all_ || !chosen_.root.empty(); }
+
+  /// The exit status if the cluster could not be asked in the last report; 0 if it could.
+  [[nodiscard]] int exit_code() const { return exit_code_; }
+
+  /// Those of the cluster that belong to these. One that no process has or wants there is free; or
+  /// absent, if its files are.
+  std::vector<core::LockReport> report_on(const std::vector<core::LockReport>& local);
+
+ private:
+  ChosenCluster chosen_;
+  std::optional<std::string> name_;
+  core::Tier tier_;
+  bool all_;
+  core::Cluster cluster_;
+  int exit_code_ = 0;
+};
+
+}  // namespace grex::cli

@@ -1,0 +1,93 @@
+// `status` of locks in a real etcd.
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <string>
+
+#include "cluster/etcd_site.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace grex::test;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("status shows a pack's lock in the cluster, its holder on another host, and who waits for it there") {
+  if (!can_unshare()) return skip("no other host name can be set");
+  const TempDir dir;
+  const std::string here = dir.make("a/app");
+  const std::string there = dir.make("b/app");
+  const Site site(dir / "a");
+  CHECK(has(site.finish({"status", here}).out, "per-pack  free  app  in etcd ci\n"));
+  Process job(on_host("build7", "exec " + grex_lock() + " run --note nightly --cluster-root " + dir / "b" + " " +
+                                    there + " -- sh -c 'echo $GREX_LOCK_TOKEN; read line'"),
+              site.setup());
+  const std::string token = job.line();
+  Process waiter = site.start({"run", "-q", here, "--", "true"});
+  until([&] { return site.server().keys().size() == 2; });
+  const Finished seen = site.finish({"status", here});
+  CHECK(seen.ended == exited(0));
+  CHECK(has(seen.out, "per-pack  held  app  in etcd ci\n  held by "));
+  CHECK(has(seen.out, std::to_string(job.pid()) + "@build7 "));
+  CHECK(has(seen.out, "[nightly] sh, token " + token + ", "));
+  CHECK(has(seen.out, " s of lease left\n  waiting "));
+  CHECK(has(seen.out, std::to_string(waiter.pid())));
+  const Finished graph = site.finish({"status", "--graph", here});
+  CHECK(has(graph.out, "\"" + std::to_string(waiter.pid()) + "\" -> \"etcd ci: app\""));
+  CHECK(has(graph.out, "\"etcd ci: app\" -> \"" + std::to_string(job.pid()) + "@build7\""));
+  job.close_input();
+  CHECK(job.wait() == exited(1));
+  CHECK(waiter.wait() == exited(0));
+}
+
+TEST_CASE("status --cluster-all shows every lock of the namespace, and --name the one") {
+  const Site site;
+  Process first = site.start({"hold", "--name", "a/b"});
+  first.line();
+  Process second = site.start({"hold", "-s", "-t", "backend", "--name", "c"});
+  second.line();
+  const std::string all = site.finish({"status", "--cluster-all", "--held"}).out;
+  CHECK(has(all, "per-pack  held    a/b  in etcd ci\n"));
+  CHECK(has(all, "backend   shared  c  in etcd ci\n"));
+  const std::string one = site.finish({"status", "--name", "a/b", "--held"}).out;
+  CHECK(has(one, "a/b  in etcd ci\n"));
+  CHECK_FALSE(has(one, " c  in etcd ci\n"));
+  CHECK(has(site.finish({"status", "--name", "other", "/"}).out, "free  other  in etcd ci\n"));
+  for (Process* const hold : {&first, &second}) {
+    hold->signal(SIGTERM);
+    CHECK(hold->wait() == exited(0));
+  }
+}
+
+TEST_CASE("if the cluster does not answer, status shows this machine's locks, and ends with 68") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  Setup setup;
+  setup.environment["GREX_LOCK_CLUSTER"] = "etcd://127.0.0.1:" + std::to_string(free_port()) + "/ci";
+  setup.environment["GREX_LOCK_CLUSTER_ROOT"] = dir.path();
+  const Fd lock = lock_as_grex(pack + "/.grex-lock");
+  const Finished seen = finish(grex_lock({"status", pack}), setup);
+  reap_keepers();
+  CHECK(seen.ended == exited(68));
+  CHECK(has(seen.out, "per-pack  held     " + pack + "/.grex-lock\n"));
+  CHECK(has(seen.out, "per-pack  unknown  app  in etcd ci\n  cluster unreachable: etcd://127.0.0.1:"));
+  const Finished json = finish(grex_lock({"status", "--json", pack}), setup);
+  reap_keepers();
+  CHECK(json.ended == exited(68));
+  CHECK(has(json.out, "\"complete\":false"));
+  CHECK(has(json.out, "\"state\":\"unknown\",\"reason\":\"unreachable\""));
+}
+
+TEST_CASE("status says if PATHs have no name in the cluster") {
+  const TempDir dir;
+  const Site site;
+  const Finished seen = site.finish({"status", dir.path()});
+  CHECK(seen.ended == exited(0));
+  CHECK(seen.err == "grex-lock: PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all\n");
+  CHECK(run_tool({"status", "--cluster-all"}).ended == exited(64));
+  CHECK(site.finish({"status", "--cluster", "none", dir.path()}).err.empty());
+}
