@@ -47,6 +47,7 @@ diff -u --label expected - --label installed <(files_in_root) <<'END'
 -rw-r--r-- usr/share/doc/grex-lock/changelog.gz
 -rw-r--r-- usr/share/doc/grex-lock/copyright
 -rw-r--r-- usr/share/doc/grex-lock/docs/architecture.md
+-rw-r--r-- usr/share/doc/grex-lock/docs/cluster.md
 -rw-r--r-- usr/share/doc/grex-lock/docs/how-it-works.md
 -rw-r--r-- usr/share/doc/grex-lock/docs/install.md
 -rw-r--r-- usr/share/doc/grex-lock/docs/json.md

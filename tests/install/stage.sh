@@ -41,6 +41,7 @@ has_exactly "$HOME/.local" <<'END'
 -rw-r--r-- share/doc/grex-lock/README.md
 -rw-r--r-- share/doc/grex-lock/SECURITY.md
 -rw-r--r-- share/doc/grex-lock/docs/architecture.md
+-rw-r--r-- share/doc/grex-lock/docs/cluster.md
 -rw-r--r-- share/doc/grex-lock/docs/how-it-works.md
 -rw-r--r-- share/doc/grex-lock/docs/install.md
 -rw-r--r-- share/doc/grex-lock/docs/json.md
