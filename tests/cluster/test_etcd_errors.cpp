@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
 
 #include "etcd/certificates.hpp"
@@ -111,6 +112,41 @@ TEST_CASE("a user that only a certificate names is not allowed, and the hint say
                          certificates / "client.key"});
   check_refused(url(server, "etcds"), certificates.client("named"), 77, "not allowed", "the cluster requires a user",
                 "etcd's gateway takes no user from a certificate: use one without a common name, and ETCDCTL_USER");
+}
+
+TEST_CASE("a certificate that is replaced is used by the next command") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server_for_certificates();
+  const auto run = [&] {
+    const Finished finished =
+        finish(grex_lock({"run", "-n", "--cluster", url(server, "etcds"), "--name", "app", "--", "true"}),
+               certificates.client("used"));
+    reap_keepers();
+    return finished.ended;
+  };
+  const auto use = [&certificates](const std::string& name) {
+    for (const std::string end : {".pem", ".key"}) {
+      std::filesystem::copy_file(certificates / (name + end), certificates / ("used" + end),
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+  };
+  use("expired");
+  CHECK(run() == exited(77));
+  use("client");
+  CHECK(run() == exited(0));
+}
+
+// Its user's token has expired several times by then.
+TEST_CASE("a hold that outlasts the token of its user is released at its end") {
+  const EtcdServer server({"--auth-token-ttl", "1"});
+  require_users(server);
+  const Finished hold =
+      finish(grex_lock({"hold", "--for", "5s", "--lease", "10s", "--cluster", url(server, "etcd"), "--name", "app"}),
+             as_etcd_user("ci", "hush"));
+  reap_keepers();
+  CHECK(hold.ended == exited(0));
+  CHECK(hold.err.empty());
+  CHECK(server.ctl({"--user", "root:secret", "get", "--prefix", "/grex-lock/", "--keys-only"}).empty());
 }
 
 TEST_CASE("-v tells of a fault of the server that concerns locks") {
