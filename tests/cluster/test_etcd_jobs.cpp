@@ -59,6 +59,26 @@ TEST_CASE("jobs on two hosts exclude each other by name, wherever their packs ar
   CHECK(finish(on_host("build9", elsewhere), site.setup()).ended == exited(0));
 }
 
+TEST_CASE("a guard is taken on this machine, and shared locks are in the cluster") {
+  const TempDir dir;
+  const std::string pack = dir.make("ws/app");
+  dir.make("ws/.grex");
+  write_file(dir / "ws/.grex/pack.yaml", "");
+  const Site site(dir / "ws");
+  Process first = site.start({"run", "-s", "--guard", pack, "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(first.line() == "ready");
+  Process second = site.start({"run", "-s", "--guard", pack, "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(second.line() == "ready");
+  CHECK(is_locked(dir / "ws/.grex.sync.lock"));
+  CHECK(site.server().keys().size() == 2);  // of the pack
+  CHECK(site.finish({"probe", "-s", "--name", "app"}).ended == exited(0));
+  CHECK(site.finish({"probe", "--name", "app"}).ended == exited(75));
+  for (Process* const job : {&first, &second}) {
+    job->close_input();
+    CHECK(job->wait() == exited(0));
+  }
+}
+
 TEST_CASE("a hold in the background excludes a job on another host, until it is released") {
   if (!can_unshare()) return skip("no other host name can be set");
   const TempDir dir;
