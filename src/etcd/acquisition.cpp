@@ -9,12 +9,7 @@
 #include "etcd/messages.hpp"
 
 namespace grex::etcd {
-namespace {
-
-constexpr std::chrono::milliseconds request_timeout(2000);
-constexpr int not_found = 5;  // of gRPC: the lease is gone
-
-}  // namespace
+namespace {}  // namespace
 
 Acquisition::Acquisition(Gateway& gateway, Lease& lease, AcquisitionPlan plan, AcquisitionEvents events)
     : gateway_(gateway), lease_(lease), plan_(std::move(plan)), events_(std::move(events)) {
@@ -43,7 +38,7 @@ void Acquisition::begin_next() {
 
 void Acquisition::take_created(const GatewayAnswer& answer) {
   creating_.reset();
-  if (answer.error && answer.error->code == not_found) return call_last(events_.lease_gone);
+  if (answer.error && answer.error->code == grpc_not_found) return call_last(events_.lease_gone);
   const auto created = answer.failure || answer.error ? std::nullopt : parse_created(answer.body);
   if (!created) return call_last(events_.failed, failure_of(answer));
   core::HeldKey& key = keys_.back();

@@ -11,7 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds request_timeout(2000);
 constexpr seconds between_looks(5);
 
 }  // namespace

@@ -18,7 +18,6 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds request_timeout(2000);
 constexpr seconds least_patience(60);
 
 }  // namespace

@@ -10,9 +10,7 @@
 namespace grex::etcd {
 namespace {
 
-constexpr std::chrono::milliseconds request_timeout(2000);
 constexpr std::chrono::seconds time_to_release(5);
-constexpr int not_found = 5;  // of gRPC
 
 }  // namespace
 
@@ -54,7 +52,7 @@ void EtcdEngine::revoke(std::uint64_t lease, std::function<void(bool ok)> then) 
   call_ = gateway_->call({"/v3/lease/revoke", lease_body(lease), request_timeout, give_up_at},
                          [this, then = std::move(then)](const GatewayAnswer& answer) {
                            call_.reset();
-                           const bool is_gone = answer.error && answer.error->code == not_found;
+                           const bool is_gone = answer.error && answer.error->code == grpc_not_found;
                            then(is_gone || (!answer.failure && !answer.error));
                          });
 }

@@ -18,6 +18,12 @@
 
 namespace grex::etcd {
 
+/// How long an attempt may take, unless it waits for something.
+inline constexpr std::chrono::milliseconds request_timeout(2000);
+
+/// The code of gRPC by which a server refuses what is gone, such as a lease.
+inline constexpr int grpc_not_found = 5;
+
 /// A request to whichever server answers.
 struct GatewayRequest {
   std::string path;                      ///< "/v3/kv/range"

@@ -13,10 +13,8 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds request_timeout(2000);
 constexpr milliseconds before_next_try(200);
 constexpr std::size_t keys_in_read = 100;  // etcd allows 128 operations in a transaction
-constexpr int not_found = 5;               // of gRPC
 
 }  // namespace
 
@@ -76,7 +74,7 @@ void Lease::begin_round() {
 }
 
 void Lease::take_renewal(const GatewayAnswer& answer) {
-  const bool is_gone = answer.error && answer.error->code == not_found;
+  const bool is_gone = answer.error && answer.error->code == grpc_not_found;
   const auto renewed = answer.failure || answer.error ? std::nullopt : parse_renewed(answer.body);
   if (is_gone || (renewed && renewed->ttl <= seconds(0))) return lose(core::LossReason::expired, {});
   if (!renewed) return try_again(answer);

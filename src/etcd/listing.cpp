@@ -15,7 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds request_timeout(2000);
 constexpr std::uint64_t page = 500;  // keys, of 4 KiB at most
 constexpr std::size_t most_leases = 200;
 

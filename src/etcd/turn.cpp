@@ -12,7 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds request_timeout(2000);
 constexpr milliseconds before_next_watch(200);
 constexpr std::uint64_t most_reported = 8;
 

@@ -138,14 +138,18 @@ Failure refusal_of(const core::Target& target, Failure failure, const Plan& plan
 }
 
 // What locking a file of a target means.
+void add_before(const core::Target& target, const core::TargetFile& file, core::WantedFile& wanted) {
+  const auto ids = core::existing_files(target, file);
+  wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
+  const auto paths = file.paths();
+  wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
+}
+
 core::WantedFile wanted_at(const core::Target& target, const core::TargetFile& file) {
   core::WantedFile wanted{target.tier(), core::existing_files(target, file), {}, target.mode(), file.paths()};
   for (const core::TargetFile& before : target.files) {
     if (&before == &file) break;
-    const auto ids = core::existing_files(target, before);
-    wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
-    const auto paths = before.paths();
-    wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
+    add_before(target, before, wanted);
   }
   return wanted;
 }
@@ -201,12 +205,7 @@ Result<Reentry, Failure> check_again(const LockName& lock, const core::WantedFil
 // before.
 core::WantedFile wanted_in_cluster(const core::Target& target, const std::string& ns) {
   core::WantedFile wanted{target.tier(), {}, {}, target.mode()};
-  for (const core::TargetFile& file : target.files) {
-    const auto ids = core::existing_files(target, file);
-    wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
-    const auto paths = file.paths();
-    wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
-  }
+  for (const core::TargetFile& file : target.files) add_before(target, file, wanted);
   wanted.cluster_ns = ns;
   wanted.cluster_name = target.request.cluster_name;
   return wanted;
