@@ -419,6 +419,41 @@ TEST_CASE("at 80 columns, the path is cut before a longer note") {
   CHECK(terminal.wait() == exited(0));
 }
 
+TEST_CASE("the command of the holder is cut before the path, also that of the only slot") {
+  const TempDir dir;
+  const std::string pack = dir.make("a-workspace-with-a-name/app");
+  const auto path_shown = [&pack](const Words& options, unsigned short columns) {
+    Words words = grex_lock({"run"});
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back(pack);
+    Words job = words;
+    for (const char* const word : {"--", "sh", "-c", "echo ready; read line", "a long word", "another long word"}) {
+      job.emplace_back(word);
+    }
+    words.insert(words.end(), {"--", "true"});
+    Process holder(job);
+    CHECK(holder.line() == "ready");
+    Terminal terminal(words, {.before_exec = [columns] {
+                        const winsize size = {24, columns, 0, 0};
+                        ::ioctl(0, TIOCSWINSZ, &size);
+                      }});
+    terminal.expect("s for ");
+    std::string shown = terminal.expect(": pid " + std::to_string(holder.pid()));
+    holder.close_input();
+    CHECK(terminal.wait() == exited(0));
+    return shown;
+  };
+  const std::string slot = pack + "/.grex/.grex.slot-0.lock";
+  const std::string lock = pack + "/.grex-lock";
+  const auto wide = static_cast<unsigned short>(60 + slot.size());
+  CHECK(path_shown({"-t", "semaphore", "--slots=1"}, wide) == slot);
+  CHECK(path_shown({"-t", "semaphore", "--slots=1"}, 80).ends_with("/.grex.slot-0.lock"));
+  CHECK(path_shown({}, static_cast<unsigned short>(60 + lock.size())) == lock);
+  CHECK(path_shown({}, 60).ends_with("/.grex-lock"));
+  const Words noted = {"-t", "semaphore", "--slots=1", "--note", "a note that is longer than what is left"};
+  CHECK(path_shown(noted, 80).ends_with("/app"));
+}
+
 TEST_CASE("the line is cut to fit a narrow terminal") {
   const TempDir dir;
   Stranger stranger(dir / ".grex-lock");

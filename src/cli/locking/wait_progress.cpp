@@ -44,14 +44,16 @@ bool is_ours(const Failure& busy) {
                      [](const core::LockProcess& holder) { return holder.pid == sys::own_pid(); });
 }
 
-// A line up to the end of a holder's note; empty if it shows none.
-std::string_view up_to_note(std::string_view line, const std::vector<core::LockProcess>& holders) {
-  for (const core::LockProcess& holder : holders) {
-    const std::string note = fmt::format("[{}]", printable(holder.note.value_or("")));
-    const auto start = line.find(note);
-    if (start != std::string_view::npos) return line.substr(0, start + note.size());
-  }
-  return {};
+bool has_note(const std::vector<core::LockProcess>& holders) {
+  return std::any_of(holders.begin(), holders.end(),
+                     [](const core::LockProcess& holder) { return holder.note && !holder.note->empty(); });
+}
+
+// The columns that a path takes at least: those of its file's name, if that is not too long.
+std::size_t shortest_width(const std::string& path) {
+  const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  constexpr std::string_view mark = "…/";
+  return std::clamp<std::size_t>(width_of(mark) + width_of(name), 16, 24);
 }
 
 bool has_changed(const core::QueuePosition& before, const core::QueuePosition& now) {
@@ -196,27 +198,30 @@ std::string WaitProgress::Reporter::text(const std::string& path, Detail detail)
   text += path;
   if (position_->waiters.value_or(0) > 0) text += fmt::format(", {} ahead", *position_->waiters);
   if (busy_.holders.empty()) return slots > 1 || busy_.why.empty() ? text : text + ": " + printable(busy_.why);
-  const bool says_held = slots == 1 && detail != Detail::brief;
+  const bool says_held = slots == 1 && (detail == Detail::all || detail == Detail::no_date);
   return text + (says_held ? ": held by " : ": ") + holder_text(busy_.holders, utc_now(), detail);
 }
 
-// In a narrow terminal, shows less of the holder, and only the end of the path, which
-// says most; of a slot, it says nothing. If the holder's note would be cut, less of the path.
+// In a narrow terminal, cuts the holder's command first, and then the front of the path, whose end
+// says most; of one of several slots, the path says nothing. If the holder's note would be cut,
+// shows the end of the directory instead of that of the lock file.
 std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
-  constexpr std::size_t shortest_path = 16;
   constexpr std::size_t shortest_name = 8;
+  constexpr std::size_t shortest_command = 16;
   constexpr std::size_t ellipsis = 1;  // for the command behind the note
   const auto left_beside = [columns](std::size_t width) { return columns - std::min(columns, width); };
   const std::string path = printable(busy_.path);
   std::string whole = text(path, Detail::no_date);
   if (width_of(whole) <= columns) return whole;
-  const std::string rest = text({}, Detail::brief);
-  const std::size_t left = left_beside(width_of(rest));
-  const std::size_t left_by_note = left_beside(width_of(up_to_note(rest, busy_.holders)) + ellipsis);
+  const std::size_t head = width_of(text({}, Detail::no_command));
+  const std::size_t left =
+      std::max(left_beside(width_of(text({}, Detail::brief))), left_beside(head + shortest_command));
+  const std::size_t shortest_path = shortest_width(path);
+  const std::size_t left_by_note = left_beside(head + ellipsis);
   std::string shown = cut_front_to(path, std::max(shortest_path, left));
-  if (busy_.tier == core::Tier::semaphore && left < shortest_path) {
+  if (busy_.tier == core::Tier::semaphore && lock_.slots > 1 && left < shortest_path) {
     shown.clear();
-  } else if (width_of(shown) > left_by_note) {
+  } else if (has_note(busy_.holders) && width_of(shown) > left_by_note) {
     const auto place = core::lock_place_of(busy_.path);
     shown = cut_front_to(place ? printable(place->target) : path, std::max(shortest_name, left_by_note));
   }

@@ -26,6 +26,8 @@ std::string pid_text(const LockProcess& process) {
   return text;
 }
 
+bool is_brief(Detail detail) { return detail == Detail::brief || detail == Detail::no_command; }
+
 // The process to ask about a lock: the one that took it if it is alive, or else one
 // that inherited it.
 const LockProcess& contact(const std::vector<LockProcess>& holders) {
@@ -43,14 +45,14 @@ bool is_hold(const LockProcess& process) {
 
 std::string process_text(const LockProcess& process, UtcTime now, Detail detail) {
   std::string text = pid_text(process);
-  if (process.user && detail != Detail::brief) text += fmt::format(" ({})", printable(*process.user));
+  if (process.user && !is_brief(detail)) text += fmt::format(" ({})", printable(*process.user));
   if (process.alive == false) text += " (gone)";
-  if (detail != Detail::brief && process.since && now - *process.since >= std::chrono::milliseconds(1)) {
+  if (!is_brief(detail) && process.since && now - *process.since >= std::chrono::milliseconds(1)) {
     text += " for " + format_duration(now - *process.since);
   }
   if (process.since && detail == Detail::all) text += " since " + format_local(*process.since, now);
   const bool has_note = process.note && !process.note->empty();
-  const std::string command = shown_command(process);
+  const std::string command = detail == Detail::no_command ? std::string() : shown_command(process);
   if (has_note || !command.empty()) text += ":";
   // Before the command, because the end of the line may be cut.
   if (has_note) text += fmt::format(" [{}]", printable(*process.note));
@@ -83,7 +85,7 @@ std::string holders_text(const std::vector<LockProcess>& holders, UtcTime now, D
   asked.since = first.since;
   asked.note = first.note;
   text = process_text(asked, now, detail);
-  return detail == Detail::brief ? text : text + acquirer_text(first);
+  return is_brief(detail) ? text : text + acquirer_text(first);
 }
 
 }  // namespace
@@ -109,7 +111,7 @@ std::string holder_text(const std::vector<LockProcess>& holders, UtcTime now, De
   std::string text = holders_text(holders, now, detail);
   const auto acquirers = std::count_if(holders.begin(), holders.end(),
                                        [](const LockProcess& process) { return process.role == core::Role::acquirer; });
-  if (acquirers > 1) text += fmt::format(", and {} more", acquirers - 1);
+  if (acquirers > 1 && detail != Detail::no_command) text += fmt::format(", and {} more", acquirers - 1);
   return text;
 }
 

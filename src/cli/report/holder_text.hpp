@@ -9,9 +9,9 @@
 
 namespace grex::cli {
 
-/// How much a line shows of a holder: everything; everything but the date; or the
-/// essentials, for a narrow terminal.
-enum class Detail { all, no_date, brief };
+/// How much a line shows of a holder: everything; everything but the date; the essentials, for a
+/// narrow terminal; or of these only what comes before the command.
+enum class Detail { all, no_date, brief, no_command };
 
 /// What holds a lock if no process has it open; empty if one has, or if that is not known.
 std::string_view lone_descriptor(const core::LockProcess& acquirer);
