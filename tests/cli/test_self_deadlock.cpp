@@ -413,12 +413,15 @@ TEST_CASE("a command of grex that needs the very lock gets a warning and a recip
                                                            "not get it\n";
   const std::string recipe =
       "grex-lock: beside jobs with --guard, type: grex-lock wait -t workspace-sync " +
-      dir / "ws && grex sync ws; or start every job like this: " + "grex-lock run -t semaphore --slots 1 " +
-      dir / "ws ";
-  CHECK(dir.warning_of({"run", "ws", "--", "grex", "sync", "ws"}) == warning + recipe + "-- grex sync ws\n");
+      dir / "ws && grex sync ws; or start grex and every job under a slot: grex-lock run -t semaphore --slots 1 " +
+      dir / "ws -- CMD\n";
+  CHECK(dir.warning_of({"run", "ws", "--", "grex", "sync", "ws"}) == warning + recipe);
   CHECK(
       dir.warning_of({"run", "ws", "--", "bin/grex", "--json", "sync", "--parallel", "4", "ws"}).starts_with(warning));
-  CHECK(dir.warning_of({"run", "ws", "-c", "grex sync ws"}) == warning + recipe + "-c 'grex sync ws'\n");
+  CHECK(dir.warning_of({"run", "ws", "-c", "grex sync ws"}) == warning + recipe);
+  CHECK(dir.warning_of({"run", "ws", "-c", "grex sync ws && true \"$SHELL\""}) == warning + recipe);
+  CHECK(has(dir.warning_of({"run", "--guard", "ws/app", "-c", "true; grex sync ws && true"}),
+            dir / "ws/.grex.sync.lock: grex sync takes"));
   CHECK(dir.warning_of({"run", "-s", "ws", "--", "grex", "sync", "app", "--workspace=ws"}).starts_with(warning));
   Process guarded({"flock", "-s", dir / "ws/.grex.sync.lock", "sh", "-c", "echo ready; read -r line"});
   CHECK(guarded.line() == "ready");

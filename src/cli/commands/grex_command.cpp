@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -21,20 +22,33 @@ namespace {
 constexpr std::array<std::string_view, 4> locking_verbs = {"sync", "update", "teardown", "rm"};
 
 bool is_simple(std::string_view text) {
-  constexpr std::string_view marks = " _-+./:=,@%";
+  constexpr std::string_view marks = " \t_-+./:=,@%~";
   return std::all_of(text.begin(), text.end(), [marks](char c) {
     const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     return is_letter || marks.find(c) != std::string_view::npos;
   });
 }
 
+// A word as the shell passes it on.
+std::string expand_home(std::string_view word) {
+  const char* const home = ::getenv("HOME");
+  const bool is_in_home = word == "~" || word.starts_with("~/");
+  return is_in_home && home != nullptr ? home + std::string(word.substr(1)) : std::string(word);
+}
+
 std::vector<std::string> words_in(std::string_view text) {
   std::vector<std::string> words;
   while (!text.empty()) {
     const std::string_view word = take_word(text);
-    if (!word.empty()) words.emplace_back(word);
+    if (!word.empty()) words.push_back(expand_home(word));
   }
   return words;
+}
+
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view blanks = " \t";
+  const auto begin = std::min(text.find_first_not_of(blanks), text.size());
+  return text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
 }
 
 // Whether grex takes no lock with this option.
@@ -119,18 +133,36 @@ std::optional<NeededLock> find_needed(const GrexCommand& command, const Plan& pl
   return std::nullopt;
 }
 
+std::optional<GrexCommand> grex_command_of(const std::vector<std::string>& words, std::string line) {
+  const std::string& program = words.front();
+  if (program.substr(program.rfind('/') + 1) != "grex") return std::nullopt;
+  auto command = parse_grex(words);
+  if (command) command->line = std::move(line);
+  return command;
+}
+
+// In a list of commands for a shell. After a `cd`, its words would name other directories.
+std::optional<GrexCommand> find_in_list(std::string_view list) {
+  while (!list.empty()) {
+    const std::string_view part = without_blanks(list.substr(0, list.find_first_of(";&|\n")));
+    list.remove_prefix(std::min(list.find_first_of(";&|\n"), list.size() - 1) + 1);
+    if (!is_simple(part)) return std::nullopt;
+    const std::vector<std::string> words = words_in(part);
+    if (words.empty()) continue;
+    if (words.front() == "cd" || words.front() == "pushd") return std::nullopt;
+    if (auto command = grex_command_of(words, std::string(part))) return command;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<GrexCommand> find_grex_command(const std::vector<std::string>& words) {
-  if (words.size() == 3 && words[1] == "-c") {
-    return is_simple(words[2]) ? find_grex_command(words_in(words[2])) : std::nullopt;
-  }
-  if (words.empty()) return std::nullopt;
-  const std::string& program = words.front();
-  return program.substr(program.rfind('/') + 1) == "grex" ? parse_grex(words) : std::nullopt;
+  if (words.size() == 3 && words[1] == "-c") return find_in_list(words[2]);
+  return words.empty() ? std::nullopt : grex_command_of(words, shell_line(words));
 }
 
-void warn_about_grex(const GrexCommand& command, const std::vector<std::string>& shown, const Plan& plan) {
+void warn_about_grex(const GrexCommand& command, const Plan& plan) {
   const auto needed = find_needed(command, plan);
   if (!needed) return;
   const std::vector<std::string> slot = {"-t", "semaphore", "--slots", "1", needed->target};
@@ -142,12 +174,10 @@ void warn_about_grex(const GrexCommand& command, const std::vector<std::string>&
     warning.hint = "run it before the outer command takes that lock, or take a slot there instead: " + shell_line(slot);
   } else {
     std::vector<std::string> with_slot = slot;
-    with_slot.insert(with_slot.end(), shown.begin(), shown.end());
-    const std::vector<std::string> words(shown.begin() + 1, shown.end());
-    const std::string alone = shown.front() == "-c" ? words.front() : shell_line(words);
-    warning.hint =
-        fmt::format("beside jobs with --guard, type: {} && {}; or start every job like this: {}",
-                    own_line("wait", {"-t", "workspace-sync", needed->target}), alone, own_line("run", with_slot));
+    with_slot.insert(with_slot.end(), {"--", "CMD"});
+    warning.hint = fmt::format("beside jobs with --guard, type: {} && {}; or start grex and every job under a slot: {}",
+                               own_line("wait", {"-t", "workspace-sync", needed->target}), command.line,
+                               own_line("run", with_slot));
   }
   standard_error().write(to_text(warning));
 }

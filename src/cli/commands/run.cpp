@@ -320,16 +320,7 @@ Outcome run_under(Acquired& acquired, const Program& program, const RunOptions& 
 // Before the wait for the lock: after it, grex would fail or hang.
 void check_grex_command(const CommandLine& line, const RunOptions& options, const Plan& plan) {
   if (options.lock.verbosity == Verbosity::quiet) return;
-  const std::vector<std::string> words = words_of(line, options.shell_command);
-  const auto command = find_grex_command(words);
-  if (!command) return;
-  std::vector<std::string> shown = {"--"};  // as the user wrote it
-  if (options.shell_command) {
-    shown = {"-c", *options.shell_command};
-  } else {
-    shown.insert(shown.end(), words.begin(), words.end());
-  }
-  warn_about_grex(*command, shown, plan);
+  if (const auto command = find_grex_command(words_of(line, options.shell_command))) warn_about_grex(*command, plan);
 }
 
 // A cluster's lock lasts as long as a grex-lock process renews it, and as the command has its
