@@ -170,6 +170,40 @@ TEST_CASE("a lock at workspace-sync of what is no workspace, but lies in one, is
   CHECK(run_tool({"run", "-t", "workspace-sync", dir.make("alone"), "--", "true"}).err == "");
 }
 
+TEST_CASE("slots of what is no workspace, but lies in one, are a warning") {
+  const Workspace dir;
+  const std::string app = dir / "ws/app";
+  const std::string warning = "grex-lock: warning: " + app + " has no .grex/pack.yaml; its slots are not those of " +
+                              "the workspace " + dir / "ws" + "\n";
+  const auto err_of = [](const std::string& directory) {
+    return run_tool({"run", "-t", "semaphore", directory, "--", "true"}).err;
+  };
+  CHECK(err_of(app) == warning);
+  CHECK(run_tool({"run", "-q", "-t", "semaphore", app, "--", "true"}).err == "");
+  CHECK(err_of(dir / "ws") == "");
+  CHECK(err_of(dir.make("alone")) == "");
+}
+
+TEST_CASE("probe and wait warn of what is no pack, but lies in one, if it was never locked") {
+  const Workspace dir;
+  dir.make_pack("ws/app");
+  const std::string part = dir.make("ws/app/src");
+  const std::string warning = "grex-lock: warning: " + part +
+                              " is not a pack, but lies in one; to lock the pack, name " + dir / "ws/app" +
+                              " as PATH\n";
+  for (const char* const command : {"probe", "wait"}) {
+    CAPTURE(command);
+    const Finished finished = run_tool({command, part});
+    CHECK(finished.ended == exited(0));
+    CHECK(finished.err == warning);
+    CHECK(run_tool({command, "-q", part}).err == "");
+    CHECK(run_tool({command, dir / "ws/app"}).err == "");
+  }
+  CHECK(run_tool({"wait", dir / "ws/app", part}).err == warning);
+  CHECK(run_tool({"run", "-q", part, "--", "true"}).ended == exited(0));
+  CHECK(run_tool({"probe", part}).err == "");  // it was locked before
+}
+
 TEST_CASE("a lock of what is no pack, but lies in one, is a warning when its lock file is new") {
   const Workspace dir;
   dir.make("ws/app/.git");

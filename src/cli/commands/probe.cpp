@@ -7,6 +7,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/cluster_probe.hpp"
+#include "cli/locking/guards.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -86,6 +87,7 @@ Outcome probe(const CommandLine& line, Events& events) {
     if (!probed) return open_failure(probed.error(), target);
     if (probed->outcome == sys::Acquire::held) {
       path_of_last = probed->path;
+      if (probed->is_new && lock.verbosity != Verbosity::quiet) note_no_pack(target);
       ++i;
       continue;
     }

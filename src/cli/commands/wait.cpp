@@ -10,6 +10,7 @@
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/locking/cluster_probe.hpp"
+#include "cli/locking/guards.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/locking/take.hpp"
 #include "cli/report/json.hpp"
@@ -19,12 +20,16 @@
 namespace grex::cli {
 namespace {
 
-// The first busy file; nullopt if none is busy.
-Result<std::optional<core::FilePosition>, Failure> first_busy(const std::vector<core::Target>& targets) {
+// The first busy file; nullopt if none is busy. In `never_locked`, the targets before it that have no
+// lock file yet.
+Result<std::optional<core::FilePosition>, Failure> first_busy(const std::vector<core::Target>& targets,
+                                                              std::vector<const core::Target*>& never_locked) {
+  never_locked.clear();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto probed = core::probe(targets[i]);
     if (!probed) return open_failure(probed.error(), targets[i]);
     if (probed->outcome == sys::Acquire::busy) return std::optional(core::FilePosition{i, probed->file});
+    if (probed->is_new) never_locked.push_back(&targets[i]);
   }
   return std::optional<core::FilePosition>();
 }
@@ -63,10 +68,11 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
   };
   std::optional<ClusterProbe> in_cluster;
   if (plan.cluster) in_cluster.emplace(*plan.cluster, targets, options, global, events);
+  std::vector<const core::Target*> never_locked;
   for (;;) {
     // Locks that change hands quickly may be free whenever they are waited for.
     if (auto interrupted = interruption()) return std::move(*interrupted);
-    const auto found = first_busy(targets);
+    const auto found = first_busy(targets, never_locked);
     if (!found) return found.error();
     if (!*found) {
       if (!in_cluster) break;
@@ -90,6 +96,9 @@ Result<std::chrono::milliseconds, Failure> wait_for(Plan& plan, const LockOption
     }
   }
   if (auto interrupted = interruption()) return std::move(*interrupted);
+  for (const core::Target* target : never_locked) {
+    if (options.verbosity != Verbosity::quiet) note_no_pack(*target);
+  }
   const auto waited = elapsed_since(start);
   events.acquired(waited, plan.guards);
   return waited;

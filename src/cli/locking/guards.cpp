@@ -75,8 +75,14 @@ void note_no_workspace(const core::Target& target) {
   if (target.files.empty() || core::is_workspace(target.path)) return;
   const core::SearchResult above = core::find_meta_directory(*target.files.front().directory);
   if (above.found.empty()) return;
+  const std::string& workspace = above.found.front().path;
+  if (target.tier() == core::Tier::semaphore) {
+    note(fmt::format("warning: {} has no .grex/pack.yaml; its slots are not those of the workspace {}", target.path,
+                     workspace));
+    return;
+  }
   note(fmt::format("warning: {} has no .grex/pack.yaml; this lock doesn't exclude 'grex sync' of the workspace {}",
-                   target.path, above.found.front().path));
+                   target.path, workspace));
 }
 
 void note_no_pack(const sys::Directory& directory) {
@@ -84,6 +90,10 @@ void note_no_pack(const sys::Directory& directory) {
   if (!pack) return;
   note(fmt::format("warning: {} is not a pack, but lies in one; to lock the pack, name {} as PATH", directory.path,
                    shell_line({pack->path})));
+}
+
+void note_no_pack(const core::Target& target) {
+  if (target.tier() == core::Tier::per_pack && !target.files.empty()) note_no_pack(*target.files.front().directory);
 }
 
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,

@@ -24,6 +24,9 @@ void note_no_workspace(const core::Target& target);
 /// a workspace that is no pack of another one: it may be a pack that has no mark yet.
 void note_no_pack(const sys::Directory& directory);
 
+/// The same of a target; at another tier, and of a guard, nothing.
+void note_no_pack(const core::Target& target);
+
 /// With what the user can do if a guard can't be taken under the locks of ancestors. `targets` are
 /// all that the command takes.
 Failure with_guard_hint(Failure failure, const std::vector<core::Target>& targets, const LockOptions& options);

@@ -326,8 +326,8 @@ Result<Plan, Failure> make_plan(const LockOptions& options, const GlobalOptions&
 
   note_half_locks(*targets, options.verbosity);
   for (const core::Target& target : *targets) {
-    const bool is_workspace = target.tier() == core::Tier::workspace_sync && !target.request.is_guard;
-    if (is_workspace && options.verbosity != Verbosity::quiet) note_no_workspace(target);
+    const bool wants_workspace = target.tier() == core::Tier::workspace_sync || target.tier() == core::Tier::semaphore;
+    if (wants_workspace && !target.request.is_guard && options.verbosity != Verbosity::quiet) note_no_workspace(target);
   }
   auto named = name_in_cluster(*targets, options);
   if (!named) return std::move(named.error());

@@ -283,7 +283,7 @@ Result<Probe> probe(const TargetFile& wanted, sys::Mode mode) {
     const sys::LockFileName name = wanted.name_at(i);
     const std::string path = name.path();
     auto file = sys::open_lock_file(name, sys::OpenFor::reading);
-    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path};  // it would be created
+    if (!file && file.error().err == ENOENT) return Probe{Acquire::held, 0, path, true};  // it would be created
     if (!file) return file.error();
     // Released when `file` is closed.
     const auto outcome =
@@ -341,13 +341,17 @@ Result<sys::WaitEnd> wait_until_free(const Target& target, const TargetFile& fil
 
 Result<Probe> probe(const Target& target) {
   std::string path = target.shown_path();
+  bool is_new = false;
   for (std::size_t i = 0; i < target.files.size(); ++i) {
     auto probed = probe(target.files[i], target.mode());
     if (!probed) return probed.error();
-    if (i == 0) path = probed->path;
+    if (i == 0) {
+      path = probed->path;
+      is_new = probed->is_new;
+    }
     if (probed->outcome == Acquire::busy) return Probe{Acquire::busy, i, std::move(probed->path)};
   }
-  return Probe{Acquire::held, 0, std::move(path)};
+  return Probe{Acquire::held, 0, std::move(path), is_new};
 }
 
 }  // namespace grex::core

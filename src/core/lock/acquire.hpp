@@ -47,6 +47,7 @@ struct Probe {
   sys::Acquire outcome = sys::Acquire::busy;  ///< `held` or `busy`
   std::size_t file = 0;                       ///< the first that is busy
   std::string path;                           ///< of the busy file, or of the first one; of a free slot
+  bool is_new = false;                        ///< whether the first file doesn't exist
 };
 
 /// Checks whether the lock could be taken now. Creates nothing and keeps nothing. Errors:
