@@ -126,10 +126,13 @@ TEST_CASE("a search that stopped below another workspace is a warning") {
   REQUIRE(::chmod((dir / "ws/open").c_str(), 0777) == 0);
   const Finished finished = run_tool({"run", "--guard", pack, "--", "true"});
   CHECK(finished.ended == exited(0));
-  CHECK(finished.err.starts_with(
-      "grex-lock: warning: " + pack + ": not guarded from workspaces further up: the search " +
-      "for .grex/pack.yaml stopped at " + dir / "ws/open" + ", which other users can write to\n"));
+  CHECK(finished.err.starts_with("grex-lock: warning: " + pack + ": guards " + dir / "ws/open/inner" +
+                                 "; the search for a workspace further up stopped at " + dir / "ws/open" +
+                                 ", which other users can write to\n"));
   CHECK(run_tool({"run", "-q", "--guard", pack, "--", "true"}).err.empty());
+  const std::string named = "--guard=" + dir / "ws";
+  CHECK(run_tool({"run", named, pack, "--", "true"}).err.empty());
+  CHECK(run_tool({"run", named, "--guard", pack, "--", "true"}).err == finished.err);
   CHECK(run_tool({"run", "--guard", pack, dir.make("ws/open/inner/lib"), "--", "true"}).err == finished.err);
 }
 

@@ -27,17 +27,22 @@ Result<core::Target, Failure> guard_of(const std::string& workspace, const Globa
   return failure_from(target.error(), core::Tier::workspace_sync);
 }
 
-std::string stop_text(const core::SearchStop& stop) {
-  return fmt::format(
-      "the search for .grex/pack.yaml stopped at {}, {}", stop.directory,
-      stop.reason == core::SearchStop::Reason::unsafe ? "which other users can write to" : "which cannot be read");
+// Where the search stopped, and why.
+std::string place_of(const core::SearchStop& stop) {
+  const bool is_unsafe = stop.reason == core::SearchStop::Reason::unsafe;
+  return fmt::format("{}, {}", stop.directory, is_unsafe ? "which other users can write to" : "which cannot be read");
 }
 
 // There may be a workspace above, which is not guarded. Packs side by side have one warning.
-void note_stop(const core::Target& pack, const core::SearchStop& stop, std::vector<std::string>& noted) {
-  if (std::find(noted.begin(), noted.end(), stop.directory) != noted.end()) return;
-  noted.push_back(stop.directory);
-  note(fmt::format("warning: {}: not guarded from workspaces further up: {}", pack.path, stop_text(stop)));
+void note_stop(const core::Target& pack, const core::SearchResult& search, std::vector<std::string>& noted) {
+  if (std::find(noted.begin(), noted.end(), search.stop->directory) != noted.end()) return;
+  noted.push_back(search.stop->directory);
+  std::string guarded;
+  for (const sys::Directory& workspace : search.found) {
+    guarded += (guarded.empty() ? "" : ", ") + workspace.path;
+  }
+  note(fmt::format("warning: {}: guards {}; the search for a workspace further up stopped at {}", pack.path,
+                   guarded.empty() ? "no workspace" : guarded, place_of(*search.stop)));
 }
 
 // No workspace was found above the pack.
@@ -48,7 +53,8 @@ Failure no_workspace(const core::Target& pack, const core::SearchResult& search)
   failure.path = pack.path;
   failure.exit_code = exit_code::not_found;
   failure.tier = core::Tier::workspace_sync;
-  failure.why = search.stop ? "no workspace: " + stop_text(*search.stop) : "no .grex/pack.yaml here or above";
+  failure.why = search.stop ? "no workspace: the search for .grex/pack.yaml stopped at " + place_of(*search.stop)
+                            : "no .grex/pack.yaml here or above";
   failure.hint = "name the workspace: --guard=DIR";
   return failure;
 }
@@ -113,6 +119,7 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
     if (guard != guard_above) workspaces.push_back(guard);
   }
   const bool is_named = !workspaces.empty();
+  const bool is_complete = is_named && workspaces.size() == options.guards.size();  // as the user wants it
   std::vector<std::string> above;
   std::vector<std::string> noted;  // directories at which the search stopped
   for (const core::Target& target : targets) {
@@ -124,7 +131,7 @@ Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockO
       workspaces.push_back(workspace.access_path);
     }
     if (search.found.empty() && is_asked_for && !is_named) return no_workspace(target, search);
-    if (search.stop && options.verbosity != Verbosity::quiet) note_stop(target, *search.stop, noted);
+    if (search.stop && !is_complete && options.verbosity != Verbosity::quiet) note_stop(target, search, noted);
   }
   note_locked_workspace(targets, above, options);
   for (const std::string& workspace : workspaces) {

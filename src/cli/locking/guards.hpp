@@ -12,11 +12,12 @@ namespace grex::cli {
 /// Adds the guards of packs: shared locks on the workspaces above each pack and on those that
 /// the user names, which keep `grex sync` out while others that share them go on. Only if
 /// --guard is given, or by GREX_LOCK_GUARD. With --guard, a Failure if a pack has none. Warns
-/// of a search that stopped before the root directory. Errors: those of core::resolve.
+/// of a search that stopped before the root directory, unless the user names what to guard. Errors: those of
+/// core::resolve.
 Result<void, Failure> add_guards(std::vector<core::Target>& targets, const LockOptions& options,
                                  const GlobalOptions& global);
 
-/// Warns of a lock at tier workspace-sync whose directory is no workspace, but lies in one: that
+/// Warns of a lock at tier workspace-sync or semaphore whose directory is no workspace, but lies in one: that
 /// one was probably meant.
 void note_no_workspace(const core::Target& target);
 
