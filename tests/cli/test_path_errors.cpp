@@ -51,8 +51,9 @@ TEST_CASE("for a missing directory, a similar one is suggested, or else --create
     CAPTURE(words.front());
     dir.check(words, "not found: libb: no such directory", "did you mean lib?");
   }
-  dir.check({"run", "nope", "--", "true"}, "not found: nope: no such directory", "use --create to create it");
-  dir.check({"hold", "nope"}, "not found: nope: no such directory", "use --create to create it");
+  dir.check({"run", "nope", "--", "true"}, "not found: nope: no such directory",
+            "check the spelling, or use --create to create it");
+  dir.check({"hold", "nope"}, "not found: nope: no such directory", "check the spelling, or use --create to create it");
   for (const char* const verb : {"probe", "wait", "status", "release", "tiers"}) {
     dir.check({verb, "nope"}, "not found: nope: no such directory");
   }
@@ -147,10 +148,10 @@ TEST_CASE("the unit of a duration that is a word of its own is no PATH") {
   for (const char* const unit : {"s", "sec", "secs", "second", "seconds"}) check(unit, "did you mean -w 1s?");
   for (const char* const unit : {"h", "hour", "hours"}) check(unit, "did you mean -w 1h?");
   check("ms", "did you mean -w 1ms?");
-  check("mb", "use --create to create it; if it belongs to the value of -w, quote both words");
+  check("mb", "check the spelling, or use --create to create it; if it belongs to the value of -w, quote both words");
   dir.check({"wait", "--timeout", "1.5", "min", "app"}, "not found: min: no such directory",
             "did you mean --timeout 1.5m?");
-  const std::string create = "use --create to create it; if it belongs to the value of ";
+  const std::string create = "check the spelling, or use --create to create it; if it belongs to the value of ";
   dir.check({"run", "-w", "5s", "s", "--", "true"}, "not found: s: no such directory", create + "-w, quote both words");
   dir.check({"run", "--note", "5", "min", "app", "--", "true"}, "not found: min: no such directory",
             create + "--note, quote both words");
@@ -220,7 +221,8 @@ TEST_CASE("a command after hold or wait is none: the error shows the line with r
   dir.check({"hold", "app", "test"}, "not found: test: no such directory", "did you mean tests?");
   // A PATH may stand there, too.
   dir.check({"hold", "--", "libb"}, "not found: libb: no such directory", "did you mean lib?");
-  dir.check({"hold", "sleep", "app"}, "not found: sleep: no such directory", "use --create to create it");
+  dir.check({"hold", "sleep", "app"}, "not found: sleep: no such directory",
+            "check the spelling, or use --create to create it");
 }
 
 TEST_CASE("a number after status --watch is no PATH") {

@@ -202,7 +202,7 @@ TEST_CASE("--create creates missing directories, which are an error without it")
   const Finished missing = run_tool({"run", dir / "a/b", "--", "true"});
   CHECK(missing.ended == exited(66));
   CHECK(missing.err == "grex-lock: not found: " + dir / "a/b" + ": " + dir / "a" +
-                           " does not exist\ngrex-lock: use --create to create it\n");
+                           " does not exist\ngrex-lock: check the spelling, or use --create to create it\n");
   CHECK_FALSE(exists(dir / "a"));
   CHECK(run_tool({"run", "--create", dir / "a/b", "--", "true"}).ended == exited(0));
   CHECK(exists(dir / "a/b/.grex-lock"));

@@ -192,7 +192,7 @@ std::string missing_hint(const Failure& failure, const CommandLine& line, const 
     if (!joined.empty()) return fmt::format("did you mean {}?", joined);
   }
   if (line.verb != "run" && line.verb != "hold") return {};
-  return "use --create to create it" +
+  return "check the spelling, or use --create to create it" +
          (option.empty() ? option : fmt::format("; if it belongs to the value of {}, quote both words", option));
 }
 
