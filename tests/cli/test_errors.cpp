@@ -93,6 +93,29 @@ TEST_CASE("without a command, run shows where it goes") {
   }
 }
 
+TEST_CASE("without a command and a pack, run shows where both go") {
+  const TempDir dir;
+  const auto err_of = [&dir](const Words& words) { return finish(words, in(dir.path())); };
+  check_usage(err_of(grex_lock({"run"})), "CMD is missing", "try: grex-lock run PATH -- CMD");
+  check_usage(err_of(grex_lock({"run", "-n", "--"})), "CMD is missing", "try: grex-lock run -n PATH -- CMD");
+  check_usage(err_of(grex_lock({"run", "-l", "per-pack:."})), "CMD is missing",
+              "try: grex-lock run -l per-pack:. -- CMD");
+  dir.make(".git");
+  check_usage(err_of(grex_lock({"run"})), "CMD is missing", "try: grex-lock run -- CMD");
+  check_usage(err_of(grex_lock({"run", "-t", "semaphore"})), "CMD is missing",
+              "try: grex-lock run -t semaphore PATH -- CMD");
+}
+
+TEST_CASE("a PATH behind -- is shown in front of it") {
+  const TempDir dir;
+  const std::string lib = dir.make("lib");
+  const auto check = [](const Words& words, const std::string& line) {
+    check_usage(finish(words), "PATH goes before '--'", "try: grex-lock run " + line);
+  };
+  check(grex_lock({"run", "--", lib, "make", "all"}), lib + " -- make all");
+  check(grex_lock({"run", "-n", "--", lib}), "-n " + lib + " -- CMD");
+}
+
 TEST_CASE("without a command, or with a mistyped one, the error shows what to type") {
   const TempDir dir;
   dir.make("app");

@@ -47,7 +47,7 @@ std::string refusal_in(const std::string& directory, Setup setup = {}) {
 
 std::string stopped_at(const std::string& directory) {
   return "grex-lock: usage: PATH is missing, and the search for a pack stopped at " + directory +
-         ", which other users can write to\ngrex-lock: '.' locks the current directory\n";
+         ", which other users can write to\ngrex-lock: name the pack, or cd into it ('.' is the current directory)\n";
 }
 
 void give_to(unsigned owner, const std::string& path) { REQUIRE(::lchown(path.c_str(), owner, owner) == 0); }
@@ -142,7 +142,7 @@ TEST_CASE("only a real .grex/ with a regular file pack.yaml makes a pack") {
 TEST_CASE("PATH is required outside a pack, or if the tier means another directory") {
   CHECK(refusal_in("/") ==
         "grex-lock: usage: PATH is missing, and the current directory is not in a pack\n"
-        "grex-lock: '.' locks the current directory\n");
+        "grex-lock: name the pack, or cd into it ('.' is the current directory)\n");
   const TempDir dir;
   const Setup pack = in(make_pack(dir, "app"));
   for (const char* const tier : {"workspace-sync", "semaphore", "backend"}) {
@@ -236,9 +236,9 @@ TEST_CASE("a directory that can't be read ends the search") {
   make_pack(dir, "closed");
   const std::string mine = dir.make("closed/mine");
   set_mode(dir / "closed", 0700);
-  CHECK(refusal_in(mine, as_user(user)) == "grex-lock: usage: PATH is missing, and the search for a pack stopped at " +
-                                               dir / "closed" +
-                                               ", which cannot be read\ngrex-lock: '.' locks the current directory\n");
+  CHECK(refusal_in(mine, as_user(user)) ==
+        "grex-lock: usage: PATH is missing, and the search for a pack stopped at " + dir / "closed" +
+            ", which cannot be read\ngrex-lock: name the pack, or cd into it ('.' is the current directory)\n");
   set_mode(dir / "closed", 0711);
   give_to(user, dir / "closed");
   CHECK(pack_from(mine, as_user(user)) == dir / "closed");

@@ -115,8 +115,11 @@ Result<Parsed, Failure> parse_run(const CommandLine& line, RunOptions& options) 
     return usage_failure("-c STRING and -- CMD cannot be used together", {});
   }
   if (start.at < words.size()) return not_a_path(line, options.lock, std::move(extras), start.at);
-  if (!may_have_command && *line.wrapped != nullptr) return Parsed::options;
-  return missing_command(line);
+  if (!may_have_command && *line.wrapped != nullptr) {
+    if (auto wrong = check_wrapped_path(line, options.lock)) return std::move(*wrong);
+    return Parsed::options;
+  }
+  return missing_command(line, options.lock);
 }
 
 // How the command ended, in numbers: its exit status, and the signal that killed it.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/commands/path_hint.hpp"
+#include "cli/locking/omitted_path.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/file/file.hpp"
@@ -37,6 +38,10 @@ Failure mistyped_path(CommandLine line, LockOptions options, std::vector<std::st
   }
   failure.hint = "try: " + line_with_separator(words, at);
   return failure;
+}
+
+bool names_no_lock(const LockOptions& options) {
+  return options.paths.empty() && options.locks.empty() && !options.cluster.name;
 }
 
 Failure missing_separator(const CommandLine& line, std::size_t first) {
@@ -87,8 +92,22 @@ Failure not_a_path(const CommandLine& line, const LockOptions& options, std::vec
   return is_program ? missing_separator(line, at) : mistyped_path(line, options, std::move(extras), at);
 }
 
-Failure missing_command(const CommandLine& line) {
-  return usage_failure("CMD is missing", "try: " + line_with_separator(line.arguments, line.arguments.size()));
+Failure missing_command(const CommandLine& line, const LockOptions& options) {
+  std::vector<std::string> words = line.arguments;
+  if (names_no_lock(options) && !may_omit_path(options.tier_of_paths())) words.emplace_back("PATH");
+  const std::size_t end = words.size();
+  return usage_failure("CMD is missing", "try: " + line_with_separator(std::move(words), end));
+}
+
+std::optional<Failure> check_wrapped_path(const CommandLine& line, const LockOptions& options) {
+  const std::string word = *line.wrapped;
+  const bool is_path = word.find('/') != std::string::npos && names_no_lock(options) && is_directory(word);
+  if (!is_path) return std::nullopt;
+  std::vector<std::string> words = line.arguments;
+  words.insert(words.end(), {word, "--"});
+  for (char* const* next = line.wrapped + 1; *next != nullptr; ++next) words.emplace_back(*next);
+  if (words.back() == "--") words.emplace_back("CMD");
+  return usage_failure("PATH goes before '--'", "try: " + own_line("run", std::move(words)));
 }
 
 std::optional<Failure> find_missing_separator(const CommandLine& line, const std::vector<std::string>* paths) {

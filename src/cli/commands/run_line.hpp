@@ -33,7 +33,11 @@ std::string line_with_separator(std::vector<std::string> words, std::size_t firs
 Failure not_a_path(const CommandLine& line, const LockOptions& options, std::vector<std::string> extras,
                    std::size_t at);
 
-Failure missing_command(const CommandLine& line);
+/// With PATH in the line to type, if the options name no lock, and there is no pack to use.
+Failure missing_command(const CommandLine& line, const LockOptions& options);
+
+/// The Failure of a PATH behind `--`, if none is before it: a directory can't be executed.
+std::optional<Failure> check_wrapped_path(const CommandLine& line, const LockOptions& options);
 
 /// The Failure of a line without `--` in which a word is surely the command: a program right
 /// behind a PATH. Its own options may be ones of ours, too. `paths` are as above, or null if

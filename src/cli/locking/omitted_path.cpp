@@ -22,7 +22,7 @@ Failure no_default_failure(core::Tier tier) {
 }
 
 Failure no_pack_failure(const std::optional<core::SearchStop>& stop) {
-  const char* const hint = "'.' locks the current directory";
+  const char* const hint = "name the pack, or cd into it ('.' is the current directory)";
   if (!stop) return usage_failure("PATH is missing, and the current directory is not in a pack", hint);
   const bool is_unsafe = stop->reason == core::SearchStop::Reason::unsafe;
   return usage_failure(fmt::format("PATH is missing, and the search for a pack stopped at {}, {}", stop->directory,
@@ -31,6 +31,8 @@ Failure no_pack_failure(const std::optional<core::SearchStop>& stop) {
 }
 
 }  // namespace
+
+bool may_omit_path(core::Tier tier) { return may_be_omitted(tier) && !core::find_enclosing_pack().found.empty(); }
 
 Result<std::string, Failure> omitted_path(core::Tier tier, Verbosity verbosity) {
   if (!may_be_omitted(tier)) return no_default_failure(tier);

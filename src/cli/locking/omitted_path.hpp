@@ -14,4 +14,7 @@ namespace grex::cli {
 /// needs another directory.
 Result<std::string, Failure> omitted_path(core::Tier tier, Verbosity verbosity);
 
+/// Whether there is such a PATH.
+bool may_omit_path(core::Tier tier);
+
 }  // namespace grex::cli
