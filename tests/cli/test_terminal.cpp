@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
+#include <memory>
+
 #include "support/process.hpp"
 #include "support/stranger.hpp"
 #include "support/temp_dir.hpp"
@@ -452,6 +454,26 @@ TEST_CASE("the command of the holder is cut before the path, also that of the on
   CHECK(path_shown({}, 60).ends_with("/.grex-lock"));
   const Words noted = {"-t", "semaphore", "--slots=1", "--note", "a note that is longer than what is left"};
   CHECK(path_shown(noted, 80).ends_with("/app"));
+}
+
+// It has to last: the clock of a wait can't be set.
+TEST_CASE("after ten seconds, the line mentions status if there is room") {
+  const TempDir dir;
+  Stranger stranger(dir / ".grex-lock");
+  const auto waiter = [&dir](unsigned short columns) {
+    return std::make_unique<Terminal>(grex_lock({"run", dir.path(), "--", "true"}), Setup{.before_exec = [columns] {
+                                        const winsize size = {24, columns, 0, 0};
+                                        ::ioctl(0, TIOCSWINSZ, &size);
+                                      }});
+  };
+  const auto wide = waiter(300);
+  const auto narrow = waiter(60);
+  const std::string before = wide->expect(" (see grex-lock status)");
+  CHECK(before.rfind("waiting 1") == before.rfind("waiting "));
+  stranger.release();
+  CHECK(narrow->rest().find("see grex-lock") == std::string::npos);
+  CHECK(narrow->wait() == exited(0));
+  CHECK(wide->wait() == exited(0));
 }
 
 TEST_CASE("the line is cut to fit a narrow terminal") {

@@ -27,6 +27,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds first_delay(1);
 constexpr std::chrono::seconds redraw_interval(1);
 constexpr std::chrono::seconds line_interval(30);
+constexpr std::chrono::seconds long_wait(10);
+constexpr std::string_view hint_of_long_wait = " (see grex-lock status)";
 
 // The line is redrawn every second, so tenths would only make it flicker.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
@@ -104,6 +106,7 @@ class WaitProgress::Reporter {
   void write(std::string_view text);
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
+  [[nodiscard]] std::string drawn_line(std::size_t columns) const;
 
   const WaitedLock lock_;
   const Failure unknown_;
@@ -170,7 +173,7 @@ void WaitProgress::Reporter::report(int stop) {
   position_ = std::move(position);
   std::string line;
   if (draws) {
-    line = std::string(erase_line) + text_within(sys::columns_of(STDERR_FILENO) - 1);
+    line = drawn_line(sys::columns_of(STDERR_FILENO) - 1);
   } else {
     line = text(printable(busy_.path), Detail::no_date) + "\n";
     last_line_at_ = now;
@@ -226,6 +229,14 @@ std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
     shown = cut_front_to(place ? printable(place->target) : path, std::max(shortest_name, left_by_note));
   }
   return cut_to(text(shown, Detail::brief), columns);
+}
+
+// A wait that lasts makes one ask what can be done about it.
+std::string WaitProgress::Reporter::drawn_line(std::size_t columns) const {
+  std::string line = text_within(columns);
+  const bool has_room = width_of(line) + width_of(hint_of_long_wait) <= columns;
+  if (has_room && elapsed_since(start_) >= long_wait) line += hint_of_long_wait;
+  return std::string(erase_line) + line;
 }
 
 }  // namespace grex::cli
