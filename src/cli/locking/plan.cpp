@@ -137,7 +137,7 @@ Failure refusal_of(const core::Target& target, Failure failure, const Plan& plan
   return target.request.is_guard ? with_guard_hint(std::move(failure), plan.targets, options) : failure;
 }
 
-// What locking a file of a target means.
+// A file that is taken before the wanted one.
 void add_before(const core::Target& target, const core::TargetFile& file, core::WantedFile& wanted) {
   const auto ids = core::existing_files(target, file);
   wanted.before.insert(wanted.before.end(), ids.begin(), ids.end());
@@ -145,6 +145,7 @@ void add_before(const core::Target& target, const core::TargetFile& file, core::
   wanted.paths_before.insert(wanted.paths_before.end(), paths.begin(), paths.end());
 }
 
+// What locking a file of a target means.
 core::WantedFile wanted_at(const core::Target& target, const core::TargetFile& file) {
   core::WantedFile wanted{target.tier(), core::existing_files(target, file), {}, target.mode(), file.paths()};
   for (const core::TargetFile& before : target.files) {
