@@ -39,6 +39,34 @@ TEST_CASE("release of a lock that another process has in the cluster names it, a
   CHECK(job.wait() == exited(1));
 }
 
+// SECURITY.md: in a cluster, write the id of another process, so that `release` ends it, or any other bytes | what
+// others have written there is shown, escaped, and never chooses a process
+TEST_CASE("what others have written into the cluster is shown, and ends no process") {
+  const TempDir dir;
+  const Site site;
+  const Finished hold = finish(grex_lock({"hold", "--detach", "--for", "1m", "--cluster", "none", dir.path()}));
+  REQUIRE(hold.ended == exited(0));
+  const std::string pid = std::to_string(holder_in(hold.out));
+  const std::string key = "/grex-lock/ci/per-pack/app/x/0000000000000007";
+  for (const std::string& value : Words{"{\"pid\":" + pid + ",\"host\":\"\",\"verb\":\"hold\"}", "\033[2J",
+                                        "{\"pid\":\"x\"}", "[]", "{", std::string(5000, 'x')}) {
+    CAPTURE(value);
+    (void)site.server().ctl({"put", key, "--", value});
+    const Finished refused = site.finish({"release", "--name", "app"});
+    CHECK(refused.ended == exited(69));
+    CHECK(refused.err.find('\033') == std::string::npos);
+    const Finished seen = site.finish({"status", "--name", "app", "/"});
+    CHECK(seen.ended == exited(0));
+    CHECK(seen.out.find("per-pack  held  app  in etcd ci\n") != std::string::npos);
+    CHECK(seen.out.find('\033') == std::string::npos);
+  }
+  (void)site.server().ctl({"put", "/grex-lock/ci/per-pack/app/y/not a lease", "--", "x"});
+  (void)site.server().ctl({"put", "/grex-lock/ci/no-such-tier/app/x/0000000000000007", "--", "x"});
+  CHECK(site.finish({"status", "--cluster-all"}).ended == exited(0));
+  CHECK(process_exists(std::stoi(pid)));
+  reap(std::stoi(pid), SIGKILL);
+}
+
 TEST_CASE("release --force ends the job on another machine, only if its token is the one that was given") {
   const Site site;
   Process job = start_job(site, "app");
