@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Checks that `cmake --install` installs exactly the files of grex-lock, that man
-# and the shells find them, and that the command in docs/install.md uninstalls them.
+# Checks that `cmake --install` installs exactly the files of grex-lock, that man,
+# the shells and the program find them, and that the command in docs/install.md
+# uninstalls them.
 # usage: stage.sh BUILD-DIRECTORY SOURCE-DIRECTORY
 set -euo pipefail
 build=$(realpath -- "$1")
 source=$(realpath -- "$2")
 finds=$source/tests/install/finds.sh
+# It is not built without libcurl.
+keeper=missing and_keeper=
+if [[ -e $build/grex-lock-etcd ]]; then
+  keeper=found and_keeper=$'\n-rwxr-xr-x libexec/grex-lock/grex-lock-etcd'
+fi
 
 stage=$(mktemp -d "${TMPDIR:-/tmp}/grex-lock-stage.XXXXXX")
 # It lists what was last installed from this build. The test puts it back, so
@@ -32,8 +38,8 @@ has_exactly() {
 export HOME=$stage/home
 unset XDG_DATA_DIRS
 cmake --install "$build" --prefix "$HOME/.local" >/dev/null
-has_exactly "$HOME/.local" <<'END'
--rwxr-xr-x bin/grex-lock
+has_exactly "$HOME/.local" <<END
+-rwxr-xr-x bin/grex-lock$and_keeper
 -rw-r--r-- share/bash-completion/completions/grex-lock
 -rw-r--r-- share/doc/grex-lock/CHANGELOG.md
 -rw-r--r-- share/doc/grex-lock/LICENSE-APACHE
@@ -60,6 +66,7 @@ has_exactly "$HOME/.local" <<'END'
 -rw-r--r-- share/zsh/site-functions/_grex-lock
 END
 "$finds" "$HOME/.local" "$HOME/.local/share/zsh/site-functions"
+"$source/tests/install/keeper.sh" "$HOME/.local" "$keeper"
 "$source/tests/docs/links.py" "$HOME/.local/share/doc/grex-lock"
 
 # Uninstalling removes what was installed, and nothing else.
@@ -68,8 +75,13 @@ uninstall=$(grep -m 1 'install_manifest\.txt' "$source/docs/install.md")
 bash -euo pipefail -c "${uninstall//build\/release/\"\$1\"}" uninstall "$build"
 echo '-rw-r--r-- bin/other' | has_exactly "$HOME/.local"
 
-# As a packager does it: below DESTDIR, first everything, then one component.
+# As a packager does it: below DESTDIR, first everything, then one component, and another.
 DESTDIR=$stage/root cmake --install "$build" --prefix /usr/local >/dev/null
 XDG_DATA_DIRS=$stage/root/usr/local/share "$finds" "$stage/root/usr/local" "$stage/root/usr/local/share/zsh/site-functions"
 DESTDIR=$stage/part cmake --install "$build" --prefix /opt --component program >/dev/null
 echo '-rwxr-xr-x opt/bin/grex-lock' | has_exactly "$stage/part"
+"$source/tests/install/keeper.sh" "$stage/part/opt" missing
+if [[ $keeper == found ]]; then
+  DESTDIR=$stage/etcd cmake --install "$build" --prefix /opt --component etcd >/dev/null
+  echo '-rwxr-xr-x opt/libexec/grex-lock/grex-lock-etcd' | has_exactly "$stage/etcd"
+fi
