@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks that the Debian package satisfies lintian, depends on nothing, and can
-# be installed and purged, in a directory instead of on this machine.
+# Checks that the Debian packages satisfy lintian, depend on what they need, and can
+# be installed and purged, in a directory instead of on this machine. There is one of
+# the program, which needs nothing, and one of grex-lock-etcd, if that was built.
 # usage: package.sh BUILD-DIRECTORY SOURCE-DIRECTORY
 set -euo pipefail
 build=$(realpath -- "$1")
@@ -17,13 +18,18 @@ fail() {
   exit 1
 }
 
-# The umask must not affect the package.
+# The umask must not affect the packages.
 (umask 077 && cpack --config "$build/CPackConfig.cmake" -B "$scratch" >"$scratch/log") || fail "$(<"$scratch/log")"
-deb=$(echo "$scratch"/*.deb)
 version=$("$build/grex-lock" --version)
-[[ $deb == "$scratch/grex-lock_${version#grex-lock }-1_$(dpkg --print-architecture).deb" ]] || fail "unexpected file name: $deb"
+version=${version#grex-lock }-1
+suffix=_${version}_$(dpkg --print-architecture).deb
+deb=$scratch/grex-lock$suffix
+etcd_deb=$scratch/grex-lock-etcd$suffix
+packages=("$deb")
+[[ ! -e $build/grex-lock-etcd ]] || packages+=("$etcd_deb")
+diff -u --label expected --label packed <(printf '%s\n' "${packages[@]}" | sort) <(printf '%s\n' "$scratch"/*.deb | sort)
 [[ -z $(dpkg-deb --field "$deb" Depends) ]] || fail 'the static program depends on something'
-lintian --no-cfg --allow-root --fail-on error,warning "$deb"
+lintian --no-cfg --allow-root --fail-on error,warning "${packages[@]}"
 
 # A separate root directory, in which nothing else is installed. With fakeroot,
 # any user can create files that belong to root.
@@ -73,6 +79,29 @@ dpkg_in_root --verify grex-lock # the md5sums
 [[ " $(zsh -f -c 'echo $fpath') " == *' /usr/share/zsh/vendor-completions '* ]] || fail 'zsh does not search vendor-completions'
 XDG_DATA_DIRS=$root/usr/share "$source/tests/install/finds.sh" "$root/usr" "$root/usr/share/zsh/vendor-completions"
 
-dpkg_in_root --purge grex-lock
+"$source/tests/install/keeper.sh" "$root/usr" missing
+
+installed=(grex-lock)
+if [[ -e $etcd_deb ]]; then
+  depends=" $(dpkg-deb --field "$etcd_deb" Depends),"
+  for needed in "grex-lock (= $version)," 'libcurl4 ' 'libc6 ' 'libstdc++6 '; do
+    [[ $depends == *" $needed"* ]] || fail "grex-lock-etcd does not depend on $needed:$depends"
+  done
+  files_in_root >"$scratch/before"
+  dpkg_in_root --force-depends --install "$etcd_deb" # the libraries are those of this machine
+  diff -u --label expected - --label installed <(files_in_root | grep -vxFf "$scratch/before") <<'END'
+-rwxr-xr-x usr/libexec/grex-lock/grex-lock-etcd
+-rw-r--r-- usr/share/doc/grex-lock-etcd/changelog.Debian.gz
+-rw-r--r-- usr/share/doc/grex-lock-etcd/changelog.gz
+-rw-r--r-- usr/share/doc/grex-lock-etcd/copyright
+-rw-r--r-- usr/share/lintian/overrides/grex-lock-etcd
+END
+  dpkg_in_root --verify grex-lock-etcd
+  [[ ! -s $scratch/log ]] || fail "installed files differ from the package: $(<"$scratch/log")"
+  "$source/tests/install/keeper.sh" "$root/usr" found
+  installed+=(grex-lock-etcd)
+fi
+
+dpkg_in_root --purge "${installed[@]}"
 left=$(find "$root" -mindepth 1 -path "$root/var" -prune -o -print && find "$root/var" -name '*grex-lock*')
 [[ -z $left ]] || fail "purge left behind: $left"
