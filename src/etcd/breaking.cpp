@@ -55,6 +55,7 @@ void Breaking::mark(const KeyValue& kv) {
          const auto changed = parse_changed(answer.body);
          if (!changed || !changed->is_changed) return end(false);
          is_marked_ = true;
+         if (lease == 0) return remove();  // no grex-lock has written it, and it would stay forever
          ask_lease_time(lease);
        });
 }

@@ -62,7 +62,8 @@ Judgement judge_error(const GatewayError& error, const Credentials& credentials)
     case unavailable:
       return elsewhere(message);
     case permission_denied:
-      return failed(ClusterFault::permission, message);
+      return failed(ClusterFault::permission, message,
+                    "the user's role must read and write below /grex-lock/NAMESPACE/");
     case unauthenticated:
       return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
     case invalid_argument:
@@ -73,7 +74,9 @@ Judgement judge_error(const GatewayError& error, const Credentials& credentials)
   if (has(message, "revision in auth store is old") || has(message, "auth revision")) {
     return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
   }
-  if (has(message, "authentication failed")) return failed(ClusterFault::permission, "wrong user or password");
+  if (has(message, "authentication failed")) {
+    return failed(ClusterFault::permission, "wrong user or password", "ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD");
+  }
   if (has(message, "user name is empty")) {
     const bool has_certificate = !credentials.certificate.empty();
     return failed(ClusterFault::permission, "the cluster requires a user",

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <string>
+#include <vector>
 
 #include "cluster/etcd_site.hpp"
 #include "support/temp_dir.hpp"
@@ -31,7 +32,7 @@ TEST_CASE("release of a lock that another process has in the cluster names it, a
     const Finished refused = site.finish({"release", option, "--name", "app"});
     CHECK(refused.ended == exited(69));
     CHECK(refused.err.starts_with("grex-lock: not released: app: held by pid " + std::to_string(job.pid())));
-    CHECK(refused.err.find("\ngrex-lock: run it where the holder runs; or ") != std::string::npos);
+    CHECK(refused.err.find("\ngrex-lock: it is no hold that you can end; ") != std::string::npos);
   }
   CHECK(site.finish({"release", "--name", "other"}).ended == exited(69));
   CHECK(site.finish({"release", "--if-held", "--name", "other"}).ended == exited(0));
@@ -76,8 +77,8 @@ TEST_CASE("release --force ends the job on another machine, only if its token is
   CHECK(other.err == "grex-lock: not released: app: no holder has the token " + std::to_string(token + 1) + "\n");
   const Finished broken = site.finish({"release", "--force", "--token", std::to_string(token), "--name", "app"});
   CHECK(broken.ended == exited(0));
-  CHECK(broken.err.starts_with("grex-lock: released: app (token " + std::to_string(token) + "): it was held by pid " +
-                               std::to_string(job.pid())));
+  CHECK(broken.err.ends_with("\ngrex-lock: released: app (token " + std::to_string(token) + ")\n"));
+  CHECK(broken.err.starts_with("grex-lock: asked to end: app: pid " + std::to_string(job.pid())));
   CHECK(job.wait() == exited(79));
   CHECK(job.error_rest().find("another process asked for it") != std::string::npos);
   CHECK(site.server().keys().empty());
@@ -125,7 +126,6 @@ TEST_CASE("a hold of a name alone is released by the stack that it exported, and
   REQUIRE(started.ended == exited(0));
   const std::string line = started.out.substr(0, started.out.size() - 1);
   const pid_t hold = std::stoi(line.substr(line.find("\"pid\":") + sizeof "\"pid\""));
-  CHECK(site.finish({"release", "--name", "deploy"}).ended == exited(69));  // nothing shows that it is this one
   Setup step = site.setup();
   step.environment["GREX_LOCK_STACK"] = line.substr(line.find('=') + 1);
   CHECK(finish(grex_lock({"release", "--name", "other"}), step).ended == exited(69));
@@ -133,6 +133,23 @@ TEST_CASE("a hold of a name alone is released by the stack that it exported, and
   ::waitpid(hold, nullptr, 0);
   CHECK(site.server().keys().empty());
   CHECK(finish(grex_lock({"release", "--name", "deploy"}), step).ended == exited(69));
+}
+
+TEST_CASE("a hold of a name alone is also released by its name, if it runs on this machine") {
+  const Site site;
+  std::vector<pid_t> holds;
+  for (int i = 0; i < 2; ++i) {
+    const Finished started = site.finish({"hold", "--detach", "-s", "--name", "deploy"});
+    REQUIRE(started.ended == exited(0));
+    holds.push_back(holder_in(started.out));
+  }
+  const Finished several = site.finish({"release", "--name", "deploy"});
+  CHECK(several.ended == exited(69));
+  CHECK(several.err.ends_with("\ngrex-lock: use --pid PID or --all\n"));
+  CHECK(site.finish({"release", "--name", "deploy", "--pid", std::to_string(holds.back())}).ended == exited(0));
+  CHECK(site.finish({"release", "--name", "deploy"}).ended == exited(0));
+  for (const pid_t hold : holds) ::waitpid(hold, nullptr, 0);
+  CHECK(site.server().keys().empty());
 }
 
 TEST_CASE("release ends a hold of this machine by its PATH, and asks the cluster only if there is none") {

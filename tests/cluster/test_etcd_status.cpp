@@ -82,6 +82,24 @@ TEST_CASE("if the cluster does not answer, status shows this machine's locks, an
   CHECK(has(json.out, "\"state\":\"unknown\",\"reason\":\"unreachable\""));
 }
 
+TEST_CASE("status of a whole namespace says that it is empty, or why it can't be shown") {
+  Setup setup;
+  {
+    const Site site;
+    setup = site.setup();
+    CHECK(site.finish({"status", "--cluster-all"}).out == "no lock is held or waited for in etcd ci\n");
+    Process hold = site.start({"hold", "-t", "backend", "--name", "x"});
+    hold.line();
+    CHECK(has(site.finish({"status", "--name", "x"}).out, "backend   held  x  in etcd ci\n"));
+    hold.signal(SIGTERM);
+    CHECK(hold.wait() == exited(0));
+  }
+  const Finished down = finish(grex_lock({"status", "--cluster-all"}), setup);
+  reap_keepers();
+  CHECK(down.ended == exited(68));
+  CHECK(down.out.starts_with("cluster unreachable: etcd://127.0.0.1:"));
+}
+
 TEST_CASE("status says if PATHs have no name in the cluster") {
   const TempDir dir;
   const Site site;

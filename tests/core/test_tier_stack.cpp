@@ -266,7 +266,7 @@ TEST_CASE("an entry without a file needs a cluster's lock and a time, and no par
 
 TEST_CASE("the same lock of a cluster has the same namespace, tier and name, whatever its file is") {
   VerifiedEntry held = verified(Tier::per_pack, 1);
-  held.entry.cluster = core::ClusterEntry{"1", "ci", "app\xff", "/k", 7, "9"};
+  held.entry.cluster = core::ClusterEntry{"1", "ci", "app\xff", "/grex-lock/ci/per-pack/app%FF/x/9", 7, "9"};
   core::WantedFile wanted{Tier::per_pack, {}, {}, Mode::exclusive};
   wanted.cluster_ns = "ci";
   wanted.cluster_name = "app\xff";
@@ -277,6 +277,12 @@ TEST_CASE("the same lock of a cluster has the same namespace, tier and name, wha
   REQUIRE(passed_on);
   CHECK(core::judge({{passed_on->front(), Liveness::live_proved}}, wanted, Reentrant::no).kind ==
         Verdict::Kind::reentry);
+  // Another name that is passed on as the same text.
+  wanted.cluster_name = "app\xfe";
+  CHECK(core::judge({held}, wanted, Reentrant::yes).kind == Verdict::Kind::tier_violation);
+  CHECK(core::judge({{passed_on->front(), Liveness::live_proved}}, wanted, Reentrant::yes).kind ==
+        Verdict::Kind::tier_violation);
+  wanted.cluster_name = "app\xff";
   wanted.cluster_ns = "other";
   CHECK(core::judge({held}, wanted, Reentrant::no).kind == Verdict::Kind::tier_violation);
   // Its own file comes before it.

@@ -106,6 +106,29 @@ TEST_CASE("a signal of the terminal acts on a child that has not come to exec ye
   CHECK(sys::TerminalSignalsAtFork::arrived().empty());
 }
 
+TEST_CASE("a Ctrl-Z before the fork stops this process afterwards, and is to be sent to the child") {
+  const Blocked blocked;
+  // As a child that reports what it has seen, because it stops.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGTSTP, SIG_DFL);
+    ::setpgid(0, 0);  // in an orphaned process group, it would not stop
+    bool is_missed = false;
+    {
+      const sys::TerminalSignalsAtFork terminal;
+      type_signal(SIGTSTP);
+      is_missed = start_child(terminal, 0) == 0 && sys::TerminalSignalsAtFork::child_missed_stop();
+    }
+    ::_exit(is_missed ? 7 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, WUNTRACED);
+  CHECK(WIFSTOPPED(status));
+  ::kill(child, SIGCONT);
+  ::waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == 7);
+}
+
 TEST_CASE("a signal of the terminal that was ignored is ignored in the child, but still reported") {
   const Blocked blocked;
   struct sigaction ignore {};

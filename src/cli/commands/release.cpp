@@ -243,34 +243,54 @@ std::string document_of_broken(const ClusterTarget& target, const BrokenLock& br
   document["pids"] = Json::array();
   document["engine"] = "etcd";
   document["namespace"] = target.settings.ns;
-  document["name"] = printable(target.name);
+  document["name"] = target.name;
   document["token"] = broken.token;
   document["deleted"] = broken.was_deleted;
   return to_line(document);
 }
 
 Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
-  const auto broken = break_lock(target, options.token, options.timeout);
+  const auto asked = [&](const core::LockProcess& holder) {
+    if (options.verbosity == Verbosity::quiet) return;
+    note(fmt::format("asked to end: {}: {}", printable(target.name), holder_text({holder}, utc_now())));
+  };
+  const auto broken = break_lock(target, options.token, options.timeout, asked);
   if (!broken) {
     const bool is_free = broken.error().kind == ErrorKind::not_held && broken.error().holders.empty();
     if (is_free && options.choice.if_held && !options.token) return ExitStatus{};
     return reported(broken.error(), options.verbosity);
   }
   if (options.verbosity != Verbosity::quiet) {
-    note(fmt::format("released: {} (token {}): it was held by {}", printable(target.name), broken->token,
-                     holder_text({broken->holder}, utc_now())));
+    note(fmt::format("released: {} (token {})", printable(target.name), broken->token));
     if (broken->was_deleted) note("warning: its grex-lock did not respond, so its job may still run");
   }
   return options.global.json ? print(document_of_broken(target, *broken)) : ExitStatus{};
 }
 
-// The lock has no PATH here. Its hold is known by the stack alone.
+// The lock has no PATH here. Its hold is the one that the stack names, or one that was started with
+// this name.
 Outcome release_named(const ClusterTarget& target, const core::TierStack& stack, const ReleaseOptions& options) {
   LockName lock;
   lock.tier = target.tier;
   lock.path = target.name;
   std::vector<core::Hold> holds;
   if (auto hold = find_exported_hold(target, stack)) holds.push_back(std::move(*hold));
+  if (holds.empty()) {
+    auto named = find_named_holds(target);
+    if (!named) return reported(named.error(), options.verbosity);
+    holds = std::move(*named);
+    const auto& pid = options.choice.pid;
+    if (pid) std::erase_if(holds, [&pid](const core::Hold& hold) { return hold.pid != *pid; });
+    if (holds.size() > 1 && !options.choice.all) {
+      std::vector<pid_t> pids;
+      for (const core::Hold& hold : holds) pids.push_back(hold.pid);
+      Failure failure =
+          not_released(lock, fmt::format("several holds: pids {}", fmt::join(pids, ", ")), ErrorKind::not_held);
+      failure.hint = "use --pid PID or --all";
+      failure.exit_code = exit_code::no_hold;
+      return reported(std::move(failure), options.verbosity);
+    }
+  }
   if (holds.empty()) {
     if (auto free = check_not_held(target); !free) return reported(free.error(), options.verbosity);
     if (options.choice.if_held) return ExitStatus{};

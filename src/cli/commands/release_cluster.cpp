@@ -15,6 +15,7 @@
 #include "cli/report/holder_text.hpp"
 #include "core/cluster/cluster.hpp"
 #include "core/inspect/liveness.hpp"
+#include "sys/process/proc.hpp"
 
 namespace grex::cli {
 namespace {
@@ -80,16 +81,17 @@ Result<void, Failure> check_not_held(const ClusterTarget& target) {
   if (!holders) return holders.error();
   if (holders->empty()) return {};
   const auto processes = processes_of(*holders);
+  const bool is_here = processes.front().host == sys::host_name();
   Failure failure = refusal(target, "held by " + holder_text(processes, utc_now()),
-                            "run it where the holder runs; or end the holder's job from here: add --force");
+                            is_here ? "it is no hold that you can end; to end the job: add --force"
+                                    : "run it where the holder runs; or end the holder's job from here: add --force");
   failure.holders = processes;
   return failure;
 }
 
 std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const core::TierStack& stack) {
   const auto is_its = [&target](const core::StackEntry& entry) {
-    return entry.cluster && entry.tier == target.tier && entry.cluster->name == target.name &&
-           entry.cluster->ns == target.settings.ns;
+    return core::is_of_cluster_lock(entry, target.tier, target.settings.ns, target.name);
   };
   core::TierStack its;
   std::copy_if(stack.begin(), stack.end(), std::back_inserter(its), is_its);
@@ -102,20 +104,42 @@ std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const 
   return is_live ? std::move(hold) : std::nullopt;
 }
 
+Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& target) {
+  core::Cluster cluster(target.settings);
+  const auto holders = holders_of(cluster, target);
+  if (!holders) return holders.error();
+  const auto has_name = [&target](const std::vector<std::string>& command) {
+    const auto& words = command;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (words[i] == "--name=" + target.name) return is_hold_command(command);
+      if (words[i] == "--name" && i + 1 < words.size() && words[i + 1] == target.name) return is_hold_command(command);
+    }
+    return false;
+  };
+  std::vector<core::Hold> holds;
+  for (const core::LockProcess& process : processes_of(*holders)) {
+    if (!process.pid || process.host != sys::host_name()) continue;
+    if (auto hold = core::find_hold(*process.pid, has_name)) holds.push_back(std::move(*hold));
+  }
+  return holds;
+}
+
 Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optional<std::uint64_t> token,
-                                       std::optional<std::chrono::nanoseconds> timeout) {
+                                       std::optional<std::chrono::nanoseconds> timeout,
+                                       const std::function<void(const core::LockProcess& holder)>& asked) {
   const auto start = Deadline::clock::now();
   core::Cluster cluster(target.settings);
   const auto holders = holders_of(cluster, target);
   if (!holders) return holders.error();
   const auto chosen = choose(target, *holders, token);
   if (!chosen) return chosen.error();
+  const core::LockProcess holder = process_in_cluster(chosen->lock.value);
+  asked(holder);
   const auto broken = cluster.break_lock(chosen->key, timeout ? std::optional(start + *timeout) : std::nullopt);
   if (!broken) return cluster_failure(broken.error(), target.settings.url);
   if (broken->end.outcome == sys::Acquire::cancelled) {
     return cancelled_failure(named_lock(target), broken->end.signal, {});
   }
-  const core::LockProcess holder = process_in_cluster(chosen->lock.value);
   if (!broken->report) {
     Failure failure = not_released(
         named_lock(target), "asked to end, but still there: " + holder_text({holder}, utc_now()), ErrorKind::timeout);

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "cli/report/failure.hpp"
@@ -24,19 +26,24 @@ struct ClusterTarget {
 /// A Failure that names the holder, if there is one; also if the cluster can't be asked.
 Result<void, Failure> check_not_held(const ClusterTarget& target);
 
-/// The hold of the lock that the stack names, if it is one on this machine that this user may end;
-/// what others have written into the cluster never chooses a process. nullopt if there is none.
+/// The hold of the lock that the stack names, if it is one on this machine that this user may end.
+/// nullopt if there is none.
 std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const core::TierStack& stack);
 
+/// The holds on this machine that the cluster lists as holders, that this user may end, and whose
+/// own command line has the name: what others have written into the cluster never chooses a process.
+Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& target);
+
 /// Has the holder release the lock, on whichever machine it is, only if its token is this one, and
-/// waits for that. A Failure if there is no holder, or several of which none was chosen.
-/// Returns how the lock was released.
+/// waits for that; `asked` is called when it begins to. A Failure if there is no holder, or several of which none was
+/// chosen. Returns how the lock was released.
 struct BrokenLock {
   std::uint64_t token = 0;
   core::LockProcess holder;
   bool was_deleted = false;  ///< nobody knows whether its job still runs
 };
 Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optional<std::uint64_t> token,
-                                       std::optional<std::chrono::nanoseconds> timeout);
+                                       std::optional<std::chrono::nanoseconds> timeout,
+                                       const std::function<void(const core::LockProcess& holder)>& asked);
 
 }  // namespace grex::cli

@@ -119,13 +119,15 @@ std::string unseen_text(const StatusReport& report) {
   return text;
 }
 
+// `remark` is that of a cluster.
 std::string format_report(const StatusReport& report, const std::vector<std::string>& paths,
-                          const StatusOptions& options, const ViewContext& context) {
+                          const StatusOptions& options, const std::string& remark, const ViewContext& context) {
   if (options.global.json) return status_document(report);
   if (options.graph) return status_dot(report);
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
                                           options.verbose ? Verbosity::verbose : Verbosity::normal, context.columns});
-  if (text.empty()) text = empty_text(options, report);
+  if (text.empty() && remark.empty()) text = empty_text(options, report);
+  if (!remark.empty()) text += printable(remark) + "\n";
   return text + status_hints(report, paths, *options.global.layouts, context.should_stop) + unseen_text(report);
 }
 
@@ -194,7 +196,7 @@ Outcome status(const CommandLine& line, Events&) {
   if (options.all_of_cluster && !*chosen) return usage_failure("--cluster-all has no effect without a cluster", {});
   std::optional<ClusterStatus> cluster;
   if (*chosen) {
-    cluster.emplace(std::move(**chosen), options.cluster.name, core::Tier::per_pack, options.all_of_cluster);
+    cluster.emplace(std::move(**chosen), options.cluster.name, options.all_of_cluster);
     if (!cluster->has_names()) {
       cluster.reset();
       if (!options.global.json) note("PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all");
@@ -202,14 +204,17 @@ Outcome status(const CommandLine& line, Events&) {
   }
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
-    auto found = find_locks(options.scope, *options.global.layouts, context);
+    // A name, or the namespace, needs no pack.
+    const bool is_cluster_alone = cluster && !cluster->needs_paths() && options.scope.paths.empty() &&
+                                  !options.scope.all && !options.scope.recursive;
+    auto found = is_cluster_alone ? FoundLocks() : find_locks(options.scope, *options.global.layouts, context);
     if (!found) return found.error();
     exit_code = found->exit_code;
     const std::vector<std::string> notes = std::move(found->notes);
     const std::vector<std::string> paths = std::move(found->paths);
     const StatusReport report = report_of(std::move(*found), options, cluster ? &*cluster : nullptr, context);
     if (cluster && cluster->exit_code() != 0) exit_code = cluster->exit_code();
-    std::string text = format_report(report, paths, options, context);
+    std::string text = format_report(report, paths, options, cluster ? cluster->remark() : std::string(), context);
     print_notes(notes, context, text);
     return text;
   };

@@ -49,7 +49,11 @@ std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::L
   const auto want = [&](const Name& name, core::LockState state) {
     reports.try_emplace(name, empty_report(name, ns, state));
   };
-  if (name_) want({tier_, *name_}, core::LockState::free);
+  if (name_) {
+    for (const core::Tier tier : core::all_tiers) {
+      want({tier, *name_}, tier == core::Tier::per_pack ? core::LockState::free : core::LockState::absent);
+    }
+  }
   for (const core::LockReport& lock : local) {
     if (name_ || chosen_.root.empty() || lock.target.empty()) continue;
     const bool is_absent = lock.merged.state == core::LockState::absent && lock.tier != core::Tier::per_pack;
@@ -63,14 +67,17 @@ std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::L
   constexpr std::size_t most_asked = 32;
   const auto listed = cluster_.list(all_ || asked.size() > most_asked ? std::vector<core::ClusterLock>() : asked);
   exit_code_ = 0;
+  remark_.clear();
   if (!listed) {
     const Failure failure = cluster_failure(listed.error(), chosen_.settings.url);
     exit_code_ = failure.exit_code;
+    const std::string trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
+    if (reports.empty()) remark_ = trouble;
     for (auto& [name, report] : reports) {
       if (report.merged.state == core::LockState::absent) continue;
       report.merged.state = core::LockState::unknown;
       report.merged.why_unknown = Error{failure.kind, {}, {}, 0};
-      report.cluster->trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
+      report.cluster->trouble = trouble;
     }
   } else {
     for (const core::ListedLock& lock : *listed) {
@@ -79,6 +86,7 @@ std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::L
       if (const auto found = reports.find(name); found != reports.end()) add(lock, found->second);
     }
   }
+  if (listed && reports.empty()) remark_ = "no lock is held or waited for in etcd " + ns;
   std::vector<core::LockReport> all;
   for (auto& [name, report] : reports) {
     std::stable_sort(report.merged.waiters.begin(), report.merged.waiters.end(), is_before);

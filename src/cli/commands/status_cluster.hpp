@@ -7,20 +7,26 @@
 #include "cli/args/cluster_options.hpp"
 #include "core/cluster/cluster.hpp"
 #include "core/inspect/report.hpp"
-#include "core/lock/tier.hpp"
 
 namespace grex::cli {
 
 /// Reports on the locks of a cluster.
 class ClusterStatus {
  public:
-  /// Of the lock with this name at this tier; or of all that the cluster's root gives a name; or with
+  /// Of the locks with this name; or of all that the cluster's root gives a name; or with
   /// `all`, of the whole namespace.
-  ClusterStatus(ChosenCluster chosen, std::optional<std::string> name, core::Tier tier, bool all)
-      : chosen_(std::move(chosen)), name_(std::move(name)), tier_(tier), all_(all), cluster_(chosen_.settings) {}
+  ClusterStatus(ChosenCluster chosen, std::optional<std::string> name, bool all)
+      : chosen_(std::move(chosen)), name_(std::move(name)), all_(all), cluster_(chosen_.settings) {}
 
   /// Whether it can report on anything: PATHs have names only below a root.
   [[nodiscard]] bool has_names() const { return name_ || all_ || !chosen_.root.empty(); }
+
+  /// Whether it can report on nothing without them.
+  [[nodiscard]] bool needs_paths() const { return !name_ && !all_; }
+
+  /// Why no lock is shown in the last report, if the cluster could not be asked, or keeps none; else
+  /// empty.
+  [[nodiscard]] const std::string& remark() const { return remark_; }
 
   /// The exit status if the cluster could not be asked in the last report; 0 if it could.
   [[nodiscard]] int exit_code() const { return exit_code_; }
@@ -32,10 +38,10 @@ class ClusterStatus {
  private:
   ChosenCluster chosen_;
   std::optional<std::string> name_;
-  core::Tier tier_;
   bool all_;
   core::Cluster cluster_;
   int exit_code_ = 0;
+  std::string remark_;
 };
 
 }  // namespace grex::cli

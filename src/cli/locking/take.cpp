@@ -44,8 +44,10 @@ core::GateRules gate_rules_of(const core::TierStack& stack) {
 // Warns before a wait that would be in vain. It goes on: the holder may install the program.
 void note_missing_program(const std::string& program) {
   // On a file system that doesn't answer, looking for it blocks.
-  const auto is_missing =
-      sys::result_within<bool>(std::chrono::seconds(1), [program] { return sys::find_program(program).empty(); });
+  const auto is_missing = sys::result_within<bool>(std::chrono::seconds(1), [program] {
+    const bool is_path = program.find('/') != std::string::npos;
+    return is_path ? !sys::exists(program) : sys::find_program(program).empty();
+  });
   if (!is_missing.value_or(false)) return;
   note(fmt::format("warning: command not found: {}: it must be there when the lock is free", shell_line({program})));
 }

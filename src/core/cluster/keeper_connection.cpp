@@ -78,7 +78,10 @@ Result<void> KeeperConnection::restart() {
 
 // It may not have ended: then it must not speak for the lease any more.
 void KeeperConnection::end_keeper() {
-  if (process_.is_open()) (void)sys::signal_process(process_.get(), SIGKILL);
+  if (!process_.is_open()) return;
+  (void)sys::signal_process(process_.get(), SIGKILL);
+  constexpr std::chrono::milliseconds time_to_die(100);
+  sys::reap(process_.get(), Deadline::clock::now() + time_to_die);
   process_.reset();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json_text.hpp"
 #include "base/text.hpp"
+#include "core/cluster/percent.hpp"
 #include "core/lock/stack_json.hpp"
 
 namespace grex::core {
@@ -181,6 +182,16 @@ TierStack live_entries(const VerifiedStack& stack) {
   return entries;
 }
 
+bool is_of_cluster_lock(const StackEntry& entry, Tier tier, const std::string& ns, const std::string& name) {
+  if (!entry.cluster || name.empty() || entry.tier != tier || entry.cluster->ns != ns) return false;
+  const std::string shown = as_in_stack(name);
+  if (as_in_stack(entry.cluster->name) != shown) return false;
+  // Several names are shown so: only the key has every byte.
+  constexpr std::string_view replacement = "\uFFFD";
+  const bool is_ambiguous = shown.find(replacement) != std::string::npos;
+  return !is_ambiguous || entry.cluster->key.find('/' + percent_encoded(name) + '/') != std::string::npos;
+}
+
 bool is_enough(sys::Mode held, sys::Mode wanted) { return held == sys::Mode::exclusive || wanted == sys::Mode::shared; }
 
 Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant reentrant) {
@@ -189,16 +200,11 @@ Verdict judge(const VerifiedStack& stack, const WantedFile& wanted, Reentrant re
     const bool is_named = entry.tier == wanted.tier && std::find(paths.begin(), paths.end(), entry.path) != paths.end();
     return is_named || std::find(files.begin(), files.end(), entry.file) != files.end();
   };
-  const std::string cluster_name = as_in_stack(wanted.cluster_name);
-  const auto is_cluster_lock = [&wanted, &cluster_name](const StackEntry& entry) {
-    return entry.cluster && !cluster_name.empty() && entry.tier == wanted.tier &&
-           as_in_stack(entry.cluster->name) == cluster_name && entry.cluster->ns == wanted.cluster_ns;
-  };
   Verdict verdict;
   const VerifiedEntry* highest = nullptr;
   for (const VerifiedEntry& verified : stack) {
     const auto& [entry, liveness] = verified;
-    const bool is_same_key = is_cluster_lock(entry);
+    const bool is_same_key = is_of_cluster_lock(entry, wanted.tier, wanted.cluster_ns, wanted.cluster_name);
     if (!is_live(liveness) || (!is_same_key && is_in(wanted.before, wanted.paths_before, entry))) continue;
     if (highest == nullptr || ordinal_of(entry.tier) > ordinal_of(highest->entry.tier)) highest = &verified;
     if (!is_same_key && !is_in(wanted.files, wanted.paths, entry)) continue;

@@ -93,6 +93,9 @@ constexpr std::size_t longest_entry(std::size_t path_size, std::size_t name_size
 
 enum class Reentrant { no, yes };
 
+/// Whether an entry is that of the lock with this name in this namespace of a cluster.
+bool is_of_cluster_lock(const StackEntry& entry, Tier tier, const std::string& ns, const std::string& name);
+
 /// Whether a lock that is held in one mode is enough for a process that wants the other.
 bool is_enough(sys::Mode held, sys::Mode wanted);
 

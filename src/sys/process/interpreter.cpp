@@ -57,7 +57,9 @@ std::string find_program(const std::string& command) {
   if (command.find('/') != std::string::npos) return executable_error(command) == 0 ? command : std::string();
   const char* const variable = ::getenv("PATH");
   std::string_view directories = variable != nullptr ? variable : "/bin:/usr/bin";
-  while (!directories.empty() && !command.empty()) {
+  // An empty part is the working directory, also at the end.
+  for (bool is_last = command.empty(); !is_last;) {
+    is_last = directories.find(':') == std::string_view::npos;
     const std::string_view directory = take_until(directories, ':');
     std::string path = directory.empty() ? command : path_in(directory, command);
     if (executable_error(path) == 0) return path;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,6 +43,11 @@ bool wait_for_end(int pidfd, std::optional<Deadline> deadline) {
     count = ::poll(&ended, 1, milliseconds_left(deadline));
   } while (count < 0 && errno == EINTR);
   return count > 0;
+}
+
+void reap(int pidfd, Deadline deadline) {
+  (void)wait_for_end(pidfd, deadline);
+  ::waitid(P_PIDFD, static_cast<id_t>(pidfd), nullptr, WEXITED | WNOHANG);
 }
 
 Result<void> ExitWatcher::start(int pidfd) {

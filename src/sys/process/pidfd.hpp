@@ -27,6 +27,9 @@ Result<void> signal_process(int pidfd, int signal);
 /// Waits until a process has ended, or until the deadline; returns whether it has ended.
 bool wait_for_end(int pidfd, std::optional<Deadline> deadline = std::nullopt);
 
+/// Waits for the end of a child, too, and reaps it if it has ended by then.
+void reap(int pidfd, Deadline deadline);
+
 /// While this lives, a thread watches another process, and sends this one a SIGTERM when
 /// it ends. For waits that only signals can end; the rest of the program must block
 /// SIGTERM.

@@ -21,16 +21,17 @@ struct {
   pid_t parent = 0;
   volatile sig_atomic_t has_child = 0;
   volatile sig_atomic_t child_missed_stop = 0;
-  std::array<Caught, 3> caught = {{{SIGINT}, {SIGQUIT}, {SIGHUP}}};
+  std::array<Caught, 4> caught = {{{SIGINT}, {SIGQUIT}, {SIGHUP}, {SIGTSTP}}};
 } at_fork;
-
-extern "C" void note_stop_in_child(int) { at_fork.child_missed_stop = 1; }
 
 extern "C" void note_or_take_effect(int number, siginfo_t* info, void*) {
   const int saved_errno = errno;
   for (Caught& caught : at_fork.caught) {
     if (caught.number != number) continue;
-    if (const pid_t self = ::getpid(); self != at_fork.parent) {
+    const pid_t self = ::getpid();
+    if (self != at_fork.parent && number == SIGTSTP) {
+      at_fork.child_missed_stop = 1;
+    } else if (self != at_fork.parent) {
       ::sigaction(number, &caught.old_action, nullptr);
       ::kill(self, number);  // acts when this handler returns
     } else {
@@ -40,6 +41,8 @@ extern "C" void note_or_take_effect(int number, siginfo_t* info, void*) {
   }
   errno = saved_errno;
 }
+
+const Caught& stop() { return at_fork.caught.back(); }
 
 }  // namespace
 
@@ -52,11 +55,10 @@ TerminalSignalsAtFork::TerminalSignalsAtFork() {
   note.sa_flags = SA_SIGINFO;
   ::sigprocmask(SIG_SETMASK, nullptr, &old_mask_);
   sigset_t mask = old_mask_;
-  sigaddset(&mask, SIGTSTP);
   for (Caught& caught : at_fork.caught) {
     caught.arrival = Arrival::none;
     ::sigaction(caught.number, &note, &caught.old_action);
-    sigdelset(&mask, caught.number);
+    if (caught.number != SIGTSTP) sigdelset(&mask, caught.number);
   }
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
@@ -64,27 +66,26 @@ TerminalSignalsAtFork::TerminalSignalsAtFork() {
 TerminalSignalsAtFork::~TerminalSignalsAtFork() {
   ::sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
   for (const Caught& caught : at_fork.caught) ::sigaction(caught.number, &caught.old_action, nullptr);
+  if (stop().arrival != Arrival::none) (void)::raise(SIGTSTP);
 }
 
 void TerminalSignalsAtFork::enter_child() const {
   at_fork.has_child = 1;
-  struct sigaction note {};
-  struct sigaction old {};
-  note.sa_handler = note_stop_in_child;
-  ::sigaction(SIGTSTP, &note, &old);
-  if (old.sa_handler == SIG_IGN) ::sigaction(SIGTSTP, &old, nullptr);
   // exec gives a signal that is caught its default action.
   for (const Caught& caught : at_fork.caught) {
     if (caught.old_action.sa_handler == SIG_IGN) ::sigaction(caught.number, &caught.old_action, nullptr);
   }
 }
 
-bool TerminalSignalsAtFork::child_missed_stop() { return at_fork.child_missed_stop != 0; }
+bool TerminalSignalsAtFork::child_missed_stop() {
+  const bool was_too_early = stop().arrival == Arrival::before_fork && stop().code == SI_KERNEL;
+  return at_fork.child_missed_stop != 0 || was_too_early;
+}
 
 std::vector<ReceivedSignal> TerminalSignalsAtFork::arrived() {
   std::vector<ReceivedSignal> signals;
   for (const Caught& caught : at_fork.caught) {
-    if (caught.arrival == Arrival::none) continue;
+    if (caught.arrival == Arrival::none || caught.number == SIGTSTP) continue;
     ReceivedSignal signal = received_signal(caught.number, caught.code);
     if (caught.arrival == Arrival::before_fork) signal.to_group = false;
     signals.push_back(signal);

@@ -14,15 +14,15 @@ namespace grex::sys {
 /// it is forwarded.
 ///
 /// A signal that is blocked can't tell. So SIGINT, SIGQUIT and SIGHUP, which the caller has
-/// blocked, are caught while this lives. The kernel doesn't fork before a signal that has
+/// blocked, and SIGTSTP are caught while this lives. The kernel doesn't fork before a signal that has
 /// arrived is handled, and gives one that is sent to the group during the fork to both
 /// (copy_process in kernel/fork.c).
 ///
 /// A SIGTSTP (Ctrl-Z) that reaches the child before exec would stop it, and with it this
-/// process, which no signal reaches until then. So the child only notes it, and this
-/// process stops when this object ends.
+/// process, which no signal reaches until then. So the child only notes it. One that reaches
+/// this process stops it when this object ends.
 ///
-/// Only one exists at a time. Other threads must block these signals.
+/// Only one exists at a time: handlers know no other. Other threads must block these signals.
 class TerminalSignalsAtFork {
  public:
   TerminalSignalsAtFork();
@@ -34,7 +34,7 @@ class TerminalSignalsAtFork {
   /// SIGTSTP. Async-signal-safe.
   void enter_child() const;
 
-  /// Whether a child has noted a SIGTSTP.
+  /// Whether a Ctrl-Z must be sent to the child: it has only noted it, or came after it.
   static bool child_missed_stop();
 
   /// The signals that the last of these has caught. To be called after its end, or one that
