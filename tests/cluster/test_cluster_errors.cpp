@@ -78,6 +78,20 @@ TEST_CASE("a busy lock names the holder and its host, and a wait ends at its tim
   cluster.until_keeper_ended();
 }
 
+TEST_CASE("a wait that Ctrl-Z stops leaves the queue, and joins it again when it goes on") {
+  const FakeCluster cluster("acquire wait\n");
+  Process waiting(cluster.run("exit 0"), {.before_exec = [] { ::setpgid(0, 0); }});  // of an orphaned group, none stops
+  until([&] { return cluster.log("waiting").size() == 1; });
+  waiting.signal(SIGTSTP);
+  until([&] { return state_of(waiting.pid()) == 'T'; });
+  CHECK(cluster.log("{\"request\":\"cancel\"").size() == 1);
+  waiting.signal(SIGCONT);
+  until([&] { return cluster.log("waiting").size() == 2; });
+  cluster.set("grant");
+  CHECK(waiting.wait() == exited(0));
+  cluster.until_keeper_ended();
+}
+
 TEST_CASE("a lock without a name in the cluster is a usage error, never a local lock") {
   const FakeCluster cluster;
   const std::string pack = cluster.make("ws/app");
@@ -97,6 +111,8 @@ TEST_CASE("a lock without a name in the cluster is a usage error, never a local 
   CHECK(refused({"--name", std::string(513, 'n'), pack, "--", "touch", ran}).starts_with("grex-lock: usage: --name: "));
   CHECK(refused({"--name", "a", "-l", "manifest:" + pack, "--", "touch", ran})
             .starts_with("grex-lock: usage: --lock needs --cluster-root"));
+  // The last one alone would be locked.
+  CHECK(refused({"--name", "a", "--name", "b", "--", "touch", ran}) == usage("--name can be given only once"));
   CHECK(refused({"--lease", "5s", "--name", "a", "--", "touch", ran}).starts_with("grex-lock: usage: --lease: "));
   for (const std::string bad : {"localhost", "etcd://localhost", "etcd://me:secret@localhost/ci", "etcd:///ci"}) {
     CHECK(refused({"--cluster", bad, "--name", "a", "--", "touch", ran}).starts_with("grex-lock: usage: --cluster: '"));

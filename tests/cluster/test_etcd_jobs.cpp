@@ -157,6 +157,25 @@ TEST_CASE("a signal ends a wait, which leaves no key") {
   site.until_no_key();
 }
 
+TEST_CASE("a job that Ctrl-Z stops while it waits does not get the lock, and queues again when it goes on") {
+  const Site site;
+  Process holder = site.start({"run", "--name", "app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(holder.line() == "ready");
+  Setup setup = site.setup();
+  setup.before_exec = [] { ::setpgid(0, 0); };  // of an orphaned group, none stops
+  Process waiter(grex_lock({"run", "-q", "--name", "app", "--", "echo", "mine"}), setup);
+  until([&] { return site.server().keys().size() == 2; });
+  waiter.signal(SIGTSTP);
+  until([&] { return state_of(waiter.pid()) == 'T'; });
+  CHECK(site.server().keys().size() == 1);
+  holder.close_input();
+  CHECK(holder.wait() == exited(0));
+  CHECK(site.finish({"run", "-n", "--name", "app", "--", "true"}).ended == exited(0));
+  waiter.signal(SIGCONT);
+  CHECK(waiter.line() == "mine");
+  CHECK(waiter.wait() == exited(0));
+}
+
 TEST_CASE("probe and wait look at this machine and at the cluster, and make nothing") {
   const TempDir dir;
   const Site site(dir.path());

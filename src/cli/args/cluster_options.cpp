@@ -97,7 +97,6 @@ void add_cluster_options(Parser& parser, ClusterOptions& options, WithLease with
   add_cluster_option(parser, options);
   parser.add_option("--name", options.name, "the lock's name in the cluster")
       ->check(refuse_bad_name)
-      ->take_last()
       ->type_name("NAME");
   parser.add_option("--cluster-root", options.root, "name locks by their PATHs relative to DIR")
       ->take_last()

@@ -1,5 +1,7 @@
 #include "core/cluster/cluster.hpp"
 
+#include <signal.h>
+
 #include <utility>
 
 #include "sys/process/pidfd.hpp"
@@ -61,13 +63,29 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::next(std::optional<
   }
 }
 
-// Gives up the request that has no answer yet, and waits until it can't take a lock any more.
-void Cluster::cancel() {
+// Gives up the request that has no answer yet, and waits until it can't take a lock any more. Returns
+// an answer that came before that.
+std::optional<KeeperReport> Cluster::cancel() {
   connection_->send(CancelRequest{});
+  std::optional<KeeperReport> answer;
   const Deadline deadline = Deadline::clock::now() + time_to_release;
   for (auto report = next(deadline, -1); report && *report; report = next(deadline, -1)) {
-    if (as<ReleasedReport>(*report) != nullptr) return;
+    if (as<ReleasedReport>(*report) != nullptr) return answer;
+    if (as<WaitingReport>(*report) == nullptr) answer = std::move(*report);
   }
+  return answer;
+}
+
+// A stopped process must not get a lock that others wait for. It queues again when it goes on.
+std::optional<KeeperReport> Cluster::stop_during(const KeeperRequest& request) {
+  auto answer = cancel();
+  if (answer) {
+    (void)::raise(SIGTSTP);  // stops when it is not blocked any more
+    return answer;
+  }
+  sys::stop_self();
+  connection_->send(request);
+  return std::nullopt;
 }
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperRequest& request, const ClusterWait& wait,
@@ -97,16 +115,24 @@ bool Cluster::replace_keeper() {
 
 Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const KeeperRequest& request,
                                                                           const ClusterWait& wait, ClusterEnd& end) {
-  const sys::SignalBlock block(sys::unignored_signals());
-  const auto signals = sys::SignalReader::open(sys::unignored_signals());
+  sigset_t awaited = sys::unignored_signals();
+  if (!sys::is_ignored(SIGTSTP) && !sys::is_blocked(SIGTSTP)) sigaddset(&awaited, SIGTSTP);
+  const sys::SignalBlock block(awaited);
+  const auto signals = sys::SignalReader::open(awaited);
   if (!signals) return ClusterFailure(signals.error());
   connection_->send(request);
   // Until it reports a wait, it is not known whether a lock is busy.
-  const Deadline answer_by = Deadline::clock::now() + place(wait).timeout + longest_delay;
+  Deadline answer_by = Deadline::clock::now() + place(wait).timeout + longest_delay;
   bool is_busy = std::holds_alternative<BreakRequest>(request);  // lasts as long as the holder takes
   for (;;) {
     auto report = next(is_busy ? wait.deadline : answer_by, signals->fd());
     if (!report) return report.error();
+    const auto signal = *report ? std::nullopt : signals->next();
+    if (signal && signal->number == SIGTSTP) {
+      *report = stop_during(request);
+      is_busy = false;
+      answer_by = Deadline::clock::now() + place({}).timeout + longest_delay;
+    }
     if (const auto* waiting = as<WaitingReport>(*report)) {
       is_busy = true;
       end.queue = waiting->queue;
@@ -118,7 +144,7 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
     if (as<LostReport>(*report) != nullptr) return ClusterFailure(keeper_error(locks_lost));
     if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, 1, {}};
     if (*report) return report;
-    if (const auto signal = signals->next()) {
+    if (signal && signal->number != SIGTSTP) {
       end.end = {sys::Acquire::cancelled, *signal};
     } else if (!is_busy && has_passed(answer_by)) {
       return ClusterFailure(Error{ErrorKind::unreachable, keeper_silent, {}, 0});
@@ -127,7 +153,7 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
     } else {
       continue;
     }
-    cancel();
+    (void)cancel();
     return report;
   }
 }

@@ -145,7 +145,8 @@ class Cluster {
   Result<void> connect();
   [[nodiscard]] ClusterPlace place(const ClusterWait& wait) const;
   Result<ClusterEnd, ClusterFailure> ask_whether_free(const KeeperRequest& request, const ClusterWait& wait);
-  void cancel();
+  std::optional<KeeperReport> cancel();
+  std::optional<KeeperReport> stop_during(const KeeperRequest& request);
   void ask_to_adopt();
   bool replace_keeper();
   void report_start();

@@ -39,9 +39,7 @@ Result<BlockedSignals> BlockedSignals::begin() {
 
 DeferredStop::DeferredStop() {
   const sigset_t stop = set_of({SIGTSTP});
-  sigset_t mask;
-  ::sigprocmask(SIG_BLOCK, nullptr, &mask);
-  if (is_ignored(SIGTSTP) || sigismember(&mask, SIGTSTP) == 1) return;
+  if (is_ignored(SIGTSTP) || is_blocked(SIGTSTP)) return;
   fd_ = open_signalfd(stop);
   if (fd_.is_open()) ::sigprocmask(SIG_BLOCK, &stop, nullptr);
 }

@@ -45,6 +45,12 @@ bool is_ignored(int signal) {
   return action.sa_handler == SIG_IGN;
 }
 
+bool is_blocked(int signal) {
+  sigset_t mask;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+  return sigismember(&mask, signal) == 1;
+}
+
 bool is_pending(int signal) {
   sigset_t pending;
   ::sigpending(&pending);

@@ -32,6 +32,9 @@ std::string name_of_signal(int signal);
 /// nohup(1) or as a background job of a script, must continue to ignore it.
 bool is_ignored(int signal);
 
+/// Whether this thread blocks a signal.
+bool is_blocked(int signal);
+
 /// Whether a blocked signal has arrived in this thread or process.
 bool is_pending(int signal);
 
