@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +16,7 @@
 #include "cli/args/parser.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/commands/release_cluster.hpp"
+#include "cli/commands/release_end.hpp"
 #include "cli/commands/release_find.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/report/holder_text.hpp"
@@ -28,9 +28,7 @@
 #include "core/inspect/process_numbers.hpp"
 #include "core/lock/layout.hpp"
 #include "sys/lock/lock_file.hpp"
-#include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
-#include "sys/process/proc_text.hpp"
 
 namespace grex::cli {
 namespace {
@@ -106,79 +104,6 @@ HoldInspection inspect_until_steady(const core::Target& target) {
     leave_out_later(first_holders, found);
   }
   return found;
-}
-
-// Root may lack the right, in a container for example.
-Failure signal_failure(const LockName& lock, pid_t pid, const Error& error) {
-  Failure failure = failure_from(error, lock.tier);
-  failure.what = "not released";
-  failure.path = lock.path;
-  failure.why += fmt::format(": hold pid {}", pid);
-  if (error.kind == ErrorKind::permission) {
-    failure.why = fmt::format("no permission to signal hold pid {}", pid);
-    failure.hint = fmt::format("to end it as its user: kill {}", pid);
-  }
-  return failure;
-}
-
-// The hold may be stopped. If it is not, a SIGCONT would cancel the SIGSTOP with which a debugger,
-// or LeakSanitizer at the end of a process, attaches to it, and the process would wait forever.
-Result<void, Failure> signal_end(const core::Hold& hold, const LockName& lock) {
-  const auto send = [&hold](int signal) { return sys::signal_process(hold.process.get(), signal); };
-  const bool is_stopped = sys::is_stopped_by_signal(sys::process_file(hold.pid, "stat").value_or(""));
-  auto sent = is_stopped ? send(SIGCONT) : Result<void>();
-  if (sent) sent = send(SIGTERM);
-  if (!sent) return signal_failure(lock, hold.pid, sent.error());
-  return {};
-}
-
-// Ends the holds, and returns when their locks are free: a process releases them before its
-// pidfd becomes readable. One that can't be ended keeps none of the others. `holders` are the
-// processes that hold the lock, for the report.
-Result<void, Failure> end(const std::vector<core::Hold>& holds, std::vector<core::LockProcess> holders,
-                          const LockName& lock, const ReleaseOptions& options) {
-  constexpr auto default_timeout = std::chrono::seconds(10);
-  const auto start = Deadline::clock::now();
-  const Deadline deadline = start + options.timeout.value_or(default_timeout);
-  const bool is_verbose = options.verbosity == Verbosity::verbose;
-  std::optional<Failure> failure;
-  std::vector<const core::Hold*> ending;
-  bool is_any_asked = false;
-  for (const core::Hold& hold : holds) {
-    const bool ends_already = hold.kind == core::Hold::Kind::ending;
-    auto signalled = ends_already ? Result<void, Failure>() : signal_end(hold, lock);
-    if (signalled) {
-      ending.push_back(&hold);
-      is_any_asked = is_any_asked || !ends_already;
-      if (is_verbose && !ends_already) note(fmt::format("asked to end: {}: pid {}", lock.path, hold.pid));
-    } else if (!failure) {
-      failure = std::move(signalled.error());
-    }
-  }
-  std::vector<pid_t> late;
-  for (const core::Hold* const hold : ending) {
-    if (!sys::wait_for_end(hold->process.get(), deadline)) {
-      late.push_back(hold->pid);
-    } else if (is_verbose) {
-      const auto waited = elapsed_since(start);
-      note(fmt::format("released{}: {}: pid {}", waited.count() > 0 ? " after " + format_duration(waited) : "",
-                       lock.path, hold->pid));
-    }
-  }
-  if (failure) return std::move(*failure);
-  if (late.empty()) return {};
-  Failure timeout = not_released(
-      lock,
-      fmt::format("{}: {} {}",
-                  is_any_asked ? "asked to end, but still there" : "held by a process that has not yet ended",
-                  late.size() == 1 ? "pid" : "pids", fmt::join(late, ", ")),
-      ErrorKind::timeout);
-  std::erase_if(holders, [&late](const core::LockProcess& holder) {
-    return std::find(late.begin(), late.end(), holder.pid) == late.end();
-  });
-  timeout.holders = std::move(holders);
-  timeout.waited = elapsed_since(start);
-  return timeout;
 }
 
 std::string document_of_release(const LockName& lock, const std::vector<core::Hold>& ended) {
@@ -298,7 +223,8 @@ Outcome release_named(const ClusterTarget& target, const core::TierStack& stack,
     failure.exit_code = exit_code::no_hold;
     return reported(std::move(failure), options.verbosity);
   }
-  if (auto ended = end(holds, {}, lock, options); !ended) return reported(ended.error(), options.verbosity);
+  if (auto ended = end_holds(holds, {}, lock, options.timeout, options.verbosity); !ended)
+    return reported(ended.error(), options.verbosity);
   return options.global.json ? print(document_of_release(lock, holds)) : ExitStatus{};
 }
 
@@ -337,13 +263,14 @@ Outcome release(const CommandLine& line, Events&) {
   HoldInspection found = inspect_until_steady(*target);
   std::vector<core::LockProcess> holders = found.holders;
   auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
+  // Without --if-held, that no process has the lock is a Failure.
   const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
   if (is_free_here && clustered) {
     if (auto free = check_not_held(*clustered); !free) return reported(free.error(), options.verbosity);
   }
   if (!holds) return reported(holds.error(), options.verbosity);
   if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);
-  if (auto ended = end(*holds, std::move(holders), lock, options); !ended)
+  if (auto ended = end_holds(*holds, std::move(holders), lock, options.timeout, options.verbosity); !ended)
     return reported(ended.error(), options.verbosity);
   const bool had_any = !holds->empty();
   std::erase_if(*holds, [](const core::Hold& hold) { return hold.kind == core::Hold::Kind::ending; });

@@ -213,13 +213,13 @@ void leave_locks(Acquired& acquired, const core::Remaining& remaining, const Run
   note(text_about(paths, remaining, processes));
 }
 
-// What has the locks of a cluster in its hands after CMD. If nobody asked CMD to end, it could not
-// end what it had started, whether that has a session of its own or not.
+// The remaining processes after CMD, under locks of a cluster. If CMD was killed without having been
+// asked to end, it could not end what it had started, in whatever session.
 core::Remaining remaining_in_cluster(const Acquired& acquired, const RunOptions& options, const sys::ChildEnd& end,
                                      CommandLoss& loss) {
   core::Remaining remaining = find_remaining(acquired, options, end);
   if (!end.killed || end.asked_to_end) return remaining;
-  for (const pid_t pid : loss.left_running()) {
+  for (const pid_t pid : loss.reap_and_find_left()) {
     const bool is_new = std::find(remaining.pids.begin(), remaining.pids.end(), pid) == remaining.pids.end();
     if (is_new) remaining.pids.push_back(pid);
     remaining.has_seen_lock = true;

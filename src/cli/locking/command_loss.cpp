@@ -77,7 +77,7 @@ void CommandLoss::do_now() {
   descendants_->do_now();
 }
 
-std::vector<pid_t> CommandLoss::left_running() {
+std::vector<pid_t> CommandLoss::reap_and_find_left() {
   if (!descendants_) return {};
   descendants_->set_command(0);
   descendants_->reap_adopted();

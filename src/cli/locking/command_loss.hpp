@@ -36,8 +36,9 @@ class CommandLoss : private sys::TimedWork {
 
   LostWatch& files() { return files_; }
 
-  /// What the command has left running, whatever it has open, once it has been reaped.
-  [[nodiscard]] std::vector<pid_t> left_running();
+  /// Receives the ends of what the command has left running, once it has been reaped itself, and
+  /// returns the processes that still run, whatever they have open.
+  [[nodiscard]] std::vector<pid_t> reap_and_find_left();
 
   /// The command has ended, and left these processes running: waits until they have ended, too, or
   /// a lock is lost. A termination signal makes it end them. By then they may have started others.
