@@ -298,8 +298,9 @@ TEST_CASE("a guard under a slot is refused, with the words that take both in one
   const Finished refused = run_tool({"run", "-t", "semaphore", "--slots", "1", ws, "--", grex_lock(), "run", "--guard",
                                      dir / "ws/app", "--", "true"});
   CHECK(refused.ended == exited(76));
-  const std::string hint =
-      "grex-lock: take both in one command: -l semaphore:" + ws + " --slots N --guard " + dir / "ws/app" + "\n";
+  const std::string hint = "grex-lock: take both in one command: -l semaphore:" + ws + " --slots N --guard " +
+                           dir / "ws/app" +
+                           "; to run 'grex sync' between them, see 'Sync, then build' in grex-lock(7)\n";
   CHECK(refused.err.ends_with(hint));
   Process job(grex_lock({"run", "-l", "semaphore:" + ws, "--slots", "1", "--guard", dir / "ws/app", "--", "sh", "-c",
                          "echo ready; read -r line"}));

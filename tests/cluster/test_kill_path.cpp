@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <chrono>
+
 #include "cluster/fake_cluster.hpp"
 #include "support/terminal.hpp"
 
@@ -68,6 +70,27 @@ TEST_CASE("if the keeper is killed, another one goes on with the lease and the t
   CHECK(tool.wait() == exited(3));
   CHECK(tool.error_rest().empty());
   cluster.until_keeper_ended();
+}
+
+TEST_CASE("a wait goes on if its keeper is killed, also again, but not if every one ends immediately") {
+  const FakeCluster cluster("acquire wait\n");
+  Process tool(cluster.run("exit 0"));
+  for (std::size_t keepers = 1; keepers <= 3; ++keepers) {
+    until([&] { return cluster.log("waiting").size() == keepers; });
+    if (keepers == 3) break;
+    // One that ends sooner is not replaced.
+    const auto start = std::chrono::steady_clock::now();
+    until([&] { return std::chrono::steady_clock::now() > start + std::chrono::milliseconds(1100); });
+    ::kill(cluster.keeper(), SIGKILL);
+  }
+  cluster.set("grant");
+  CHECK(tool.wait() == exited(0));
+  cluster.until_keeper_ended();
+
+  const FakeCluster broken("exit 1\n");
+  Process refused(broken.run("exit 0"));
+  CHECK(refused.wait() == exited(78));
+  CHECK(broken.log("started").size() == 2);
 }
 
 TEST_CASE("if the keeper is stopped, grex-lock ends the command and its descendants before the lease ends") {

@@ -69,7 +69,7 @@ void define(Parser& parser, HoldOptions& options) {
   add_report_options(parser, options.lock, options.global);
   parser.exclude(exporting, "--json");
   parser.set_help("Take locks and keep them, without a command, until stopped.", "grex-lock hold [OPTIONS] [PATH...]",
-                  "Example: grex-lock hold --detach --while-pid $$ ~/ws/app");
+                  "Example: grex-lock hold --detach --for 10m ~/ws/app");
 }
 
 std::string announcement(const Acquired& acquired, const HoldOptions& options) {

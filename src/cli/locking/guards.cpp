@@ -156,7 +156,8 @@ Failure with_guard_hint(Failure failure, const std::vector<core::Target>& target
   for (const core::Target& target : targets) {
     if (target.tier() == core::Tier::per_pack) words.push_back(target.path);
   }
-  failure.hint = "take both in one command: " + shell_line(words);
+  failure.hint = "take both in one command: " + shell_line(words) +
+                 "; to run 'grex sync' between them, see 'Sync, then build' in grex-lock(7)";
   return failure;
 }
 

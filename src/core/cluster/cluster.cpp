@@ -93,7 +93,10 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask(const KeeperReq
   if (!fits_keeper_line(to_line(request))) return ClusterFailure(Error{ErrorKind::usage, request_too_long, {}, 0});
   if (auto connected = connect(); !connected) return ClusterFailure(connected.error());
   auto answer = ask_and_wait(request, wait, end);
-  if (!answer && has_keeper_ended(answer.error()) && replace_keeper()) {
+  Deadline replace_from = Deadline::clock::now();
+  while (!answer && has_keeper_ended(answer.error()) && has_passed(replace_from)) {
+    if (!replace_keeper()) break;
+    replace_from = Deadline::clock::now() + between_keepers;
     end = {};
     answer = ask_and_wait(request, wait, end);
   }
