@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
 
 #include "etcd/etcd_cluster.hpp"
 #include "etcd/etcd_server.hpp"
@@ -32,8 +33,11 @@ class Jobs {
 
   /// Waits until the lease of the job has been renewed from now on.
   void until_renewed() const {
-    until([this] { return lease_left() < 19; });
-    until([this] { return lease_left() >= 19; });
+    int last = lease_left();
+    until([this, &last] {
+      const int before = std::exchange(last, lease_left());
+      return before >= 0 && last > before;
+    });
   }
 
   /// All end as if nothing had happened.
