@@ -22,11 +22,11 @@ void type_signal(int signal) {
 }
 
 // Starts a child that sends itself a signal, unless that is 0; returns its wait status.
-[[gnu::noinline]] int start_child(const sys::TerminalSignalsAtFork& terminal, int signal) {
+[[gnu::noinline]] int start_child(int signal) {
   // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): this is about vfork
   const pid_t child = ::vfork();
   if (child == 0) {
-    terminal.enter_child();
+    sys::TerminalSignalsAtFork::enter_child();
     const sigset_t none = sys::set_of({});
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     if (signal != 0) ::kill(::getpid(), signal);  // NOLINT(clang-analyzer-unix.Vfork)
@@ -67,7 +67,7 @@ TEST_CASE("a signal of the terminal counts as sent to a child only if it came af
   type_signal(SIGINT);  // pending from before
   {
     const sys::TerminalSignalsAtFork terminal;
-    CHECK(start_child(terminal, 0) == 0);
+    CHECK(start_child(0) == 0);
     type_signal(SIGQUIT);
   }
   const auto arrived = sys::TerminalSignalsAtFork::arrived();
@@ -93,14 +93,14 @@ TEST_CASE("a signal of the terminal acts on a child that has not come to exec ye
   const Blocked blocked;
   for (const int signal : {SIGINT, SIGQUIT, SIGHUP}) {
     const sys::TerminalSignalsAtFork terminal;
-    const int status = start_child(terminal, signal);
+    const int status = start_child(signal);
     CHECK(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == signal);
     CHECK_FALSE(sys::TerminalSignalsAtFork::child_missed_stop());
   }
   {
     const sys::TerminalSignalsAtFork terminal;
-    CHECK(start_child(terminal, SIGTSTP) == 0);
+    CHECK(start_child(SIGTSTP) == 0);
     CHECK(sys::TerminalSignalsAtFork::child_missed_stop());
   }
   CHECK(sys::TerminalSignalsAtFork::arrived().empty());
@@ -117,7 +117,7 @@ TEST_CASE("a Ctrl-Z before the fork stops this process afterwards, and is to be 
     {
       const sys::TerminalSignalsAtFork terminal;
       type_signal(SIGTSTP);
-      is_missed = start_child(terminal, 0) == 0 && sys::TerminalSignalsAtFork::child_missed_stop();
+      is_missed = start_child(0) == 0 && sys::TerminalSignalsAtFork::child_missed_stop();
     }
     ::_exit(is_missed ? 7 : 1);
   }
@@ -136,7 +136,7 @@ TEST_CASE("a signal of the terminal that was ignored is ignored in the child, bu
   ::sigaction(SIGHUP, &ignore, nullptr);
   {
     const sys::TerminalSignalsAtFork terminal;
-    CHECK(start_child(terminal, SIGHUP) == 0);
+    CHECK(start_child(SIGHUP) == 0);
     type_signal(SIGHUP);
   }
   CHECK(sys::is_ignored(SIGHUP));

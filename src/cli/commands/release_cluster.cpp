@@ -43,6 +43,7 @@ Result<std::vector<core::ListedLock>, Failure> holders_of(core::Cluster& cluster
 
 std::vector<core::LockProcess> processes_of(const std::vector<core::ListedLock>& holders) {
   std::vector<core::LockProcess> processes;
+  processes.reserve(holders.size());
   for (const core::ListedLock& holder : holders) processes.push_back(process_in_cluster(holder.lock.value));
   return processes;
 }
@@ -63,6 +64,7 @@ Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const std:
   const bool may_be_shared = holders.size() > 1 || first.lock.mode == sys::Mode::shared || first.lock.slots > 0;
   if (!may_be_shared) return first;
   std::vector<std::string> choices;
+  choices.reserve(holders.size());
   for (const core::ListedLock& holder : holders) {
     choices.push_back(fmt::format("--token {} ({})", holder.key.token,
                                   holder_text({process_in_cluster(holder.lock.value)}, utc_now(), Detail::brief)));

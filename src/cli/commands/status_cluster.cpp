@@ -1,7 +1,6 @@
 #include "cli/commands/status_cluster.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "cli/report/cluster_failure.hpp"
@@ -10,7 +9,7 @@
 namespace grex::cli {
 namespace {
 
-using Name = std::pair<core::Tier, std::string>;
+using Name = ClusterStatus::Name;
 
 core::LockReport empty_report(const Name& name, const std::string& ns, core::LockState state) {
   core::LockReport report;
@@ -43,51 +42,66 @@ bool is_before(const core::LockProcess& a, const core::LockProcess& b) { return 
 
 }  // namespace
 
-std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::LockReport>& local) {
+ClusterStatus::Reports ClusterStatus::wanted(const std::vector<core::LockReport>& local) const {
   const std::string& ns = chosen_.settings.ns;
-  std::map<Name, core::LockReport> reports;
-  const auto want = [&](const Name& name, core::LockState state) {
+  Reports reports;
+  const auto want = [&](const Name& name, bool is_absent) {
+    const core::LockState state = is_absent ? core::LockState::absent : core::LockState::free;
     reports.try_emplace(name, empty_report(name, ns, state));
   };
   if (name_) {
-    for (const core::Tier tier : core::all_tiers) {
-      want({tier, *name_}, tier == core::Tier::per_pack ? core::LockState::free : core::LockState::absent);
-    }
+    for (const core::Tier tier : core::all_tiers) want({tier, *name_}, tier != core::Tier::per_pack);
   }
   for (const core::LockReport& lock : local) {
     if (name_ || chosen_.root.empty() || lock.target.empty()) continue;
     const bool is_absent = lock.merged.state == core::LockState::absent && lock.tier != core::Tier::per_pack;
-    const auto name = core::lock_name_of(lock.target, chosen_.root);
-    if (name) want({lock.tier, *name}, is_absent ? core::LockState::absent : core::LockState::free);
+    if (const auto name = core::lock_name_of(lock.target, chosen_.root)) want({lock.tier, *name}, is_absent);
   }
-  std::vector<core::ClusterLock> asked;
-  for (const auto& [name, report] : reports) asked.push_back({name.first, name.second, sys::Mode::exclusive, 0, {}});
-  if (asked.empty() && !all_) return {};
+  return reports;
+}
+
+void ClusterStatus::take_failure(const Failure& failure, Reports& reports) {
+  exit_code_ = failure.exit_code;
+  const std::string trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
+  if (reports.empty()) remark_ = trouble;
+  for (auto& [name, report] : reports) {
+    if (report.merged.state == core::LockState::absent) continue;
+    report.merged.state = core::LockState::unknown;
+    report.merged.why_unknown = Error{failure.kind, {}, {}, 0};
+    report.cluster->trouble = trouble;
+  }
+}
+
+void ClusterStatus::take_locks(const std::vector<core::ListedLock>& listed, Reports& reports) {
+  const std::string& ns = chosen_.settings.ns;
+  for (const core::ListedLock& lock : listed) {
+    const Name name = {lock.lock.tier, lock.lock.name};
+    if (all_) reports.try_emplace(name, empty_report(name, ns, core::LockState::free));
+    if (const auto found = reports.find(name); found != reports.end()) add(lock, found->second);
+  }
+  if (reports.empty()) remark_ = "no lock is held or waited for in etcd " + ns;
+}
+
+std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::LockReport>& local) {
+  Reports reports = wanted(local);
+  if (reports.empty() && !all_) return {};
   // Many are faster to find among all.
   constexpr std::size_t most_asked = 32;
-  const auto listed = cluster_.list(all_ || asked.size() > most_asked ? std::vector<core::ClusterLock>() : asked);
+  std::vector<core::ClusterLock> asked;
+  if (!all_ && reports.size() <= most_asked) {
+    asked.reserve(reports.size());
+    for (const auto& [name, report] : reports) asked.push_back({name.first, name.second, sys::Mode::exclusive, 0, {}});
+  }
   exit_code_ = 0;
   remark_.clear();
-  if (!listed) {
-    const Failure failure = cluster_failure(listed.error(), chosen_.settings.url);
-    exit_code_ = failure.exit_code;
-    const std::string trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
-    if (reports.empty()) remark_ = trouble;
-    for (auto& [name, report] : reports) {
-      if (report.merged.state == core::LockState::absent) continue;
-      report.merged.state = core::LockState::unknown;
-      report.merged.why_unknown = Error{failure.kind, {}, {}, 0};
-      report.cluster->trouble = trouble;
-    }
+  const auto listed = cluster_.list(asked);
+  if (listed) {
+    take_locks(*listed, reports);
   } else {
-    for (const core::ListedLock& lock : *listed) {
-      const Name name = {lock.lock.tier, lock.lock.name};
-      if (all_) want(name, core::LockState::free);
-      if (const auto found = reports.find(name); found != reports.end()) add(lock, found->second);
-    }
+    take_failure(cluster_failure(listed.error(), chosen_.settings.url), reports);
   }
-  if (listed && reports.empty()) remark_ = "no lock is held or waited for in etcd " + ns;
   std::vector<core::LockReport> all;
+  all.reserve(reports.size());
   for (auto& [name, report] : reports) {
     std::stable_sort(report.merged.waiters.begin(), report.merged.waiters.end(), is_before);
     all.push_back(std::move(report));

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/args/cluster_options.hpp"
+#include "cli/report/failure.hpp"
 #include "core/cluster/cluster.hpp"
 #include "core/inspect/report.hpp"
 
@@ -13,6 +16,8 @@ namespace grex::cli {
 /// Reports on the locks of a cluster.
 class ClusterStatus {
  public:
+  using Name = std::pair<core::Tier, std::string>;
+
   /// Of the locks with this name; or of all that the cluster's root gives a name; or with
   /// `all`, of the whole namespace.
   ClusterStatus(ChosenCluster chosen, std::optional<std::string> name, bool all)
@@ -36,6 +41,11 @@ class ClusterStatus {
   std::vector<core::LockReport> report_on(const std::vector<core::LockReport>& local);
 
  private:
+  using Reports = std::map<Name, core::LockReport>;
+  [[nodiscard]] Reports wanted(const std::vector<core::LockReport>& local) const;
+  void take_failure(const Failure& failure, Reports& reports);
+  void take_locks(const std::vector<core::ListedLock>& listed, Reports& reports);
+
   ChosenCluster chosen_;
   std::optional<std::string> name_;
   bool all_;

@@ -28,6 +28,31 @@ const Report* as(const std::optional<KeeperReport>& report) {
   return report ? std::get_if<Report>(&*report) : nullptr;
 }
 
+std::optional<ClusterFailure> failure_in(const std::optional<KeeperReport>& report) {
+  if (const auto* failed = as<FailedReport>(report)) return ClusterFailure(*failed);
+  if (as<LostReport>(report) != nullptr) return ClusterFailure(keeper_error(locks_lost));
+  return std::nullopt;
+}
+
+// How long a request may still have no answer.
+struct Patience {
+  bool is_busy = false;  // it has been reported as a wait, or lasts as long as a holder takes
+  Deadline answer_by;    // until then, it is not known whether a lock is busy
+
+  [[nodiscard]] std::optional<Deadline> deadline(const ClusterWait& wait) const {
+    return is_busy ? wait.deadline : answer_by;
+  }
+};
+
+// How a request without an answer has ended by now, if it has.
+std::optional<Result<sys::WaitEnd, ClusterFailure>> end_of(const Patience& patience, const ClusterWait& wait,
+                                                           const std::optional<sys::ReceivedSignal>& signal) {
+  if (signal && signal->number != SIGTSTP) return sys::WaitEnd{sys::Acquire::cancelled, *signal};
+  if (!has_passed(patience.deadline(wait))) return std::nullopt;
+  if (patience.is_busy) return sys::WaitEnd{sys::Acquire::timed_out};
+  return ClusterFailure(Error{ErrorKind::unreachable, keeper_silent, {}, 0});
+}
+
 }  // namespace
 
 Result<void> Cluster::connect() {
@@ -124,38 +149,33 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
   const auto signals = sys::SignalReader::open(awaited);
   if (!signals) return ClusterFailure(signals.error());
   connection_->send(request);
-  // Until it reports a wait, it is not known whether a lock is busy.
-  Deadline answer_by = Deadline::clock::now() + place(wait).timeout + longest_delay;
-  bool is_busy = std::holds_alternative<BreakRequest>(request);  // lasts as long as the holder takes
+  const auto begin = [&] {
+    const bool is_break = std::holds_alternative<BreakRequest>(request);
+    return Patience{is_break, Deadline::clock::now() + place(wait).timeout + longest_delay};
+  };
+  Patience patience = begin();
   for (;;) {
-    auto report = next(is_busy ? wait.deadline : answer_by, signals->fd());
+    auto report = next(patience.deadline(wait), signals->fd());
     if (!report) return report.error();
     const auto signal = *report ? std::nullopt : signals->next();
     if (signal && signal->number == SIGTSTP) {
       *report = stop_during(request);
-      is_busy = false;
-      answer_by = Deadline::clock::now() + place({}).timeout + longest_delay;
+      patience = begin();
     }
     if (const auto* waiting = as<WaitingReport>(*report)) {
-      is_busy = true;
+      patience.is_busy = true;
       end.queue = waiting->queue;
       end.position = waiting->position;
       if (wait.observer != nullptr) wait.observer->waits(*waiting);
       continue;
     }
-    if (const auto* failed = as<FailedReport>(*report)) return ClusterFailure(*failed);
-    if (as<LostReport>(*report) != nullptr) return ClusterFailure(keeper_error(locks_lost));
+    if (auto failure = failure_in(*report)) return std::move(*failure);
     if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, 1, {}};
     if (*report) return report;
-    if (signal && signal->number != SIGTSTP) {
-      end.end = {sys::Acquire::cancelled, *signal};
-    } else if (!is_busy && has_passed(answer_by)) {
-      return ClusterFailure(Error{ErrorKind::unreachable, keeper_silent, {}, 0});
-    } else if (is_busy && has_passed(wait.deadline)) {
-      end.end = {sys::Acquire::timed_out};
-    } else {
-      continue;
-    }
+    const auto ended = end_of(patience, wait, signal);
+    if (!ended) continue;
+    if (!*ended) return ended->error();
+    end.end = **ended;
     (void)cancel();
     return report;
   }

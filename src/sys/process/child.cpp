@@ -59,14 +59,13 @@ Error exec_error(const Command& command, int err) {
 // those of TerminalSignalsAtFork (this process has no others at this point), and it makes
 // only async-signal-safe calls. Returns the process id, or -1 with errno; `exec_failure`
 // is exec's errno.
-[[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals,
-                              const TerminalSignalsAtFork& terminal, volatile int& exec_failure) {
+[[gnu::noinline]] pid_t spawn(const Command& command, const ForwardedSignals& signals, volatile int& exec_failure) {
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork): POSIX
   // allows only exec here; Linux allows whatever leaves the parent's memory intact.
   const pid_t parent = ::getpid();
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
-  terminal.enter_child();
+  TerminalSignalsAtFork::enter_child();
   signals.restore();
   const int err = command.dies_with_parent ? die_with(parent) : 0;
   exec_failure = err != 0 ? err : exec_command(command);
@@ -89,7 +88,7 @@ Result<Child> Child::start(const Command& command, const ForwardedSignals& signa
   int fork_failure = 0;
   {
     const TerminalSignalsAtFork terminal;
-    pid = spawn(command, signals, terminal, exec_failure);
+    pid = spawn(command, signals, exec_failure);
     fork_failure = errno;
     if (pid > 0 && TerminalSignalsAtFork::child_missed_stop()) ::kill(pid, SIGTSTP);
   }

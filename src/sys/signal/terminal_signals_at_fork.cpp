@@ -69,7 +69,7 @@ TerminalSignalsAtFork::~TerminalSignalsAtFork() {
   if (stop().arrival != Arrival::none) (void)::raise(SIGTSTP);
 }
 
-void TerminalSignalsAtFork::enter_child() const {
+void TerminalSignalsAtFork::enter_child() {
   at_fork.has_child = 1;
   // exec gives a signal that is caught its default action.
   for (const Caught& caught : at_fork.caught) {

@@ -32,7 +32,7 @@ class TerminalSignalsAtFork {
 
   /// The child's first call: from here on, a signal acts on it as on any process, except
   /// SIGTSTP. Async-signal-safe.
-  void enter_child() const;
+  static void enter_child();
 
   /// Whether a Ctrl-Z must be sent to the child: it has only noted it, or came after it.
   static bool child_missed_stop();
