@@ -103,6 +103,7 @@ std::string hint_for_unknown(const CommandLine& line) {
   if (const auto hint = typographic_hint(line.verb); !hint.empty()) return std::string(hint);
   if (const auto name = command_like(line.verb); !name.empty()) return fmt::format("did you mean '{}'?", name);
   std::vector<std::string_view> names;
+  names.reserve(commands.size());
   for (const Entry& entry : commands) names.push_back(entry.name);
   if (const auto nearest = nearest_word(line.verb, names)) return fmt::format("did you mean '{}'?", *nearest);
   // In `-w 5 run`, 5 is the first word without a dash.
