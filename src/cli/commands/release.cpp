@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +9,6 @@
 #include <vector>
 
 #include "base/deadline.hpp"
-#include "base/exit_code.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -195,9 +193,7 @@ Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
 // The lock has no PATH here. Its hold is the one that the stack names, or one that was started with
 // this name.
 Outcome release_named(const ClusterTarget& target, const core::TierStack& stack, const ReleaseOptions& options) {
-  LockName lock;
-  lock.tier = target.tier;
-  lock.path = target.name;
+  const LockName lock = named_lock(target);
   std::vector<core::Hold> holds;
   if (auto hold = find_exported_hold(target, stack)) holds.push_back(std::move(*hold));
   if (holds.empty()) {
@@ -206,22 +202,12 @@ Outcome release_named(const ClusterTarget& target, const core::TierStack& stack,
     holds = std::move(*named);
     const auto& pid = options.choice.pid;
     if (pid) std::erase_if(holds, [&pid](const core::Hold& hold) { return hold.pid != *pid; });
-    if (holds.size() > 1 && !options.choice.all) {
-      std::vector<pid_t> pids;
-      for (const core::Hold& hold : holds) pids.push_back(hold.pid);
-      Failure failure =
-          not_released(lock, fmt::format("several holds: pids {}", fmt::join(pids, ", ")), ErrorKind::not_held);
-      failure.hint = "use --pid PID or --all";
-      failure.exit_code = exit_code::no_hold;
-      return reported(std::move(failure), options.verbosity);
-    }
+    if (holds.size() > 1 && !options.choice.all) return reported(several_holds(lock, holds), options.verbosity);
   }
   if (holds.empty()) {
     if (auto free = check_not_held(target); !free) return reported(free.error(), options.verbosity);
     if (options.choice.if_held) return ExitStatus{};
-    Failure failure = not_released(lock, "no process holds it", ErrorKind::not_held);
-    failure.exit_code = exit_code::no_hold;
-    return reported(std::move(failure), options.verbosity);
+    return reported(not_released(lock, "no process holds it", ErrorKind::not_held), options.verbosity);
   }
   if (auto ended = end_holds(holds, {}, lock, options.timeout, options.verbosity); !ended)
     return reported(ended.error(), options.verbosity);

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/deadline.hpp"
-#include "base/exit_code.hpp"
 #include "cli/commands/release_find.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/cluster_failure.hpp"
@@ -20,16 +19,8 @@
 namespace grex::cli {
 namespace {
 
-LockName named_lock(const ClusterTarget& target) {
-  LockName name;
-  name.tier = target.tier;
-  name.path = target.name;
-  return name;
-}
-
 Failure refusal(const ClusterTarget& target, std::string why, std::string hint = {}) {
   Failure failure = not_released(named_lock(target), std::move(why), ErrorKind::not_held);
-  failure.exit_code = exit_code::no_hold;
   failure.hint = std::move(hint);
   return failure;
 }
@@ -77,6 +68,13 @@ Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const std:
 
 }  // namespace
 
+LockName named_lock(const ClusterTarget& target) {
+  LockName name;
+  name.tier = target.tier;
+  name.path = target.name;
+  return name;
+}
+
 Result<void, Failure> check_not_held(const ClusterTarget& target) {
   core::Cluster cluster(target.settings);
   const auto holders = holders_of(cluster, target);
@@ -101,8 +99,7 @@ std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const 
   // The process is opened first, so that it is the one which is verified.
   auto hold = core::find_hold(its.back().pid, is_hold_command);
   const auto verified = core::verify({its.back()});
-  const bool is_live = !verified.empty() && (verified.front().liveness == core::Liveness::live_proved ||
-                                             verified.front().liveness == core::Liveness::live_unproved);
+  const bool is_live = !verified.empty() && core::is_live(verified.front().liveness);
   return is_live ? std::move(hold) : std::nullopt;
 }
 
@@ -110,11 +107,10 @@ Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& t
   core::Cluster cluster(target.settings);
   const auto holders = holders_of(cluster, target);
   if (!holders) return holders.error();
-  const auto has_name = [&target](const std::vector<std::string>& command) {
-    const auto& words = command;
+  const auto has_name = [&target](const std::vector<std::string>& words) {
     for (std::size_t i = 0; i < words.size(); ++i) {
-      if (words[i] == "--name=" + target.name) return is_hold_command(command);
-      if (words[i] == "--name" && i + 1 < words.size() && words[i + 1] == target.name) return is_hold_command(command);
+      if (words[i] == "--name=" + target.name) return is_hold_command(words);
+      if (words[i] == "--name" && i + 1 < words.size() && words[i + 1] == target.name) return is_hold_command(words);
     }
     return false;
   };
@@ -150,7 +146,7 @@ Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optiona
     return failure;
   }
   if (!broken->report->ok) return no_longer_held(named_lock(target));
-  return BrokenLock{chosen->key.token, holder, broken->report->was_deleted};
+  return BrokenLock{chosen->key.token, broken->report->was_deleted};
 }
 
 }  // namespace grex::cli

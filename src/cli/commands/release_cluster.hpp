@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "cli/report/failure.hpp"
+#include "cli/report/lock_failure.hpp"
 #include "core/cluster/cluster_settings.hpp"
 #include "core/inspect/find_holds.hpp"
 #include "core/lock/tier.hpp"
@@ -16,12 +17,15 @@
 
 namespace grex::cli {
 
-/// A lock in a cluster, as `release` is told of it.
+/// A lock in a cluster, as `release` is given it.
 struct ClusterTarget {
   core::ClusterSettings settings;
   core::Tier tier = core::Tier::per_pack;
   std::string name;
 };
+
+/// What a Failure calls it: it has no PATH.
+LockName named_lock(const ClusterTarget& target);
 
 /// A Failure that names the holder, if there is one; also if the cluster can't be asked.
 Result<void, Failure> check_not_held(const ClusterTarget& target);
@@ -35,12 +39,11 @@ std::optional<core::Hold> find_exported_hold(const ClusterTarget& target, const 
 Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& target);
 
 /// Has the holder release the lock, on whichever machine it is, only if its token is this one, and
-/// waits for that; `asked` is called when it begins to. A Failure if there is no holder, or several of which none was
-/// chosen. Returns how the lock was released.
+/// waits for that; `asked` is called when it begins to. A Failure if there is no holder, or several
+/// of which none was chosen. Returns how the lock was released.
 struct BrokenLock {
   std::uint64_t token = 0;
-  core::LockProcess holder;
-  bool was_deleted = false;  ///< nobody knows whether its job still runs
+  bool was_deleted = false;  ///< whether its job still runs is not known
 };
 Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optional<std::uint64_t> token,
                                        std::optional<std::chrono::nanoseconds> timeout,

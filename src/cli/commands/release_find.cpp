@@ -99,15 +99,6 @@ Failure link_refusal(const LockName& lock, HoldInspection& found) {
   return failure;
 }
 
-Failure several_refusal(const LockName& lock, HoldInspection& found) {
-  std::vector<pid_t> pids;
-  for (const core::Hold& hold : found.holds) pids.push_back(hold.pid);
-  std::string why = fmt::format("several holds: pids {}", fmt::join(pids, ", "));
-  Failure failure = refusal(lock, found, std::move(why), ErrorKind::not_held);
-  failure.hint = "use --pid PID or --all";
-  return failure;
-}
-
 Failure owner_refusal(const LockName& lock, HoldInspection& found, pid_t pid) {
   const auto owner = sys::owner_of(pid);
   const std::string user = owner ? sys::user_name(*owner) : "another user";
@@ -289,7 +280,11 @@ Result<std::vector<core::Hold>, Failure> choose_holds(const LockName& lock, Hold
     return !is_ours(hold) && !(is_ending(hold) && (choice.all || !has_ours));
   });
   if (!found.linked.empty()) return link_refusal(lock, found);
-  if (has_ours && found.holds.size() > 1 && !choice.all) return several_refusal(lock, found);
+  if (has_ours && found.holds.size() > 1 && !choice.all) {
+    Failure failure = several_holds(lock, found.holds);
+    failure.holders = std::move(found.holders);
+    return failure;
+  }
   return std::move(found.holds);
 }
 
@@ -303,9 +298,7 @@ void leave_out_later(const std::set<pid_t>& first, HoldInspection& found) {
 }
 
 Failure no_longer_held(const LockName& lock) {
-  Failure failure = not_released(lock, "the process that held it has ended", ErrorKind::not_held);
-  failure.exit_code = exit_code::no_hold;
-  return failure;
+  return not_released(lock, "the process that held it has ended", ErrorKind::not_held);
 }
 
 Failure not_released(const LockName& lock, std::string why, ErrorKind kind) {
@@ -316,6 +309,15 @@ Failure not_released(const LockName& lock, std::string why, ErrorKind kind) {
   failure.why = std::move(why);
   failure.exit_code = exit_code_of(kind, 0);
   failure.tier = lock.tier;
+  return failure;
+}
+
+Failure several_holds(const LockName& lock, const std::vector<core::Hold>& holds) {
+  std::vector<pid_t> pids;
+  for (const core::Hold& hold : holds) pids.push_back(hold.pid);
+  Failure failure =
+      not_released(lock, fmt::format("several holds: pids {}", fmt::join(pids, ", ")), ErrorKind::not_held);
+  failure.hint = "use --pid PID or --all";
   return failure;
 }
 

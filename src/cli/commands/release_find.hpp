@@ -61,4 +61,7 @@ Failure no_longer_held(const LockName& lock);
 /// A Failure of `release`. `why` says of the lock why it was not released.
 Failure not_released(const LockName& lock, std::string why, ErrorKind kind);
 
+/// The Failure if no one hold of several was chosen.
+Failure several_holds(const LockName& lock, const std::vector<core::Hold>& holds);
+
 }  // namespace grex::cli

@@ -41,7 +41,7 @@ core::GateRules gate_rules_of(const core::TierStack& stack) {
   return rules;
 }
 
-// Warns before a wait that would be in vain. It goes on: the holder may install the program.
+// Warns before a useless wait. It goes on: the holder may install the program.
 void note_missing_program(const std::string& program) {
   // On a file system that doesn't answer, looking for it blocks.
   const auto is_missing = sys::result_within<bool>(std::chrono::seconds(1), [program] {
