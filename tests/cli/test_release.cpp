@@ -245,6 +245,19 @@ TEST_CASE("release signals no process if the record names another") {
   CHECK(other.wait() == exited(0));
 }
 
+TEST_CASE("release does not say of a hold whose command can't be read that it is none") {
+  if (finish({"strace", "-o", "/dev/null", "true"}).ended != exited(0)) return skip("strace may not trace here");
+  const TempDir dir;
+  Hold hold({dir.path()});
+  const std::string command = "/proc/" + std::to_string(hold.pid()) + "/cmdline";
+  Words words = {"strace", "-f", "-o", "/dev/null", "-P", command, "-e", "inject=pread64:error=EIO"};
+  for (const std::string& word : grex_lock({"release", dir.path()})) words.push_back(word);
+  // LeakSanitizer would need ptrace(2), too.
+  const Finished refused = finish(words, {.environment = {{"ASAN_OPTIONS", "detect_leaks=0"}}});
+  check_refused(refused, "held by a process that could not be verified: pid ");
+  CHECK(is_locked(dir / ".grex-lock"));
+}
+
 TEST_CASE("release signals no process whose number the kernel lists if it doesn't have the lock open") {
   const FlatLayout one_file;
   const TempDir dir;

@@ -32,8 +32,10 @@ bool is_users(pid_t pid) {
   return user == sys::own_uid() || sys::effective_uid() == 0;
 }
 
-bool is_named(pid_t pid, const IsHold& is_hold) {
-  return is_hold(sys::parse_command_line(sys::command_line_text(pid).value_or("")));
+// Nullopt if its command can't be read.
+std::optional<bool> is_named(pid_t pid, const IsHold& is_hold) {
+  const auto command = sys::command_line_text(pid);
+  return command ? std::optional(is_hold(sys::parse_command_line(*command))) : std::nullopt;
 }
 
 Hold::Kind inspect_hold(pid_t pid, sys::FileId file) {
@@ -60,21 +62,23 @@ std::vector<Hold> find_holds(const FileReport& report, const IsHold& is_hold) {
     if (process.role != Role::acquirer || !process.pid) continue;
     const pid_t pid = *process.pid;
     auto opened = sys::open_process(pid);
-    const bool calls_itself_hold = is_named(pid, is_hold);
+    const auto calls_itself_hold = is_named(pid, is_hold);
+    // If it has ended, it has no command, but is no hold either.
+    const bool may_be_hold = calls_itself_hold.value_or(static_cast<bool>(opened));
     Hold hold{Hold::Kind::unverified, pid, {}};
     if (opened) {
-      if (calls_itself_hold) hold.kind = inspect_hold(pid, report.file->id);
+      if (calls_itself_hold == true) hold.kind = inspect_hold(pid, report.file->id);
       hold.kind = judge(opened->get(), pid, hold.kind);
       hold.process = std::move(*opened);
     }
-    if (calls_itself_hold || hold.kind == Hold::Kind::ending) holds.push_back(std::move(hold));
+    if (may_be_hold || hold.kind == Hold::Kind::ending) holds.push_back(std::move(hold));
   }
   return holds;
 }
 
 std::optional<Hold> find_hold(pid_t pid, const IsHold& is_hold) {
   auto opened = sys::open_process(pid);
-  if (!opened || !is_named(pid, is_hold) || !is_users(pid) || !runs_grex_lock(pid)) return std::nullopt;
+  if (!opened || is_named(pid, is_hold) != true || !is_users(pid) || !runs_grex_lock(pid)) return std::nullopt;
   const Hold::Kind kind = judge(opened->get(), pid, Hold::Kind::ours);
   return kind == Hold::Kind::ours ? std::optional(Hold{kind, pid, std::move(*opened)}) : std::nullopt;
 }
