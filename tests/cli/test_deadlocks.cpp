@@ -1,3 +1,5 @@
+#include <csignal>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -127,6 +129,35 @@ TEST_CASE("locks that a command did not inherit are known from its tier stack") 
   other.write("\n");
   until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1 && waiters_on(dir / "b/.grex-lock") == 1; });
   CHECK(status_of(dir / "a")["deadlocks"].size() == 1);
+}
+
+TEST_CASE("a hold that a script started without its --export is kept for that script") {
+  const TempDir dir;
+  for (const char* const name : {"a", "b"}) dir.make(name);
+  const auto script = [&dir](const std::string& first, const std::string& second) {
+    return Process({"sh", "-c",
+                    "\"$0\" hold --detach --while-pid $$ \"$1\" && read line; exec \"$0\" run \"$2\" -- true",
+                    grex_lock(), dir / first, dir / second});
+  };
+  const auto hold_of = [](Process& process) { return std::stoi(process.line().substr(sizeof "pid")); };
+  Process one = script("a", "b");
+  const pid_t hold_of_one = hold_of(one);
+  Process other = script("b", "a");
+  const pid_t hold_of_other = hold_of(other);
+  CHECK(has(run_tool({"status", dir / "a"}).out, "grex-lock hold for pid " + std::to_string(one.pid()) + ": sh -c "));
+  one.write("\n");
+  until([&dir] { return waiters_on(dir / "b/.grex-lock") == 1; });
+  const json before = status_of(dir / "b");
+  CHECK(before["locks"][2]["holders"][0]["while_pid"] == other.pid());
+  CHECK(before.count("deadlocks") == 0);
+  other.write("\n");
+  until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1; });
+  CHECK(status_of(dir / "a")["deadlocks"] == json::array({{one.pid(), other.pid()}}));
+
+  other.signal(SIGTERM);
+  CHECK(one.wait() == exited(0));
+  reap(hold_of_one);
+  reap(hold_of_other);
 }
 
 TEST_CASE("threads of one process that wait for each other's lock are no deadlock while one of them works") {

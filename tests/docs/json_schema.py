@@ -208,7 +208,7 @@ def print_documents(tool):
 
 def print_holds(tool):
     pack = tool.pack()
-    held = tool.document("hold", "--detach", "--for", "1h", "--note", "x", pack)
+    held = tool.document("hold", "--detach", "--for", "1h", "--while-pid", str(os.getpid()), "--note", "x", pack)
     try:
         tool.document("status", pack)
         tool.failure("busy", 75, "probe", pack)

@@ -86,4 +86,19 @@ CommandLine split_command_line(std::vector<std::string> words) {
   return line;
 }
 
+std::optional<pid_t> watched_pid(const std::vector<std::string>& command) {
+  constexpr std::string_view option = "--while-pid";
+  const CommandLine line = split_command_line(command);
+  if (line.verb != "hold") return std::nullopt;
+  const auto& words = line.arguments;
+  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    std::string_view word = words[i];
+    if (word == option && i + 1 < words.size()) return parse_number<pid_t>(words[i + 1]);
+    if (!word.starts_with(option)) continue;
+    word.remove_prefix(option.size());
+    if (word.starts_with('=')) return parse_number<pid_t>(word.substr(1));
+  }
+  return std::nullopt;
+}
+
 }  // namespace grex::cli

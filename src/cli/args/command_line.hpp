@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,5 +32,9 @@ CommandLine split_command_line(int argc, char* const* argv);
 /// The same of the command line of another process, the program's name included. It has no
 /// `wrapped` words.
 CommandLine split_command_line(std::vector<std::string> words);
+
+/// The value of --while-pid in the command line of a hold, the program's name included; nullopt
+/// for any other command.
+std::optional<pid_t> watched_pid(const std::vector<std::string>& command);
 
 }  // namespace grex::cli

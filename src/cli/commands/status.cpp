@@ -75,7 +75,7 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterSt
       for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
   }
-  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved, context.should_stop);
+  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved, watched_pid, context.should_stop);
   return report;
 }
 

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string_view>
 
-#include "base/text.hpp"
 #include "cli/args/command_line.hpp"
 #include "cli/report/output.hpp"
 #include "sys/process/proc.hpp"
@@ -15,22 +14,6 @@
 
 namespace grex::cli {
 namespace {
-
-// The value of --while-pid in the command line of a hold.
-std::optional<pid_t> watched_pid(const std::vector<std::string>& command) {
-  constexpr std::string_view option = "--while-pid";
-  const CommandLine line = split_command_line(command);
-  if (line.verb != "hold") return std::nullopt;
-  const auto& words = line.arguments;
-  for (std::size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    std::string_view word = words[i];
-    if (word == option && i + 1 < words.size()) return parse_number<pid_t>(words[i + 1]);
-    if (!word.starts_with(option)) continue;
-    word.remove_prefix(option.size());
-    if (word.starts_with('=')) return parse_number<pid_t>(word.substr(1));
-  }
-  return std::nullopt;
-}
 
 // How long the search may take: with -n, as long as naming a holder.
 std::chrono::nanoseconds limit_of(const LockOptions& options) {

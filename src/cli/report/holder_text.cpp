@@ -103,7 +103,10 @@ std::string_view lone_descriptor(const LockProcess& acquirer) {
 }
 
 std::string shown_command(const LockProcess& process) {
-  return is_hold(process) ? "grex-lock hold" : shell_line(process.command);
+  if (!is_hold(process)) return shell_line(process.command);
+  if (!process.watched) return "grex-lock hold";
+  const auto& [pid, command] = *process.watched;
+  return fmt::format("grex-lock hold for pid {}{}{}", pid, command.empty() ? "" : ": ", shell_line(command));
 }
 
 std::string holder_text(const std::vector<LockProcess>& holders, UtcTime now, Detail detail) {

@@ -19,7 +19,8 @@ std::string_view lone_descriptor(const core::LockProcess& acquirer);
 /// Instead of a process that is not known.
 inline constexpr std::string_view invisible_process = "a process not visible from here (other host or container)";
 
-/// The command of a process, printable; that of a hold without its arguments.
+/// The command of a process, printable; that of a hold without its arguments, but with the process
+/// that it watches.
 std::string shown_command(const core::LockProcess& process);
 
 /// The process that holds a lock, since when, its note and its command: a part of a line.

@@ -33,6 +33,7 @@ Json to_json(const core::LockProcess& process, UtcTime now) {
   if (process.since && *process.since <= now) document["held_ms"] = (now - *process.since).count();
   if (process.slot) document["slot"] = *process.slot;
   if (process.is_lost) document["lost"] = true;
+  if (process.watched) document["while_pid"] = process.watched->pid;
   if (process.seat) {
     document["token"] = process.seat->token;
     document["lease_ms"] = process.seat->lease_left ? Json(process.seat->lease_left->count()) : Json(nullptr);

@@ -85,8 +85,7 @@ std::optional<AncestorLock> find_hold(const Wanted& wanted, std::vector<pid_t> f
   for (const pid_t pid : listed_holders(wanted, should_stop)) {
     if (should_stop()) break;
     auto lock = find_lock_of(pid, wanted, should_stop);
-    if (!lock || sys::process_link(pid, "ns/pid") != sys::process_link(sys::own_process, "ns/pid")) continue;
-    const auto watched = watched_pid(sys::parse_command_line(sys::command_line_text(pid).value_or("")));
+    const auto watched = lock ? watched_by(pid, watched_pid) : std::nullopt;
     if (!watched || std::find(family.begin(), family.end(), *watched) == family.end()) continue;
     lock->by = By::hold;
     lock->holder = pid;
@@ -102,6 +101,11 @@ bool is_waiting_tool(pid_t pid) {
   const std::string name = sys::command_name_of(pid);
   const auto program = sys::program_of(pid);
   return name == "flock" || name == "grex-lock" || (program && program == sys::program_of(sys::own_process));
+}
+
+std::optional<pid_t> watched_by(pid_t hold, const WatchedPid& watched_pid) {
+  if (sys::process_link(hold, "ns/pid") != sys::process_link(sys::own_process, "ns/pid")) return std::nullopt;
+  return watched_pid(sys::parse_command_line(sys::command_line_text(hold).value_or("")));
 }
 
 std::optional<AncestorLock> find_ancestor_lock(const std::vector<sys::FileId>& files, sys::Mode mode,

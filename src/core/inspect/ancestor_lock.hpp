@@ -47,6 +47,10 @@ bool is_waiting_tool(pid_t pid);
 /// nullopt for any other command.
 using WatchedPid = std::function<std::optional<pid_t>(const std::vector<std::string>& command)>;
 
+/// The process whose end a hold waits for; nullopt if it waits for none, or is in another PID
+/// namespace, where the number means another process.
+std::optional<pid_t> watched_by(pid_t hold, const WatchedPid& watched_pid);
+
 /// Looks for such a lock on one of these files, all of which are busy for the wanted mode:
 /// first at the descriptors of this process, then at those of its ancestors of our user or
 /// root, then at the holders that the kernel lists. The first certain one, or else a

@@ -52,6 +52,12 @@ struct ClusterSeat {
   std::optional<std::chrono::milliseconds> lease_left;  ///< nullopt: not known
 };
 
+/// The process whose end a hold waits for.
+struct WatchedProcess {
+  pid_t pid = 0;
+  std::vector<std::string> command;
+};
+
 /// A process that holds a lock or waits for it. Unknown members are empty.
 struct LockProcess {
   std::optional<pid_t> pid;
@@ -75,7 +81,8 @@ struct LockProcess {
   /// that it has already.
   std::vector<std::string> more_files = {};
   Openers openers = Openers::not_known;
-  std::optional<ClusterSeat> seat = {};  ///< of a lock that a cluster keeps
+  std::optional<ClusterSeat> seat = {};        ///< of a lock that a cluster keeps
+  std::optional<WatchedProcess> watched = {};  ///< of a hold
 };
 
 /// Adds the processes that were seen at a file, which may be that of a slot. One that has

@@ -42,6 +42,15 @@ void describe_by(LockProcess& process, const Record& record) {
   process.verb = record.verb;
 }
 
+// Not in another PID namespace, where its number means another process. A hold that is alive
+// keeps that process open, so no later one has its number.
+void describe_watched(LockProcess& process, const Record& record, const ProcessIdentity& self) {
+  if (!record.while_pid || process.alive != true) return;
+  if (sys::process_link(process.pid.value(), "ns/pid") != self.pid_ns) return;
+  const pid_t pid = *record.while_pid;
+  process.watched = {pid, sys::parse_command_line(sys::command_line_text(pid).value_or(""))};
+}
+
 bool has_lock_open(const InspectedFile& inspected, pid_t pid) {
   return std::any_of(inspected.holding.begin(), inspected.holding.end(),
                      [pid](const sys::OpenDescriptor& open) { return open.pid == pid; });
@@ -118,7 +127,7 @@ LockProcess undescribed_fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
 }
 
 LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesses& searched, const KernelLock& lock,
-                          std::optional<pid_t> writer) {
+                          std::optional<pid_t> writer, const ProcessIdentity& self) {
   LockProcess process = undescribed_acquirer(lock);
   if (!process.pid) return process;
   if (has_lock_open(inspected, lock.pid)) {
@@ -134,7 +143,10 @@ LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesse
     process.alive = true;
   }
   if (process.alive.value_or(searched.unreadable.contains(lock.pid))) describe_process(process);
-  if (writer == lock.pid) describe_by(process, *inspected.record);
+  if (writer == lock.pid) {
+    describe_by(process, *inspected.record);
+    describe_watched(process, *inspected.record, self);
+  }
   return process;
 }
 
@@ -166,7 +178,8 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
   for (const KernelLock& lock : inspected.locks) {
     if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
     const StopToken& is_enough = has_lock_open(inspected, lock.pid) ? enough_seen : enough_others;
-    holders.push_back(is_enough() ? undescribed_acquirer(lock) : acquirer_from(inspected, searched, lock, writer));
+    holders.push_back(is_enough() ? undescribed_acquirer(lock)
+                                  : acquirer_from(inspected, searched, lock, writer, self));
   }
   if (holders.empty() && inspected.report.record == RecordState::valid) {
     holders.push_back(acquirer_from(*inspected.record, inspected.report.mode, self));

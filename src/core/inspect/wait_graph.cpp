@@ -106,6 +106,48 @@ class Ancestors {
   std::map<pid_t, std::vector<sys::FileId>> files_;
 };
 
+// The holds that keep an awaited lock until another process ends, and so for what runs below
+// that process.
+class WatchingHolds {
+ public:
+  WatchingHolds(const std::map<pid_t, WaitingProcess>& waiting, const KernelView& view, const WatchedPid& watched_pid,
+                const StopToken& should_stop) {
+    std::set<ino_t> awaited;
+    for (const auto& [pid, process] : waiting) {
+      for (const sys::FileId file : process.waits_for) awaited.insert(file.ino);
+    }
+    std::set<pid_t> holders;
+    for (const KernelLock& lock : view.all()) {
+      if (is_holder(lock) && lock.pid > 0 && awaited.contains(lock.file.ino)) holders.insert(lock.pid);
+    }
+    for (const pid_t pid : holders) {
+      const auto watched = is_grex_lock(pid) ? watched_by(pid, watched_pid) : std::nullopt;
+      if (watched) add(pid, *watched, should_stop);
+    }
+  }
+
+  void add_kept(WaitingProcess& process) const {
+    if (kept_.empty()) return;
+    std::vector<pid_t> family = ancestors(process.pid);
+    family.push_back(process.pid);
+    for (const pid_t pid : family) {
+      const auto [first, last] = kept_.equal_range(pid);
+      for (auto kept = first; kept != last; ++kept) process.holds.push_back(kept->second);
+    }
+  }
+
+ private:
+  void add(pid_t hold, pid_t watched, const StopToken& should_stop) {
+    const auto descriptors = sys::descriptors_of(hold, should_stop);
+    for (const sys::OpenDescriptor& open : descriptors.value_or(std::vector<sys::OpenDescriptor>())) {
+      const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
+      if (locks && !locks->empty()) kept_.emplace(watched, open.file);
+    }
+  }
+
+  std::multimap<pid_t, sys::FileId> kept_;  // by the process that is watched
+};
+
 struct OpenFile {
   sys::FileId file;
   bool has_lock = false;
@@ -174,8 +216,8 @@ bool is_blocked(const WaitingProcess& process) {
 // ancestor keeps for it, only its end releases that. Then its other threads, and what they
 // wait for, don't matter. Returns whether the process may be in a deadlock.
 bool inspect_process(WaitingProcess& process, const KernelView& view, MountTable& mounts, Ancestors& ancestors,
-                     WaitGraph& graph, const StopToken& should_stop) {
-  const bool blocked = is_blocked(process);  // before the files of its waits are told apart
+                     const WatchingHolds& holds, WaitGraph& graph, const StopToken& should_stop) {
+  const bool blocked = is_blocked(process);  // before its waits are matched to files
   const std::vector<sys::FileId> inherited = inspect_descriptors(process, view, mounts, graph.names, should_stop);
   std::vector<sys::FileId> kept;
   for (const sys::FileId file : process.waits_for) {
@@ -189,11 +231,12 @@ bool inspect_process(WaitingProcess& process, const KernelView& view, MountTable
   }
   if (!blocked) return !kept.empty();
   add_inherited(process, view);
+  holds.add_kept(process);
   return true;
 }
 
 // Empty if it should stop: then nothing is known.
-WaitGraph read_wait_graph(const StopToken& should_stop) {
+WaitGraph read_wait_graph(const WatchedPid& watched_pid, const StopToken& should_stop) {
   const KernelView view = KernelView::take_stable(should_stop);
   if (view.is_cut()) return {};
   std::map<pid_t, WaitingProcess> waiting;
@@ -209,9 +252,10 @@ WaitGraph read_wait_graph(const StopToken& should_stop) {
   WaitGraph graph;
   MountTable mounts;
   Ancestors ancestors(view);
+  const WatchingHolds holds(waiting, view, watched_pid, should_stop);
   for (auto& [pid, process] : waiting) {
     if (should_stop()) return {};
-    const bool may_be_stuck = inspect_process(process, view, mounts, ancestors, graph, should_stop);
+    const bool may_be_stuck = inspect_process(process, view, mounts, ancestors, holds, graph, should_stop);
     if (may_be_stuck) graph.processes.push_back(std::move(process));
   }
   return graph;
@@ -236,9 +280,9 @@ struct Candidate {
   std::vector<std::string> switches;
 };
 
-std::vector<Candidate> find_candidates(const StopToken& should_stop) {
+std::vector<Candidate> find_candidates(const WatchedPid& watched_pid, const StopToken& should_stop) {
   std::vector<Candidate> candidates;
-  const WaitGraph graph = read_wait_graph(should_stop);
+  const WaitGraph graph = read_wait_graph(watched_pid, should_stop);
   for (Deadlock& deadlock : find_deadlocks(graph.processes)) {
     std::vector<std::string> switches = switch_counts(deadlock.cycle, graph.hopeless);
     candidates.push_back({std::move(deadlock.cycle), std::move(switches)});
@@ -254,11 +298,12 @@ bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
 
 }  // namespace
 
-std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned, const StopToken& should_stop) {
+std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned, const WatchedPid& watched_pid,
+                                         const StopToken& should_stop) {
   std::vector<DeadlockReport> reports;
-  const std::vector<Candidate> candidates = find_candidates(should_stop);
+  const std::vector<Candidate> candidates = find_candidates(watched_pid, should_stop);
   if (candidates.empty()) return reports;
-  const WaitGraph again = read_wait_graph(should_stop);
+  const WaitGraph again = read_wait_graph(watched_pid, should_stop);
   for (const Deadlock& deadlock : find_deadlocks(again.processes)) {
     // Reading the graph takes time. If none of the processes has run since the first
     // read, they all waited at one moment.
