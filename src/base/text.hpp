@@ -21,6 +21,8 @@ std::optional<Number> parse_number(std::string_view text, int base = 10) {
   return value;
 }
 
+inline bool has_part(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
 /// Returns the text up to the separator, or all of it, and removes it and the
 /// separator from `rest`.
 inline std::string_view take_until(std::string_view& rest, char separator) {

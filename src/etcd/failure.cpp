@@ -1,5 +1,6 @@
 #include "etcd/failure.hpp"
 
+#include "base/text.hpp"
 #include "base/time_text.hpp"
 
 namespace grex::etcd {
@@ -28,8 +29,6 @@ Judgement elsewhere(std::string why, std::string hint = {}) {
   return {Verdict::try_elsewhere, {}, {ClusterFault::unreachable, {}, std::move(why), std::move(hint)}};
 }
 
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 Judgement judge_transport(const HttpAnswer& answer) {
   switch (answer.fault) {
     case HttpFault::own_certificate:
@@ -43,10 +42,10 @@ Judgement judge_transport(const HttpAnswer& answer) {
     case HttpFault::closed:
       return elsewhere(answer.why, "if it requires TLS: etcds://HOST/NAMESPACE");
     case HttpFault::server_certificate:
-      if (has(answer.why, "not yet valid")) {
+      if (has_part(answer.why, "not yet valid")) {
         return elsewhere(answer.why, "or this machine's clock is wrong: " + format_utc(utc_now()));
       }
-      return elsewhere(answer.why, has(answer.why, "issuer") || has(answer.why, "self")
+      return elsewhere(answer.why, has_part(answer.why, "issuer") || has_part(answer.why, "self")
                                        ? "the CA of the cluster: ETCDCTL_CACERT=FILE"
                                        : "");
     default:
@@ -71,13 +70,13 @@ Judgement judge_error(const GatewayError& error, const Credentials& credentials)
     default:
       return {Verdict::refused, error, {}};
   }
-  if (has(message, "revision in auth store is old") || has(message, "auth revision")) {
+  if (has_part(message, "revision in auth store is old") || has_part(message, "auth revision")) {
     return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
   }
-  if (has(message, "authentication failed")) {
+  if (has_part(message, "authentication failed")) {
     return failed(ClusterFault::permission, "wrong user or password", "ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD");
   }
-  if (has(message, "user name is empty")) {
+  if (has_part(message, "user name is empty")) {
     const bool has_certificate = !credentials.certificate.empty();
     return failed(ClusterFault::permission, "the cluster requires a user",
                   has_certificate ? common_name_hint : "ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD");
@@ -98,10 +97,10 @@ Judgement judge(const HttpAnswer& answer, const Credentials& credentials) {
   if (answer.status == not_found) {
     return failed(ClusterFault::cluster_config, "no /v3 gateway", "etcd must run with --enable-grpc-gateway");
   }
-  if (answer.status == bad_request && has(answer.body, "HTTPS server")) {
+  if (answer.status == bad_request && has_part(answer.body, "HTTPS server")) {
     return failed(ClusterFault::cluster_config, "the server requires TLS", "with TLS: etcds://HOST/NAMESPACE");
   }
-  if (answer.status == bad_request && has(answer.body, "CommonName")) {
+  if (answer.status == bad_request && has_part(answer.body, "CommonName")) {
     return failed(ClusterFault::permission, "the cluster requires a user", common_name_hint);
   }
   const std::string why = "HTTP status " + std::to_string(answer.status);

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "base/text.hpp"
+
 namespace grex::etcd {
 namespace {
 
@@ -14,10 +16,8 @@ constexpr std::array<std::string_view, 6> refusals = {"alert bad certificate",  
                                                       "alert certificate expired", "alert certificate unknown",
                                                       "alert unknown ca",          "alert access denied"};
 
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 bool is_refusal(std::string_view text) {
-  return std::any_of(refusals.begin(), refusals.end(), [text](std::string_view part) { return has(text, part); });
+  return std::any_of(refusals.begin(), refusals.end(), [text](std::string_view part) { return has_part(text, part); });
 }
 
 std::string error_text(int err) {
@@ -48,7 +48,7 @@ HttpFault fault_of(CURLcode code, std::string_view text) {
   }
   if (is_refusal(text)) return HttpFault::own_certificate;
   if (code != CURLE_SSL_CONNECT_ERROR) return HttpFault::connection;
-  return has(text, "wrong version number") ? HttpFault::not_tls : HttpFault::handshake;
+  return has_part(text, "wrong version number") ? HttpFault::not_tls : HttpFault::handshake;
 }
 
 std::string explanation_of(CURLcode code, std::string_view text, int err) {

@@ -10,7 +10,7 @@ namespace grex::etcd {
 namespace {
 
 // A watch may lose an event.
-constexpr std::chrono::seconds between_looks(10);
+constexpr std::chrono::seconds between_inquiries(10);
 constexpr std::chrono::seconds while_waiting(60);
 
 }  // namespace
@@ -26,7 +26,7 @@ Inquiry::Inquiry(Gateway& gateway, core::ClusterPlace place, std::vector<core::C
 }
 
 void Inquiry::begin_next() {
-  look_at_ = boot_clock_now() + in_ns(between_looks);
+  look_at_ = boot_clock_now() + in_ns(between_inquiries);
   const TurnEvents events = {
       [this](core::WaitingReport report) {
         if (if_busy_ == core::IfBusy::wait) return report_(std::move(report));
@@ -44,7 +44,7 @@ void Inquiry::begin_next() {
 void Inquiry::advance(std::uint64_t now) {
   turn_->advance(now);
   if (!is_due(look_at_, now)) return;
-  look_at_ = now + in_ns(between_looks);
+  look_at_ = now + in_ns(between_inquiries);
   turn_->look();
 }
 

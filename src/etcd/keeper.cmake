@@ -1,15 +1,5 @@
-# The keeper of cluster locks: what it and its tests link. It compiles what it uses of the other
-# rooms itself, since it is dynamic, and position-independent, even if the program is static.
+# The keeper of cluster locks: what it and its tests link.
 add_library(keeper STATIC
-  src/base/fmt.cpp
-  src/base/json_text.cpp
-  src/base/time_text.cpp
-  src/core/cluster/keeper_json.cpp
-  src/core/cluster/keeper_reports.cpp
-  src/core/cluster/keeper_requests.cpp
-  src/core/cluster/lock_name.cpp
-  src/core/cluster/percent.cpp
-  src/core/lock/tier.cpp
   src/etcd/answers.cpp
   src/etcd/base64.cpp
   src/etcd/job.cpp
@@ -17,30 +7,45 @@ add_library(keeper STATIC
   src/etcd/key.cpp
   src/etcd/message_json.cpp
   src/etcd/requests.cpp
-  src/etcd/server_version.cpp
-  src/sys/file/file.cpp
-  src/sys/file/io.cpp
-  src/sys/file/owner.cpp
-  src/sys/file/safe_walk.cpp
-  src/sys/lock/flock.cpp
-  src/sys/process/boot_timer_fd.cpp
-  src/sys/process/descriptor_limit.cpp
-  src/sys/process/independence.cpp
-  src/sys/process/line_socket.cpp
-  src/sys/process/pidfd.cpp
-  src/sys/process/proc.cpp
-  src/sys/process/proc_text.cpp
-  src/sys/process/process_tree.cpp
-  src/sys/process/shared_deadline.cpp
-  src/sys/process/worker_thread.cpp
-  src/sys/signal/blocked_signals.cpp
-  src/sys/signal/signals.cpp)
+  src/etcd/server_version.cpp)
 set_target_properties(keeper PROPERTIES IS_DYNAMIC ON)
-target_include_directories(keeper PUBLIC src)
-target_compile_definitions(keeper PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}" PUBLIC _GNU_SOURCE)
-target_include_directories(keeper SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
 target_link_libraries(keeper PUBLIC nlohmann_json::nlohmann_json grexlock_flags)
-target_precompile_headers(keeper PRIVATE <nlohmann/json.hpp>)
+if(GREX_LOCK_STATIC)
+  # It is dynamic, and position-independent, so it compiles what it uses of the other rooms itself.
+  target_sources(keeper PRIVATE
+    src/base/fmt.cpp
+    src/base/json_text.cpp
+    src/base/time_text.cpp
+    src/core/cluster/keeper_json.cpp
+    src/core/cluster/keeper_reports.cpp
+    src/core/cluster/keeper_requests.cpp
+    src/core/cluster/lock_name.cpp
+    src/core/cluster/percent.cpp
+    src/core/lock/tier.cpp
+    src/sys/file/file.cpp
+    src/sys/file/io.cpp
+    src/sys/file/owner.cpp
+    src/sys/file/safe_walk.cpp
+    src/sys/lock/flock.cpp
+    src/sys/process/boot_timer_fd.cpp
+    src/sys/process/descriptor_limit.cpp
+    src/sys/process/independence.cpp
+    src/sys/process/line_socket.cpp
+    src/sys/process/pidfd.cpp
+    src/sys/process/proc.cpp
+    src/sys/process/proc_text.cpp
+    src/sys/process/process_tree.cpp
+    src/sys/process/shared_deadline.cpp
+    src/sys/process/worker_thread.cpp
+    src/sys/signal/blocked_signals.cpp
+    src/sys/signal/signals.cpp)
+  target_include_directories(keeper PUBLIC src)
+  target_compile_definitions(keeper PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}" PUBLIC _GNU_SOURCE)
+  target_include_directories(keeper SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+else()
+  target_link_libraries(keeper PUBLIC grexlock)
+endif()
+compile_by_room(keeper)
 
 # Its own package, so that the program needs no library.
 if(NOT CMAKE_CROSSCOMPILING)
@@ -64,6 +69,12 @@ if(CURL_FOUND)
     src/etcd/main.cpp
     src/etcd/turn.cpp)
   set_target_properties(grex-lock-etcd PROPERTIES IS_DYNAMIC ON)
+  compile_by_room(grex-lock-etcd)
+  # It has members of types that only it knows.
+  set_property(SOURCE src/etcd/http.cpp PROPERTY SKIP_UNITY_BUILD_INCLUSION ON)
+  if(GREX_LOCK_SANITIZE)
+    set_target_properties(grex-lock-etcd PROPERTIES EXCLUDE_FROM_ALL ON) # no test runs it there
+  endif()
   target_compile_definitions(grex-lock-etcd PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}")
   target_link_libraries(grex-lock-etcd PRIVATE keeper CURL::libcurl)
 else()

@@ -91,8 +91,6 @@ void forbid_close_range() {
   }
 }
 
-bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
-
 }  // namespace
 
 TEST_CASE("hold announces its lock, and at a signal releases it and exits with 0") {
@@ -243,7 +241,7 @@ TEST_CASE("a signal to a waiting hold --detach ends both its processes") {
     const TempDir dir;
     Stranger stranger(dir / ".grex-lock");
     Process hold(grex_lock({"hold", "--detach", dir.path()}));
-    until([&dir] { return is_waited_for(dir); });
+    until([&dir] { return is_waited_for(dir.path()); });
     hold.signal(signal);
     CHECK(hold.wait() == exited(128 + signal));
     CHECK(hold.error_rest().starts_with("grex-lock: cancelled: "));
@@ -257,7 +255,7 @@ TEST_CASE("a hold --detach killed while it waits leaves no process waiting") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   hold.signal(SIGKILL);
   CHECK(hold.wait() == killed_by(SIGKILL));
   until([&dir] { return waiters_on(dir / ".grex-lock") == 0; });
@@ -269,7 +267,7 @@ TEST_CASE("the end of the watched process ends the wait for the lock too") {
     const Fd lock = lock_as_grex(dir / ".grex-lock");
     Process other(until_input_closes());
     Process hold(grex_lock({"hold", how, "--while-pid", std::to_string(other.pid()), dir.path()}));
-    until([&dir] { return is_waited_for(dir); });
+    until([&dir] { return is_waited_for(dir.path()); });
     other.close_input();
     CHECK(other.wait() == exited(0));
     CHECK(hold.wait() == exited(128 + SIGTERM));
@@ -381,7 +379,7 @@ TEST_CASE("a hold that started with signals blocked still ends at a signal, also
     for (const char* const how : {"--detach", "--note=foreground"}) {
       CAPTURE(how);
       Process waiter(grex_lock({"hold", how, dir.path()}), blocked);
-      until([&dir] { return is_waited_for(dir); });
+      until([&dir] { return is_waited_for(dir.path()); });
       waiter.signal(signal);
       CHECK(waiter.wait() == exited(128 + signal));
     }
@@ -506,7 +504,7 @@ TEST_CASE("a stopped foreground process does not keep the background one from en
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   hold.signal(SIGSTOP);
   until([&hold] { return state_of(hold.pid()) == 'T'; });
   lock.reset();
@@ -522,7 +520,7 @@ TEST_CASE("a waiting hold --detach that started with SIGTERM ignored still ends 
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--detach", dir.path()}), {.before_exec = [] { ::signal(SIGTERM, SIG_IGN); }});
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(128 + SIGTERM));
 }

@@ -17,8 +17,6 @@ using nlohmann::json;
 
 namespace {
 
-bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
-
 // The value in the only line of a file of environment variables.
 std::string stack_in(const std::string& text) {
   const std::string name = "GREX_LOCK_STACK=";
@@ -174,11 +172,11 @@ TEST_CASE("hold --stdin: the end of the input ends the wait for the lock, and da
   const Stranger stranger(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--stdin", dir.path()}));
   hold.write("not the end\n");
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   hold.write("nor this\n");
   // It is read, and the wait goes on.
   CHECK(run_tool({"run", "-n", dir.path(), "--", "true"}).ended == exited(75));
-  CHECK(is_waited_for(dir));
+  CHECK(is_waited_for(dir.path()));
   hold.close_input();
   check_ended_by_input(hold, dir);
 }
@@ -187,7 +185,7 @@ TEST_CASE("a lock that comes while its input lasts is held by hold --stdin until
   const TempDir dir;
   Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--stdin", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   lock.reset();
   hold.line();
   hold.write("data\n");
@@ -201,7 +199,7 @@ TEST_CASE("a waiting hold --stdin uses no processor time") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "-q", "--stdin", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   // What the files of its threads show, one after the other.
   const auto of_threads = [&hold](const std::string& name) {
     std::string all;
@@ -222,7 +220,7 @@ TEST_CASE("a waiting hold --stdin uses no processor time") {
   };
   const std::string at_first = switches();
   until([&] { return switches() != at_first; });  // looks whether it waits for itself
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   until(sleeps);
   const std::string before = switches();
   CHECK(run_tool({"run", "-w", "300ms", dir.path(), "--", "true"}).ended == exited(75));
@@ -256,17 +254,17 @@ TEST_CASE("a pipe with another reader, and a terminal, end the wait of hold --st
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   // The other reader takes what it can.
   Process shared(bash("exec 3<&0; cat <&3 >/dev/null & exec \"$LOCK\" hold --stdin . 3<&-"), in(dir.path()));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   for (int i = 0; i < 100; ++i) shared.write("data\n");
-  CHECK(is_waited_for(dir));
+  CHECK(is_waited_for(dir.path()));
   shared.close_input();
   check_ended_by_input(shared, dir);
 
   Terminal terminal(grex_lock({"hold", "--stdin", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   terminal.type("a line\r");
   terminal.expect("a line");
-  CHECK(is_waited_for(dir));
+  CHECK(is_waited_for(dir.path()));
   terminal.type("\x04");
   terminal.expect("standard input has ended");
   CHECK(terminal.wait() == exited(128 + SIGTERM));
@@ -276,7 +274,7 @@ TEST_CASE("a signal and -q mean for a waiting hold --stdin what they mean for ot
   const TempDir dir;
   const Stranger stranger(dir / ".grex-lock");
   Process hold(grex_lock({"hold", "--stdin", dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   hold.signal(SIGTERM);
   CHECK(hold.wait() == exited(128 + SIGTERM));
   CHECK(hold.error_rest().ends_with(": SIGTERM ended the wait\n"));
@@ -291,7 +289,7 @@ TEST_CASE("the end of the process of --while-pid is named when it ends a wait") 
   const Fd lock = lock_as_grex(dir / ".grex-lock");
   Process other(until_input_closes());
   Process hold(grex_lock({"hold", "--while-pid", std::to_string(other.pid()), dir.path()}));
-  until([&dir] { return is_waited_for(dir); });
+  until([&dir] { return is_waited_for(dir.path()); });
   other.close_input();
   CHECK(other.wait() == exited(0));
   CHECK(hold.wait() == exited(128 + SIGTERM));

@@ -21,7 +21,7 @@ Words in_namespace(const std::string& script) {
           "-c",      script};
 }
 
-json pack_lock(const std::string& text) {
+json pack_lock_in(const std::string& text) {
   const json document = json::parse(text);
   for (const json& lock : document["locks"]) {
     if (lock["tier"] == "per-pack") return lock;
@@ -38,7 +38,7 @@ TEST_CASE("a lock that is held outside the namespace is found by trying") {
   const Fd outside = lock_as_grex(dir / ".grex-lock");
   const Finished finished = finish(in_namespace(status_command(dir)));
   REQUIRE(finished.ended == exited(0));
-  const json lock = pack_lock(finished.out);
+  const json lock = pack_lock_in(finished.out);
   CHECK(lock["state"] == "held");
   CHECK(lock["evidence"] == "probe");
   CHECK(lock["mode"] == "exclusive");
@@ -64,13 +64,13 @@ TEST_CASE("the mode of a lock shared outside the namespace is found by trying") 
   const TempDir dir;
   Process outside({"flock", "-s", dir / ".grex-lock", "sh", "-c", "echo; read line"});
   outside.line();
-  CHECK(pack_lock(finish(in_namespace(status_command(dir))).out)["mode"] == "shared");
+  CHECK(pack_lock_in(finish(in_namespace(status_command(dir))).out)["mode"] == "shared");
 }
 
 TEST_CASE("inside a namespace a free lock is found by trying") {
   const TempDir dir;
   write_file(dir / ".grex-lock", "");
-  const json lock = pack_lock(finish(in_namespace(status_command(dir))).out);
+  const json lock = pack_lock_in(finish(in_namespace(status_command(dir))).out);
   CHECK(lock["state"] == "free");
   CHECK(lock["evidence"] == "probe");
 }
@@ -81,7 +81,7 @@ TEST_CASE("a lock that cannot be tried inside a namespace is unknown") {
   // Not even readable for the user of status.
   REQUIRE(::chmod((dir / ".grex-lock").c_str(), 0) == 0);
   REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
-  const json lock = pack_lock(finish(in_namespace(status_command(dir)), as_nobody()).out);
+  const json lock = pack_lock_in(finish(in_namespace(status_command(dir)), as_nobody()).out);
   CHECK(lock["state"] == "unknown");
   CHECK(lock["evidence"] == "none");
 }
@@ -90,7 +90,7 @@ TEST_CASE("the record identifies a holder outside the namespace, without a PID t
   const TempDir dir;
   Process outside(grex_lock({"run", "--note", "nightly", dir.path(), "--", "sh", "-c", "echo; read line"}));
   outside.line();
-  const json lock = pack_lock(finish(in_namespace(status_command(dir))).out);
+  const json lock = pack_lock_in(finish(in_namespace(status_command(dir))).out);
   CHECK(lock["record"] == "valid");
   REQUIRE(lock["holders"].size() == 1);
   CHECK(lock["holders"][0]["pid"].is_null());
@@ -103,7 +103,7 @@ TEST_CASE("from outside, a holder in a namespace is shown with its outer PID and
   Process inside(
       in_namespace("exec " + grex_lock() + " run --note nightly " + dir.path() + " -- sh -c 'echo ready; read line'"));
   CHECK(inside.line() == "ready");
-  const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);
+  const json lock = pack_lock_in(run_tool({"status", "--json", dir.path()}).out);
   CHECK(lock["state"] == "held");
   CHECK(lock["evidence"] == "kernel");
   CHECK(lock["record"] == "valid");
@@ -117,7 +117,7 @@ TEST_CASE("the fd-holders of a dead acquirer are found even if a namespace hides
   const TempDir dir;
   const std::string script =
       "exec bash -c 'exec 9>>" + (dir / ".grex-lock") + "; flock -n 9; " + status_command(dir) + " 9>&-'";
-  const json lock = pack_lock(finish(in_namespace(script)).out);
+  const json lock = pack_lock_in(finish(in_namespace(script)).out);
   CHECK(lock["state"] == "held");
   CHECK(lock["evidence"] == "probe");
   REQUIRE(lock["holders"].size() == 1);
@@ -153,7 +153,7 @@ TEST_CASE("a record left behind in a namespace is not taken for that of the hold
   const Fd outside = lock_as_grex(dir / ".grex-lock");
   CHECK_FALSE(content_of(dir / ".grex/.grex-lock").empty());
   shell.write("\n");
-  const json lock = pack_lock(shell.rest());
+  const json lock = pack_lock_in(shell.rest());
   CHECK(lock["state"] == "held");
   CHECK(lock["record"] == "stale");
   CHECK(lock["holders"].empty());
@@ -164,7 +164,7 @@ TEST_CASE("a record has the right start time even with the /proc of another name
   Process inside({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", grex_lock(), "run",
                   "--note", "nightly", dir.path(), "--", "sh", "-c", "echo ready; read line"});
   CHECK(inside.line() == "ready");
-  const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);
+  const json lock = pack_lock_in(run_tool({"status", "--json", dir.path()}).out);
   CHECK(lock["record"] == "valid");
   CHECK(lock["holders"][0]["note"] == "nightly");
 }
@@ -173,7 +173,7 @@ TEST_CASE("status doesn't list itself as a holder, even with the /proc of anothe
   const TempDir dir;
   const Finished inside = finish({"unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child",
                                   grex_lock(), "run", dir.path(), "--", grex_lock(), "status", "--json", dir.path()});
-  const json lock = pack_lock(inside.out);
+  const json lock = pack_lock_in(inside.out);
   REQUIRE(lock["holders"].size() == 1);
   CHECK(lock["holders"][0]["role"] == "acquirer");
 }
@@ -194,11 +194,11 @@ TEST_CASE("a record stays valid while its command runs, even if its writer in a 
   Process inside(in_namespace("exec 3<&0; " + grex_lock() + " run --note nightly " + dir.path() +
                               " -- sh -c 'echo ready; read line' <&3 & wait; read line"));
   CHECK(inside.line() == "ready");
-  const pid_t writer = pack_lock(run_tool({"status", "--json", dir.path()}).out)["holders"][0]["pid"].get<pid_t>();
+  const pid_t writer = pack_lock_in(run_tool({"status", "--json", dir.path()}).out)["holders"][0]["pid"].get<pid_t>();
   until([&dir] { return content_of(dir / ".grex/.grex-lock").find("\"pid:[") != std::string::npos; });
   REQUIRE(::kill(writer, SIGKILL) == 0);
   until([writer] { return !process_exists(writer) || state_of(writer) == 'Z'; });
-  const json lock = pack_lock(run_tool({"status", "--json", dir.path()}).out);
+  const json lock = pack_lock_in(run_tool({"status", "--json", dir.path()}).out);
   CHECK(lock["record"] == "valid");
   CHECK(lock["holders"][0]["note"] == "nightly");
   CHECK(lock["holders"][0]["alive"] == false);

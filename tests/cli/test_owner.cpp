@@ -28,8 +28,8 @@ std::string give(const std::string& path, unsigned user) {
 }
 
 // A directory of root that others may search.
-struct Place : TempDir {
-  Place() { REQUIRE(::chmod(path().c_str(), 0755) == 0); }
+struct OwnerPlace : TempDir {
+  OwnerPlace() { REQUIRE(::chmod(path().c_str(), 0755) == 0); }
 
   std::string directory_of(unsigned user, const std::string& name) const { return give(make(name), user); }
 
@@ -91,7 +91,7 @@ TEST_CASE("what root makes in another user's pack is that user's, at every tier 
     for (const std::string tier : {"workspace-sync", "semaphore", "per-pack", "backend", "manifest"}) {
       CAPTURE(layout);
       CAPTURE(tier);
-      const Place place;
+      const OwnerPlace place;
       const std::string pack = place.directory_of(nobody, "pack");
       const bool is_backend = tier == "backend";
       if (is_backend) {
@@ -118,7 +118,7 @@ TEST_CASE("what root makes in another user's pack is that user's, at every tier 
 
 TEST_CASE("the queue for a slot is that user's, too, if root is the first who waits") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string pack = place.directory_of(nobody, "pack");
   const auto run = [&](const std::string& command) {
     return grex_lock({"run", "-w1ms", "-t", "semaphore", "--slots", "2", pack, "--", "sh", "-c", command});
@@ -134,7 +134,7 @@ TEST_CASE("the queue for a slot is that user's, too, if root is the first who wa
 
 TEST_CASE("--create makes directories as the owner of the one above them") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string home = place.directory_of(nobody, "home");
   CHECK(run_tool({"run", "--create", home + "/a/../b/./c", "--", "true"}).ended == exited(0));
   CHECK(exists(home + "/a"));
@@ -153,7 +153,7 @@ TEST_CASE("--create makes directories as the owner of the one above them") {
 // of that directory's owner: they are the owner's, and what the owner couldn't create is not created
 TEST_CASE("root makes nothing in a directory that its owner may not write") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string pack = place.directory_of(nobody, "pack");
   REQUIRE(::chmod(pack.c_str(), 0575) == 0);
   const Finished file = run_tool({"run", "--layout", "flat", pack, "--", "echo", "ran"});
@@ -176,7 +176,7 @@ TEST_CASE("root makes nothing in a directory that its owner may not write") {
 
 TEST_CASE("in root's own directories, sticky ones among them, what root makes is root's") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   place.make("pack");
   REQUIRE(::chmod((place / "pack").c_str(), 01777) == 0);
   check_runs(place / "pack");
@@ -191,7 +191,7 @@ TEST_CASE("in root's own directories, sticky ones among them, what root makes is
 
 TEST_CASE("the command gets root's own ids, groups, capabilities and parent-death signal") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string show = "id -u; id -g; id -G; grep -E '^(Cap|Groups)' /proc/self/status; exec setpriv --dump";
   const Setup told = {.before_exec = [] { ::prctl(PR_SET_PDEATHSIG, SIGUSR1); }};
   const Words groups = {"setpriv", "--groups=0,7,9"};
@@ -208,7 +208,7 @@ TEST_CASE("the command gets root's own ids, groups, capabilities and parent-deat
 
 TEST_CASE("root without CAP_SYS_PTRACE still sees and releases its hold in another user's pack") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string pack = place.directory_of(nobody, "pack");
   Process hold(without("-sys_ptrace", grex_lock({"hold", pack})));
   hold.line();
@@ -224,7 +224,7 @@ TEST_CASE("root that may not take on other users' ids makes files of its own") {
   if (!can_become_others()) return;
   for (const char* const missing : {"-setuid", "-setgid", "-setuid,-setgid"}) {
     CAPTURE(missing);
-    const Place place;
+    const OwnerPlace place;
     const std::string pack = place.directory_of(nobody, "pack");
     CHECK(finish(without(missing, grex_lock({"run", pack, "--", "echo", "ran"}))).out == "ran\n");
     CHECK(not_of(0, pack) == "");
@@ -232,7 +232,7 @@ TEST_CASE("root that may not take on other users' ids makes files of its own") {
 }
 
 TEST_CASE("in a user namespace, an owner that is not mapped counts as root") {
-  const Place place;
+  const OwnerPlace place;
   const std::string pack = place.make("pack");
   if (::geteuid() == 0) give(pack, nobody);
   const auto inside = [&](const std::string& path, const Setup& setup) {
@@ -256,7 +256,7 @@ TEST_CASE("in a user namespace, an owner that is not mapped counts as root") {
 // from one user's directory or link to another user's
 TEST_CASE("a user's link to root's directory is refused by every command, and nothing is made there") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string home = place.directory_of(nobody, "home");
   const std::string victim = place.make("victim");
   place.make("victim/below");
@@ -293,7 +293,7 @@ TEST_CASE("a user's link to root's directory is refused by every command, and no
 // from one user's directory or link to another user's
 TEST_CASE("a step from one user's directory or link to another's is refused for root") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string home = place.directory_of(nobody, "home");
   const auto refused = [](const std::string& path, const std::string& step) {
     CAPTURE(path);
@@ -320,7 +320,7 @@ TEST_CASE("a step from one user's directory or link to another's is refused for 
 
 TEST_CASE("a path within what one user owns, and root's own links, are as ever") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   const std::string home = place.directory_of(nobody, "home");
   place.directory_of(nobody, "home/a");
   const std::string pack = place.directory_of(nobody, "home/a/pack");
@@ -342,7 +342,7 @@ TEST_CASE("a path within what one user owns, and root's own links, are as ever")
 }
 
 TEST_CASE("links that lead in a circle are not found, and neither is a path through a file") {
-  const Place place;
+  const OwnerPlace place;
   std::filesystem::create_symlink("two", place / "one");
   std::filesystem::create_symlink("one", place / "two");
   const Finished loop = run_tool({"run", place / "one/pack", "--", "true"});
@@ -363,7 +363,7 @@ TEST_CASE("links that lead in a circle are not found, and neither is a path thro
 
 TEST_CASE("a link in /proc leads where the kernel says, and no further than its owner may lead") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   place.make("roots");
   check_runs("/proc/self/cwd", in(place / "roots"));
   CHECK(exists(place / "roots/.grex-lock"));
@@ -386,7 +386,7 @@ TEST_CASE("a link in /proc leads where the kernel says, and no further than its 
 // from one user's directory or link to another user's
 TEST_CASE("a link that replaces a user's directory at any moment does not lead root elsewhere") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   place.directory_of(nobody, "home");
   const std::string pack = place.directory_of(nobody, "home/pack");
   const std::string victim = place.make("victim");
@@ -407,7 +407,7 @@ TEST_CASE("a link that replaces a user's directory at any moment does not lead r
 // from one user's directory or link to another user's
 TEST_CASE("a link swapped in at any moment makes root write in no repository or workspace of its own") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   for (const char* const name : {"victim/below", "victim/.grex", "victim/.git/objects", "victim/.git/refs"}) {
     place.make(name);
   }
@@ -435,7 +435,7 @@ TEST_CASE("a link swapped in at any moment makes root write in no repository or 
 // from one user's directory or link to another user's
 TEST_CASE("as root, status -r lists nothing behind a link that is swapped in at any moment") {
   if (!can_become_others()) return;
-  const Place place;
+  const OwnerPlace place;
   for (const char* const name : {"home", "home/d", "home/d/below", "home/d/below/pack"}) {
     place.directory_of(nobody, name);
   }

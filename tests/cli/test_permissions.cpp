@@ -21,8 +21,8 @@ const char* const flat_only = "use --layout flat, which does not exclude grex 1.
 const char* const nested_only = "use --layout nested, which does not exclude grex 1.1.0 to 1.3.1";
 
 // A directory of root with `pack`, which has a clone's lock in the nested layout, too.
-struct Place : TempDir {
-  Place() : pack(make("pack")) { REQUIRE(::chmod(path().c_str(), 0755) == 0); }
+struct PackPlace : TempDir {
+  PackPlace() : pack(make("pack")) { REQUIRE(::chmod(path().c_str(), 0755) == 0); }
   std::string pack;
 
   // Creates `.grex/pack.yaml` in the directory above the pack: it is the meta directory.
@@ -34,7 +34,7 @@ struct Place : TempDir {
 
 void set_mode(const std::string& path, mode_t mode) { REQUIRE(::chmod(path.c_str(), mode) == 0); }
 
-void give(const std::string& path, unsigned owner) { REQUIRE(::lchown(path.c_str(), owner, owner) == 0); }
+void change_owner(const std::string& path, unsigned owner) { REQUIRE(::lchown(path.c_str(), owner, owner) == 0); }
 
 void check_error(const Finished& finished, int status, const std::string& message) {
   CHECK(finished.ended == exited(status));
@@ -73,7 +73,7 @@ std::string path_of(const Case& lock, const std::string& pack) {
 
 TEST_CASE("an unwritable pack is 73 at every tier and in every layout, and the error names what can't be created") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   set_mode(place.pack, 0555);
   for (const Case& lock : cases) {
     CAPTURE(lock.layout);
@@ -96,9 +96,9 @@ TEST_CASE("an unwritable pack is 73 at every tier and in every layout, and the e
 
 TEST_CASE("a clone's lock that can't be created below its meta directory is 73, too") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   place.make_meta();
-  give(place.pack, user);
+  change_owner(place.pack, user);
   const auto run = [&](const std::string& layout) {
     return run_tool({"run", "--layout", layout, "-t", "backend", place.pack + "/clone", "--", "echo", "ran"},
                     as_user(user));
@@ -117,7 +117,7 @@ TEST_CASE("a clone's lock that can't be created below its meta directory is 73, 
 
 TEST_CASE("if one file of a lock can't be had, and the other can, the hint names the layout that locks that one") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   const auto run = [&](const std::string& layout) {
     return run_tool({"run", "--layout", layout, place.pack, "--", "echo", "ran"}, as_user(user));
   };
@@ -126,18 +126,18 @@ TEST_CASE("if one file of a lock can't be had, and the other can, the hint names
            ": Permission denied\ngrex-lock: the directory belongs to root, mode " + mode + "; or " + hint + "\n";
   };
   // The nested one can't be created.
-  give(place.pack, user);
+  change_owner(place.pack, user);
   place.make("pack/.grex");
   check_error(run("both"), 73, refused(".grex/.grex-lock", "0755", flat_only));
   CHECK(run("flat").out == "ran\n");
   // The same, while the flat one exists, but could not be created.
   std::filesystem::remove(place.pack + "/.grex");
-  give(place.pack, 0);
+  change_owner(place.pack, 0);
   check_error(run("both"), 73, refused(".grex", "0755", flat_only));
   CHECK(run("flat").out == "ran\n");
   // Only the nested one can be created.
   std::filesystem::remove(place.pack + "/.grex-lock");
-  give(place.make("pack/.grex"), user);
+  change_owner(place.make("pack/.grex"), user);
   check_error(run("both"), 73, refused(".grex-lock", "0755", nested_only));
   CHECK(run("nested").out == "ran\n");
   // That is no help if the other one may not be opened, either.
@@ -149,10 +149,10 @@ TEST_CASE("if one file of a lock can't be had, and the other can, the hint names
 
 TEST_CASE("a guard's file that can't be created is 73") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   place.make_meta();
   set_mode(place / ".grex", 0555);
-  give(place.pack, user);
+  change_owner(place.pack, user);
   const Finished finished = run_tool({"run", "--guard", place.pack, "--", "echo", "ran"}, as_user(user));
   CHECK(finished.ended == exited(73));
   CHECK(finished.out.empty());
@@ -187,7 +187,7 @@ TEST_CASE("on a read-only file system, every lock without a file is 73") {
 
 TEST_CASE("--create names the first directory that can't be created") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   check_error(run_tool({"run", "--create", place.pack + "/a/b/c", "--", "echo", "ran"}, as_user(user)), 73,
               "grex-lock: cannot create: " + place.pack +
                   "/a: Permission denied\ngrex-lock: the directory belongs to root, mode 0755\n");
@@ -195,8 +195,8 @@ TEST_CASE("--create names the first directory that can't be created") {
 
 TEST_CASE("a lock file that may not be read is 77, and the error says whose it is and what to do") {
   if (!can_become_others()) return;
-  const Place place;
-  give(place.pack, user);
+  const PackPlace place;
+  change_owner(place.pack, user);
   // As root makes it under umask 077, if it may not take on other users' ids.
   const std::string file = place.pack + "/.grex-lock";
   write_file(file, "");
@@ -218,7 +218,7 @@ TEST_CASE("a lock file that may not be read is 77, and the error says whose it i
   set_mode(file, 0644);
   CHECK(run_tool({"run", place.pack, "--", "echo", "ran"}, as_user(user)).out == "ran\n");
   // One's own.
-  give(file, user);
+  change_owner(file, user);
   set_mode(file, 0);
   check_error(run_tool({"run", "--layout", "flat", place.pack, "--", "echo", "ran"}, as_user(user)), 77,
               "grex-lock: no permission: " + file + ": belongs to uid 65533, mode 0000\ngrex-lock: try: chmod u+r " +
@@ -227,10 +227,10 @@ TEST_CASE("a lock file that may not be read is 77, and the error says whose it i
 
 TEST_CASE("a directory that may not be entered is 77, and the error names it and says whose it is") {
   if (!can_become_others()) return;
-  const Place place;
+  const PackPlace place;
   place.make("pack/.grex");
   set_mode(place.pack + "/.grex", 0700);
-  give(place.pack, user);
+  change_owner(place.pack, user);
   const auto run = [&](const std::string& layout) {
     return run_tool({"run", "--layout", layout, place.pack, "--", "echo", "ran"}, as_user(user));
   };
@@ -239,7 +239,7 @@ TEST_CASE("a directory that may not be entered is 77, and the error names it and
   check_error(run("nested"), 77, refused + "\n");
   check_error(run("both"), 77, refused + "; or " + flat_only + "\n");
   // The pack itself, and one above it.
-  give(place.pack, 0);
+  change_owner(place.pack, 0);
   set_mode(place.pack, 0700);
   for (const char* const command : {"probe", "status", "tiers"}) {
     check_error(run_tool({command, place.pack + "/below/deep"}, as_user(user)), 77,

@@ -14,12 +14,6 @@
 using namespace grex::test;
 using nlohmann::json;
 
-namespace {
-
-bool is_waited_for(const TempDir& dir) { return waiters_on(dir / ".grex-lock") == 1; }
-
-}  // namespace
-
 // SECURITY.md: stop reading messages or events, so that grex-lock hangs | readers are not waited for
 TEST_CASE("a busy lock is reported with its exit status, even if no process reads the report") {
   const TempDir dir;
@@ -111,11 +105,11 @@ TEST_CASE("a wait whose notes are not read ends at a signal, and gets its lock w
   for (const char* const option : {"-v", "-x", "--json-status-fd=2"}) {
     Fd lock = lock_as_grex(dir / ".grex-lock");
     Process cancelled(grex_lock({"run", option, dir.path(), "--", "true"}), full.as(2));
-    until([&dir] { return is_waited_for(dir); });
+    until([&dir] { return is_waited_for(dir.path()); });
     cancelled.signal(SIGTERM);
     CHECK(cancelled.wait() == exited(128 + SIGTERM));
     Process served(grex_lock({"run", option, dir.path(), "--", "sh", "-c", "exit 4"}), full.as(2));
-    until([&dir] { return is_waited_for(dir); });
+    until([&dir] { return is_waited_for(dir.path()); });
     lock.reset();
     CHECK(served.wait() == exited(4));
   }

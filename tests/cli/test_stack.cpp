@@ -17,8 +17,6 @@ namespace {
 
 json stack_of_command(const Words& words) { return json::parse(finish(words).out); }
 
-Setup with_stack(const std::string& text) { return {.environment = {{"GREX_LOCK_STACK", text}}}; }
-
 // An entry for a lock file, as grex-lock writes it.
 std::string entry(const char* tier, const std::string& path, pid_t pid) {
   struct stat st {};

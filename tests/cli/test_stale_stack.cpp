@@ -19,8 +19,6 @@ using nlohmann::json;
 
 namespace {
 
-Setup with_stack(const std::string& text) { return {.environment = {{"GREX_LOCK_STACK", text}}}; }
-
 std::uint64_t boot_clock_now() {
   struct timespec now {};
   REQUIRE(::clock_gettime(CLOCK_BOOTTIME, &now) == 0);

@@ -10,7 +10,6 @@ using core::EntryFacts;
 using core::Liveness;
 using Listed = core::EntryFacts::Listed;
 using Process = core::EntryFacts::Process;
-using Recorded = core::EntryFacts::Recorded;
 
 namespace {
 
@@ -70,7 +69,7 @@ TEST_CASE("an entry is stale if its device is in no mount") {
 
 TEST_CASE("an entry is stale if another process holds the lock exclusively, even if its own process runs") {
   CHECK(decide(with(listed_facts(), &EntryFacts::listed, Listed::another_number)) == Liveness::stale);
-  CHECK(decide(with(listed_facts(), &EntryFacts::recorded, Recorded::another_process)) == Liveness::stale);
+  CHECK(decide(with(listed_facts(), &EntryFacts::recorded, EntryFacts::Recorded::another_process)) == Liveness::stale);
 }
 
 TEST_CASE("sharers say nothing about an entry") {
@@ -95,6 +94,7 @@ TEST_CASE("numbers of another PID namespace make no entry stale") {
   };
   CHECK(hide(ended_facts(Process::gone)) == Liveness::live_unproved);
   CHECK(hide(with(listed_facts(), &EntryFacts::listed, Listed::another_number)) == Liveness::live_unproved);
-  CHECK(hide(with(listed_facts(), &EntryFacts::recorded, Recorded::another_process)) == Liveness::live_unproved);
+  CHECK(hide(with(listed_facts(), &EntryFacts::recorded, EntryFacts::Recorded::another_process)) ==
+        Liveness::live_unproved);
   CHECK(hide(with(listed_facts(), &EntryFacts::listed, Listed::nothing)) == Liveness::stale);
 }

@@ -334,6 +334,10 @@ std::size_t waiters_on(const std::string& path) {
   }
 }
 
+bool is_waited_for(const std::string& pack) { return waiters_on(pack + "/.grex-lock") == 1; }
+
+Setup with_stack(const std::string& text) { return {.environment = {{"GREX_LOCK_STACK", text}}}; }
+
 bool is_locked(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   return fd.is_open() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0;

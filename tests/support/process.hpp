@@ -38,6 +38,9 @@ struct Setup {
   bool own_group = true;  ///< in its own process group, which is killed with it
 };
 
+/// For a process to which GREX_LOCK_STACK passes on this text.
+Setup with_stack(const std::string& text);
+
 /// A child process whose standard streams are pipes to us. The destructor kills and reaps
 /// it, and all that it left in its process group. Every wait here is for an event; the only
 /// time limit is the bound after which a test counts as hung.
@@ -126,6 +129,9 @@ void until(const std::function<bool()>& condition);
 
 /// How many processes wait for a lock on this file, from /proc/locks.
 std::size_t waiters_on(const std::string& path);
+
+/// Whether one process waits for the flat lock of a pack.
+bool is_waited_for(const std::string& pack);
 
 /// Whether the file is locked; tries to lock it.
 bool is_locked(const std::string& path);

@@ -21,7 +21,7 @@ std::optional<Value> named_in(const std::array<std::string_view, 4>& names, std:
   return static_cast<Value>(found - names.begin());
 }
 
-json begin(std::string_view name) {
+json begin_report(std::string_view name) {
   json message;
   message["report"] = name;
   return message;
@@ -42,22 +42,22 @@ void add_queue(json& message, const Queue& queue) {
 }
 
 json to_json(const WaitingReport& report) {
-  json message = begin("waiting");
+  json message = begin_report("waiting");
   message["position"] = report.position;
   add_queue(message, report.queue);
   return message;
 }
 
 json to_json(const BusyReport& report) {
-  json message = begin("busy");
+  json message = begin_report("busy");
   add_queue(message, report.queue);
   return message;
 }
 
-json to_json(const FreeReport&) { return begin("free"); }
+json to_json(const FreeReport&) { return begin_report("free"); }
 
 json to_json(const HeldReport& report) {
-  json message = begin("held");
+  json message = begin_report("held");
   message["locks"] = to_json(report.keys);
   message["lease"] = report.lease;
   message["cluster"] = report.cluster;
@@ -67,21 +67,21 @@ json to_json(const HeldReport& report) {
 }
 
 json to_json(const LostReport& report) {
-  json message = begin("lost");
+  json message = begin_report("lost");
   message["reason"] = name_of(report.reason);
   message["why"] = report.why;
   return message;
 }
 
 json to_json(const ReleasedReport& report) {
-  json message = begin("released");
+  json message = begin_report("released");
   message["ok"] = report.ok;
   message["deleted"] = report.was_deleted;
   return message;
 }
 
 json to_json(const ListedReport& report) {
-  json message = begin("listed");
+  json message = begin_report("listed");
   message["locks"] = json::array();
   for (const ListedLock& listed : report.locks) {
     json item;
@@ -96,7 +96,7 @@ json to_json(const ListedReport& report) {
 }
 
 json to_json(const FailedReport& report) {
-  json message = begin("failed");
+  json message = begin_report("failed");
   message["kind"] = name_of(report.kind);
   message["endpoint"] = report.endpoint;
   message["why"] = report.why;
@@ -146,7 +146,7 @@ void read(KeeperReader& reader, FailedReport& report) {
 }
 
 template <class Report>
-std::optional<KeeperReport> parse_as(const json& message) {
+std::optional<KeeperReport> parse_report(const json& message) {
   Report report;
   KeeperReader reader(message);
   read(reader, report);
@@ -167,14 +167,14 @@ std::optional<KeeperReport> parse_keeper_report(std::string_view line) {
   if (!message) return std::nullopt;
   std::string name;
   if (!KeeperReader(*message).read("report", name).is_valid()) return std::nullopt;
-  if (name == "waiting") return parse_as<WaitingReport>(*message);
-  if (name == "busy") return parse_as<BusyReport>(*message);
-  if (name == "free") return parse_as<FreeReport>(*message);
-  if (name == "held") return parse_as<HeldReport>(*message);
-  if (name == "lost") return parse_as<LostReport>(*message);
-  if (name == "released") return parse_as<ReleasedReport>(*message);
-  if (name == "listed") return parse_as<ListedReport>(*message);
-  if (name == "failed") return parse_as<FailedReport>(*message);
+  if (name == "waiting") return parse_report<WaitingReport>(*message);
+  if (name == "busy") return parse_report<BusyReport>(*message);
+  if (name == "free") return parse_report<FreeReport>(*message);
+  if (name == "held") return parse_report<HeldReport>(*message);
+  if (name == "lost") return parse_report<LostReport>(*message);
+  if (name == "released") return parse_report<ReleasedReport>(*message);
+  if (name == "listed") return parse_report<ListedReport>(*message);
+  if (name == "failed") return parse_report<FailedReport>(*message);
   return std::nullopt;
 }
 

@@ -8,14 +8,14 @@ namespace {
 
 using json = KeeperJson;
 
-json begin(std::string_view name) {
+json begin_request(std::string_view name) {
   json message;
   message["request"] = name;
   return message;
 }
 
 json begin_first(std::string_view name, int protocol, const ClusterPlace& place) {
-  json message = begin(name);
+  json message = begin_request(name);
   message["protocol"] = protocol;
   message["endpoints"] = place.endpoints;
   message["ns"] = place.ns;
@@ -38,7 +38,7 @@ json to_json(const AcquireRequest& request) {
 }
 
 json to_json(const MoreRequest& request) {
-  json message = begin("more");
+  json message = begin_request("more");
   message["timeout_ms"] = request.timeout.count();
   message["wait"] = request.if_busy == IfBusy::wait;
   message["locks"] = to_json(request.locks);
@@ -54,13 +54,13 @@ json to_json(const AdoptRequest& request) {
 }
 
 json to_json(const StartedRequest& request) {
-  json message = begin("started");
+  json message = begin_request("started");
   message["pid"] = request.pid;
   return message;
 }
 
-json to_json(const CancelRequest&) { return begin("cancel"); }
-json to_json(const ReleaseRequest&) { return begin("release"); }
+json to_json(const CancelRequest&) { return begin_request("cancel"); }
+json to_json(const ReleaseRequest&) { return begin_request("release"); }
 json to_json(const ListRequest& request) { return about_locks("list", request); }
 json to_json(const ProbeRequest& request) { return about_locks("probe", request); }
 json to_json(const WaitRequest& request) { return about_locks("wait", request); }
@@ -120,7 +120,7 @@ void read(KeeperReader& reader, BreakRequest& request) {
 }
 
 template <class Request>
-std::optional<KeeperRequest> parse_as(const json& message) {
+std::optional<KeeperRequest> parse_request(const json& message) {
   Request request;
   KeeperReader reader(message);
   read(reader, request);
@@ -138,16 +138,16 @@ std::optional<KeeperRequest> parse_keeper_request(std::string_view line) {
   if (!message) return std::nullopt;
   std::string name;
   if (!KeeperReader(*message).read("request", name).is_valid()) return std::nullopt;
-  if (name == "acquire") return parse_as<AcquireRequest>(*message);
-  if (name == "more") return parse_as<MoreRequest>(*message);
-  if (name == "adopt") return parse_as<AdoptRequest>(*message);
-  if (name == "started") return parse_as<StartedRequest>(*message);
-  if (name == "cancel") return parse_as<CancelRequest>(*message);
-  if (name == "release") return parse_as<ReleaseRequest>(*message);
-  if (name == "list") return parse_as<ListRequest>(*message);
-  if (name == "probe") return parse_as<ProbeRequest>(*message);
-  if (name == "wait") return parse_as<WaitRequest>(*message);
-  if (name == "break") return parse_as<BreakRequest>(*message);
+  if (name == "acquire") return parse_request<AcquireRequest>(*message);
+  if (name == "more") return parse_request<MoreRequest>(*message);
+  if (name == "adopt") return parse_request<AdoptRequest>(*message);
+  if (name == "started") return parse_request<StartedRequest>(*message);
+  if (name == "cancel") return parse_request<CancelRequest>(*message);
+  if (name == "release") return parse_request<ReleaseRequest>(*message);
+  if (name == "list") return parse_request<ListRequest>(*message);
+  if (name == "probe") return parse_request<ProbeRequest>(*message);
+  if (name == "wait") return parse_request<WaitRequest>(*message);
+  if (name == "break") return parse_request<BreakRequest>(*message);
   return std::nullopt;
 }
 

@@ -13,10 +13,6 @@ Whose whose(bool is_ours, bool is_others) {
   return is_ours ? Whose::ours : Whose::others;
 }
 
-bool contains(const std::vector<KernelLock>& locks, const KernelLock& lock) {
-  return std::find(locks.begin(), locks.end(), lock) != locks.end();
-}
-
 // A process with a lock on each of two files has the same line twice.
 bool is_on_ours(const KernelLock& holder, const SharedNumber& shown) { return contains(shown.ours.locks, holder); }
 

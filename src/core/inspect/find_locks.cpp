@@ -109,8 +109,6 @@ std::vector<FoundLock> grouped(std::vector<PlacedFile> files) {
   return locks;
 }
 
-std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + std::to_string(pid) + "/root" + path; }
-
 // The path by which an open file is reached from here.
 struct Name {
   std::string path;          // empty if it has none, for example because it was removed
@@ -130,7 +128,7 @@ Name reachable_name(const sys::OpenDescriptor& open, const std::string& name, co
     return {name};
   }
   // In another mount namespace, another file has this name.
-  const std::string there = in_root_of(open.pid, name);
+  const std::string there = sys::in_root_of(open.pid, name);
   if (may_never_answer(name, mounts_of(open.pid), MountsOf::another)) {
     const bool is_ours = sys::process_link(open.pid, "ns/mnt") == sys::process_link(sys::own_process, "ns/mnt");
     return is_ours ? Name{} : Name{there, true};

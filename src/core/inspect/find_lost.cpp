@@ -20,8 +20,6 @@ namespace {
 
 using Extent = LostScope::Extent;
 
-std::string in_root_of(pid_t pid, const std::string& path) { return "/proc/" + std::to_string(pid) + "/root" + path; }
-
 bool is_queue(const LockPlace& place) { return place.tier == Tier::semaphore && !place.slot; }
 
 // The directory that has to be there for a lock to be one of its target.
@@ -153,7 +151,7 @@ class LostSearch {
       return !may_never_answer(place.target, mounts_, MountsOf::this_process) && find_same(place, place.target);
     }
     if (may_never_answer(place.target, mounts_of(pid), MountsOf::another)) return false;
-    const std::string there = in_root_of(pid, place.target);
+    const std::string there = sys::in_root_of(pid, place.target);
     if (find_same(place, there)) return true;
     place.target = there;
     return scope_.of_machine;
@@ -201,7 +199,7 @@ class LostSearch {
     const bool may_block = is_ours ? may_never_answer(name, mounts_, MountsOf::this_process)
                                    : may_never_answer(name, mounts_of(open.pid), MountsOf::another);
     if (may_block) return true;
-    const auto there = sys::status_of(is_ours ? name : in_root_of(open.pid, name));
+    const auto there = sys::status_of(is_ours ? name : sys::in_root_of(open.pid, name));
     return !there || (there->type != sys::FileType::absent && there->id == open.file);
   }
 

@@ -179,10 +179,6 @@ bool is_open_here(const InspectedFile& inspected) {
                                      [&inspected](const auto& open) { return open.file == inspected.file; });
 }
 
-bool contains(const std::vector<KernelLock>& locks, const KernelLock& lock) {
-  return std::find(locks.begin(), locks.end(), lock) != locks.end();
-}
-
 // Marks the holders whose lock no process has open, although the kernel has listed it all
 // the time. Only root can know.
 void mark_open_nowhere(InspectedFile& inspected, const SearchedProcesses& searched, const KernelView& view) {

@@ -56,6 +56,10 @@ std::optional<Entry> parse_entry(std::string_view line) {
 
 }  // namespace
 
+bool contains(const std::vector<KernelLock>& locks, const KernelLock& lock) {
+  return std::find(locks.begin(), locks.end(), lock) != locks.end();
+}
+
 std::vector<KernelLock> parse_lock_table(std::string_view text) {
   std::vector<KernelLock> locks;
   while (!text.empty()) {

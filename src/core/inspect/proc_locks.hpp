@@ -25,6 +25,8 @@ struct KernelLock {
 
 inline bool is_holder(const KernelLock& lock) { return lock.role == KernelLock::Role::holder; }
 
+bool contains(const std::vector<KernelLock>& locks, const KernelLock& lock);
+
 /// The flock(2) lines of /proc/locks (fs/locks.c, lock_get_status), or of the `lock:`
 /// lines of /proc/PID/fdinfo/N. Skips other kinds of lock, and lines that it doesn't
 /// understand.

@@ -114,9 +114,9 @@ Fate fate_of(pid_t pid, const std::vector<OurLock>& locks, const StopToken& shou
 }
 
 // Looks at all processes, again and again.
-class Search {
+class RepeatedSearch {
  public:
-  Search(const std::vector<HeldLock>& locks, int pipe, pid_t session, StopToken should_stop)
+  RepeatedSearch(const std::vector<HeldLock>& locks, int pipe, pid_t session, StopToken should_stop)
       : locks_(find_ours(locks, pipe)), session_(session), should_stop_(std::move(should_stop)) {}
 
   struct Pass {
@@ -185,10 +185,10 @@ class Search {
 Remaining remaining_processes(const std::vector<HeldLock>& locks, pid_t session, int pipe) {
   if (locks.empty()) return {};
   const Deadline deadline = Deadline::clock::now() + time_to_end;
-  Search search(locks, pipe, session, stop_after(time_to_read));
+  RepeatedSearch search(locks, pipe, session, stop_after(time_to_read));
   bool was_clean = false;
   for (;;) {
-    const Search::Pass pass = search.look();
+    const RepeatedSearch::Pass pass = search.look();
     // Twice, because a process may start another one and then close the lock itself, before
     // it is looked at.
     const bool is_clean = pass.found.empty() && pass.is_complete;

@@ -123,7 +123,7 @@ std::set<pid_t> listed_processes(const std::vector<InspectedFile*>& held) {
   return pids;
 }
 
-bool has_holder(const InspectedFile* inspected) { return !inspected->holding.empty(); }
+bool has_open_lock(const InspectedFile* inspected) { return !inspected->holding.empty(); }
 
 void keep_own_locks(InspectedFile& inspected, const KernelView& view) {
   if (!inspected.shares_number || inspected.locks.empty()) return;
@@ -140,7 +140,7 @@ SearchedProcesses search_holders(const std::vector<InspectedFile*>& held, const 
   Search search(held, view, mounts, options.should_stop);
   const bool goes_on = search.look_at_all(listed_processes(held));
   const bool is_enough =
-      options.extent == HolderSearch::Extent::acquirers && std::all_of(held.begin(), held.end(), has_holder);
+      options.extent == HolderSearch::Extent::acquirers && std::all_of(held.begin(), held.end(), has_open_lock);
   if (goes_on && !is_enough) search.look_at_every_process();
   for (InspectedFile* inspected : held) keep_own_locks(*inspected, view);
   return search.searched();

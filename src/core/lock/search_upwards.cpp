@@ -52,14 +52,14 @@ Mark pack_in(int directory) {
   return git == Mark::absent ? pack_yaml_in(directory) : git;
 }
 
-enum class Wanted { nearest, all };
+enum class Extent { nearest, all };
 
 SearchStop stop_at(std::string directory, Mark mark) {
   const auto reason = mark == Mark::unsafe ? SearchStop::Reason::unsafe : SearchStop::Reason::unreadable;
   return {std::move(directory), reason};
 }
 
-SearchResult search_upwards(Result<sys::UpwardWalk> walk, Mark (*mark_in)(int directory), Wanted wanted) {
+SearchResult search_upwards(Result<sys::UpwardWalk> walk, Mark (*mark_in)(int directory), Extent wanted) {
   SearchResult result;
   if (!walk) {
     const bool is_unsafe = walk.error().kind == ErrorKind::unsafe_file;
@@ -82,7 +82,7 @@ SearchResult search_upwards(Result<sys::UpwardWalk> walk, Mark (*mark_in)(int di
         return result;
       }
       result.found.push_back(std::move(*directory));
-      if (wanted == Wanted::nearest) return result;
+      if (wanted == Extent::nearest) return result;
     }
     const auto above = walk->step();
     if (!above) result.stop = stop_at(walk->shown_path(), Mark::unreadable);
@@ -95,7 +95,7 @@ SearchResult search_upwards(Result<sys::UpwardWalk> walk, Mark (*mark_in)(int di
 SearchResult search_workspaces(const std::string& from) {
   const auto directory = sys::open_directory(from);
   auto walk = directory ? sys::UpwardWalk::from(*directory) : directory.error();
-  return search_upwards(std::move(walk), pack_yaml_in, Wanted::all);
+  return search_upwards(std::move(walk), pack_yaml_in, Extent::all);
 }
 
 // The directories in which a component of the path is a symlink, the last one first.
@@ -117,10 +117,10 @@ std::vector<std::string> directories_of_links(const std::string& path) {
 
 bool is_workspace(const std::string& directory) { return sys::exists(path_in(directory, ".grex/pack.yaml")); }
 
-SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from("."), pack_in, Wanted::nearest); }
+SearchResult find_enclosing_pack() { return search_upwards(sys::UpwardWalk::from("."), pack_in, Extent::nearest); }
 
 SearchResult find_enclosing_pack(const sys::Directory& from) {
-  return search_upwards(sys::UpwardWalk::from(from), pack_in, Wanted::nearest);
+  return search_upwards(sys::UpwardWalk::from(from), pack_in, Extent::nearest);
 }
 
 std::optional<sys::Directory> pack_around(const sys::Directory& directory) {
@@ -135,7 +135,7 @@ std::optional<sys::Directory> pack_around(const sys::Directory& directory) {
 }
 
 SearchResult find_meta_directory(const sys::Directory& from) {
-  return search_upwards(sys::UpwardWalk::from(from), pack_yaml_in, Wanted::nearest);
+  return search_upwards(sys::UpwardWalk::from(from), pack_yaml_in, Extent::nearest);
 }
 
 SearchResult find_workspaces(const std::string& path) {

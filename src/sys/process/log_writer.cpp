@@ -21,7 +21,7 @@
 namespace grex::sys {
 namespace {
 
-constexpr std::size_t most_kept = 64UL * 1024;
+constexpr std::size_t most_waiting = 64UL * 1024;
 
 // Gives this thread descriptors of its own, of which only one is open. Otherwise, while it
 // is stuck, it would keep open what this process has closed, and later close what by then
@@ -101,7 +101,7 @@ LogWriter::~LogWriter() { finish({Deadline::clock::now(), {-1, -1}}); }
 bool LogWriter::write(std::string line) {
   const std::lock_guard lock(shared_->mutex);
   if (shared_->is_abandoned) return true;
-  if (shared_->size > 0 && shared_->size + line.size() > most_kept) return false;
+  if (shared_->size > 0 && shared_->size + line.size() > most_waiting) return false;
   shared_->size += line.size();
   shared_->lines.push_back(std::move(line));
   if (!shared_->has_thread) start_thread();

@@ -113,6 +113,8 @@ std::optional<std::string> process_link(pid_t pid, const std::string& name) {
   return target_of(process_path(pid, name));
 }
 
+std::string in_root_of(pid_t pid, const std::string& path) { return process_path(pid, "root") + path; }
+
 std::string boot_id() {
   std::string id = text_of("/proc/sys/kernel/random/boot_id", small_file).value_or("");
   while (!id.empty() && id.back() == '\n') id.pop_back();

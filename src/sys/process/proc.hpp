@@ -77,6 +77,9 @@ std::string user_name(uid_t uid);
 /// The target of /proc/PID/NAME, such as "cwd" or "ns/pid".
 std::optional<std::string> process_link(pid_t pid, const std::string& name);
 
+/// How a path that a process sees is reached from here.
+std::string in_root_of(pid_t pid, const std::string& path);
+
 /// /proc/sys/kernel/random/boot_id, without the newline.
 std::string boot_id();
 

@@ -12,7 +12,7 @@
 namespace grex::sys {
 namespace {
 
-constexpr std::size_t size = sizeof(std::uint64_t);
+constexpr std::size_t length = sizeof(std::uint64_t);
 static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
 
 }  // namespace
@@ -20,7 +20,7 @@ static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
 Result<SharedDeadline> SharedDeadline::create() {
   UniqueFd fd(::memfd_create("lease-deadline", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.is_open()) return Error{ErrorKind::system, "memfd_create", {}, errno};
-  if (::ftruncate(fd.get(), size) != 0) return Error{ErrorKind::system, "ftruncate", {}, errno};
+  if (::ftruncate(fd.get(), length) != 0) return Error{ErrorKind::system, "ftruncate", {}, errno};
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return Error{ErrorKind::system, "fcntl", {}, errno};
   }
@@ -32,9 +32,9 @@ Result<SharedDeadline> SharedDeadline::open(UniqueFd fd) {
   if (::fstat(fd.get(), &st) != 0) return Error{ErrorKind::system, "fstat", {}, errno};
   // Access to memory that its file no longer has would kill us.
   const int seals = ::fcntl(fd.get(), F_GET_SEALS);
-  const bool is_whole = st.st_size == static_cast<off_t>(size) && seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+  const bool is_whole = st.st_size == static_cast<off_t>(length) && seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
   if (!is_whole) return Error{ErrorKind::system, "mmap", {}, EINVAL};
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  void* const memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return Error{ErrorKind::system, "mmap", {}, errno};
   return SharedDeadline(std::move(fd), static_cast<std::uint64_t*>(memory));
 }
@@ -49,7 +49,7 @@ SharedDeadline& SharedDeadline::operator=(SharedDeadline&& other) noexcept {
 }
 
 SharedDeadline::~SharedDeadline() {
-  if (shared_ != nullptr) ::munmap(shared_, size);
+  if (shared_ != nullptr) ::munmap(shared_, length);
 }
 
 std::uint64_t SharedDeadline::load() const { return std::atomic_ref(*shared_).load(std::memory_order_acquire); }

@@ -31,16 +31,16 @@ constexpr int command_fd = STDIN_FILENO;  // a pidfd
 constexpr int status_fd = STDOUT_FILENO;  // /proc/PID/status of the stopped process
 constexpr int stat_fd = STDERR_FILENO;    // /proc/PID/stat of the command
 
-using Text = std::array<char, 8192>;
+using Buffer = std::array<char, 8192>;
 
-std::string_view read_into(Text& text, int fd) {
+std::string_view read_into(Buffer& text, int fd) {
   const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
   return {text.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
 // Whether the command is stopped no more: another process has continued it alone.
 bool command_runs() {
-  Text text;
+  Buffer text;
   const std::string_view stat = read_into(text, stat_fd);
   return !stat.empty() && !is_stopped(stat);
 }
@@ -48,7 +48,7 @@ bool command_runs() {
 // Whether the stopped process was asked to end. It can't receive it, and the kernel announces neither this nor that the
 // command continues to any process but their parents, so the watcher must look.
 bool is_asked_to_end() {
-  Text text;
+  Buffer text;
   const std::uint64_t pending = parse_pending_signals(read_into(text, status_fd)).value_or(0);
   return std::any_of(end_requests.begin(), end_requests.end(),
                      [pending](int signal) { return (pending >> (signal - 1) & 1) != 0; });
