@@ -153,6 +153,9 @@ TEST_CASE("a hold that a script started without its --export is kept for that sc
   other.write("\n");
   until([&dir] { return waiters_on(dir / "a/.grex-lock") == 1; });
   CHECK(status_of(dir / "a")["deadlocks"] == json::array({{one.pid(), other.pid()}}));
+  const std::string text = run_tool({"status", dir / "a"}).out;
+  CHECK(has(text, "has " + dir / "a/.grex-lock" + " by hold " + std::to_string(hold_of_one) +
+                      ", but not in GREX_LOCK_STACK\n"));
 
   other.signal(SIGTERM);
   CHECK(one.wait() == exited(0));

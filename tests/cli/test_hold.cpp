@@ -251,6 +251,18 @@ TEST_CASE("a signal to a waiting hold --detach ends both its processes") {
   }
 }
 
+TEST_CASE("a hold --detach whose caller is killed while it waits takes no lock") {
+  const TempDir dir;
+  Stranger stranger(dir / ".grex-lock");
+  Process caller(bash("\"$LOCK\" hold --detach --for 1h .; echo after"), in(dir.path()));
+  until([&dir] { return is_waited_for(dir.path()); });
+  ::kill(caller.pid(), SIGKILL);  // only the shell, as some CI runners do
+  CHECK(caller.error_rest().starts_with("grex-lock: cancelled: "));
+  CHECK(waiters_on(dir / ".grex-lock") == 0);
+  stranger.release();
+  CHECK_FALSE(is_locked(dir / ".grex-lock"));
+}
+
 TEST_CASE("a hold --detach killed while it waits leaves no process waiting") {
   const TempDir dir;
   const Fd lock = lock_as_grex(dir / ".grex-lock");

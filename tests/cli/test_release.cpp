@@ -245,6 +245,54 @@ TEST_CASE("release signals no process if the record names another") {
   CHECK(other.wait() == exited(0));
 }
 
+TEST_CASE("release of another script's hold warns that the script may go on without the lock") {
+  const TempDir dir;
+  const std::string hold = "\"$LOCK\" hold --detach --while-pid $$ . || exit; ";
+  Process script(bash(hold + "read line; \"$LOCK\" hold --detach --while-pid $$ . && \"$LOCK\" release ."),
+                 in(dir.path()));
+  const auto hold_in = [&script] { return std::stoi(script.line().substr(sizeof "pid")); };
+  const pid_t first = hold_in();
+  const std::string pid = std::to_string(script.pid());
+  const std::string shown = run_tool({"status", dir.path()}).out;
+  CHECK(shown.find("to end it: kill " + pid + " ('grex-lock release' would let that go on without") !=
+        std::string::npos);
+  const Finished released = run_tool({"release", dir.path()});
+  CHECK(released.ended == exited(0));
+  CHECK(released.err.starts_with("grex-lock: warning: pid " + pid + " (bash -c "));
+  CHECK(released.err.ends_with(") may go on without the lock\n"));
+  script.write("\n");  // its own release needs no warning
+  const pid_t second = hold_in();
+  CHECK(script.error_rest().empty());
+  CHECK(script.wait() == exited(0));
+  reap(first);
+  reap(second);
+}
+
+TEST_CASE("a process that is stopped is named as such, and the line that ends it continues it") {
+  const TempDir dir;
+  Process job({"flock", "-F", dir / ".grex-lock", "sh", "-c", "echo; read line"});
+  job.line();
+  job.signal(SIGSTOP);
+  until([&job] { return state_of(job.pid()) == 'T'; });
+  for (const char* const command : {"release", "probe"}) {
+    const std::string err = run_tool({command, dir.path()}).err;
+    CAPTURE(err);
+    CHECK(err.find(" (stopped)") != std::string::npos);
+  }
+  job.signal(SIGCONT);
+
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "echo; read line"}));
+  job.write("\n");
+  run.line();
+  run.signal(SIGSTOP);
+  until([&run] { return state_of(run.pid()) == 'T'; });
+  const std::string pid = std::to_string(run.pid());
+  CHECK(run_tool({"release", dir.path()}).err.ends_with("to end it: kill " + pid + "; kill -CONT " + pid + "\n"));
+  run.signal(SIGCONT);
+  run.write("\n");
+  CHECK(run.wait() == exited(0));
+}
+
 TEST_CASE("release does not say of a hold whose command can't be read that it is none") {
   if (finish({"strace", "-o", "/dev/null", "true"}).ended != exited(0)) return skip("strace may not trace here");
   const TempDir dir;

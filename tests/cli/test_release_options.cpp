@@ -339,7 +339,7 @@ TEST_CASE("release ends no hold only because its file seems to have been at the 
   check_refused(release({pack}), "no process holds it");
   const Finished moved = release({other});
   check_refused(moved, "the lock file was moved to " + pack + "/.grex-lock (deleted): held by pid ");
-  CHECK(moved.err.ends_with("to end it: kill " + number(elsewhere) + "\n"));
+  CHECK(moved.err.ends_with("to end it: kill " + number(elsewhere) + "; kill -CONT " + number(elsewhere) + "\n"));
   // By its second name, it may be the lock of another pack.
   REQUIRE(::link((pack + "/.grex-lock (deleted)").c_str(), (other + "/.grex-lock").c_str()) == 0);
   CHECK(release({other}).ended == exited(77));

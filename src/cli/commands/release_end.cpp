@@ -9,8 +9,13 @@
 
 #include "base/deadline.hpp"
 #include "base/time_text.hpp"
+#include "cli/args/command_line.hpp"
 #include "cli/commands/release_find.hpp"
+#include "cli/report/holder_text.hpp"
 #include "cli/report/output.hpp"
+#include "core/inspect/ancestor_lock.hpp"
+#include "core/inspect/holders.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "sys/process/pidfd.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -26,7 +31,7 @@ Failure signal_failure(const LockName& lock, pid_t pid, const Error& error) {
   failure.why += fmt::format(": hold pid {}", pid);
   if (error.kind == ErrorKind::permission) {
     failure.why = fmt::format("no permission to signal hold pid {}", pid);
-    failure.hint = fmt::format("to end it as its user: kill {}", pid);
+    failure.hint = "to end it as its user: " + kill_line({pid});
   }
   return failure;
 }
@@ -42,6 +47,28 @@ Result<void, Failure> signal_end(const core::Hold& hold, const LockName& lock) {
   return {};
 }
 
+// The processes that these holds were kept for, but not this one or those above it: they
+// have asked for the release.
+std::vector<core::LockProcess> others_watched_by(const std::vector<core::Hold>& holds) {
+  std::vector<pid_t> family = core::ancestors(sys::own_process);
+  family.push_back(sys::own_pid_in_proc().value_or(0));
+  std::vector<core::LockProcess> watched;
+  for (const core::Hold& hold : holds) {
+    const auto pid = core::watched_by(hold.pid, watched_pid);
+    if (pid && std::find(family.begin(), family.end(), *pid) == family.end()) {
+      watched.push_back(core::waiting_process(*pid));
+    }
+  }
+  return watched;
+}
+
+void warn_of_unprotected(std::vector<core::LockProcess> processes) {
+  std::erase_if(processes, [](const core::LockProcess& process) {
+    return core::presence_of(process.pid.value_or(0), core::Numbering::in_proc) != core::Presence::running;
+  });
+  if (!processes.empty()) note(fmt::format("warning: {} may go on without the lock", process_list(processes)));
+}
+
 }  // namespace
 
 Result<void, Failure> end_holds(const std::vector<core::Hold>& holds, std::vector<core::LockProcess> holders,
@@ -51,6 +78,7 @@ Result<void, Failure> end_holds(const std::vector<core::Hold>& holds, std::vecto
   const auto start = Deadline::clock::now();
   const Deadline deadline = start + timeout.value_or(default_timeout);
   const bool is_verbose = verbosity == Verbosity::verbose;
+  const auto watched = verbosity == Verbosity::quiet ? std::vector<core::LockProcess>() : others_watched_by(holds);
   std::optional<Failure> failure;
   std::vector<const core::Hold*> ending;
   bool is_any_asked = false;
@@ -76,7 +104,10 @@ Result<void, Failure> end_holds(const std::vector<core::Hold>& holds, std::vecto
     }
   }
   if (failure) return std::move(*failure);
-  if (late.empty()) return {};
+  if (late.empty()) {
+    warn_of_unprotected(watched);
+    return {};
+  }
   Failure failed = not_released(
       lock,
       fmt::format("{}: {} {}",

@@ -95,7 +95,7 @@ Failure link_refusal(const LockName& lock, HoldInspection& found) {
   Failure failure = refusal(lock, found, why, ErrorKind::unsafe_file);
   failure.path = found.linked;
   failure.exit_code = exit_code::permission;
-  failure.hint = fmt::format("to end the hold: kill {}", found.holds.front().pid);
+  failure.hint = "to end the hold: " + kill_line({found.holds.front().pid});
   return failure;
 }
 
@@ -119,7 +119,7 @@ std::string kill_hint(std::vector<pid_t> pids) {
   constexpr std::size_t most_named = 8;
   const std::size_t count = pids.size();
   pids.resize(std::min(count, most_named));
-  std::string hint = fmt::format("to end {}: kill {}", count == 1 ? "it" : "them", fmt::join(pids, " "));
+  std::string hint = fmt::format("to end {}: {}", count == 1 ? "it" : "them", kill_line(pids));
   if (count > most_named) hint += fmt::format(", and {} more", count - most_named);
   return hint;
 }
@@ -135,7 +135,7 @@ Failure other_refusal(const LockName& lock, HoldInspection& found) {
   if (!found.moved_to.empty()) {
     Failure failure = refused(fmt::format("the lock file was moved to {}: {}", found.moved_to, line));
     if (!failure.holders.empty() && failure.holders.front().pid) {
-      failure.hint = fmt::format("to end it: kill {}", *failure.holders.front().pid);
+      failure.hint = "to end it: " + kill_line({*failure.holders.front().pid});
     }
     return failure;
   }

@@ -174,6 +174,11 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
     if (is_detached && hinted.insert(*process.pid).second) holds.push_back(&process);
   }
   if (holds.empty() || lock.is_old || lock.cluster) return {};
+  const auto& watched = holds.front()->watched;
+  if (holds.size() == 1 && watched && (holds.front()->uid == sys::own_uid() || sys::effective_uid() == 0)) {
+    return fmt::format("to end it: {} ('grex-lock release' would let that go on without the lock)",
+                       kill_line({watched->pid}));
+  }
   std::vector<std::string> release;
   if (lock.tier != core::Tier::per_pack) release = {"-t", std::string(core::name_of(lock.tier))};
   const bool ends_all = holds.size() == all;

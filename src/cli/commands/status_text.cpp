@@ -222,10 +222,21 @@ void add_lock(const LockReport& lock, const std::string& caveat, const std::vect
 // How to break a deadlock.
 std::string way_out_of(const core::DeadlockReport& deadlock) {
   const std::optional<pid_t> pid = deadlock.front().process.pid;
-  const std::string kill = pid ? fmt::format("kill {}", *pid) : "";
+  const std::string kill = pid ? kill_line({*pid}) : "";
   if (deadlock.size() == 1) return kill.empty() ? kill : "to break it: " + kill;
   return fmt::format("to break it, end one of them{}; --graph draws it",
                      kill.empty() ? kill : ", for example: " + kill);
+}
+
+// Which script it is that has the lock.
+void add_hold(const core::LockProcess& process, const core::StuckHold& hold, const std::string& lock,
+              const TextStyle& style, std::string& text) {
+  const auto& [pid, command] = hold.watched;
+  Line line(style);
+  line.add(process.pid == pid ? "    has " : fmt::format("    in {}: {}, which has ", pid, shell_line(command)));
+  line.add_path(lock.empty() ? "a lock" : printable(lock),
+                fmt::format(" by hold {}{}", hold.pid, hold.is_in_stack ? "" : ", but not in GREX_LOCK_STACK"));
+  text += line.with_newline();
 }
 
 void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, std::string& text) {
@@ -235,12 +246,13 @@ void add_deadlock(const core::DeadlockReport& deadlock, const TextStyle& style, 
                                  : "each process waits for a lock that the next one holds");
   text += title.with_newline();
   for (std::size_t i = 0; i < deadlock.size(); ++i) {
-    const auto& [process, lock] = deadlock[i];
+    const auto& [process, lock, hold] = deadlock[i];
     Line line(style);
     line.add("  ");
     line.add(pid_of(process), fmt::fg(terminal_color::red));
     line.add("  " + command_of(process));
     text += line.with_newline();
+    if (hold) add_hold(process, *hold, deadlock[(i + deadlock.size() - 1) % deadlock.size()].waits_for, style, text);
     Line wait(style);
     wait.add("    waits for ");
     const std::string holder = pid_of(deadlock[(i + 1) % deadlock.size()].process);

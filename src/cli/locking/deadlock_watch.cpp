@@ -100,7 +100,7 @@ void DeadlockWatch::Search::report(const core::WaitingDescendant& waiter) {
 
 std::string DeadlockWatch::Search::text(const core::WaitingDescendant& waiter, const core::LockProcess& process) const {
   const std::string whom = process_list({process});
-  const std::string way_out = fmt::format("; to break it: kill {}", waiter.pid);
+  const std::string way_out = "; to break it: " + kill_line({waiter.pid});
   const std::string root = kind_ == Root::command ? "CMD" : fmt::format("pid {}", root_);
   if (waiter.pid == root_) {
     return fmt::format("deadlock: {}: {}{}, waits for this lock{}", waiter.path,

@@ -27,8 +27,10 @@ std::string probable_text(const core::AncestorLock& held) {
     return fmt::format("ancestor pid {} has it locked on descriptor {}", held.holder, held.descriptor);
   }
   const std::string whose = held.ancestor == sys::own_pid() ? "this process" : "ancestor";
-  return fmt::format("hold pid {} keeps it until {} pid {} ends; was its --export forgotten?", held.holder, whose,
-                     held.ancestor);
+  return fmt::format(
+      "hold pid {} keeps it until {} pid {} ends; was its --export not evaluated, or GREX_LOCK_STACK dropped (env -i, "
+      "sudo)?",
+      held.holder, whose, held.ancestor);
 }
 
 }  // namespace

@@ -107,6 +107,7 @@ class WaitProgress::Reporter {
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
   [[nodiscard]] std::string drawn_line(std::size_t columns) const;
+  [[nodiscard]] bool is_long() const;
 
   const WaitedLock lock_;
   const Failure unknown_;
@@ -175,7 +176,9 @@ void WaitProgress::Reporter::report(int stop) {
   if (draws) {
     line = drawn_line(sys::columns_of(STDERR_FILENO) - 1);
   } else {
-    line = text(printable(busy_.path), Detail::no_date) + "\n";
+    line = text(printable(busy_.path), Detail::no_date);
+    if (is_long()) line += hint_of_long_wait;
+    line += '\n';
     last_line_at_ = now;
   }
   is_drawn_ = draws;
@@ -231,11 +234,13 @@ std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
   return cut_to(text(shown, Detail::brief), columns);
 }
 
-// A wait that lasts makes one ask what can be done about it.
+// Such a wait makes one ask what can be done about it.
+bool WaitProgress::Reporter::is_long() const { return elapsed_since(start_) >= long_wait; }
+
 std::string WaitProgress::Reporter::drawn_line(std::size_t columns) const {
   std::string line = text_within(columns);
   const bool has_room = width_of(line) + width_of(hint_of_long_wait) <= columns;
-  if (has_room && elapsed_since(start_) >= long_wait) line += hint_of_long_wait;
+  if (has_room && is_long()) line += hint_of_long_wait;
   return std::string(erase_line) + line;
 }
 

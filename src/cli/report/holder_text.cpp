@@ -1,11 +1,14 @@
 #include "cli/report/holder_text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "cli/report/printable.hpp"
 #include "sys/process/proc.hpp"
+#include "sys/process/proc_text.hpp"
 
 namespace grex::cli {
 namespace {
@@ -47,6 +50,7 @@ std::string process_text(const LockProcess& process, UtcTime now, Detail detail)
   std::string text = pid_text(process);
   if (process.user && !is_brief(detail)) text += fmt::format(" ({})", printable(*process.user));
   if (process.alive == false) text += " (gone)";
+  if (process.is_stopped) text += " (stopped)";
   if (!is_brief(detail) && process.since && now - *process.since >= std::chrono::milliseconds(1)) {
     text += " for " + format_duration(now - *process.since);
   }
@@ -121,6 +125,14 @@ std::string holder_text(const std::vector<LockProcess>& holders, UtcTime now, De
 std::string lease_text(const LockProcess& process) {
   if (!process.pid) return fmt::format("leased by {}", invisible_process);
   return "leased by " + process_text(process, utc_now(), Detail::no_date);
+}
+
+std::string kill_line(const std::vector<pid_t>& pids) {
+  std::vector<pid_t> stopped;
+  std::copy_if(pids.begin(), pids.end(), std::back_inserter(stopped),
+               [](pid_t pid) { return sys::is_stopped_by_signal(sys::process_file(pid, "stat").value_or("")); });
+  const std::string line = fmt::format("kill {}", fmt::join(pids, " "));
+  return stopped.empty() ? line : fmt::format("{}; kill -CONT {}", line, fmt::join(stopped, " "));
 }
 
 std::string process_list(const std::vector<LockProcess>& processes) {

@@ -76,7 +76,7 @@ struct LockProcess {
   std::optional<unsigned> slot;  ///< at tier semaphore
   std::string file;              ///< the first file at which it was seen
   bool is_lost = false;          ///< what it holds, or waits for, is a lost lock
-  bool is_stopped = false;       ///< a holder, by a signal, as Ctrl-Z does; only looked up by report_on
+  bool is_stopped = false;       ///< a holder, by a signal, as Ctrl-Z does
   /// Of the same lock: with a holder, the further files that it has; with a waiter, those
   /// that it has already.
   std::vector<std::string> more_files = {};

@@ -19,6 +19,12 @@ void describe_process(LockProcess& process) {
   process.host = sys::host_name();
 }
 
+// The kernel does not list a waiter while it is stopped.
+void describe_holder(LockProcess& process) {
+  describe_process(process);
+  process.is_stopped = sys::is_stopped_by_signal(sys::process_file(*process.pid, "stat").value_or(""));
+}
+
 // What runs under the lock that `grex-lock run` took, if its arguments say so.
 std::vector<std::string> command_under(std::vector<std::string> command) {
   const auto separator = std::find(command.begin(), command.end(), "--");
@@ -142,7 +148,7 @@ LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesse
   } else if (writer == lock.pid && is_writer(*inspected.record, lock.pid) == Match::yes) {
     process.alive = true;
   }
-  if (process.alive.value_or(searched.unreadable.contains(lock.pid))) describe_process(process);
+  if (process.alive.value_or(searched.unreadable.contains(lock.pid))) describe_holder(process);
   if (writer == lock.pid) {
     describe_by(process, *inspected.record);
     describe_watched(process, *inspected.record, self);
@@ -230,7 +236,7 @@ void add_waiters(InspectedFile& inspected, const StopToken& should_stop) {
 
 LockProcess fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
   LockProcess process = undescribed_fd_holder(pid, mode);
-  describe_process(process);
+  describe_holder(process);
   return process;
 }
 

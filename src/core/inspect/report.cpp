@@ -214,15 +214,6 @@ void describe_guards(std::vector<LockReport>& reports) {
   }
 }
 
-// The kernel does not list a waiter while it is stopped.
-void find_stopped(std::vector<LockProcess>& holders, const StopToken& should_stop) {
-  for (LockProcess& process : holders) {
-    if (should_stop()) return;
-    if (!is_seen_alive(process)) continue;
-    process.is_stopped = sys::is_stopped_by_signal(sys::process_file(*process.pid, "stat").value_or(""));
-  }
-}
-
 }  // namespace
 
 std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, FileSystems file_systems,
@@ -265,7 +256,6 @@ std::vector<LockReport> report_on(std::vector<FoundLock> locks, unsigned slots, 
   }
   add_waiters_at_gates(inspected_locks, reports, mounts, search);
   describe_guards(reports);
-  for (LockReport& report : reports) find_stopped(report.merged.holders, search.should_stop);
   return reports;
 }
 

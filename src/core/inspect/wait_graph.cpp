@@ -20,8 +20,15 @@
 namespace grex::core {
 namespace {
 
+struct Kept {
+  sys::FileId file;
+  pid_t hold = 0;
+  pid_t watched = 0;
+};
+
 struct WaitGraph {
   std::vector<WaitingProcess> processes;
+  std::map<Link, Kept> kept;          // what a process holds by a hold
   std::map<Link, std::string> names;  // of the files that are waited for
   std::set<pid_t> hopeless;           // that wait for what is kept until they end, whatever their other threads do
 };
@@ -126,13 +133,14 @@ class WatchingHolds {
     }
   }
 
-  void add_kept(WaitingProcess& process) const {
+  void add_kept(WaitingProcess& process, std::map<Link, Kept>& all) const {
     if (kept_.empty()) return;
     std::vector<pid_t> family = ancestors(process.pid);
     family.push_back(process.pid);
-    for (const pid_t pid : family) {
-      const auto [first, last] = kept_.equal_range(pid);
-      for (auto kept = first; kept != last; ++kept) process.holds.push_back(kept->second);
+    for (const Kept& kept : kept_) {
+      if (std::find(family.begin(), family.end(), kept.watched) == family.end()) continue;
+      process.holds.push_back(kept.file);
+      all.emplace(Link{process.pid, kept.file}, kept);
     }
   }
 
@@ -141,11 +149,11 @@ class WatchingHolds {
     const auto descriptors = sys::descriptors_of(hold, should_stop);
     for (const sys::OpenDescriptor& open : descriptors.value_or(std::vector<sys::OpenDescriptor>())) {
       const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
-      if (locks && !locks->empty()) kept_.emplace(watched, open.file);
+      if (locks && !locks->empty()) kept_.push_back({open.file, hold, watched});
     }
   }
 
-  std::multimap<pid_t, sys::FileId> kept_;  // by the process that is watched
+  std::vector<Kept> kept_;
 };
 
 struct OpenFile {
@@ -231,7 +239,7 @@ bool inspect_process(WaitingProcess& process, const KernelView& view, MountTable
   }
   if (!blocked) return !kept.empty();
   add_inherited(process, view);
-  holds.add_kept(process);
+  holds.add_kept(process, graph.kept);
   return true;
 }
 
@@ -290,6 +298,29 @@ std::vector<Candidate> find_candidates(const WatchedPid& watched_pid, const Stop
   return candidates;
 }
 
+bool is_in_stack_of(pid_t pid, pid_t hold) {
+  const std::string environment = sys::environment_text(pid).value_or("");
+  const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
+  return stack && std::any_of(stack->begin(), stack->end(), [hold](const StackEntry& e) { return e.pid == hold; });
+}
+
+DeadlockReport report_of(const Cycle& cycle, const WaitGraph& graph) {
+  DeadlockReport report;
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    const Link& link = cycle[i];
+    const auto name = graph.names.find(link);
+    StuckProcess stuck{waiting_process(link.pid), name == graph.names.end() ? "" : name->second};
+    const sys::FileId held = cycle[(i + cycle.size() - 1) % cycle.size()].lock;
+    if (const auto kept = graph.kept.find({link.pid, held}); kept != graph.kept.end()) {
+      const auto& [file, hold, watched] = kept->second;
+      auto command = sys::parse_command_line(sys::command_line_text(watched).value_or(""));
+      stuck.hold = {hold, {watched, std::move(command)}, is_in_stack_of(link.pid, hold)};
+    }
+    report.push_back(std::move(stuck));
+  }
+  return report;
+}
+
 bool concerns(const Deadlock& deadlock, const std::vector<pid_t>& pids) {
   return std::any_of(pids.begin(), pids.end(), [&deadlock](pid_t pid) {
     return std::binary_search(deadlock.stuck.begin(), deadlock.stuck.end(), pid);
@@ -312,12 +343,7 @@ std::vector<DeadlockReport> deadlocks_of(const std::vector<pid_t>& concerned, co
       return candidate.cycle == deadlock.cycle && candidate.switches == switches;
     };
     if (std::none_of(candidates.begin(), candidates.end(), is_confirmed) || !concerns(deadlock, concerned)) continue;
-    DeadlockReport report;
-    for (const Link& link : deadlock.cycle) {
-      const auto name = again.names.find(link);
-      report.push_back({waiting_process(link.pid), name == again.names.end() ? "" : name->second});
-    }
-    reports.push_back(std::move(report));
+    reports.push_back(report_of(deadlock.cycle, again));
   }
   std::vector<LockProcess*> processes;
   for (DeadlockReport& report : reports) {

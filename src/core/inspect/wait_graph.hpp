@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,18 @@
 
 namespace grex::core {
 
+/// A hold that keeps a lock until a process ends which is above a process in a deadlock, or is that.
+struct StuckHold {
+  pid_t pid = 0;
+  WatchedProcess watched;
+  bool is_in_stack = false;  ///< GREX_LOCK_STACK has passed it on to the process in the deadlock
+};
+
 /// A process in a deadlock, and the path of the lock that it waits for; empty if unknown.
 struct StuckProcess {
   LockProcess process;
   std::string waits_for;
+  std::optional<StuckHold> hold = {};  ///< of the lock for which the previous one of the cycle waits
 };
 using DeadlockReport = std::vector<StuckProcess>;  ///< in the order of the cycle
 

@@ -16,6 +16,7 @@
 #include "base/exit_code.hpp"
 #include "sys/file/file.hpp"
 #include "sys/file/io.hpp"
+#include "sys/process/pidfd.hpp"
 #include "sys/signal/blocked_signals.hpp"
 #include "sys/signal/forwarded_signals.hpp"
 
@@ -63,25 +64,31 @@ void begin_background(int other) {
   if (hung_up.revents != 0) ::_exit(exit_code::system);  // gone before prctl(2): no process waits for us
 }
 
-// Waits for messages from the new half, or for its end, and forwards signals to it.
+// Waits for messages from the new half, or for its end, and forwards signals to it. The end of
+// the caller is like a SIGTERM: no process waits for us any more.
 class Foreground {
  public:
-  Foreground(pid_t background, BlockedSignals signals, int other)
-      : background_(background), signals_(std::move(signals)), other_(other) {}
+  Foreground(pid_t background, BlockedSignals signals, int other, UniqueFd caller)
+      : background_(background), signals_(std::move(signals)), other_(other), caller_(std::move(caller)) {}
 
   BackgroundEnd wait() {
     forward(Group::before_fork);
-    std::array<pollfd, 2> news = {{{other_, POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
+    std::array<pollfd, 3> news = {{{other_, POLLIN, 0}, {signals_.fd(), POLLIN, 0}, {caller_.get(), POLLIN, 0}}};
     for (;;) {
       if (::poll(news.data(), news.size(), -1) < 0) continue;  // EINTR: stopped and continued
       // After `ready`, a forwarded signal would reach a process that has left the caller.
       if (news[1].fd >= 0) forward(Group::after_fork);
+      if (news[2].revents != 0) {
+        ::kill(background_, SIGTERM);
+        news[2].fd = -1;
+      }
       if (news[0].revents == 0) continue;
       const auto message = receive(other_);
       if (message == detached) return Detached{};
       if (!message) return end();
       forward(Group::after_fork);
       news[1].fd = -1;
+      news[2].fd = -1;
       if (!send(other_, go)) ::shutdown(other_, SHUT_WR);  // it would wait for that forever
     }
   }
@@ -110,6 +117,7 @@ class Foreground {
   pid_t background_;
   BlockedSignals signals_;
   int other_;
+  UniqueFd caller_;  // a pidfd
   bool interrupted_ = false;
 };
 
@@ -149,7 +157,8 @@ Result<Fork> fork_background() {
   }
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
-  keep_child_status();  // the caller gets it
+  keep_child_status();                      // the caller gets it
+  auto caller = open_process(::getppid());  // it fails if that has just ended, or is outside a PID namespace
   auto signals = BlockedSignals::begin();
   if (!signals) return signals.error();
   const pid_t pid = ::fork();
@@ -165,7 +174,7 @@ Result<Fork> fork_background() {
     return Error{ErrorKind::system, "fork", {}, err};
   }
   theirs.reset();
-  return Fork(Foreground(pid, std::move(*signals), ours.get()).wait());
+  return Fork(Foreground(pid, std::move(*signals), ours.get(), caller ? std::move(*caller) : UniqueFd()).wait());
 }
 
 }  // namespace grex::sys

@@ -43,8 +43,8 @@ using BackgroundEnd = std::variant<Detached, ChildEnd>;
 
 /// Forks the process (fork(2)), and returns in both halves: immediately in the new
 /// one; in the old one when the new one has detached or ended. Until then, a termination
-/// signal that is sent only to the old one also reaches the new one. Only for
-/// a process with one thread. Errors: system.
+/// signal that is sent only to the old one also reaches the new one, and the end of the caller is
+/// a SIGTERM. Only for a process with one thread. Errors: system.
 Result<std::variant<Background, BackgroundEnd>> fork_background();
 
 }  // namespace grex::sys
