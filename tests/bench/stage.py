@@ -9,13 +9,15 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
+from free_port import free_port  # noqa: E402
 
 # Locks the files that its input names, up to an empty line.
 HOLDER = """
@@ -40,12 +42,6 @@ signal.pause()
 
 # The C library reads each variable when a program starts.
 SMALL_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def key_count(client):

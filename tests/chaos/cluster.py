@@ -23,7 +23,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support"))
 import adopted  # noqa: E402
+from free_port import free_port  # noqa: E402
 from processes import send_signal, start_time  # noqa: E402
 from wrong import Wrong  # noqa: E402
 
@@ -50,12 +50,6 @@ setsid bash -c "work $1" & work "$1"; wait
 # The ends that signals to grex-lock, its keeper or its command explain: the lock was lost, the
 # cluster could not be asked, a keeper was killed before it answered.
 EXPECTED = {0, 68, 78, 79, 128 + signal.SIGKILL, -signal.SIGKILL}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def children_of(pid):

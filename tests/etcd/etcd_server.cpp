@@ -27,14 +27,17 @@ sockaddr_in loopback(int port) {
 }  // namespace
 
 int free_port() {
-  const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    throw std::runtime_error("no free port");
+  constexpr int first = 10'000;
+  constexpr int count = 20'000;
+  constexpr int most_in_a_test = 16;
+  static int next = ::getpid() * most_in_a_test % count;
+  for (int tries = 0; tries < count; ++tries) {
+    const int port = first + next++ % count;
+    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in address = loopback(port);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return port;
   }
-  return ntohs(address.sin_port);
+  throw std::runtime_error("no free port");
 }
 
 Fd listen_on(int port) {

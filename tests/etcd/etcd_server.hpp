@@ -13,7 +13,8 @@
 
 namespace grex::test {
 
-/// A port of the loopback interface that is free now.
+/// A port of the loopback interface that is free now. It stays free until it is used: the kernel
+/// gives ports below 32768 to no connection, and tests at the same time try different ones.
 int free_port();
 
 /// Sockets of the loopback interface; throw if that fails.
