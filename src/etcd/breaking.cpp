@@ -1,5 +1,6 @@
 #include "etcd/breaking.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/boot_clock.hpp"
@@ -44,8 +45,8 @@ void Breaking::take_value(const GatewayAnswer& answer) {
   const bool is_there = found && !found->kvs.empty() && found->kvs.front().create_revision == key_.token;
   if (found && !is_there) return end(is_marked_);
   if (!found) return look_again();
-  if (!is_marked_) return mark(found->kvs.front());
-  if (!watching_) watch();
+  const KeyValue& kv = found->kvs.front();
+  return is_marked_ ? ask_lease_time(kv.lease) : mark(kv);
 }
 
 void Breaking::mark(const KeyValue& kv) {
@@ -65,8 +66,10 @@ void Breaking::ask_lease_time(std::uint64_t lease) {
     constexpr seconds longest_lease(600);
     call_.reset();
     const auto time = answer.failure || answer.error ? std::nullopt : parse_lease_time(answer.body);
-    delete_at_ = boot_clock_now() + in_ns(time && time->granted > seconds(0) ? time->granted : longest_lease);
-    watch();
+    const std::uint64_t now = boot_clock_now();
+    if (time) lease_ends_at_ = now + in_ns(std::max(time->left, seconds(0)));
+    if (!delete_at_) delete_at_ = now + in_ns(time && time->granted > seconds(0) ? time->granted : longest_lease);
+    if (!watching_) watch();
   });
 }
 
@@ -85,11 +88,15 @@ void Breaking::remove() {
   call("/v3/kv/txn", delete_body(key_.key, key_.token), [this](const GatewayAnswer& answer) {
     if (!is_answer(answer)) return;
     const auto changed = parse_changed(answer.body);
-    call_last(report_, core::KeeperReport(core::ReleasedReport{true, changed && changed->is_changed}));
+    call_last(report_, core::KeeperReport(core::ReleasedReport{true, !(changed && changed->is_changed)}));
   });
 }
 
-void Breaking::end(bool ok) { call_last(report_, core::KeeperReport(core::ReleasedReport{ok})); }
+// A holder that works renews its lease long before it ends.
+void Breaking::end(bool ok) {
+  const bool responded = !is_due(lease_ends_at_, boot_clock_now());
+  call_last(report_, core::KeeperReport(core::ReleasedReport{ok, responded}));
+}
 
 void Breaking::advance(std::uint64_t now) {
   if (call_) return;

@@ -14,7 +14,8 @@
 namespace grex::etcd {
 
 /// Asks the holder of a key to release it, by a mark in the value, and waits until the key is
-/// gone. If it is still there after one lease, its keeper does not work: then the key is deleted.
+/// gone. If its lease runs out, or it is still there after one lease, its keeper does not work: in the
+/// second case, the key is deleted.
 /// Its report is `released` or `failed`, and may destroy it.
 class Breaking {
  public:
@@ -45,6 +46,7 @@ class Breaking {
   bool is_marked_ = false;
   Due look_at_;
   Due delete_at_;
+  Due lease_ends_at_;  // as of the last look, in whole seconds, rounded down
   std::unique_ptr<GatewayCall> call_;
   std::unique_ptr<GatewayCall> watching_;
 };

@@ -86,6 +86,27 @@ TEST_CASE("release --force ends the job on another machine, only if its token is
   CHECK(site.finish({"release", "--force", "--if-held", "--name", "app"}).ended == exited(0));
 }
 
+TEST_CASE("release --force of a job whose machine does not respond warns that the job may still run") {
+  const Site site;
+  Process job = site.start({"run", "--lease", "10s", "--name", "app", "--", "sh", "-c", "echo; read line"});
+  job.line();
+  job.signal(SIGSTOP);
+  pid_t command = 0;
+  pid_t keeper = 0;
+  for (const pid_t child : children_of(job.pid())) {
+    (content_of("/proc/" + std::to_string(child) + "/comm") == "sh\n" ? command : keeper) = child;
+  }
+  REQUIRE(::kill(keeper, SIGSTOP) == 0);
+  const Finished broken = site.finish({"release", "--force", "--json", "--name", "app"});
+  CHECK(broken.ended == exited(0));
+  CHECK(broken.err.ends_with("\ngrex-lock: warning: its grex-lock did not respond, so its job may still run\n"));
+  CHECK(broken.out.find("\"responded\":false") != std::string::npos);
+  CHECK(state_of(command) != ' ');
+  ::kill(keeper, SIGCONT);
+  job.signal(SIGCONT);
+  CHECK(job.wait() == exited(79));
+}
+
 TEST_CASE("the next in line runs only when a job that was ended by force has ended") {
   const Site site;
   const TempDir dir;
@@ -98,6 +119,33 @@ TEST_CASE("the next in line runs only when a job that was ended by force has end
   CHECK(next.line() == "cleaned");
   CHECK(next.wait() == exited(0));
   CHECK(job.wait() == exited(79));
+}
+
+TEST_CASE("release by name leads on to the tier, the PATH or the token that it needs") {
+  const TempDir root;
+  const Site site(root.path());
+  const std::string pack = root.make("pack");
+  Process job =
+      site.start({"run", "-t", "semaphore", "--slots", "2", "--name", "gpu", "--", "sh", "-c", "echo; read line"});
+  job.line();
+  for (const std::string option : {"--force", "--verbose"}) {
+    const Finished refused = site.finish({"release", option, "--name", "gpu"});
+    CHECK(refused.ended == exited(69));
+    CHECK(refused.err.ends_with("\ngrex-lock: it is held at another tier: add -t semaphore\n"));
+  }
+  CHECK(site.finish({"release", "--if-held", "--name", "gpu"}).ended == exited(0));
+  const Finished shared = site.finish({"release", "-t", "semaphore", "--name", "gpu"});
+  CHECK(shared.err.find("; to end the job: add --force --token ") != std::string::npos);
+  job.close_input();
+  job.wait();
+
+  const pid_t hold = holder_in(site.finish({"hold", "--detach", pack}).out);
+  const Finished by_name = site.finish({"release", "--name", "pack"});
+  CAPTURE(by_name.err);
+  CHECK(by_name.ended == exited(69));
+  CHECK(by_name.err.ends_with("\ngrex-lock: a hold of a PATH: grex-lock release " + pack + "\n"));
+  CHECK(site.finish({"release", pack}).ended == exited(0));
+  reap(hold);
 }
 
 TEST_CASE("of several sharers, --force needs the token of one, and JSON has it") {
@@ -113,7 +161,7 @@ TEST_CASE("of several sharers, --force needs the token of one, and JSON has it")
   const std::string token = std::to_string(std::stol(unclear.err.substr(at + sizeof "choose one: --token")));
   const Finished broken = site.finish({"release", "--force", "--json", "--token", token, "--name", "app"});
   CHECK(broken.ended == exited(0));
-  CHECK(broken.out.find("\"token\":" + token + ",\"deleted\":false") != std::string::npos);
+  CHECK(broken.out.find("\"token\":" + token + ",\"responded\":true") != std::string::npos);
   CHECK(first.wait() == exited(79));
   CHECK(site.server().keys().size() == 1);
   second.signal(SIGTERM);

@@ -357,7 +357,7 @@ def print_cluster(tool):
     waiters = [waiter for lock in status["locks"] for waiter in lock["waiters"]]
     check(waiters[0]["position"] == 1, f"another queue: {status}")
     released = tool.document("release", "--force", "--name", "app")
-    check(released["token"] == 7 and not released["deleted"], f"released: {released}")
+    check(released["token"] == 7 and released["responded"], f"released: {released}")
 
 
 def replaced(tool, pack):

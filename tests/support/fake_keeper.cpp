@@ -13,7 +13,7 @@
 // These are looked at all the time, while they exist:
 //   unrenewed         no renewal succeeds
 //   lost              the lock is lost, for the reason in it: asked, expired, deleted
-//   listed            every lock that is asked about is held by pid 4121 on build7, with token 7, and
+//   listed            the pack's lock, if it is asked about, is held by pid 4121 on build7, with token 7, and
 //                     waited for with token 8
 //   silent            `release` is answered only after a second, with ok false
 // It appends to `log`, one line each: `started N` with its PID, each request as it came, each
@@ -161,8 +161,10 @@ class FakeEngine : public etcd::Engine {
   }
   void take(const core::ListRequest& request) {
     core::ListedReport listed;
-    if (directory_.has("listed") && !request.locks.empty()) {
-      core::ListedLock holder{request.locks.front(), {"/grex-lock/fake/7", 7}, 0, std::chrono::seconds(24)};
+    const auto is_pack = [](const core::ClusterLock& lock) { return lock.tier == core::Tier::per_pack; };
+    const auto wanted = std::find_if(request.locks.begin(), request.locks.end(), is_pack);
+    if (directory_.has("listed") && wanted != request.locks.end()) {
+      core::ListedLock holder{*wanted, {"/grex-lock/fake/7", 7}, 0, std::chrono::seconds(24)};
       holder.lock.value = R"({"pid":4121,"host":"build7"})";
       core::ListedLock waiter = holder;
       waiter.key.token = 8;

@@ -58,7 +58,8 @@ void define(Parser& parser, ReleaseOptions& options) {
   parser.exclude(forcing, "--all");
   add_token(parser, options.token);
   parser.begin_group("If the hold does not end");
-  add_timeout_option(parser, options.timeout, "give up after DURATION (default: 10s)");
+  add_timeout_option(parser, options.timeout,
+                     "give up after DURATION (default: 10s; with --force, when its lease is over)");
   parser.begin_group(group::reports);
   add_output_options(parser, options.global);
   add_verbosity_options(parser, options.verbosity, "don't report what could not be released");
@@ -168,7 +169,7 @@ std::string document_of_broken(const ClusterTarget& target, const BrokenLock& br
   document["namespace"] = target.settings.ns;
   document["name"] = target.name;
   document["token"] = broken.token;
-  document["deleted"] = broken.was_deleted;
+  document["responded"] = broken.responded;
   return to_line(document);
 }
 
@@ -185,7 +186,7 @@ Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
   }
   if (options.verbosity != Verbosity::quiet) {
     note(fmt::format("released: {} (token {})", printable(target.name), broken->token));
-    if (broken->was_deleted) note("warning: its grex-lock did not respond, so its job may still run");
+    if (!broken->responded) note("warning: its grex-lock did not respond, so its job may still run");
   }
   return options.global.json ? print(document_of_broken(target, *broken)) : ExitStatus{};
 }
@@ -205,9 +206,12 @@ Outcome release_named(const ClusterTarget& target, const core::TierStack& stack,
     if (holds.size() > 1 && !options.choice.all) return reported(several_holds(lock, holds), options.verbosity);
   }
   if (holds.empty()) {
-    if (auto free = check_not_held(target); !free) return reported(free.error(), options.verbosity);
+    const auto hint = check_not_held(target);
+    if (!hint) return reported(hint.error(), options.verbosity);
     if (options.choice.if_held) return ExitStatus{};
-    return reported(not_released(lock, "no process holds it", ErrorKind::not_held), options.verbosity);
+    Failure failure = not_released(lock, "no process holds it", ErrorKind::not_held);
+    failure.hint = *hint;
+    return reported(std::move(failure), options.verbosity);
   }
   if (auto ended = end_holds(holds, {}, lock, options.timeout, options.verbosity); !ended)
     return reported(ended.error(), options.verbosity);
@@ -252,7 +256,7 @@ Outcome release(const CommandLine& line, Events&) {
   // Without --if-held, that no process has the lock is a Failure.
   const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
   if (is_free_here && clustered) {
-    if (auto free = check_not_held(*clustered); !free) return reported(free.error(), options.verbosity);
+    if (const auto free = check_not_held(*clustered); !free) return reported(free.error(), options.verbosity);
   }
   if (!holds) return reported(holds.error(), options.verbosity);
   if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);

@@ -12,7 +12,9 @@
 #include "cli/locking/busy.hpp"
 #include "cli/report/cluster_failure.hpp"
 #include "cli/report/holder_text.hpp"
+#include "cli/report/printable.hpp"
 #include "core/cluster/cluster.hpp"
+#include "core/cluster/cluster_locks.hpp"
 #include "core/inspect/liveness.hpp"
 #include "sys/process/proc.hpp"
 
@@ -25,11 +27,27 @@ Failure refusal(const ClusterTarget& target, std::string why, std::string hint =
   return failure;
 }
 
-Result<std::vector<core::ListedLock>, Failure> holders_of(core::Cluster& cluster, const ClusterTarget& target) {
-  auto listed = cluster.list({{target.tier, target.name, sys::Mode::exclusive, 0, {}}});
+// The holders of a lock. If there is none, but the name is held at another tier, a hint says so.
+struct Holders {
+  std::vector<core::ListedLock> all;
+  std::string hint;
+};
+
+Result<Holders, Failure> holders_of(core::Cluster& cluster, const ClusterTarget& target) {
+  std::vector<core::ClusterLock> locks;
+  for (const core::Tier tier : core::all_tiers) locks.push_back({tier, target.name, sys::Mode::exclusive, 0, {}});
+  auto listed = cluster.list(locks);
   if (!listed) return cluster_failure(listed.error(), target.settings.url);
   std::erase_if(*listed, [](const core::ListedLock& lock) { return lock.position != 0; });
-  return std::move(*listed);
+  Holders holders;
+  for (core::ListedLock& lock : *listed) {
+    if (lock.lock.tier == target.tier) {
+      holders.all.push_back(std::move(lock));
+    } else {
+      holders.hint = fmt::format("it is held at another tier: add -t {}", core::name_of(lock.lock.tier));
+    }
+  }
+  return holders;
 }
 
 std::vector<core::LockProcess> processes_of(const std::vector<core::ListedLock>& holders) {
@@ -39,10 +57,34 @@ std::vector<core::LockProcess> processes_of(const std::vector<core::ListedLock>&
   return processes;
 }
 
+bool may_be_shared(const std::vector<core::ListedLock>& holders) {
+  const core::ClusterLock& first = holders.front().lock;
+  return holders.size() > 1 || first.mode == sys::Mode::shared || first.slots > 0;
+}
+
+// What to do about a holder that is no hold with this name on this machine.
+std::string way_out_of(const std::vector<core::ListedLock>& holders, const core::LockProcess& first) {
+  const bool is_here = first.host == sys::host_name();
+  const auto value = core::parse_cluster_value(holders.front().lock.value);
+  if (is_here && first.verb == "hold" && value && !value->record.path.empty()) {
+    std::vector<std::string> words = {value->record.path};
+    if (value->record.tier != core::Tier::per_pack) {
+      words.insert(words.begin(), {"-t", std::string(core::name_of(value->record.tier))});
+    }
+    return "a hold of a PATH: " + own_line("release", std::move(words));
+  }
+  const std::string force =
+      may_be_shared(holders) ? fmt::format("--force --token {}", holders.front().key.token) : "--force";
+  return fmt::format("{}; to end {}: add {}",
+                     is_here ? "it is no hold that you can end" : "run it where the holder runs",
+                     holders.size() == 1 ? "the job" : "the first job", force);
+}
+
 // Which of the holders is meant; a Failure if that is not clear.
-Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const std::vector<core::ListedLock>& holders,
+Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const Holders& known,
                                          std::optional<std::uint64_t> token) {
-  if (holders.empty()) return refusal(target, "no process holds it");
+  const std::vector<core::ListedLock>& holders = known.all;
+  if (holders.empty()) return refusal(target, "no process holds it", known.hint);
   if (token) {
     const auto is_it = [&token](const core::ListedLock& holder) { return holder.key.token == *token; };
     const auto found = std::find_if(holders.begin(), holders.end(), is_it);
@@ -51,9 +93,7 @@ Result<core::ListedLock, Failure> choose(const ClusterTarget& target, const std:
     failure.holders = processes_of(holders);
     return failure;
   }
-  const core::ListedLock& first = holders.front();
-  const bool may_be_shared = holders.size() > 1 || first.lock.mode == sys::Mode::shared || first.lock.slots > 0;
-  if (!may_be_shared) return first;
+  if (!may_be_shared(holders)) return holders.front();
   std::vector<std::string> choices;
   choices.reserve(holders.size());
   for (const core::ListedLock& holder : holders) {
@@ -75,16 +115,14 @@ LockName named_lock(const ClusterTarget& target) {
   return name;
 }
 
-Result<void, Failure> check_not_held(const ClusterTarget& target) {
+Result<std::string, Failure> check_not_held(const ClusterTarget& target) {
   core::Cluster cluster(target.settings);
-  const auto holders = holders_of(cluster, target);
-  if (!holders) return holders.error();
-  if (holders->empty()) return {};
-  const auto processes = processes_of(*holders);
-  const bool is_here = processes.front().host == sys::host_name();
-  Failure failure = refusal(target, "held by " + holder_text(processes, utc_now()),
-                            is_here ? "it is no hold that you can end; to end the job: add --force"
-                                    : "run it where the holder runs; or end the holder's job from here: add --force");
+  const auto found = holders_of(cluster, target);
+  if (!found) return found.error();
+  if (found->all.empty()) return found->hint;
+  const auto processes = processes_of(found->all);
+  Failure failure =
+      refusal(target, "held by " + holder_text(processes, utc_now()), way_out_of(found->all, processes.front()));
   failure.holders = processes;
   return failure;
 }
@@ -115,7 +153,7 @@ Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& t
     return false;
   };
   std::vector<core::Hold> holds;
-  for (const core::LockProcess& process : processes_of(*holders)) {
+  for (const core::LockProcess& process : processes_of(holders->all)) {
     if (!process.pid || process.host != sys::host_name()) continue;
     if (auto hold = core::find_hold(*process.pid, has_name)) holds.push_back(std::move(*hold));
   }
@@ -146,7 +184,7 @@ Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optiona
     return failure;
   }
   if (!broken->report->ok) return no_longer_held(named_lock(target));
-  return BrokenLock{chosen->key.token, broken->report->was_deleted};
+  return BrokenLock{chosen->key.token, broken->report->responded};
 }
 
 }  // namespace grex::cli

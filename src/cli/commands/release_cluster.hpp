@@ -27,8 +27,9 @@ struct ClusterTarget {
 /// What a Failure calls it: it has no PATH.
 LockName named_lock(const ClusterTarget& target);
 
-/// A Failure that names the holder, if there is one; also if the cluster can't be asked.
-Result<void, Failure> check_not_held(const ClusterTarget& target);
+/// A Failure that names the holder, if there is one; also if the cluster can't be asked. Otherwise
+/// a hint for a user who expected one; it may be empty.
+Result<std::string, Failure> check_not_held(const ClusterTarget& target);
 
 /// The hold of the lock that the stack names, if it is one on this machine that this user may end.
 /// nullopt if there is none.
@@ -43,7 +44,7 @@ Result<std::vector<core::Hold>, Failure> find_named_holds(const ClusterTarget& t
 /// of which none was chosen. Returns how the lock was released.
 struct BrokenLock {
   std::uint64_t token = 0;
-  bool was_deleted = false;  ///< whether its job still runs is not known
+  bool responded = true;  ///< otherwise, whether its job still runs is not known
 };
 Result<BrokenLock, Failure> break_lock(const ClusterTarget& target, std::optional<std::uint64_t> token,
                                        std::optional<std::chrono::nanoseconds> timeout,

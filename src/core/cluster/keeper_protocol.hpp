@@ -184,8 +184,8 @@ struct LostReport {
 };
 
 struct ReleasedReport {
-  bool ok = true;            ///< otherwise, the locks are free when the lease ends
-  bool was_deleted = false;  ///< of `break`: the holder did not react for a whole lease
+  bool ok = true;         ///< otherwise, the locks are free when the lease ends
+  bool responded = true;  ///< of `break`: otherwise, the lease ran out, and whether the job still runs is not known
 };
 
 /// One holder or waiter.

@@ -76,7 +76,7 @@ json to_json(const LostReport& report) {
 json to_json(const ReleasedReport& report) {
   json message = begin_report("released");
   message["ok"] = report.ok;
-  message["deleted"] = report.was_deleted;
+  message["responded"] = report.responded;
   return message;
 }
 
@@ -130,7 +130,7 @@ void read(KeeperReader& reader, LostReport& report) {
 }
 
 void read(KeeperReader& reader, ReleasedReport& report) {
-  reader.read("ok", report.ok).read("deleted", report.was_deleted);
+  reader.read("ok", report.ok).read("responded", report.responded);
 }
 
 void read(KeeperReader& reader, ListedReport& report) {
