@@ -13,6 +13,7 @@
 #include "cluster/etcd_site.hpp"
 #include "support/process.hpp"
 #include "support/temp_dir.hpp"
+#include "support/terminal.hpp"
 
 using namespace grex::test;
 
@@ -238,6 +239,21 @@ TEST_CASE("a cluster that doesn't answer is not busy, and nothing runs") {
   }
   CHECK_FALSE(exists(dir / "ran"));
   reap_keepers();
+}
+
+TEST_CASE("while the cluster does not answer, a waiter says so instead of naming a holder") {
+  const Site site;
+  Process holder = site.start({"run", "--lease", "60s", "--name", "app", "--", "sh", "-c", "echo; read line"});
+  holder.line();
+  Terminal waiter(grex_lock({"run", "--lease", "10s", "--name", "app", "--", "true"}), site.setup());
+  waiter.expect("held by pid " + std::to_string(holder.pid()));
+  site.server().stop();
+  waiter.expect("for app: the cluster has not answered for ");
+  site.server().go_on();
+  waiter.expect("held by pid " + std::to_string(holder.pid()));
+  holder.close_input();
+  CHECK(holder.wait() == exited(1));
+  CHECK(waiter.wait() == exited(0));
 }
 
 TEST_CASE("below a lock with files in the cluster, the same one is refused, or passed with --reentrant") {

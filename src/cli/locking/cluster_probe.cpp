@@ -9,7 +9,7 @@ namespace grex::cli {
 
 ClusterProbe::ClusterProbe(const core::ClusterSettings& settings, const std::vector<core::Target>& targets,
                            const LockOptions& options, const GlobalOptions& global, const Events& events)
-    : cluster_(settings), options_(options), announcer_(options, global, events) {
+    : cluster_(settings), options_(options), announcer_(options, global, events, settings.lease) {
   for (const core::Target& target : targets) {
     if (target.wants_cluster()) locks_.push_back(core::cluster_lock_of(target));
   }

@@ -1,7 +1,12 @@
 #include "cli/locking/cluster_wait.hpp"
 
-#include <mutex>
+#include <fmt/format.h>
 
+#include <cstdint>
+#include <mutex>
+#include <utility>
+
+#include "base/boot_clock.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/cluster_failure.hpp"
@@ -30,13 +35,28 @@ Failure busy_in_cluster(const core::Queue& queue, std::uint64_t position, const 
 
 // What the keeper has reported last.
 struct ClusterWaitAnnouncer::Seen {
-  std::mutex mutex;
+  std::mutex mutex;  // guards the next two
   core::WaitingReport waiting;
   std::uint64_t changes = 0;
+  std::optional<sys::SharedDeadline> lease_end;
+  std::chrono::nanoseconds lease{0};
+
+  // How long the cluster has not answered, in whole seconds; 0 if that is not unusual.
+  [[nodiscard]] std::chrono::seconds silence() const {
+    const std::uint64_t end = lease_end ? lease_end->load() : 0;
+    if (end == 0) return std::chrono::seconds(0);
+    const std::chrono::nanoseconds left(static_cast<std::int64_t>(end - boot_clock_now()));
+    const auto silence = std::chrono::floor<std::chrono::seconds>(lease - left);
+    return silence > lease / 2 ? silence : std::chrono::seconds(0);  // it is asked after a third of the lease
+  }
 };
 
-void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting) {
-  if (!seen_) seen_ = std::make_shared<Seen>();
+void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting, const sys::SharedDeadline& lease_end) {
+  if (!seen_) {
+    seen_ = std::make_shared<Seen>();
+    if (auto shared = lease_end.share()) seen_->lease_end = std::move(*shared);
+    seen_->lease = lease_;
+  }
   {
     const std::lock_guard lock(seen_->mutex);
     seen_->waiting = waiting;
@@ -47,12 +67,17 @@ void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting) {
                                const std::lock_guard lock(seen->mutex);
                                core::QueuePosition position;
                                position.waiters = seen->waiting.position - 1;
-                               position.changes = seen->changes;
+                               position.changes = seen->changes + static_cast<std::uint64_t>(seen->silence().count());
                                return position;
                              }};
   const auto find_busy = [seen = seen_, options = options_](const StopToken&) {
     const std::lock_guard lock(seen->mutex);
-    return busy_in_cluster(seen->waiting.queue, seen->waiting.position, options);
+    Failure busy = busy_in_cluster(seen->waiting.queue, seen->waiting.position, options);
+    if (const auto silence = seen->silence(); silence.count() > 0) {
+      busy.why = fmt::format("the cluster has not answered for {} s", silence.count());
+      busy.holders.clear();  // by now, it may be another one
+    }
+    return busy;
   };
   progress_ = announce_wait(options_, global_, events_, waited, find_busy(never_stop), find_busy);
 }

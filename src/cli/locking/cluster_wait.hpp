@@ -14,10 +14,11 @@ namespace grex::cli {
 /// Announces the waits for locks of a cluster. Borrows all its arguments.
 class ClusterWaitAnnouncer : public core::ClusterWaitObserver {
  public:
-  ClusterWaitAnnouncer(const LockOptions& options, const GlobalOptions& global, const Events& events)
-      : options_(options), global_(global), events_(events) {}
+  ClusterWaitAnnouncer(const LockOptions& options, const GlobalOptions& global, const Events& events,
+                       std::chrono::nanoseconds lease)
+      : options_(options), global_(global), events_(events), lease_(lease) {}
 
-  void waits(const core::WaitingReport& waiting) override;
+  void waits(const core::WaitingReport& waiting, const sys::SharedDeadline& lease_end) override;
   void wait_ends() override { progress_.reset(); }
 
  private:
@@ -25,6 +26,7 @@ class ClusterWaitAnnouncer : public core::ClusterWaitObserver {
   const LockOptions& options_;
   const GlobalOptions& global_;
   const Events& events_;
+  const std::chrono::nanoseconds lease_;
   std::shared_ptr<Seen> seen_;  // with the thread that reports it
   std::unique_ptr<WaitProgress> progress_;
 };

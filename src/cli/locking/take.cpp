@@ -166,7 +166,7 @@ core::Record remote_record_of(const LockOptions& options, const Holder& holder, 
 struct RemotePart {
   RemotePart(const core::ClusterSettings& settings, const LockOptions& options, const GlobalOptions& global,
              const Events& events, Acquired& acquired, const Holder& holder)
-      : announcer(options, global, events),
+      : announcer(options, global, events, settings.lease),
         locks(*(acquired.cluster = std::make_unique<core::Cluster>(settings)),
               remote_record_of(options, holder, acquired), announcer) {}
 

@@ -166,7 +166,7 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
       patience.is_busy = true;
       end.queue = waiting->queue;
       end.position = waiting->position;
-      if (wait.observer != nullptr) wait.observer->waits(*waiting);
+      if (wait.observer != nullptr) wait.observer->waits(*waiting, connection_->shared_lease_end());
       continue;
     }
     if (auto failure = failure_in(*report)) return std::move(*failure);

@@ -47,8 +47,9 @@ class ClusterWaitObserver {
   ClusterWaitObserver& operator=(const ClusterWaitObserver&) = delete;
   virtual ~ClusterWaitObserver() = default;
 
-  /// The request waits, or its place in the queue has changed.
-  virtual void waits(const WaitingReport& waiting) = 0;
+  /// The request waits, or its place in the queue has changed. `lease_end` is 0 if it needs no
+  /// lease; otherwise it is one lease later than the last answer.
+  virtual void waits(const WaitingReport& waiting, const sys::SharedDeadline& lease_end) = 0;
   /// It waits no more, or never did.
   virtual void wait_ends() = 0;
 };

@@ -51,6 +51,7 @@ class KeeperConnection {
 
   /// When the lease ends: CLOCK_BOOTTIME, in nanoseconds; 0 before it began.
   [[nodiscard]] std::uint64_t lease_end() const { return deadline_.load(); }
+  [[nodiscard]] const sys::SharedDeadline& shared_lease_end() const { return deadline_; }
 
  private:
   KeeperConnection(std::vector<std::string> environment, UniqueFd liveness_read, UniqueFd liveness_write,

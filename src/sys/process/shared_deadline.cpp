@@ -39,6 +39,12 @@ Result<SharedDeadline> SharedDeadline::open(UniqueFd fd) {
   return SharedDeadline(std::move(fd), static_cast<std::uint64_t*>(memory));
 }
 
+Result<SharedDeadline> SharedDeadline::share() const {
+  UniqueFd fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd.is_open()) return Error{ErrorKind::system, "fcntl", {}, errno};
+  return open(std::move(fd));
+}
+
 SharedDeadline::SharedDeadline(SharedDeadline&& other) noexcept
     : fd_(std::move(other.fd_)), shared_(std::exchange(other.shared_, nullptr)) {}
 

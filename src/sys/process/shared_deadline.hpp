@@ -17,6 +17,9 @@ class SharedDeadline {
   /// That of another process. Errors: system (EINVAL: it is none).
   static Result<SharedDeadline> open(UniqueFd fd);
 
+  /// Another object for the same time, for another thread. Errors: system.
+  [[nodiscard]] Result<SharedDeadline> share() const;
+
   SharedDeadline(SharedDeadline&& other) noexcept;
   SharedDeadline& operator=(SharedDeadline&& other) noexcept;
   SharedDeadline(const SharedDeadline&) = delete;
