@@ -218,6 +218,57 @@ TEST_CASE("release ends a hold of this machine by its PATH, and asks the cluster
   CHECK(job.wait() == exited(79));
 }
 
+TEST_CASE("release of a PATH without a name in the cluster is a usage error, as run of it is, and ends nothing") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const Site site;
+  Process job = start_job(site, "deploy");  // on another machine, it may be for this PATH
+  job.line();
+  const std::string refusal = site.finish({"run", pack, "--", "true"}).err;
+  CHECK(refusal.starts_with("grex-lock: usage: " + pack + " has no name in the cluster\n"));
+  for (const std::string option : {"-v", "--if-held", "--all"}) {
+    const Finished refused = site.finish({"release", option, pack});
+    CHECK(refused.ended == exited(64));
+    CHECK(refused.err == refusal);
+  }
+  CHECK(site.finish({"release", "--cluster-root", pack, dir.path()}).ended == exited(64));
+  const Finished named = site.finish({"release", "--name", "deploy", pack});
+  CHECK(named.ended == exited(69));
+  CHECK(named.err.starts_with("grex-lock: not released: deploy: held by pid "));
+  CHECK(site.finish({"release", "--cluster", "none", pack}).ended == exited(69));
+  job.close_input();
+  CHECK(job.wait() == exited(1));
+}
+
+TEST_CASE("a hold of a PATH is released without its name by the stack that it exported, and by the line in status") {
+  const TempDir dir;
+  const std::string pack = dir.make("app");
+  const Site site;
+  const Finished exported = site.finish({"hold", "--detach", "--export=env", "--name", "deploy", pack});
+  REQUIRE(exported.ended == exited(0));
+  const std::string line = exported.out.substr(0, exported.out.size() - 1);
+  Setup step = site.setup();
+  step.environment["GREX_LOCK_STACK"] = line.substr(line.find('=') + 1);
+  CHECK(finish(grex_lock({"release", pack}), step).ended == exited(0));
+  ::waitpid(std::stoi(line.substr(line.find("\"pid\":") + sizeof "\"pid\"")), nullptr, 0);
+  site.until_no_key();
+  Process job = start_job(site, "deploy");
+  job.line();
+  const Finished late = finish(grex_lock({"release", pack}), step);
+  CHECK(late.ended == exited(69));
+  CHECK(late.err.starts_with("grex-lock: not released: deploy: held by pid "));
+  job.close_input();
+  CHECK(job.wait() == exited(1));
+
+  const Finished hold = site.finish({"hold", "--detach", "--name", "deploy", pack});
+  REQUIRE(hold.ended == exited(0));
+  const std::string seen = site.finish({"status", "--name", "deploy", pack}).out;
+  CHECK(seen.find("  to end it: grex-lock release --cluster none " + pack + "\n") != std::string::npos);
+  CHECK(site.finish({"release", "--cluster", "none", pack}).ended == exited(0));
+  ::waitpid(holder_in(hold.out), nullptr, 0);
+  site.until_no_key();
+}
+
 TEST_CASE("--force is refused where it has no effect") {
   const TempDir dir;
   CHECK(run_tool({"release", "--force", dir.path()})

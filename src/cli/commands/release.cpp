@@ -16,12 +16,12 @@
 #include "cli/commands/release_cluster.hpp"
 #include "cli/commands/release_end.hpp"
 #include "cli/commands/release_find.hpp"
+#include "cli/locking/cluster_names.hpp"
 #include "cli/locking/plan.hpp"
 #include "cli/report/holder_text.hpp"
 #include "cli/report/json.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
-#include "core/cluster/lock_name.hpp"
 #include "core/inspect/liveness.hpp"
 #include "core/inspect/process_numbers.hpp"
 #include "core/lock/layout.hpp"
@@ -141,14 +141,23 @@ void report_nothing_to_end(const LockName& lock, const core::TierStack& stack, V
   note(text);
 }
 
-// The lock of PATH in the cluster that is chosen; nullopt if it has no name there.
-std::optional<ClusterTarget> in_cluster(const std::optional<ChosenCluster>& chosen, const ReleaseOptions& options,
-                                        core::Tier tier, const std::string& target) {
-  if (!chosen) return std::nullopt;
-  if (options.cluster.name) return ClusterTarget{chosen->settings, tier, *options.cluster.name};
-  if (chosen->root.empty() || target.empty()) return std::nullopt;
-  auto name = core::lock_name_of(target, chosen->root);
-  return name ? std::optional(ClusterTarget{chosen->settings, tier, std::move(*name)}) : std::nullopt;
+// The lock of PATH in the cluster that is chosen; nullopt without a cluster. A Failure if the lock
+// has no name there.
+Result<std::optional<ClusterTarget>, Failure> in_cluster(const std::optional<ChosenCluster>& chosen,
+                                                         const ReleaseOptions& options, core::Tier tier,
+                                                         const std::string& target) {
+  if (!chosen) return std::optional<ClusterTarget>();
+  if (options.cluster.name) return std::optional(ClusterTarget{chosen->settings, tier, *options.cluster.name});
+  auto name = cluster_name_of(target, chosen->root);
+  if (!name) return std::move(name.error());
+  return std::optional(ClusterTarget{chosen->settings, tier, std::move(*name)});
+}
+
+// The same by the name in an entry of the stack; nullopt if its lock is of this machine only, or of
+// another namespace.
+std::optional<ClusterTarget> in_cluster(const ChosenCluster& chosen, const core::StackEntry& entry) {
+  if (!entry.cluster || entry.cluster->ns != chosen.settings.ns) return std::nullopt;
+  return ClusterTarget{chosen.settings, entry.tier, entry.cluster->name};
 }
 
 // With -q, only the exit status shows that nothing was released.
@@ -244,19 +253,23 @@ Outcome release(const CommandLine& line, Events&) {
   const auto target = core::resolve({.tier = tier, .path = options.path, .layouts = *options.global.layouts});
   if (!target) return failure_from(target.error(), tier);
   const LockName lock = name_of(*target);
-  const auto clustered = in_cluster(*chosen, options, tier, target->path);
-  if (options.force && clustered) return force(*clustered, options);
+  auto clustered = in_cluster(*chosen, options, tier, target->path);
   if (options.force) {
-    return usage_failure(fmt::format("{} has no name in the cluster", target->path),
-                         "add --name NAME, or --cluster-root DIR for names relative to DIR");
+    if (clustered) return force(**clustered, options);
+    return usage_failure(clustered.error().why, "add --name NAME, or --cluster-root DIR for names relative to DIR");
   }
   HoldInspection found = inspect_until_steady(*target);
+  if (!clustered) {
+    const core::StackEntry* const entry = entry_for(*stack, lock, found);
+    if (entry == nullptr) return std::move(clustered.error());
+    clustered = in_cluster(**chosen, *entry);
+  }
   std::vector<core::LockProcess> holders = found.holders;
   auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
   // Without --if-held, that no process has the lock is a Failure.
   const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
-  if (is_free_here && clustered) {
-    if (const auto free = check_not_held(*clustered); !free) return reported(free.error(), options.verbosity);
+  if (is_free_here && *clustered) {
+    if (const auto free = check_not_held(**clustered); !free) return reported(free.error(), options.verbosity);
   }
   if (!holds) return reported(holds.error(), options.verbosity);
   if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);

@@ -183,14 +183,18 @@ bool keep_only(pid_t pid, HoldInspection& found) {
   return is_a_holder || !found.is_known;
 }
 
+bool is_for(const core::StackEntry& entry, const LockName& lock, const HoldInspection& found) {
+  const bool is_its_file = std::find(found.files.begin(), found.files.end(), entry.file) != found.files.end();
+  return is_its_file || is_of_lock(entry, lock);
+}
+
 // The entries of the stack for this lock. That of a process that holds it and is no hold is
 // left out: it may run this command below a lock of its own.
 core::TierStack entries_for(const core::TierStack& stack, const LockName& lock, const HoldInspection& found,
                             const core::ProcessNumbers& numbers) {
   core::TierStack entries;
   for (const core::StackEntry& entry : stack) {
-    const bool is_its_file = std::find(found.files.begin(), found.files.end(), entry.file) != found.files.end();
-    if (is_its_file || is_of_lock(entry, lock)) entries.push_back(entry);
+    if (is_for(entry, lock, found)) entries.push_back(entry);
   }
   for (const LockProcess& holder : found.holders) {
     const auto is_it = [&holder](const core::Hold& hold) { return hold.pid == holder.pid; };
@@ -286,6 +290,12 @@ Result<std::vector<core::Hold>, Failure> choose_holds(const LockName& lock, Hold
     return failure;
   }
   return std::move(found.holds);
+}
+
+const core::StackEntry* entry_for(const core::TierStack& stack, const LockName& lock, const HoldInspection& found) {
+  const auto is_it = [&](const core::StackEntry& entry) { return is_for(entry, lock, found); };
+  const auto last = std::find_if(stack.rbegin(), stack.rend(), is_it);
+  return last == stack.rend() ? nullptr : &*last;
 }
 
 void leave_out_later(const std::set<pid_t>& first, HoldInspection& found) {

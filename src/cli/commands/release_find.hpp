@@ -45,6 +45,9 @@ bool is_hold_command(const std::vector<std::string>& command);
 /// Searches all processes, also for locks of files that were removed.
 HoldInspection inspect_holds(const core::Target& target);
 
+/// The last entry of the stack for this lock, borrowed; null if there is none.
+const core::StackEntry* entry_for(const core::TierStack& stack, const LockName& lock, const HoldInspection& found);
+
 /// Leaves out processes that are not among the first: they came later.
 void leave_out_later(const std::set<pid_t>& first, HoldInspection& found);
 

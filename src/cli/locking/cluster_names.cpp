@@ -17,18 +17,19 @@ bool is_lock(const core::Target& target) {
   return !target.request.is_guard && (target.files.empty() || !target.files.front().names.empty());
 }
 
-Failure no_name(const core::Target& target) {
-  return usage_failure(fmt::format("{} has no name in the cluster", target.path),
-                       "add --name NAME, or --cluster-root DIR for names relative to DIR; or use --cluster none");
-}
+}  // namespace
 
-Failure no_name(const core::Target& target, const std::string& root, core::NameFault fault) {
+Result<std::string, Failure> cluster_name_of(const std::string& path, const std::string& root) {
+  if (root.empty()) {
+    return usage_failure(fmt::format("{} has no name in the cluster", path),
+                         "add --name NAME, or --cluster-root DIR for names relative to DIR; or use --cluster none");
+  }
+  auto name = core::lock_name_of(path, root);
+  if (name) return std::move(*name);
   return usage_failure(
-      fmt::format("{} has no name in the cluster: relative to {}, {}", target.path, root, core::explanation_of(fault)),
+      fmt::format("{} has no name in the cluster: relative to {}, {}", path, root, core::explanation_of(name.error())),
       "name it with --name NAME, or use --cluster none");
 }
-
-}  // namespace
 
 Result<std::optional<core::ClusterSettings>, Failure> name_in_cluster(std::vector<core::Target>& targets,
                                                                       const LockOptions& options) {
@@ -51,9 +52,8 @@ Result<std::optional<core::ClusterSettings>, Failure> name_in_cluster(std::vecto
       target.request.cluster_name = *options.cluster.name;
       continue;
     }
-    if (root.empty()) return no_name(target);
-    auto name = core::lock_name_of(target.path, root);
-    if (!name) return no_name(target, root, name.error());
+    auto name = cluster_name_of(target.path, root);
+    if (!name) return std::move(name.error());
     target.request.cluster_name = std::move(*name);
   }
   return std::optional(std::move((*chosen)->settings));

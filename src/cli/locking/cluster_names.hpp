@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.hpp"
@@ -10,6 +11,10 @@
 #include "core/lock/target.hpp"
 
 namespace grex::cli {
+
+/// The name of the lock of a canonical PATH in a cluster with this root, which is empty if there is
+/// none. A Failure is a usage error: it has no name.
+Result<std::string, Failure> cluster_name_of(const std::string& path, const std::string& root);
 
 /// Gives targets their names in the cluster that the options or the environment choose, and returns
 /// that; nullopt if there is none. A lock that --name names without a PATH is added. Guards, and
