@@ -29,6 +29,12 @@ TEST_CASE("without its keeper, a cluster can't be used, and the command doesn't 
         "grex-lock: cluster not usable: grex-lock-etcd is not installed\n"
         "grex-lock: install the package grex-lock-etcd, or use --cluster none\n");
   CHECK_FALSE(exists(cluster / "ran"));
+  const Finished seen = finish(cluster.words("status", {"--name", "app"}));
+  CHECK(seen.ended == exited(78));
+  CHECK(seen.out ==
+        "per-pack  unknown  app  in etcd ci\n"
+        "  cluster not usable: grex-lock-etcd is not installed\n"
+        "  install the package grex-lock-etcd, or use --cluster none\n");
   CHECK(run(cluster, {"--cluster", "none", cluster.make("app"), "--", "true"}).ended == exited(0));
 }
 

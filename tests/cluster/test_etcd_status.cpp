@@ -4,8 +4,11 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
 
 #include "cluster/etcd_site.hpp"
+#include "etcd/certificates.hpp"
+#include "etcd/etcd_server.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace grex::test;
@@ -13,6 +16,15 @@ using namespace grex::test;
 namespace {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// The line of an error, and that of its hint, without their beginning.
+std::pair<std::string, std::string> failure_in(const std::string& text) {
+  const std::string start = "grex-lock: ";
+  const auto end = text.find('\n');
+  REQUIRE(text.find("\n" + start) == end);
+  const auto hint = end + 1 + start.size();
+  return {text.substr(start.size(), end - start.size()), text.substr(hint, text.size() - hint - 1)};
+}
 
 }  // namespace
 
@@ -98,6 +110,48 @@ TEST_CASE("status of a whole namespace says that it is empty, or why it can't be
   reap_keepers();
   CHECK(down.ended == exited(68));
   CHECK(down.out.starts_with("cluster unreachable: etcd://127.0.0.1:"));
+}
+
+TEST_CASE("if the cluster can't be asked, status shows why and the same hint as run") {
+  const Certificates certificates;
+  const EtcdServer with_users;
+  require_users(with_users);
+  const EtcdServer with_tls = certificates.server();
+  const auto check = [](const EtcdServer& server, const std::string& scheme, const std::string& ns, Setup setup) {
+    setup.environment["GREX_LOCK_CLUSTER"] = scheme + "://127.0.0.1:" + std::to_string(server.port()) + "/" + ns;
+    const Finished refused = finish(grex_lock({"run", "-w", "1", "--name", "app", "--", "true"}), setup);
+    reap_keepers();
+    const auto [why, hint] = failure_in(refused.err);
+    CAPTURE(why);
+    CHECK_FALSE(hint.empty());
+    const Finished seen = finish(grex_lock({"status", "--name", "app"}), setup);
+    reap_keepers();
+    CHECK(seen.ended == refused.ended);
+    CHECK(seen.out == "per-pack  unknown  app  in etcd " + ns + "\n  " + why + "\n  " + hint + "\n");
+  };
+  check(with_users, "etcd", "ci", as_etcd_user("ci", "guess"));
+  check(with_users, "etcd", "production", as_etcd_user("ci", "hush"));
+  check(with_tls, "etcds", "ci", certificates.trusting("other-ca"));
+}
+
+TEST_CASE("why the cluster can't be asked is shown for each lock, and what to do about it once") {
+  const TempDir dir;
+  const std::string app = dir.make("app");
+  const std::string lib = dir.make("lib");
+  const EtcdServer server;
+  require_users(server);
+  Setup setup = as_etcd_user("ci", "guess");
+  setup.environment["GREX_LOCK_CLUSTER"] = "etcd://127.0.0.1:" + std::to_string(server.port()) + "/ci";
+  setup.environment["GREX_LOCK_CLUSTER_ROOT"] = dir.path();
+  const Finished all = finish(grex_lock({"status", "--cluster-all"}), setup);
+  reap_keepers();
+  CHECK(all.out.ends_with(": wrong user or password\nETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD\n"));
+  const Finished packs = finish(grex_lock({"status", app, lib}), setup);
+  reap_keepers();
+  CHECK(has(packs.out, "  lib  in etcd ci\n  not allowed: "));
+  const std::string hint = "  ETCDCTL_USER=NAME ETCDCTL_PASSWORD=PASSWORD\n";
+  CHECK(has(packs.out, hint));
+  CHECK(packs.out.find(hint) == packs.out.rfind(hint));
 }
 
 TEST_CASE("status says if PATHs have no name in the cluster") {

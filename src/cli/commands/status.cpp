@@ -119,7 +119,7 @@ std::string unseen_text(const StatusReport& report) {
   return text;
 }
 
-// `remark` is that of a cluster.
+// `remark` is that of a cluster, in lines.
 std::string format_report(const StatusReport& report, const std::vector<std::string>& paths,
                           const StatusOptions& options, const std::string& remark, const ViewContext& context) {
   if (options.global.json) return status_document(report);
@@ -127,8 +127,8 @@ std::string format_report(const StatusReport& report, const std::vector<std::str
   std::string text = status_text(report, {use_color(options.global.color) ? Colored::yes : Colored::no,
                                           options.verbose ? Verbosity::verbose : Verbosity::normal, context.columns});
   if (text.empty() && remark.empty()) text = empty_text(options, report);
-  if (!remark.empty()) text += printable(remark) + "\n";
-  return text + status_hints(report, paths, *options.global.layouts, context.should_stop) + unseen_text(report);
+  return text + remark + status_hints(report, paths, *options.global.layouts, context.should_stop) +
+         unseen_text(report);
 }
 
 // In a live view, notes are part of the text.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/report/cluster_failure.hpp"
+#include "cli/report/printable.hpp"
 #include "core/cluster/lock_name.hpp"
 
 namespace grex::cli {
@@ -15,7 +16,7 @@ core::LockReport empty_report(const Name& name, const std::string& ns, core::Loc
   core::LockReport report;
   report.tier = name.first;
   report.path = name.second;
-  report.cluster = core::ClusterSpot{ns, {}};
+  report.cluster = core::ClusterSpot{ns, {}, {}};
   report.merged.evidence = core::Evidence::cluster;
   report.merged.state = state;
   return report;
@@ -63,12 +64,16 @@ ClusterStatus::Reports ClusterStatus::wanted(const std::vector<core::LockReport>
 void ClusterStatus::take_failure(const Failure& failure, Reports& reports) {
   exit_code_ = failure.exit_code;
   const std::string trouble = failure.what + ": " + failure.path + (failure.path.empty() ? "" : ": ") + failure.why;
-  if (reports.empty()) remark_ = trouble;
+  if (reports.empty()) {
+    remark_ = printable(trouble) + "\n";
+    if (!failure.hint.empty()) remark_ += printable(failure.hint) + "\n";
+  }
   for (auto& [name, report] : reports) {
     if (report.merged.state == core::LockState::absent) continue;
     report.merged.state = core::LockState::unknown;
     report.merged.why_unknown = Error{failure.kind, {}, {}, 0};
     report.cluster->trouble = trouble;
+    report.cluster->hint = failure.hint;
   }
 }
 
@@ -79,7 +84,7 @@ void ClusterStatus::take_locks(const std::vector<core::ListedLock>& listed, Repo
     if (all_) reports.try_emplace(name, empty_report(name, ns, core::LockState::free));
     if (const auto found = reports.find(name); found != reports.end()) add(lock, found->second);
   }
-  if (reports.empty()) remark_ = "no lock is held or waited for in etcd " + ns;
+  if (reports.empty()) remark_ = "no lock is held or waited for in etcd " + printable(ns) + "\n";
 }
 
 std::vector<core::LockReport> ClusterStatus::report_on(const std::vector<core::LockReport>& local) {

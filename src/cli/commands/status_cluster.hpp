@@ -29,8 +29,8 @@ class ClusterStatus {
   /// Whether it can report on nothing without them.
   [[nodiscard]] bool needs_paths() const { return !name_ && !all_; }
 
-  /// Why no lock is shown in the last report, if the cluster could not be asked, or keeps none; else
-  /// empty.
+  /// Why no lock is shown in the last report, if the cluster could not be asked, or keeps none, in
+  /// lines for people; else empty.
   [[nodiscard]] const std::string& remark() const { return remark_; }
 
   /// The exit status if the cluster could not be asked in the last report; 0 if it could.

@@ -147,7 +147,7 @@ struct Hinted {
 std::string hint_below(const LockReport& lock, const StatusReport& report, Hinted& hinted) {
   const auto& error = lock.merged.why_unknown;
   if (lock.merged.state != LockState::unknown || !error) return release_hint_of(lock, report, hinted.holds);
-  std::string hint = hint_of(*error);
+  std::string hint = lock.cluster ? printable(lock.cluster->hint) : hint_of(*error);
   return hinted.reasons.insert(error->path + hint).second ? hint : std::string();
 }
 

@@ -22,6 +22,7 @@ struct ReportedFile {
 struct ClusterSpot {
   std::string ns;       ///< the namespace
   std::string trouble;  ///< why the state is not known; empty if it is
+  std::string hint;     ///< what to do about it; may be empty
 };
 
 /// The report on one lock, whatever number of files it has; or on a lock that a cluster keeps: that
