@@ -3,14 +3,20 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/text.hpp"
 #include "sys/file/file.hpp"
 
 namespace grex::etcd {
 namespace {
+
+constexpr const char* ca_variable = "ETCDCTL_CACERT";
+constexpr const char* certificate_variable = "ETCDCTL_CERT";
+constexpr const char* key_variable = "ETCDCTL_KEY";
 
 std::string variable(const char* name) {
   const char* const value = ::getenv(name);
@@ -28,9 +34,9 @@ std::string path_variable(const char* name) {
 
 Credentials take_credentials() {
   Credentials credentials;
-  credentials.ca = path_variable("ETCDCTL_CACERT");
-  credentials.certificate = path_variable("ETCDCTL_CERT");
-  credentials.key = path_variable("ETCDCTL_KEY");
+  credentials.ca = path_variable(ca_variable);
+  credentials.certificate = path_variable(certificate_variable);
+  credentials.key = path_variable(key_variable);
   credentials.user = variable("ETCDCTL_USER");
   credentials.password = variable("ETCDCTL_PASSWORD");
   const auto colon = credentials.user.find(':');
@@ -43,12 +49,17 @@ Credentials take_credentials() {
 }
 
 std::string unreadable_file(const Credentials& credentials) {
-  for (const std::string& path : {credentials.ca, credentials.certificate, credentials.key}) {
+  const std::array<std::pair<const char*, const std::string&>, 3> files = {
+      {{ca_variable, credentials.ca},
+       {certificate_variable, credentials.certificate},
+       {key_variable, credentials.key}}};
+  for (const auto& [name, path] : files) {
     if (path.empty()) continue;
+    const std::string start = std::string(name) + ": " + path + ": ";
     const UniqueFd fd = sys::open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!fd.is_open()) return path + ": " + std::strerror(errno);
+    if (!fd.is_open()) return start + std::strerror(errno);
     const auto status = sys::status_of(fd.get());
-    if (!status || status->type != sys::FileType::regular) return path + ": not a regular file";
+    if (!status || status->type != sys::FileType::regular) return start + "not a regular file";
   }
   return {};
 }

@@ -18,7 +18,7 @@ struct Credentials {
 /// keys to a file, or run code.
 Credentials take_credentials();
 
-/// The file among them that can't be read, with why; empty if there is none.
+/// The variable whose file can't be read, with the file and why; empty if there is none.
 std::string unreadable_file(const Credentials& credentials);
 
 }  // namespace grex::etcd

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/boot_clock.hpp"
+#include "etcd/failure.hpp"
 #include "etcd/key.hpp"
 #include "etcd/messages.hpp"
 #include "etcd/server_version.hpp"
@@ -31,10 +32,12 @@ void EtcdEngine::begin(const core::KeeperRequest& request) {
 }
 
 bool EtcdEngine::open(const core::ClusterPlace& place) {
-  const std::string unreadable = unreadable_file(credentials_);
-  if (!unreadable.empty() || place.endpoints.empty()) {
-    const std::string why = unreadable.empty() ? "no endpoints" : unreadable;
-    observer_.report(core::FailedReport{ClusterFault::cluster_config, {}, why, {}});
+  auto failure = credentials_failure(credentials_);
+  if (!failure && place.endpoints.empty()) {
+    failure = core::FailedReport{ClusterFault::cluster_config, {}, "no endpoints", {}};
+  }
+  if (failure) {
+    observer_.report(std::move(*failure));
     return false;
   }
   if (gateway_) return true;  // of the first request

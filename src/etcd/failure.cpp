@@ -1,5 +1,7 @@
 #include "etcd/failure.hpp"
 
+#include <utility>
+
 #include "base/text.hpp"
 #include "base/time_text.hpp"
 
@@ -18,6 +20,7 @@ constexpr int unauthenticated = 16;
 
 constexpr std::string_view certificate_hint =
     "none given, or expired, or signed by another CA: ETCDCTL_CERT=FILE ETCDCTL_KEY=FILE";
+constexpr std::string_view ca_hint = "the CA of the cluster: ETCDCTL_CACERT=FILE";
 constexpr std::string_view common_name_hint =
     "etcd's gateway takes no user from a certificate: use one without a common name, and ETCDCTL_USER";
 
@@ -29,12 +32,36 @@ Judgement elsewhere(std::string why, std::string hint = {}) {
   return {Verdict::try_elsewhere, {}, {ClusterFault::unreachable, {}, std::move(why), std::move(hint)}};
 }
 
-Judgement judge_transport(const HttpAnswer& answer) {
+// libcurl names the file, but not the variable.
+Judgement judge_file(const HttpAnswer& answer, const Credentials& credentials) {
+  if (answer.fault == HttpFault::ca_file) {
+    if (credentials.ca.empty()) return failed(ClusterFault::cluster_config, answer.why, ca_hint);
+    return failed(ClusterFault::cluster_config, "ETCDCTL_CACERT: " + credentials.ca + ": no certificate in PEM format",
+                  ca_hint);
+  }
+  if (answer.fault == HttpFault::certificate_file) {
+    const bool is_garbled = has_part(answer.why, "PEM routines");
+    return failed(
+        ClusterFault::cluster_config,
+        "ETCDCTL_CERT: " + (is_garbled ? credentials.certificate + ": no certificate in PEM format" : answer.why));
+  }
+  if (credentials.key.empty()) {
+    return failed(ClusterFault::cluster_config, "ETCDCTL_CERT is set without ETCDCTL_KEY",
+                  "the private key of the certificate: ETCDCTL_KEY=FILE");
+  }
+  return failed(ClusterFault::cluster_config,
+                "ETCDCTL_KEY: " + credentials.key + ": not the private key of ETCDCTL_CERT",
+                "the key must be in PEM format, without a passphrase");
+}
+
+Judgement judge_transport(const HttpAnswer& answer, const Credentials& credentials) {
   switch (answer.fault) {
     case HttpFault::own_certificate:
       return failed(ClusterFault::permission, answer.why, certificate_hint);
-    case HttpFault::own_files:
-      return failed(ClusterFault::cluster_config, answer.why);
+    case HttpFault::ca_file:
+    case HttpFault::certificate_file:
+    case HttpFault::key_file:
+      return judge_file(answer, credentials);
     case HttpFault::not_tls:
       return failed(ClusterFault::cluster_config, answer.why, "without TLS: etcd://HOST/NAMESPACE");
     case HttpFault::handshake:
@@ -45,9 +72,8 @@ Judgement judge_transport(const HttpAnswer& answer) {
       if (has_part(answer.why, "not yet valid")) {
         return elsewhere(answer.why, "or this machine's clock is wrong: " + format_utc(utc_now()));
       }
-      return elsewhere(answer.why, has_part(answer.why, "issuer") || has_part(answer.why, "self")
-                                       ? "the CA of the cluster: ETCDCTL_CACERT=FILE"
-                                       : "");
+      return elsewhere(answer.why,
+                       has_part(answer.why, "issuer") || has_part(answer.why, "self") ? std::string(ca_hint) : "");
     default:
       return elsewhere(answer.why);
   }
@@ -86,12 +112,24 @@ Judgement judge_error(const GatewayError& error, const Credentials& credentials)
 
 }  // namespace
 
+std::optional<core::FailedReport> credentials_failure(const Credentials& credentials) {
+  if (!credentials.key.empty() && credentials.certificate.empty()) {
+    return core::FailedReport{ClusterFault::cluster_config,
+                              {},
+                              "ETCDCTL_KEY is set without ETCDCTL_CERT",
+                              "the certificate of the key: ETCDCTL_CERT=FILE"};
+  }
+  std::string unreadable = unreadable_file(credentials);
+  if (unreadable.empty()) return std::nullopt;
+  return core::FailedReport{ClusterFault::cluster_config, {}, std::move(unreadable), {}};
+}
+
 Judgement judge(const HttpAnswer& answer, const Credentials& credentials) {
   constexpr long ok = 200;
   constexpr long bad_request = 400;
   constexpr long not_found = 404;
   constexpr long server_error = 500;
-  if (answer.fault != HttpFault::none) return judge_transport(answer);
+  if (answer.fault != HttpFault::none) return judge_transport(answer, credentials);
   if (answer.status == ok) return {};
   if (const auto error = parse_error(answer.body)) return judge_error(*error, credentials);
   if (answer.status == not_found) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/cluster/keeper_protocol.hpp"
@@ -23,6 +24,9 @@ struct Judgement {
   GatewayError error;          ///< for `refused`
   core::FailedReport failure;  ///< for `failed` and `try_elsewhere`: kind, why and hint
 };
+
+/// Why these can't be used, as far as can be seen before a server is asked; nullopt if they can.
+std::optional<core::FailedReport> credentials_failure(const Credentials& credentials);
 
 /// Judges what a server has answered to a request.
 Judgement judge(const HttpAnswer& answer, const Credentials& credentials);

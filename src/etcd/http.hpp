@@ -34,7 +34,9 @@ enum class HttpFault {
   connection,          ///< refused, reset, no route, unknown host, no answer
   server_certificate,  ///< not valid
   own_certificate,     ///< refused by the server
-  own_files,           ///< a certificate or key that can't be used
+  ca_file,             ///< that of the CA can't be used
+  certificate_file,    ///< the same of the client's certificate
+  key_file,            ///< and of its private key
   not_tls,             ///< the server speaks no TLS
   handshake,           ///< TLS could not be agreed on: perhaps it speaks none
   reset,               ///< the connection broke while it was used

@@ -35,9 +35,9 @@ HttpFault fault_of(CURLcode code, std::string_view text) {
     case CURLE_PEER_FAILED_VERIFICATION:
       return HttpFault::server_certificate;
     case CURLE_SSL_CACERT_BADFILE:
+      return HttpFault::ca_file;
     case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_ENGINE_NOTFOUND:
-      return HttpFault::own_files;
+      return has_part(text, "private key") ? HttpFault::key_file : HttpFault::certificate_file;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
       return is_refusal(text) ? HttpFault::own_certificate : HttpFault::reset;

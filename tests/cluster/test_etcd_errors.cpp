@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "etcd/certificates.hpp"
@@ -95,7 +97,35 @@ TEST_CASE("a certificate that can't be read makes the cluster unusable") {
   const Certificates certificates;
   const EtcdServer server = certificates.server();
   check_refused(url(server, "etcds"), certificates.client("missing"), 78, "cluster not usable",
-                certificates / "missing.pem" + ": No such file or directory", "");
+                "ETCDCTL_CERT: " + certificates / "missing.pem" + ": No such file or directory", "");
+}
+
+TEST_CASE("a file that can't be used for TLS makes the cluster unusable, and the variable that names it is named") {
+  const Certificates certificates;
+  const EtcdServer server = certificates.server();
+  write_file(certificates / "garbage", "garbage");
+  const auto check = [&](const std::map<std::string, std::string>& changes, const std::string& why,
+                         const std::string& hint) {
+    Setup setup = certificates.client("client");
+    for (const auto& [variable, name] : changes) {
+      setup.environment[variable] = name.empty() ? std::nullopt : std::optional(certificates / name);
+    }
+    check_refused(url(server, "etcds"), setup, 78, "cluster not usable", "/ci: " + why + "\n", hint);
+  };
+  const std::string no_certificate = ": no certificate in PEM format";
+  for (const std::string name : {"garbage", "ca.key"}) {
+    check({{"ETCDCTL_CACERT", name}}, "ETCDCTL_CACERT: " + certificates / name + no_certificate,
+          "the CA of the cluster: ETCDCTL_CACERT=FILE\n");
+    check({{"ETCDCTL_CERT", name}}, "ETCDCTL_CERT: " + certificates / name + no_certificate, "");
+    check({{"ETCDCTL_KEY", name}}, "ETCDCTL_KEY: " + certificates / name + ": not the private key of ETCDCTL_CERT",
+          "the key must be in PEM format, without a passphrase\n");
+  }
+  check({{"ETCDCTL_CACERT", "none"}}, "ETCDCTL_CACERT: " + certificates / "none" + ": No such file or directory", "");
+  check({{"ETCDCTL_KEY", "none"}}, "ETCDCTL_KEY: " + certificates / "none" + ": No such file or directory", "");
+  check({{"ETCDCTL_KEY", ""}}, "ETCDCTL_CERT is set without ETCDCTL_KEY",
+        "the private key of the certificate: ETCDCTL_KEY=FILE\n");
+  check({{"ETCDCTL_CERT", ""}}, "ETCDCTL_KEY is set without ETCDCTL_CERT",
+        "the certificate of the key: ETCDCTL_CERT=FILE\n");
 }
 
 TEST_CASE("a user who is missing, has another password or no right to the namespace is not allowed") {

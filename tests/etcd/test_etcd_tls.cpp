@@ -95,7 +95,7 @@ TEST_CASE("certificates that can't be read are reported before anything is sent"
   const core::ClusterPlace place = {{"https://127.0.0.1:" + std::to_string(test::free_port())}, "ci", 1s};
   const auto missing = failure_of(place, certificates.client("missing"));
   CHECK(missing.kind == core::ClusterFault::cluster_config);
-  CHECK(missing.why == certificates / "missing.pem" + ": No such file or directory");
+  CHECK(missing.why == "ETCDCTL_CERT: " + certificates / "missing.pem" + ": No such file or directory");
   const EtcdServer server = certificates.server();
   test::write_file(certificates / "garbage.pem", "garbage");
   test::write_file(certificates / "garbage.key", "garbage");
