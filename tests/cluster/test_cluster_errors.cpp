@@ -146,6 +146,20 @@ TEST_CASE("what can't lock in a cluster says so, and how to lock on this machine
   }
 }
 
+TEST_CASE("a guard needs a PATH: it is taken on the workspaces above") {
+  const FakeCluster cluster;
+  for (const std::string command : {"run", "hold", "wait", "probe"}) {
+    for (const std::string option : {"--guard", "--guard=/"}) {
+      Words words = cluster.words(command, {option, "--name", "app"});
+      if (command == "run") words.insert(words.end(), {"--", "true"});
+      const Finished finished = finish(words);
+      CHECK(finished.ended == exited(64));
+      CHECK(finished.err ==
+            usage("--guard has no effect without PATH") + "grex-lock: a guard is taken on the workspaces above PATH\n");
+    }
+  }
+}
+
 TEST_CASE("a password is not sent without TLS, but to this machine") {
   const FakeCluster cluster;
   const Setup setup = {.environment = {{"ETCDCTL_USER", "ci:secret"}}};

@@ -50,6 +50,9 @@ Result<void, Failure> refuse_without_effect(const std::vector<NamedLock>& locks,
   };
   const auto is_pack = [](const NamedLock& lock) { return lock.tier == core::Tier::per_pack && !lock.path.empty(); };
   if (!options.guards.empty() && std::none_of(locks.begin(), locks.end(), is_pack)) {
+    if (has_lock_at(core::Tier::per_pack)) {
+      return usage_failure("--guard has no effect without PATH", "a guard is taken on the workspaces above PATH");
+    }
     const bool has_slot = has_lock_at(core::Tier::semaphore);
     return usage_failure("--guard has no effect without tier per-pack",
                          has_slot ? "for a slot and a guarded pack, name both: -l semaphore:WORKSPACE --guard PACK"
