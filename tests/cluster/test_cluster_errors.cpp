@@ -146,6 +146,33 @@ TEST_CASE("what can't lock in a cluster says so, and how to lock on this machine
   }
 }
 
+TEST_CASE("what to type instead of an option that can't lock in a cluster also leads out of --name and the like") {
+  const FakeCluster cluster;
+  const std::string pack = cluster.make("app");
+  const Setup setup = {.environment = {{"GREX_LOCK_CLUSTER", url}}};
+  const auto run_with = [&](const Words& options) {
+    Words words = {cluster.tool(), "run"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"--", "true"});
+    return finish(words, setup);
+  };
+  const std::string hint = "grex-lock: to lock on this machine only: --cluster none";
+  for (const std::string option : {"--close", "--linger", "--no-fork"}) {
+    const std::string refusal = usage(option + " can't be used with a cluster");
+    CHECK(run_with({option, "--name", "deploy"}).err == refusal + hint + ", and a PATH instead of --name\n");
+    CHECK(run_with({option, "--cluster-root", cluster.path(), pack}).err ==
+          refusal + hint + ", without --cluster-root\n");
+    CHECK(run_with({option, "--lease", "30s", pack}).err == refusal + hint + ", without --lease\n");
+    CHECK(run_with({option, "--cluster", "none", pack}).ended == exited(0));
+  }
+  const Finished half_followed = run_with({"--cluster", "none", "--name", "deploy"});
+  CHECK(half_followed.ended == exited(64));
+  CHECK(half_followed.err ==
+        usage("--name has no effect with --cluster none") + "grex-lock: on this machine, a PATH names the lock\n");
+  CHECK(run_with({"--cluster", "none", "--cluster-root", cluster.path(), pack}).err ==
+        usage("--cluster-root has no effect with --cluster none") + "grex-lock: omit it\n");
+}
+
 TEST_CASE("a guard needs a PATH: it is taken on the workspaces above") {
   const FakeCluster cluster;
   for (const std::string command : {"run", "hold", "wait", "probe"}) {

@@ -82,10 +82,20 @@ std::chrono::nanoseconds lease_in(const std::string& text) {
   throw UsageError("--lease: " + error.why, std::move(error.hint));
 }
 
-// An option that has no effect without a cluster.
+// An option that has no effect without a cluster; empty if there is none.
+std::string_view option_of_cluster(const ClusterOptions& options) {
+  if (options.name) return "--name";
+  if (options.root) return "--cluster-root";
+  return options.lease ? "--lease" : "";
+}
+
 Result<void, Failure> refuse_without_cluster(const ClusterOptions& options) {
-  const std::string_view option = options.name ? "--name" : options.root ? "--cluster-root" : "--lease";
-  if (!options.name && !options.root && !options.lease) return {};
+  const std::string_view option = option_of_cluster(options);
+  if (option.empty()) return {};
+  if (options.url) {
+    return usage_failure(fmt::format("{} has no effect with --cluster none", option),
+                         options.name ? "on this machine, a PATH names the lock" : "omit it");
+  }
   return usage_failure(fmt::format("{} has no effect without a cluster", option),
                        fmt::format("add --cluster URL, or set {}", url_variable));
 }
@@ -148,8 +158,13 @@ Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_
   const auto chosen = choose_cluster(options);
   if (!chosen) return chosen.error();
   if (!*chosen) return {};
-  return usage_failure(fmt::format("{} can't be used with a cluster", what),
-                       "to lock on this machine only: --cluster none");
+  std::string hint = "to lock on this machine only: --cluster none";
+  if (options.name) {
+    hint += ", and a PATH instead of --name";
+  } else if (const std::string_view option = option_of_cluster(options); !option.empty()) {
+    hint += fmt::format(", without {}", option);
+  }
+  return usage_failure(fmt::format("{} can't be used with a cluster", what), std::move(hint));
 }
 
 }  // namespace grex::cli
