@@ -173,6 +173,31 @@ TEST_CASE("what to type instead of an option that can't lock in a cluster also l
         usage("--cluster-root has no effect with --cluster none") + "grex-lock: omit it\n");
 }
 
+TEST_CASE("if PATH is missing, and there is a cluster, --name is mentioned") {
+  const FakeCluster cluster;
+  Setup setup = in("/");
+  const std::string way_out = "; or use --name NAME for a lock of the cluster alone\n";
+  const auto check = [&](const Words& words) {
+    CAPTURE(words);
+    for (const bool has_cluster : {true, false}) {
+      setup.environment["GREX_LOCK_CLUSTER"] = has_cluster ? url : "none";
+      Words line = {cluster.tool()};
+      line.insert(line.end(), words.begin(), words.end());
+      const Finished finished = finish(line, setup);
+      CHECK(finished.ended == exited(64));
+      CHECK(finished.err.starts_with("grex-lock: usage: PATH is missing"));
+      CHECK(finished.err.ends_with(way_out) == has_cluster);
+    }
+  };
+  check({"run", "--", "true"});
+  check({"hold", "-t", "semaphore"});
+  check({"wait"});
+  check({"probe"});
+  check({"release"});
+  setup.environment["GREX_LOCK_CLUSTER"] = url;
+  CHECK(finish({cluster.tool(), "release", "--force"}, setup).err.ends_with(way_out));
+}
+
 TEST_CASE("a guard needs a PATH: it is taken on the workspaces above") {
   const FakeCluster cluster;
   for (const std::string command : {"run", "hold", "wait", "probe"}) {

@@ -149,9 +149,10 @@ Result<std::optional<ChosenCluster>, Failure> choose_cluster(const ClusterOption
   return std::optional(std::move(cluster));
 }
 
-bool cluster_in_environment() {
-  const auto url = choose({}, {}, url_variable);
-  return url && url->value != "none";
+std::string or_name(std::string hint, const ClusterOptions& options) {
+  const auto url = choose(options.url, {}, url_variable);
+  if (!url || url->value == "none") return hint;
+  return std::move(hint) + "; or use --name NAME for a lock of the cluster alone";
 }
 
 Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_view what) {

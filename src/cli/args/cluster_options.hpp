@@ -39,8 +39,8 @@ struct ChosenCluster {
 /// effect without a cluster.
 Result<std::optional<ChosenCluster>, Failure> choose_cluster(const ClusterOptions& options);
 
-/// Whether GREX_LOCK_CLUSTER names a cluster.
-bool cluster_in_environment();
+/// The hint for a missing PATH; with a cluster, a lock may have a name instead.
+std::string or_name(std::string hint, const ClusterOptions& options);
 
 /// A Failure if a cluster is chosen: `what` can't lock there, and would lock on this machine only.
 Result<void, Failure> refuse_cluster(const ClusterOptions& options, std::string_view what);

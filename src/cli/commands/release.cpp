@@ -242,7 +242,8 @@ Outcome release(const CommandLine& line, Events&) {
   const core::Tier tier = options.tier.value_or(core::Tier::per_pack);
   const bool has_name_only = options.path.empty() && options.cluster.name;
   if (options.path.empty() && !has_name_only)
-    return usage_failure("PATH is missing", "is a variable unset? '.' is the current directory");
+    return usage_failure("PATH is missing",
+                         or_name("is a variable unset? '.' is the current directory", options.cluster));
   const auto stack = inherited_stack();
   if (!stack) return stack.error();
   if (has_name_only) {

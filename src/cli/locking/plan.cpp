@@ -21,8 +21,10 @@
 namespace grex::cli {
 namespace {
 
-// The value of --note that was probably meant as the missing PATH.
-Failure with_note_hint(Failure failure, const std::string& note) {
+// What may replace the missing PATH; or the value of --note that was probably meant as it.
+Failure without_path(Failure failure, const LockOptions& options) {
+  failure.hint = or_name(std::move(failure.hint), options.cluster);
+  const std::string& note = options.note;
   if (sys::open_directory(note)) failure.hint = fmt::format("--note has taken {} for its TEXT", shell_line({note}));
   return failure;
 }
@@ -38,7 +40,7 @@ Result<std::vector<NamedLock>, Failure> named_locks(const LockOptions& options) 
     return locks;
   }
   auto path = omitted_path(options.tier_of_paths(), options.verbosity);
-  if (!path) return with_note_hint(std::move(path.error()), options.note);
+  if (!path) return without_path(std::move(path.error()), options);
   locks.push_back({options.tier_of_paths(), std::move(*path)});
   return locks;
 }
