@@ -163,3 +163,31 @@ TEST_CASE("status says if PATHs have no name in the cluster") {
   CHECK(run_tool({"status", "--cluster-all"}).ended == exited(64));
   CHECK(site.finish({"status", "--cluster", "none", dir.path()}).err.empty());
 }
+
+TEST_CASE("status of a PATH outside the cluster's root is a usage error, as run of it is, but not without PATH") {
+  const TempDir dir;
+  const std::string pack = dir.make("root/app");
+  const std::string outside = dir.make("outside");
+  const Site site(dir / "root");
+  const Finished refused = site.finish({"status", pack, outside});
+  CHECK(refused.ended == exited(64));
+  CHECK(refused.out.empty());
+  CHECK(refused.err == site.finish({"run", outside, "--", "true"}).err);
+  CHECK(has(refused.err, outside + " has no name in the cluster: "));
+  CHECK(site.finish({"status", "-r", outside}).ended == exited(64));
+  CHECK(has(site.finish({"status", "--cluster", "none", outside}).out, "no lock files yet"));
+  CHECK(site.finish({"status", "--name", "app", outside}).ended == exited(0));
+  CHECK(site.finish({"status", "--cluster-all", outside}).ended == exited(0));
+
+  const Finished around = site.finish({"status", "-r", dir.path()});
+  CHECK(around.ended == exited(0));
+  CHECK(around.err.empty());
+  Setup there = site.setup();
+  there.directory = outside;
+  for (const std::string option : {"--held", "-r"}) {
+    const Finished here = finish(grex_lock({"status", option}), there);
+    CHECK(here.ended == exited(0));
+    CHECK(here.err.starts_with("grex-lock: " + outside + " has no name in the cluster: relative to " + dir / "root"));
+  }
+  CHECK(finish(grex_lock({"status", "--all"}), there).err.find("has no name") == std::string::npos);
+}

@@ -202,6 +202,9 @@ Outcome status(const CommandLine& line, Events&) {
       if (!options.global.json) note("PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all");
     }
   }
+  if (cluster) {
+    if (auto unnamed = cluster->find_unnamed(options.scope.paths, options.scope.recursive)) return std::move(*unnamed);
+  }
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
     // A name, or the namespace, needs no pack.
@@ -210,8 +213,14 @@ Outcome status(const CommandLine& line, Events&) {
     auto found = is_cluster_alone ? FoundLocks() : find_locks(options.scope, *options.global.layouts, context);
     if (!found) return found.error();
     exit_code = found->exit_code;
-    const std::vector<std::string> notes = std::move(found->notes);
+    std::vector<std::string> notes = std::move(found->notes);
     const std::vector<std::string> paths = std::move(found->paths);
+    if (cluster && options.scope.paths.empty() && !options.global.json) {
+      const auto& searched = options.scope.recursive ? found->below : paths;
+      if (auto unnamed = cluster->find_unnamed(searched, options.scope.recursive)) {
+        notes.push_back(std::move(unnamed->why));
+      }
+    }
     const StatusReport report = report_of(std::move(*found), options, cluster ? &*cluster : nullptr, context);
     if (cluster && cluster->exit_code() != 0) exit_code = cluster->exit_code();
     std::string text = format_report(report, paths, options, cluster ? cluster->remark() : std::string(), context);

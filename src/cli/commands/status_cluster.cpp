@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/locking/cluster_names.hpp"
 #include "cli/report/cluster_failure.hpp"
 #include "cli/report/printable.hpp"
 #include "core/cluster/lock_name.hpp"
+#include "sys/file/file.hpp"
 
 namespace grex::cli {
 namespace {
@@ -59,6 +61,18 @@ ClusterStatus::Reports ClusterStatus::wanted(const std::vector<core::LockReport>
     if (const auto name = core::lock_name_of(lock.target, chosen_.root)) want({lock.tier, *name}, is_absent);
   }
   return reports;
+}
+
+std::optional<Failure> ClusterStatus::find_unnamed(const std::vector<std::string>& paths, bool is_recursive) const {
+  if (!needs_paths()) return std::nullopt;
+  for (const std::string& path : paths) {
+    const auto directory = sys::open_directory(path);
+    if (!directory) continue;
+    auto name = cluster_name_of(directory->path, chosen_.root);
+    const bool has_root = is_recursive && core::lock_name_of(chosen_.root, directory->path);
+    if (!name && !has_root) return std::move(name.error());
+  }
+  return std::nullopt;
 }
 
 void ClusterStatus::take_failure(const Failure& failure, Reports& reports) {

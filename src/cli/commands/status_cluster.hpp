@@ -29,6 +29,10 @@ class ClusterStatus {
   /// Whether it can report on nothing without them.
   [[nodiscard]] bool needs_paths() const { return !name_ && !all_; }
 
+  /// Of these PATHs, the first that has no name, and with -r, no directory with one below it;
+  /// nullopt if there is none, or if it needs no PATHs.
+  [[nodiscard]] std::optional<Failure> find_unnamed(const std::vector<std::string>& paths, bool is_recursive) const;
+
   /// Why no lock is shown in the last report, if the cluster could not be asked, or keeps none, in
   /// lines for people; else empty.
   [[nodiscard]] const std::string& remark() const { return remark_; }
