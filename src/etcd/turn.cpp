@@ -138,6 +138,7 @@ void Turn::take_count(const GatewayAnswer& answer) {
 void Turn::report(std::uint64_t ahead) {
   const std::size_t holders = count_holders(modes_, lock_.slots);
   report_.position = ahead > holders ? ahead - holders + 1 : 1;
+  report_.queue.ahead.resize(holders);
   std::string all = std::to_string(report_.position);
   for (const std::string& value : report_.queue.ahead) all += '\n' + value;
   if (std::exchange(reported_, all) != all) call_last(events_.waiting, core::WaitingReport(report_));

@@ -41,6 +41,34 @@ TEST_CASE("of thirty jobs on one name, one at a time runs, and their tokens rise
   site.until_no_key();
 }
 
+TEST_CASE("a busy lock is reported with its holder, and not with those that wait, however many") {
+  const Site site;
+  Process job = site.start({"run", "--name", "app", "--", "sh", "-c", "echo ready; read line; exit 0"});
+  CHECK(job.line() == "ready");
+  Process waiter = site.start({"run", "-q", "--name", "app", "--", "true"});
+  until([&] { return site.server().keys().size() == 2; });
+  const std::string held = "app: held by pid " + std::to_string(job.pid());
+  const auto check = [&](std::initializer_list<std::string> words, const std::string& what) {
+    const Finished busy = site.finish(words);
+    CHECK(busy.ended == exited(75));
+    CHECK(busy.err.starts_with("grex-lock: " + what + ": " + held));
+    CHECK(busy.err.find(" more") == std::string::npos);
+  };
+  check({"run", "-n", "--name", "app", "--", "true"}, "busy");
+  check({"probe", "--name", "app"}, "busy");
+  const std::string json = site.finish({"probe", "--json", "--name", "app"}).out;
+  CHECK(json.find("\"holders\":[{\"pid\":" + std::to_string(job.pid()) + ",") != std::string::npos);
+  CHECK(json.find("\"role\"") == json.rfind("\"role\""));
+  for (int i = 0; i < 8; ++i) {
+    (void)site.server().ctl({"put", "/grex-lock/ci/per-pack/app/x/000000000000000" + std::to_string(i), "--", "x"});
+  }
+  check({"run", "-w", "0.2", "--name", "app", "--", "true"}, "timed out after 0.2s");
+  check({"wait", "-w", "0.2", "--name", "app"}, "timed out after 0.2s");
+  job.close_input();
+  CHECK(job.wait() == exited(0));
+  CHECK(waiter.wait() == exited(0));
+}
+
 TEST_CASE("jobs on two hosts exclude each other by name, wherever their packs are, and name each other's host") {
   const TempDir dir;
   const Site site(dir.make("a"));

@@ -15,8 +15,7 @@
 namespace grex::cli {
 namespace {
 
-// The first of what is in the way of a lock holds it.
-Failure busy_in_cluster(const core::Queue& queue, std::uint64_t position, const LockOptions& options) {
+Failure busy_in_cluster(const core::Queue& queue, const LockOptions& options) {
   const BusyReport report = busy_report_of(options);
   Failure failure;
   failure.kind = ErrorKind::busy;
@@ -25,7 +24,7 @@ Failure busy_in_cluster(const core::Queue& queue, std::uint64_t position, const 
   failure.exit_code = report.exit_code;
   failure.tier = queue.tier;
   failure.is_printed = report.is_printed;
-  failure.holders = holders_in(queue, position);
+  failure.holders = holders_in(queue);
   failure.why = failure.holders.empty() ? "its holder has just released it"
                                         : "held by " + holder_text(failure.holders, utc_now());
   return failure;
@@ -72,7 +71,7 @@ void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting, const sys::
                              }};
   const auto find_busy = [seen = seen_, options = options_](const StopToken&) {
     const std::lock_guard lock(seen->mutex);
-    Failure busy = busy_in_cluster(seen->waiting.queue, seen->waiting.position, options);
+    Failure busy = busy_in_cluster(seen->waiting.queue, options);
     if (const auto silence = seen->silence(); silence.count() > 0) {
       busy.why = fmt::format("the cluster has not answered for {} s", silence.count());
       busy.holders.clear();  // by now, it may be another one
@@ -88,7 +87,7 @@ Failure failure_in_cluster(const core::ClusterEnd& end, const LockOptions& optio
   if (wait.outcome == sys::Acquire::cancelled) {
     return cancelled_failure({end.queue.tier, end.queue.name}, wait.signal, busy_report_of(options));
   }
-  Failure failure = busy_in_cluster(end.queue, end.position, options);
+  Failure failure = busy_in_cluster(end.queue, options);
   if (start) failure.waited = elapsed_since(*start);
   if (wait.outcome != sys::Acquire::timed_out) return failure;
   return timeout_failure(std::move(failure), options.timeout.value_or(std::chrono::nanoseconds(0)));

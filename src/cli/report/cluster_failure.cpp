@@ -96,11 +96,10 @@ Failure cluster_failure(const core::ClusterFailure& failure, const std::string& 
   return error != nullptr ? keeper_failure(*error, url) : reported_failure(std::get<core::FailedReport>(failure), url);
 }
 
-std::vector<core::LockProcess> holders_in(const core::Queue& queue, std::uint64_t position) {
-  const std::uint64_t waiters = position > 0 ? position - 1 : 0;
-  const std::size_t count = queue.ahead.size() - std::min<std::size_t>(waiters, queue.ahead.size());
+std::vector<core::LockProcess> holders_in(const core::Queue& queue) {
   std::vector<core::LockProcess> holders;
-  for (std::size_t i = 0; i < count; ++i) holders.push_back(process_in_cluster(queue.ahead[i]));
+  holders.reserve(queue.ahead.size());
+  for (const std::string& value : queue.ahead) holders.push_back(process_in_cluster(value));
   return holders;
 }
 

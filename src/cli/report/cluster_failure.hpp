@@ -14,9 +14,7 @@ Failure cluster_failure(const core::ClusterFailure& failure, const std::string& 
 /// there is a process.
 core::LockProcess process_in_cluster(const std::string& value);
 
-/// The holders of a lock of a cluster, from what they have written there; of what is no record,
-/// only that there is a process. If `position` is that of a waiter, 1 being the next, `ahead` ends
-/// with those that wait before it.
-std::vector<core::LockProcess> holders_in(const core::Queue& queue, std::uint64_t position = 1);
+/// The holders of a lock of a cluster, from what they have written there.
+std::vector<core::LockProcess> holders_in(const core::Queue& queue);
 
 }  // namespace grex::cli

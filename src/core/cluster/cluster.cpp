@@ -165,12 +165,11 @@ Result<std::optional<KeeperReport>, ClusterFailure> Cluster::ask_and_wait(const 
     if (const auto* waiting = as<WaitingReport>(*report)) {
       patience.is_busy = true;
       end.queue = waiting->queue;
-      end.position = waiting->position;
       if (wait.observer != nullptr) wait.observer->waits(*waiting, connection_->shared_lease_end());
       continue;
     }
     if (auto failure = failure_in(*report)) return std::move(*failure);
-    if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, 1, {}};
+    if (const auto* busy = as<BusyReport>(*report)) end = {{sys::Acquire::busy}, busy->queue, {}};
     if (*report) return report;
     const auto ended = end_of(patience, wait, signal);
     if (!ended) continue;
@@ -200,7 +199,7 @@ Result<ClusterEnd, ClusterFailure> Cluster::acquire(const std::vector<ClusterLoc
   lease_ = held->lease;
   ttl_ = held->ttl;
   caveat_ = held->caveat;
-  return ClusterEnd{{sys::Acquire::held}, {}, 1, held->keys};
+  return ClusterEnd{{sys::Acquire::held}, {}, held->keys};
 }
 
 Result<ClusterEnd, ClusterFailure> Cluster::probe(const std::vector<ClusterLock>& locks) {
@@ -219,7 +218,7 @@ Result<ClusterEnd, ClusterFailure> Cluster::ask_whether_free(const KeeperRequest
   if (!answer) return answer.error();
   if (!*answer || as<BusyReport>(*answer) != nullptr) return end;
   if (as<FreeReport>(*answer) == nullptr) return ClusterFailure(keeper_error(keeper_garbled));
-  return ClusterEnd{{sys::Acquire::held}, {}, 1, {}};
+  return ClusterEnd{{sys::Acquire::held}, {}, {}};
 }
 
 Result<std::vector<ListedLock>, ClusterFailure> Cluster::list(const std::vector<ClusterLock>& locks) {

@@ -33,10 +33,9 @@ inline constexpr std::string_view locks_lost = "locks lost";
 
 /// How a request to the cluster ended.
 struct ClusterEnd {
-  sys::WaitEnd end;            ///< `held`: taken, or free; or as in Attempt
-  Queue queue;                 ///< unless `held`: the lock that is in the way
-  std::uint64_t position = 1;  ///< in that queue; 1: next in line
-  std::vector<HeldKey> keys;   ///< of the locks that were taken, in their order
+  sys::WaitEnd end;           ///< `held`: taken, or free; or as in Attempt
+  Queue queue;                ///< unless `held`: the lock that is in the way
+  std::vector<HeldKey> keys;  ///< of the locks that were taken, in their order
 };
 
 /// Is called while a request waits.

@@ -141,9 +141,8 @@ struct BreakRequest {
 using KeeperRequest = std::variant<AcquireRequest, MoreRequest, AdoptRequest, StartedRequest, CancelRequest,
                                    ReleaseRequest, ListRequest, ProbeRequest, WaitRequest, BreakRequest>;
 
-/// A lock that is not free: its holders first, then those that wait before us. Their records are
-/// from other machines, so they may be anything; of very many, only the first are here, and one
-/// that is too long is empty.
+/// A lock that is not free, and its holders. Their records are from other machines, so they may be
+/// anything; of very many, only the first are here, and one that is too long is empty.
 struct Queue {
   Tier tier = Tier::per_pack;
   std::string name;
