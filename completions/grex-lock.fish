@@ -170,7 +170,7 @@ complete -c grex-lock -n '__grex_lock_at release' -l all -d 'End every hold of t
 complete -c grex-lock -n '__grex_lock_at release' -l if-held -d 'Succeed if no process holds the lock'
 complete -c grex-lock -n '__grex_lock_at release' -l force -d 'End the holder\'s job, on any machine'
 complete -c grex-lock -n '__grex_lock_at release' -l token -x -d 'With --force: only if the holder has this token'
-complete -c grex-lock -n '__grex_lock_at release' -s w -l timeout -x -d 'Give up after DURATION (default: 10s; with --force, when its lease is over)'
+complete -c grex-lock -n '__grex_lock_at release' -s w -l timeout -x -d 'Give up after DURATION (10s; --force: its lease)'
 complete -c grex-lock -n '__grex_lock_at release' -s q -l quiet -d 'Don\'t report what could not be released'
 
 complete -c grex-lock -n '__grex_lock_at status' -s r -l recursive -d 'Show every lock file below each PATH'

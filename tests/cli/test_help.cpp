@@ -147,11 +147,11 @@ TEST_CASE("--help of every command ends with an example that runs as written") {
 }
 
 TEST_CASE("--version is a line, before and after a command") {
-  CHECK(run_tool({"--version"}).out == "grex-lock 0.2.0\n");
-  CHECK(run_tool({"status", "--version"}).out == "grex-lock 0.2.0\n");
-  CHECK(run_tool({"-V"}).out == "grex-lock 0.2.0\n");
-  CHECK(run_tool({"run", "-V"}).out == "grex-lock 0.2.0\n");
-  const std::string document = "\"version\":1,\"grex_lock_version\":\"0.2.0\"}\n";
+  CHECK(run_tool({"--version"}).out == "grex-lock 0.3.0\n");
+  CHECK(run_tool({"status", "--version"}).out == "grex-lock 0.3.0\n");
+  CHECK(run_tool({"-V"}).out == "grex-lock 0.3.0\n");
+  CHECK(run_tool({"run", "-V"}).out == "grex-lock 0.3.0\n");
+  const std::string document = "\"version\":1,\"grex_lock_version\":\"0.3.0\"}\n";
   CHECK(run_tool({"--json", "--version"}).out == "{\"verb\":\"\"," + document);
   CHECK(run_tool({"--version", "status", "--json"}).out == "{\"verb\":\"status\"," + document);
 }
