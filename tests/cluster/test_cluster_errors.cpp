@@ -2,9 +2,13 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "cluster/fake_cluster.hpp"
+#include "support/terminal.hpp"
 
 using namespace grex::test;
 
@@ -82,6 +86,28 @@ TEST_CASE("a busy lock names the holder and its host, and a wait ends at its tim
   CHECK(waiting.wait() == exited(128 + SIGTERM));
   CHECK(cluster.log("{\"request\":\"cancel\"").size() == 2);
   cluster.until_keeper_ended();
+}
+
+// It has to last: the clock of a wait can't be set.
+TEST_CASE("after ten seconds of a wait for a name, the line to type shows that name") {
+  const FakeCluster cluster("acquire wait\n");
+  const auto wait = [&cluster](const Words& options, Setup setup) {
+    setup.before_exec = [] {
+      const winsize size = {24, 300, 0, 0};
+      ::ioctl(0, TIOCSWINSZ, &size);
+    };
+    Words words = {cluster.tool(), "run"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"--", "true"});
+    return std::make_unique<Terminal>(words, setup);
+  };
+  const auto plain = wait({"--name", "deploy"}, {.environment = {{"GREX_LOCK_CLUSTER", url}}});
+  const auto quoted = wait({"--cluster", url, "--name", "my job"}, {});
+  plain->expect(" (see grex-lock status --name deploy)");
+  quoted->expect(std::string(" (see grex-lock status --cluster ") + url + " --name 'my job')");
+  cluster.set("grant");
+  CHECK(plain->wait() == exited(0));
+  CHECK(quoted->wait() == exited(0));
 }
 
 TEST_CASE("a wait that Ctrl-Z stops leaves the queue, and joins it again when it goes on") {

@@ -4,13 +4,16 @@
 
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/boot_clock.hpp"
 #include "cli/locking/announce.hpp"
 #include "cli/locking/busy.hpp"
 #include "cli/report/cluster_failure.hpp"
 #include "cli/report/holder_text.hpp"
+#include "cli/report/printable.hpp"
 
 namespace grex::cli {
 namespace {
@@ -28,6 +31,14 @@ Failure busy_in_cluster(const core::Queue& queue, const LockOptions& options) {
   failure.why = failure.holders.empty() ? "its holder has just released it"
                                         : "held by " + holder_text(failure.holders, utc_now());
   return failure;
+}
+
+// `status` shows a lock without PATH only by its name.
+std::string status_line_of(const ClusterOptions& options) {
+  std::vector<std::string> words;
+  if (options.url) words = {"--cluster", *options.url};
+  words.insert(words.end(), {"--name", options.name.value()});
+  return own_line("status", std::move(words));
 }
 
 }  // namespace
@@ -62,13 +73,14 @@ void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting, const sys::
     ++seen_->changes;
   }
   if (progress_) return;
-  const WaitedLock waited = {1, [seen = seen_](const StopToken&) {
-                               const std::lock_guard lock(seen->mutex);
-                               core::QueuePosition position;
-                               position.waiters = seen->waiting.position - 1;
-                               position.changes = seen->changes + static_cast<std::uint64_t>(seen->silence().count());
-                               return position;
-                             }};
+  WaitedLock waited = {1, [seen = seen_](const StopToken&) {
+                         const std::lock_guard lock(seen->mutex);
+                         core::QueuePosition position;
+                         position.waiters = seen->waiting.position - 1;
+                         position.changes = seen->changes + static_cast<std::uint64_t>(seen->silence().count());
+                         return position;
+                       }};
+  if (options_.cluster.name == waiting.queue.name) waited.status_line = status_line_of(options_.cluster);
   const auto find_busy = [seen = seen_, options = options_](const StopToken&) {
     const std::lock_guard lock(seen->mutex);
     Failure busy = busy_in_cluster(seen->waiting.queue, options);
@@ -78,7 +90,7 @@ void ClusterWaitAnnouncer::waits(const core::WaitingReport& waiting, const sys::
     }
     return busy;
   };
-  progress_ = announce_wait(options_, global_, events_, waited, find_busy(never_stop), find_busy);
+  progress_ = announce_wait(options_, global_, events_, std::move(waited), find_busy(never_stop), find_busy);
 }
 
 Failure failure_in_cluster(const core::ClusterEnd& end, const LockOptions& options,

@@ -28,7 +28,6 @@ constexpr std::chrono::seconds first_delay(1);
 constexpr std::chrono::seconds redraw_interval(1);
 constexpr std::chrono::seconds line_interval(30);
 constexpr std::chrono::seconds long_wait(10);
-constexpr std::string_view hint_of_long_wait = " (see grex-lock status)";
 
 // The line is redrawn every second, so tenths would only make it flicker.
 std::string in_whole_seconds(std::chrono::milliseconds duration) {
@@ -107,7 +106,7 @@ class WaitProgress::Reporter {
   [[nodiscard]] std::string text(const std::string& path, Detail detail) const;
   [[nodiscard]] std::string text_within(std::size_t columns) const;
   [[nodiscard]] std::string drawn_line(std::size_t columns) const;
-  [[nodiscard]] bool is_long() const;
+  [[nodiscard]] std::string hint_of_long_wait() const;
 
   const WaitedLock lock_;
   const Failure unknown_;
@@ -177,7 +176,7 @@ void WaitProgress::Reporter::report(int stop) {
     line = drawn_line(sys::columns_of(STDERR_FILENO) - 1);
   } else {
     line = text(printable(busy_.path), Detail::no_date);
-    if (is_long()) line += hint_of_long_wait;
+    line += hint_of_long_wait();
     line += '\n';
     last_line_at_ = now;
   }
@@ -235,12 +234,15 @@ std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
 }
 
 // Such a wait makes one ask what can be done about it.
-bool WaitProgress::Reporter::is_long() const { return elapsed_since(start_) >= long_wait; }
+std::string WaitProgress::Reporter::hint_of_long_wait() const {
+  if (elapsed_since(start_) < long_wait) return {};
+  return fmt::format(" (see {})", lock_.status_line);
+}
 
 std::string WaitProgress::Reporter::drawn_line(std::size_t columns) const {
   std::string line = text_within(columns);
-  const bool has_room = width_of(line) + width_of(hint_of_long_wait) <= columns;
-  if (has_room && is_long()) line += hint_of_long_wait;
+  const std::string hint = hint_of_long_wait();
+  if (width_of(line) + width_of(hint) <= columns) line += hint;
   return std::string(erase_line) + line;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "cli/locking/busy.hpp"
 #include "core/inspect/queue_position.hpp"
@@ -14,6 +15,8 @@ struct WaitedLock {
   std::size_t slots = 1;  ///< more than one: any of these
   /// Reads what is ahead; is called in the thread, and must own all that it uses.
   std::function<core::QueuePosition(const StopToken& should_stop)> read_position;
+  /// The line to type that shows the lock, printable.
+  std::string status_line = "grex-lock status";
 };
 
 /// That of the queue of a lock file.
