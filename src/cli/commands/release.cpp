@@ -58,8 +58,7 @@ void define(Parser& parser, ReleaseOptions& options) {
   parser.exclude(forcing, "--all");
   add_token(parser, options.token);
   parser.begin_group("If the hold does not end");
-  add_timeout_option(parser, options.timeout,
-                     "give up after DURATION (10s; --force: its lease)");
+  add_timeout_option(parser, options.timeout, "give up after DURATION (10s; --force: its lease)");
   parser.begin_group(group::reports);
   add_output_options(parser, options.global);
   add_verbosity_options(parser, options.verbosity, "don't report what could not be released");

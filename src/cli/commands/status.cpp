@@ -5,8 +5,11 @@
 #include <chrono>
 #include <functional>
 #include <iterator>
+#include <set>
+#include <string>
 
 #include "base/exit_code.hpp"
+#include "cli/args/cluster_options.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -19,6 +22,7 @@
 #include "cli/commands/status_report.hpp"
 #include "cli/commands/status_text.hpp"
 #include "cli/commands/status_watch.hpp"
+#include "cli/locking/cluster_names.hpp"
 #include "cli/report/output.hpp"
 #include "cli/report/printable.hpp"
 #include "sys/process/proc.hpp"
@@ -46,6 +50,18 @@ core::LostScope lost_scope(const FoundLocks& found, const StatusOptions& options
   return {is_full ? Extent::all : Extent::acquirers, options.scope.all, found.below};
 }
 
+std::set<std::string> unnamed_in_environment(const std::vector<core::LockReport>& locks) {
+  std::set<std::string> unnamed;
+  const auto cluster = choose_cluster({});
+  if (!cluster || !*cluster) return unnamed;
+  for (const core::LockReport& lock : locks) {
+    if (!lock.cluster && may_be_in_use(lock) && !cluster_name_of(lock.target, (*cluster)->root)) {
+      unnamed.insert(lock.target);
+    }
+  }
+  return unnamed;
+}
+
 // `cluster` is null if there is none.
 StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterStatus* cluster,
                        const ViewContext& context) {
@@ -67,6 +83,7 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterSt
     if (cluster->exit_code() != 0) report.is_complete = false;
   }
   report.unseen = found.unseen;
+  report.unnamed = unnamed_in_environment(report.locks);
   if (options.held || options.scope.all) std::erase_if(report.locks, std::not_fn(may_be_in_use));
   std::vector<pid_t> involved;
   for (const core::LockReport& lock : report.locks) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct StatusReport {
   std::vector<core::DeadlockReport> deadlocks;
   bool is_complete = true;       ///< false: something was not searched, or could not be
   std::optional<Unseen> unseen;  ///< with --all
+  /// The PATHs of locks in use that have no name in the cluster which the environment names:
+  /// `release` needs `--cluster none`.
+  std::set<std::string> unnamed;
 };
 
 }  // namespace grex::cli

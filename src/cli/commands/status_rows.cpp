@@ -8,8 +8,6 @@
 #include <optional>
 #include <utility>
 
-#include "cli/args/cluster_options.hpp"
-#include "cli/locking/cluster_names.hpp"
 #include "cli/report/holder_text.hpp"
 #include "sys/process/proc.hpp"
 
@@ -125,13 +123,6 @@ void add_tree(const LockReport& lock, std::optional<pid_t> parent, const Group& 
   }
 }
 
-// Whether a `release` that the user types, with the cluster of the environment, finds a name for
-// this PATH there, or needs none.
-bool has_name_for_release(const std::string& target) {
-  const auto cluster = choose_cluster({});
-  return cluster && (!*cluster || cluster_name_of(target, (*cluster)->root));
-}
-
 }  // namespace
 
 std::string pid_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
@@ -189,7 +180,7 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
                        kill_line({watched->pid}));
   }
   std::vector<std::string> release;
-  if (!has_name_for_release(lock.target)) release = {"--cluster", "none"};
+  if (report.unnamed.contains(lock.target)) release = {"--cluster", "none"};
   if (lock.tier != core::Tier::per_pack) {
     release.insert(release.end(), {"-t", std::string(core::name_of(lock.tier))});
   }
