@@ -226,6 +226,43 @@ Outcome release_named(const ClusterTarget& target, const core::TierStack& stack,
   return options.global.json ? print(document_of_release(lock, holds)) : ExitStatus{};
 }
 
+// Its hold is on this machine; or, by force, a job on any machine is ended.
+Outcome release_path(const std::optional<ChosenCluster>& chosen, core::Tier tier, const core::TierStack& stack,
+                     const ReleaseOptions& options) {
+  const auto target = core::resolve({.tier = tier, .path = options.path, .layouts = *options.global.layouts});
+  if (!target) return failure_from(target.error(), tier);
+  const LockName lock = name_of(*target);
+  auto clustered = in_cluster(chosen, options, tier, target->path);
+  if (options.force) {
+    if (clustered) return force(**clustered, options);
+    return usage_failure(clustered.error().why, "add --name NAME, or --cluster-root DIR for names relative to DIR");
+  }
+  HoldInspection found = inspect_until_steady(*target);
+  if (!clustered) {
+    const core::StackEntry* const entry = entry_for(stack, lock, found);
+    if (entry == nullptr) return std::move(clustered.error());
+    clustered = in_cluster(*chosen, *entry);
+  }
+  std::vector<core::LockProcess> holders = found.holders;
+  auto holds = choose_holds(lock, std::move(found), options.choice, stack);
+  // Without --if-held, that no process has the lock is a Failure.
+  const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
+  if (is_free_here && *clustered) {
+    if (const auto free = check_not_held(**clustered); !free) return reported(free.error(), options.verbosity);
+  }
+  if (!holds) return reported(holds.error(), options.verbosity);
+  if (holds->empty()) report_nothing_to_end(lock, stack, options.verbosity);
+  if (auto ended = end_holds(*holds, std::move(holders), lock, options.timeout, options.verbosity); !ended)
+    return reported(ended.error(), options.verbosity);
+  const bool had_any = !holds->empty();
+  std::erase_if(*holds, [](const core::Hold& hold) { return hold.kind == core::Hold::Kind::ending; });
+  // Nothing shows whether what was ending was a hold.
+  if (had_any && holds->empty() && !options.choice.if_held) {
+    return reported(no_longer_held(lock), options.verbosity);
+  }
+  return options.global.json ? print(document_of_release(lock, *holds)) : ExitStatus{};
+}
+
 }  // namespace
 
 Outcome release(const CommandLine& line, Events&) {
@@ -249,39 +286,7 @@ Outcome release(const CommandLine& line, Events&) {
     const ClusterTarget named = {(*chosen)->settings, tier, *options.cluster.name};
     return options.force ? force(named, options) : release_named(named, *stack, options);
   }
-
-  const auto target = core::resolve({.tier = tier, .path = options.path, .layouts = *options.global.layouts});
-  if (!target) return failure_from(target.error(), tier);
-  const LockName lock = name_of(*target);
-  auto clustered = in_cluster(*chosen, options, tier, target->path);
-  if (options.force) {
-    if (clustered) return force(**clustered, options);
-    return usage_failure(clustered.error().why, "add --name NAME, or --cluster-root DIR for names relative to DIR");
-  }
-  HoldInspection found = inspect_until_steady(*target);
-  if (!clustered) {
-    const core::StackEntry* const entry = entry_for(*stack, lock, found);
-    if (entry == nullptr) return std::move(clustered.error());
-    clustered = in_cluster(**chosen, *entry);
-  }
-  std::vector<core::LockProcess> holders = found.holders;
-  auto holds = choose_holds(lock, std::move(found), options.choice, *stack);
-  // Without --if-held, that no process has the lock is a Failure.
-  const bool is_free_here = holds ? holds->empty() : holds.error().kind == ErrorKind::not_held && holders.empty();
-  if (is_free_here && *clustered) {
-    if (const auto free = check_not_held(**clustered); !free) return reported(free.error(), options.verbosity);
-  }
-  if (!holds) return reported(holds.error(), options.verbosity);
-  if (holds->empty()) report_nothing_to_end(lock, *stack, options.verbosity);
-  if (auto ended = end_holds(*holds, std::move(holders), lock, options.timeout, options.verbosity); !ended)
-    return reported(ended.error(), options.verbosity);
-  const bool had_any = !holds->empty();
-  std::erase_if(*holds, [](const core::Hold& hold) { return hold.kind == core::Hold::Kind::ending; });
-  // Nothing shows whether what was ending was a hold.
-  if (had_any && holds->empty() && !options.choice.if_held) {
-    return reported(no_longer_held(lock), options.verbosity);
-  }
-  return options.global.json ? print(document_of_release(lock, *holds)) : ExitStatus{};
+  return release_path(*chosen, tier, *stack, options);
 }
 
 }  // namespace grex::cli

@@ -35,6 +35,7 @@ struct Holders {
 
 Result<Holders, Failure> holders_of(core::Cluster& cluster, const ClusterTarget& target) {
   std::vector<core::ClusterLock> locks;
+  locks.reserve(core::all_tiers.size());
   for (const core::Tier tier : core::all_tiers) locks.push_back({tier, target.name, sys::Mode::exclusive, 0, {}});
   auto listed = cluster.list(locks);
   if (!listed) return cluster_failure(listed.error(), target.settings.url);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -199,6 +200,36 @@ Result<void, Failure> check_choice(StatusOptions& options) {
   return usage_failure("--watch: " + error.why, std::move(error.hint));
 }
 
+// Null if only this machine is asked.
+Result<std::unique_ptr<ClusterStatus>, Failure> choose_cluster_status(const StatusOptions& options) {
+  auto chosen = choose_cluster(options.cluster);
+  if (!chosen) return std::move(chosen.error());
+  if (!*chosen) {
+    if (options.all_of_cluster) return usage_failure("--cluster-all has no effect without a cluster", {});
+    return std::unique_ptr<ClusterStatus>();
+  }
+  auto cluster = std::make_unique<ClusterStatus>(std::move(**chosen), options.cluster.name, options.all_of_cluster);
+  if (!cluster->has_names()) {
+    if (!options.global.json) note("PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all");
+    return std::unique_ptr<ClusterStatus>();
+  }
+  if (auto unnamed = cluster->find_unnamed(options.scope.paths, options.scope.recursive)) return std::move(*unnamed);
+  return cluster;
+}
+
+// Whether the cluster's locks need no search on this machine.
+bool is_cluster_alone(const ClusterStatus* cluster, const StatusScope& scope) {
+  return cluster != nullptr && !cluster->needs_paths() && scope.paths.empty() && !scope.all && !scope.recursive;
+}
+
+// If the directories that were searched without a PATH have no name in the cluster.
+std::optional<std::string> note_on_unnamed(const ClusterStatus* cluster, const FoundLocks& found,
+                                           const std::vector<std::string>& paths, const StatusOptions& options) {
+  if (cluster == nullptr || !options.scope.paths.empty() || options.global.json) return std::nullopt;
+  auto unnamed = cluster->find_unnamed(options.scope.recursive ? found.below : paths, options.scope.recursive);
+  return unnamed ? std::optional(std::move(unnamed->why)) : std::nullopt;
+}
+
 }  // namespace
 
 Outcome status(const CommandLine& line, Events&) {
@@ -208,39 +239,22 @@ Outcome status(const CommandLine& line, Events&) {
   options.scope.slots = options.slots ? *options.slots : shown_slots();
   if (auto checked = check_choice(options); !checked) return checked.error();
 
-  auto chosen = choose_cluster(options.cluster);
-  if (!chosen) return std::move(chosen.error());
-  if (options.all_of_cluster && !*chosen) return usage_failure("--cluster-all has no effect without a cluster", {});
-  std::optional<ClusterStatus> cluster;
-  if (*chosen) {
-    cluster.emplace(std::move(**chosen), options.cluster.name, options.all_of_cluster);
-    if (!cluster->has_names()) {
-      cluster.reset();
-      if (!options.global.json) note("PATHs have no name in the cluster; use --cluster-root, --name or --cluster-all");
-    }
-  }
-  if (cluster) {
-    if (auto unnamed = cluster->find_unnamed(options.scope.paths, options.scope.recursive)) return std::move(*unnamed);
-  }
+  const auto chosen = choose_cluster_status(options);
+  if (!chosen) return chosen.error();
+  ClusterStatus* const cluster = chosen->get();
   int exit_code = 0;
   const Snapshot snapshot = [&](const ViewContext& context) -> Result<std::string, Failure> {
-    // A name, or the namespace, needs no pack.
-    const bool is_cluster_alone = cluster && !cluster->needs_paths() && options.scope.paths.empty() &&
-                                  !options.scope.all && !options.scope.recursive;
-    auto found = is_cluster_alone ? FoundLocks() : find_locks(options.scope, *options.global.layouts, context);
+    auto found = is_cluster_alone(cluster, options.scope) ? FoundLocks()
+                                                          : find_locks(options.scope, *options.global.layouts, context);
     if (!found) return found.error();
     exit_code = found->exit_code;
     std::vector<std::string> notes = std::move(found->notes);
     const std::vector<std::string> paths = std::move(found->paths);
-    if (cluster && options.scope.paths.empty() && !options.global.json) {
-      const auto& searched = options.scope.recursive ? found->below : paths;
-      if (auto unnamed = cluster->find_unnamed(searched, options.scope.recursive)) {
-        notes.push_back(std::move(unnamed->why));
-      }
-    }
-    const StatusReport report = report_of(std::move(*found), options, cluster ? &*cluster : nullptr, context);
-    if (cluster && cluster->exit_code() != 0) exit_code = cluster->exit_code();
-    std::string text = format_report(report, paths, options, cluster ? cluster->remark() : std::string(), context);
+    if (auto unnamed = note_on_unnamed(cluster, *found, paths, options)) notes.push_back(std::move(*unnamed));
+    const StatusReport report = report_of(std::move(*found), options, cluster, context);
+    if (cluster != nullptr && cluster->exit_code() != 0) exit_code = cluster->exit_code();
+    std::string text =
+        format_report(report, paths, options, cluster != nullptr ? cluster->remark() : std::string(), context);
     print_notes(notes, context, text);
     return text;
   };
