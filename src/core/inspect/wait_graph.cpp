@@ -128,7 +128,8 @@ class WatchingHolds {
       if (is_holder(lock) && lock.pid > 0 && awaited.contains(lock.file.ino)) holders.insert(lock.pid);
     }
     for (const pid_t pid : holders) {
-      const auto watched = is_grex_lock(pid) ? watched_by(pid, watched_pid) : std::nullopt;
+      const bool may_be_hold = is_grex_lock(pid) && children_but_keepers(pid).empty();
+      const auto watched = may_be_hold ? watched_by(pid, watched_pid) : std::nullopt;
       if (watched) add(pid, *watched, should_stop);
     }
   }
