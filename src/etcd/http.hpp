@@ -34,9 +34,9 @@ enum class HttpFault {
   connection,          ///< refused, reset, no route, unknown host, no answer
   server_certificate,  ///< not valid
   own_certificate,     ///< refused by the server
-  ca_file,             ///< that of the CA can't be used
-  certificate_file,    ///< the same of the client's certificate
-  key_file,            ///< and of its private key
+  ca_file,             ///< the certificate of the CA can't be used
+  certificate_file,    ///< the client's certificate can't be used
+  key_file,            ///< its private key can't be used
   not_tls,             ///< the server speaks no TLS
   handshake,           ///< TLS could not be agreed on: perhaps it speaks none
   reset,               ///< the connection broke while it was used

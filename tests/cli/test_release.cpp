@@ -254,7 +254,7 @@ TEST_CASE("release of another script's hold warns that the script may go on with
   const pid_t first = hold_in();
   const std::string pid = std::to_string(script.pid());
   const std::string shown = run_tool({"status", dir.path()}).out;
-  CHECK(shown.find("to end it: kill " + pid + " ('grex-lock release' would let that go on without") !=
+  CHECK(shown.find("to end it: kill " + pid + " ('grex-lock release' would leave that running without") !=
         std::string::npos);
   const Finished released = run_tool({"release", dir.path()});
   CHECK(released.ended == exited(0));
@@ -266,6 +266,16 @@ TEST_CASE("release of another script's hold warns that the script may go on with
   CHECK(script.wait() == exited(0));
   reap(first);
   reap(second);
+}
+
+// SECURITY.md: have status name a process to be ended | what the record says of the hold's --while-pid is not used
+TEST_CASE("a record does not choose the process that status says to end") {
+  const TempDir dir;
+  Hold hold({dir.path()});
+  change_record(dir / ".grex/.grex-lock", [](json& record) { record["while_pid"] = 1; });
+  const std::string shown = run_tool({"status", dir.path()}).out;
+  CHECK(shown.find("  grex-lock hold\n") != std::string::npos);
+  CHECK(shown.find("kill") == std::string::npos);
 }
 
 TEST_CASE("a process that is stopped is named as such, and the line that ends it continues it") {

@@ -27,15 +27,19 @@ sockaddr_in loopback(int port) {
 }  // namespace
 
 int free_port() {
-  constexpr int first = 10'000;
-  constexpr int count = 20'000;
-  constexpr int most_in_a_test = 16;
-  static int next = ::getpid() * most_in_a_test % count;
-  for (int tries = 0; tries < count; ++tries) {
-    const int port = first + next++ % count;
-    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in address = loopback(port);
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return port;
+  static std::vector<Fd> kept;  // until the test ends
+  const int on = 1;
+  for (int tries = 0; tries < 1000; ++tries) {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+      continue;
+    }
+    kept.push_back(std::move(fd));
+    return ntohs(address.sin_port);
   }
   throw std::runtime_error("no free port");
 }
@@ -44,7 +48,9 @@ Fd listen_on(int port) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_in address = loopback(port);
   constexpr int backlog = 64;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  const int on = 1;
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(fd.get(), backlog) != 0) {
     throw std::runtime_error("can't listen");
   }

@@ -13,8 +13,8 @@
 
 namespace grex::test {
 
-/// A port of the loopback interface that is free now. It stays free until it is used: the kernel
-/// gives ports below 32768 to no connection, and tests at the same time try different ones.
+/// A port of the loopback interface for a server, which must set SO_REUSEADDR, as etcd does. A
+/// socket of this process keeps it from all others.
 int free_port();
 
 /// Sockets of the loopback interface; throw if that fails.

@@ -101,4 +101,11 @@ std::optional<pid_t> watched_pid(const std::vector<std::string>& command) {
   return std::nullopt;
 }
 
+std::optional<pid_t> only_watched_pid(const std::vector<std::string>& command) {
+  const auto ends_otherwise = [](const std::string& word) {
+    return word == "--stdin" || word == "--for" || word.starts_with("--for=");
+  };
+  return std::any_of(command.begin(), command.end(), ends_otherwise) ? std::nullopt : watched_pid(command);
+}
+
 }  // namespace grex::cli

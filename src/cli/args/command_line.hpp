@@ -37,4 +37,7 @@ CommandLine split_command_line(std::vector<std::string> words);
 /// for any other command.
 std::optional<pid_t> watched_pid(const std::vector<std::string>& command);
 
+/// The same, unless the hold may end before that process.
+std::optional<pid_t> only_watched_pid(const std::vector<std::string>& command);
+
 }  // namespace grex::cli

@@ -119,9 +119,10 @@ std::string kill_hint(std::vector<pid_t> pids) {
   constexpr std::size_t most_named = 8;
   const std::size_t count = pids.size();
   pids.resize(std::min(count, most_named));
-  std::string hint = fmt::format("to end {}: {}", count == 1 ? "it" : "them", kill_line(pids));
-  if (count > most_named) hint += fmt::format(", and {} more", count - most_named);
-  return hint;
+  const std::string whom = count == 1           ? "it"
+                           : count > most_named ? fmt::format("them (and {} more)", count - most_named)
+                                                : "them";
+  return fmt::format("to end {}: {}", whom, kill_line(pids));
 }
 
 // Why the holders are no hold. What the record says of its writer is repeated, but never a

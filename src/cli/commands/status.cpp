@@ -11,6 +11,7 @@
 
 #include "base/exit_code.hpp"
 #include "cli/args/cluster_options.hpp"
+#include "cli/args/command_line.hpp"
 #include "cli/args/env_defaults.hpp"
 #include "cli/args/options.hpp"
 #include "cli/args/parser.hpp"
@@ -66,7 +67,7 @@ std::set<std::string> unnamed_in_environment(const std::vector<core::LockReport>
 // `cluster` is null if there is none.
 StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterStatus* cluster,
                        const ViewContext& context) {
-  const core::HolderSearch search = {.should_stop = context.should_stop};
+  const core::HolderSearch search = {.should_stop = context.should_stop, .watched_pid = watched_pid};
   StatusReport report;
   report.host = sys::host_name();
   report.taken_at = utc_now();
@@ -93,7 +94,7 @@ StatusReport report_of(FoundLocks found, const StatusOptions& options, ClusterSt
       for (const core::LockProcess& process : *processes) involved.push_back(process.pid.value_or(0));
     }
   }
-  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved, watched_pid, context.should_stop);
+  if (!involved.empty()) report.deadlocks = core::deadlocks_of(involved, only_watched_pid, context.should_stop);
   return report;
 }
 

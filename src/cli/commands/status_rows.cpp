@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/report/holder_text.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "sys/process/proc.hpp"
 
 namespace grex::cli {
@@ -175,8 +176,10 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
   }
   if (holds.empty() || lock.is_old || lock.cluster) return {};
   const auto& watched = holds.front()->watched;
-  if (holds.size() == 1 && watched && (holds.front()->uid == sys::own_uid() || sys::effective_uid() == 0)) {
-    return fmt::format("to end it: {} ('grex-lock release' would let that go on without the lock)",
+  const std::vector<pid_t> above = core::ancestors(sys::own_process);
+  const bool is_ours = watched && std::find(above.begin(), above.end(), watched->pid) != above.end();
+  if (holds.size() == 1 && watched && !is_ours && (holds.front()->uid == sys::own_uid() || sys::effective_uid() == 0)) {
+    return fmt::format("to end it: {} ('grex-lock release' would leave that running without the lock)",
                        kill_line({watched->pid}));
   }
   std::vector<std::string> release;

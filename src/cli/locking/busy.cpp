@@ -1,4 +1,5 @@
 #include "cli/locking/busy.hpp"
+#include "cli/args/command_line.hpp"
 
 #include <fmt/format.h>
 
@@ -60,7 +61,8 @@ Failure busy_failure(const BusyLock& lock, const StopToken& should_stop) {
   std::string lease;
   using Extent = core::HolderSearch::Extent;
   const auto extent = lock.audience == Audience::people ? Extent::acquirers : Extent::all;
-  std::vector<core::FileReport> reports = core::inspect(lock.files, core::visible_mounts(), {extent, should_stop});
+  std::vector<core::FileReport> reports =
+      core::inspect(lock.files, core::visible_mounts(), {extent, should_stop, watched_pid});
   const bool has_slots = lock.name.tier == core::Tier::semaphore;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     core::FileReport& inspected = reports[i];

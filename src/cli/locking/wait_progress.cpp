@@ -233,7 +233,7 @@ std::string WaitProgress::Reporter::text_within(std::size_t columns) const {
   return cut_to(text(shown, Detail::brief), columns);
 }
 
-// Such a wait makes one ask what can be done about it.
+// After a long wait, a user asks what can be done about it.
 std::string WaitProgress::Reporter::hint_of_long_wait() const {
   if (elapsed_since(start_) < long_wait) return {};
   return fmt::format(" (see {})", lock_.status_line);

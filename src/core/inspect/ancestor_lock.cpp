@@ -103,11 +103,6 @@ bool is_waiting_tool(pid_t pid) {
   return name == "flock" || name == "grex-lock" || (program && program == sys::program_of(sys::own_process));
 }
 
-std::optional<pid_t> watched_by(pid_t hold, const WatchedPid& watched_pid) {
-  if (sys::process_link(hold, "ns/pid") != sys::process_link(sys::own_process, "ns/pid")) return std::nullopt;
-  return watched_pid(sys::parse_command_line(sys::command_line_text(hold).value_or("")));
-}
-
 std::optional<AncestorLock> find_ancestor_lock(const std::vector<sys::FileId>& files, sys::Mode mode,
                                                const WatchedPid& watched_pid, const StopToken& should_stop) {
   const Wanted wanted = {files, mode};

@@ -2,12 +2,12 @@
 
 #include <sys/types.h>
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/stop_token.hpp"
+#include "core/inspect/watched.hpp"
 #include "sys/file/file.hpp"
 #include "sys/lock/flock.hpp"
 
@@ -43,19 +43,11 @@ inline bool is_certain(const AncestorLock& lock) {
 /// flock(1). The name is enough, since it is asked only about an ancestor's own lock.
 bool is_waiting_tool(pid_t pid);
 
-/// The process of `--while-pid` in the command line of a hold, the program's name included;
-/// nullopt for any other command.
-using WatchedPid = std::function<std::optional<pid_t>(const std::vector<std::string>& command)>;
-
-/// The process whose end a hold waits for; nullopt if it waits for none, or is in another PID
-/// namespace, where the number means another process.
-std::optional<pid_t> watched_by(pid_t hold, const WatchedPid& watched_pid);
-
-/// Looks for such a lock on one of these files, all of which are busy for the wanted mode:
+/// Looks for such a lock on one of these files, all of which are busy for this mode:
 /// first at the descriptors of this process, then at those of its ancestors of our user or
 /// root, then at the holders that the kernel lists. The first certain one, or else a
 /// probable one; nullopt if there is none, or none was found before it should stop.
-std::optional<AncestorLock> find_ancestor_lock(const std::vector<sys::FileId>& files, sys::Mode wanted,
+std::optional<AncestorLock> find_ancestor_lock(const std::vector<sys::FileId>& files, sys::Mode mode,
                                                const WatchedPid& watched_pid, const StopToken& should_stop);
 
 }  // namespace grex::core

@@ -19,7 +19,6 @@ void add_details(LockProcess& process, LockProcess&& other) {
   process.verb = std::move(other.verb);
   process.command = std::move(other.command);
   process.cwd = std::move(other.cwd);
-  process.watched = std::move(other.watched);
 }
 
 }  // namespace

@@ -48,13 +48,10 @@ void describe_by(LockProcess& process, const Record& record) {
   process.verb = record.verb;
 }
 
-// Not in another PID namespace, where its number means another process. A hold that is alive
-// keeps that process open, so no later one has its number.
-void describe_watched(LockProcess& process, const Record& record, const ProcessIdentity& self) {
-  if (!record.while_pid || process.alive != true) return;
-  if (sys::process_link(process.pid.value(), "ns/pid") != self.pid_ns) return;
-  const pid_t pid = *record.while_pid;
-  process.watched = {pid, sys::parse_command_line(sys::command_line_text(pid).value_or(""))};
+void describe_watched(LockProcess& process, const WatchedPid& watched_pid) {
+  if (!watched_pid || process.alive != true) return;
+  const auto pid = watched_by(*process.pid, process.command, watched_pid);
+  if (pid) process.watched = {*pid, sys::parse_command_line(sys::command_line_text(*pid).value_or(""))};
 }
 
 bool has_lock_open(const InspectedFile& inspected, pid_t pid) {
@@ -133,7 +130,7 @@ LockProcess undescribed_fd_holder(pid_t pid, std::optional<sys::Mode> mode) {
 }
 
 LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesses& searched, const KernelLock& lock,
-                          std::optional<pid_t> writer, const ProcessIdentity& self) {
+                          std::optional<pid_t> writer, const WatchedPid& watched_pid) {
   LockProcess process = undescribed_acquirer(lock);
   if (!process.pid) return process;
   if (has_lock_open(inspected, lock.pid)) {
@@ -148,11 +145,11 @@ LockProcess acquirer_from(const InspectedFile& inspected, const SearchedProcesse
   } else if (writer == lock.pid && is_writer(*inspected.record, lock.pid) == Match::yes) {
     process.alive = true;
   }
-  if (process.alive.value_or(searched.unreadable.contains(lock.pid))) describe_holder(process);
-  if (writer == lock.pid) {
-    describe_by(process, *inspected.record);
-    describe_watched(process, *inspected.record, self);
+  if (process.alive.value_or(searched.unreadable.contains(lock.pid))) {
+    describe_holder(process);
+    describe_watched(process, watched_pid);
   }
+  if (writer == lock.pid) describe_by(process, *inspected.record);
   return process;
 }
 
@@ -170,7 +167,8 @@ LockProcess acquirer_from(const Record& record, std::optional<sys::Mode> mode, c
 }
 
 void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
-                 const StopToken& should_stop) {
+                 const HolderSearch& search) {
+  const StopToken& should_stop = search.should_stop;
   std::optional<pid_t> writer;
   inspected.report.record = judge_record(inspected, searched, self, should_stop, writer);
   // The search had time for a few of them, which need not come first in the list.
@@ -185,7 +183,7 @@ void add_holders(InspectedFile& inspected, const SearchedProcesses& searched, co
     if (!is_holder(lock) || lock.pid <= 0 || is_listed(lock.pid)) continue;
     const StopToken& is_enough = has_lock_open(inspected, lock.pid) ? enough_seen : enough_others;
     holders.push_back(is_enough() ? undescribed_acquirer(lock)
-                                  : acquirer_from(inspected, searched, lock, writer, self));
+                                  : acquirer_from(inspected, searched, lock, writer, search.watched_pid));
   }
   if (holders.empty() && inspected.report.record == RecordState::valid) {
     holders.push_back(acquirer_from(*inspected.record, inspected.report.mode, self));
@@ -263,10 +261,10 @@ void fill_in_user_names(const std::vector<LockProcess*>& processes) {
 }
 
 void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
-                       const StopToken& should_stop) {
-  add_holders(inspected, searched, self, should_stop);
-  find_parents(inspected.report.holders, should_stop);
-  add_waiters(inspected, should_stop);
+                       const HolderSearch& search) {
+  add_holders(inspected, searched, self, search);
+  find_parents(inspected.report.holders, search.should_stop);
+  add_waiters(inspected, search.should_stop);
 }
 
 }  // namespace grex::core

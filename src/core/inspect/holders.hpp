@@ -7,6 +7,7 @@
 #include "base/stop_token.hpp"
 #include "core/inspect/attribution.hpp"
 #include "core/inspect/file_report.hpp"
+#include "core/inspect/inspect.hpp"
 #include "core/inspect/proc_locks.hpp"
 #include "core/lock/record.hpp"
 #include "sys/process/proc.hpp"
@@ -49,9 +50,9 @@ LockProcess waiting_process(pid_t pid);
 void fill_in_user_names(const std::vector<LockProcess*>& processes);
 
 /// For a lock that is held, fills in holders, waiters, and whether the record is that
-/// holder's. `self` is this process. If it should stop, the first few holders are
+/// holder's. `self` is this process. If the search should stop, the first few holders are
 /// described, but no further ones, and no waiters.
 void fill_in_processes(InspectedFile& inspected, const SearchedProcesses& searched, const ProcessIdentity& self,
-                       const StopToken& should_stop);
+                       const HolderSearch& search);
 
 }  // namespace grex::core

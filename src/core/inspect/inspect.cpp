@@ -239,7 +239,7 @@ std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const K
     const SearchedProcesses searched = search_holders(held, view, mounts, search);
     const ProcessIdentity self = own_identity();
     for (InspectedFile* inspected : held) {
-      fill_in_processes(*inspected, searched, self, search.should_stop);
+      fill_in_processes(*inspected, searched, self, search);
       mark_open_nowhere(*inspected, searched, view);
       for (auto* const all : {&inspected->report.holders, &inspected->report.waiters}) {
         for (LockProcess& process : *all) {

@@ -11,6 +11,7 @@
 #include "base/stop_token.hpp"
 #include "core/inspect/file_report.hpp"
 #include "core/inspect/file_system.hpp"
+#include "core/inspect/watched.hpp"
 #include "sys/process/proc.hpp"
 
 namespace grex::core {
@@ -27,6 +28,7 @@ struct HolderSearch {
   /// If it stops, what was found so far is reported: first of all, the processes that
   /// took the locks. The first few of them are looked at in any case.
   StopToken should_stop = never_stop;
+  WatchedPid watched_pid = {};  ///< to name the processes for which holds are kept; may be null
 };
 
 /// The `op` of the Error for a file that was not looked up.

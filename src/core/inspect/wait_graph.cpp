@@ -12,6 +12,7 @@
 #include "core/inspect/holders.hpp"
 #include "core/inspect/kernel_view.hpp"
 #include "core/inspect/process_numbers.hpp"
+#include "core/inspect/waiting_descendants.hpp"
 #include "core/lock/tier_stack.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
@@ -113,8 +114,7 @@ class Ancestors {
   std::map<pid_t, std::vector<sys::FileId>> files_;
 };
 
-// The holds that keep an awaited lock until another process ends, and so for what runs below
-// that process.
+// The holds that keep an awaited lock until another process ends, and so for what that waits for.
 class WatchingHolds {
  public:
   WatchingHolds(const std::map<pid_t, WaitingProcess>& waiting, const KernelView& view, const WatchedPid& watched_pid,
@@ -135,11 +135,8 @@ class WatchingHolds {
   }
 
   void add_kept(WaitingProcess& process, std::map<Link, Kept>& all) const {
-    if (kept_.empty()) return;
-    std::vector<pid_t> family = ancestors(process.pid);
-    family.push_back(process.pid);
     for (const Kept& kept : kept_) {
-      if (std::find(family.begin(), family.end(), kept.watched) == family.end()) continue;
+      if (!waits_for_descendant(kept.watched, process.pid)) continue;
       process.holds.push_back(kept.file);
       all.emplace(Link{process.pid, kept.file}, kept);
     }

@@ -98,6 +98,11 @@ std::vector<WaitingDescendant> find_waiting_descendants(const std::vector<Locked
   return found;
 }
 
+bool waits_for_descendant(pid_t root, pid_t pid) {
+  const std::vector<pid_t> path = path_to_root(pid, root);
+  return !path.empty() && root_waits_for(path);
+}
+
 bool waits_for_child(const ParentFacts& parent, pid_t child) {
   if (parent.children != std::vector<pid_t>{child}) return false;
   if (parent.name == "grex-lock") return true;
