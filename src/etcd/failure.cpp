@@ -88,7 +88,7 @@ Judgement judge_error(const GatewayError& error, const Credentials& credentials)
       return elsewhere(message);
     case permission_denied:
       return failed(ClusterFault::permission, message,
-                    "the user's role must read and write below /grex-lock/NAMESPACE/");
+                    "the user's role must read and write below /grex-lock/ and the namespace");
     case unauthenticated:
       return {Verdict::new_token, error, {ClusterFault::permission, {}, message, {}}};
     case invalid_argument:
