@@ -148,14 +148,14 @@ TEST_CASE("the unit of a duration that is a word of its own is no PATH") {
   for (const char* const unit : {"s", "sec", "secs", "second", "seconds"}) check(unit, "did you mean -w 1s?");
   for (const char* const unit : {"h", "hour", "hours"}) check(unit, "did you mean -w 1h?");
   check("ms", "did you mean -w 1ms?");
-  check("mb", "check the spelling, or use --create to create it; if it belongs to the value of -w, quote both words");
+  const std::string create = "check the spelling, or use --create to create it";
+  check("mb", create);
   dir.check({"wait", "--timeout", "1.5", "min", "app"}, "not found: min: no such directory",
             "did you mean --timeout 1.5m?");
-  const std::string create = "check the spelling, or use --create to create it; if it belongs to the value of ";
-  dir.check({"run", "-w", "5s", "s", "--", "true"}, "not found: s: no such directory", create + "-w, quote both words");
+  dir.check({"run", "-w", "5s", "s", "--", "true"}, "not found: s: no such directory", create);
   dir.check({"run", "--note", "5", "min", "app", "--", "true"}, "not found: min: no such directory",
-            create + "--note, quote both words");
-  dir.check({"run", "-E", "3", "s", "--", "true"}, "not found: s: no such directory", create + "-E, quote both words");
+            create + "; if it belongs to the value of --note, quote both words");
+  dir.check({"run", "-E", "3", "s", "--", "true"}, "not found: s: no such directory", create);
 }
 
 TEST_CASE("only PATH is replaced in the line, not an option's value that is the same word") {

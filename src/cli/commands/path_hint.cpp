@@ -175,6 +175,13 @@ std::string option_before(const CommandLine& line, const std::string& path) {
   return is_value ? line.arguments[*at - 2] : std::string();
 }
 
+// Whether its value may consist of several words.
+bool takes_text(std::string_view option) {
+  constexpr std::array<std::string_view, 7> options = {"--note", "--name", "--command",     "-c",
+                                                       "--log",  "--lock", "--cluster-root"};
+  return std::find(options.begin(), options.end(), option) != options.end();
+}
+
 std::string missing_hint(const Failure& failure, const CommandLine& line, const std::string& missing,
                          const std::optional<RunLine>& run_line) {
   if (place_of(failure.path)) return file_hint(failure, line);
@@ -193,7 +200,8 @@ std::string missing_hint(const Failure& failure, const CommandLine& line, const 
   }
   if (line.verb != "run" && line.verb != "hold") return {};
   return "check the spelling, or use --create to create it" +
-         (option.empty() ? option : fmt::format("; if it belongs to the value of {}, quote both words", option));
+         (!takes_text(option) ? std::string()
+                              : fmt::format("; if it belongs to the value of {}, quote both words", option));
 }
 
 }  // namespace

@@ -124,6 +124,14 @@ void add_tree(const LockReport& lock, std::optional<pid_t> parent, const Group& 
   }
 }
 
+// Whether a deadlock goes through this hold: its report says how to break it.
+bool is_in_deadlock(pid_t hold, const StatusReport& report) {
+  const auto has_it = [hold](const core::StuckProcess& stuck) { return stuck.hold && stuck.hold->pid == hold; };
+  return std::any_of(report.deadlocks.begin(), report.deadlocks.end(), [&](const core::DeadlockReport& deadlock) {
+    return std::any_of(deadlock.begin(), deadlock.end(), has_it);
+  });
+}
+
 }  // namespace
 
 std::string pid_of(const LockProcess& process) { return process.pid ? std::to_string(*process.pid) : "?"; }
@@ -174,7 +182,7 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
     ++all;
     if (is_detached && hinted.insert(*process.pid).second) holds.push_back(&process);
   }
-  if (holds.empty() || lock.is_old || lock.cluster) return {};
+  if (holds.empty() || lock.is_old || lock.cluster || is_in_deadlock(*holds.front()->pid, report)) return {};
   const auto& watched = holds.front()->watched;
   const std::vector<pid_t> above = core::ancestors(sys::own_process);
   const bool is_ours = watched && std::find(above.begin(), above.end(), watched->pid) != above.end();
