@@ -182,12 +182,11 @@ TEST_CASE("a lock held by other means is not released, and its holder and means 
     run.signal(SIGKILL);
     run.wait();
     const std::string err = run_tool({"release", dir.path()}).err;
-    const auto hint = err.rfind("to end them: kill ");
+    const std::string start_of_hint = children == 2 ? "to end them: kill" : "to end them (and 2 more): kill";
+    const auto hint = err.rfind(start_of_hint);
     REQUIRE(hint != std::string::npos);
-    std::string rest = err.substr(hint + sizeof("to end them: kill") - 1);
-    const auto more = rest.find(", and ");
-    CHECK((more == std::string::npos ? "\n" : rest.substr(more)) == (children == 2 ? "\n" : ", and 2 more\n"));
-    rest = rest.substr(0, std::min(more, rest.size() - 1)) + " ";
+    std::string rest = err.substr(hint + start_of_hint.size());
+    rest.back() = ' ';  // instead of the newline
     CHECK(std::count(rest.begin(), rest.end(), ' ') == (children == 2 ? 4 : 9));
     for (const std::string& pid : pids) {
       CAPTURE(pid);
