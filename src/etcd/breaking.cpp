@@ -1,6 +1,5 @@
 #include "etcd/breaking.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/boot_clock.hpp"
@@ -67,7 +66,7 @@ void Breaking::ask_lease_time(std::uint64_t lease) {
     call_.reset();
     const auto time = answer.failure || answer.error ? std::nullopt : parse_lease_time(answer.body);
     const std::uint64_t now = boot_clock_now();
-    if (time) lease_ends_at_ = now + in_ns(std::max(time->left, seconds(0)));
+    if (time && time->left >= seconds(0)) lease_ends_at_ = now + in_ns(time->left);  // it is still there
     if (!delete_at_) delete_at_ = now + in_ns(time && time->granted > seconds(0) ? time->granted : longest_lease);
     if (!watching_) watch();
   });

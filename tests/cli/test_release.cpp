@@ -267,6 +267,17 @@ TEST_CASE("release of another script's hold warns that the script may go on with
   reap(second);
 }
 
+TEST_CASE("the line that ends a job whose command ignores SIGTERM has a SIGKILL for the command") {
+  const TempDir dir;
+  Process run(grex_lock({"run", dir.path(), "--", "sh", "-c", "trap '' TERM; echo $$; read line"}));
+  const std::string command = run.line();
+  const std::string pid = std::to_string(run.pid());
+  CHECK(run_tool({"release", dir.path()})
+            .err.ends_with("to end it: kill " + pid + "; kill -9 " + command + " (SIGTERM is ignored)\n"));
+  run.close_input();
+  run.wait();
+}
+
 // SECURITY.md: have status name a process to be ended | what the record says of the hold's --while-pid is not used
 TEST_CASE("a record does not choose the process that status says to end") {
   const TempDir dir;

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "cli/report/printable.hpp"
+#include "core/inspect/process_numbers.hpp"
 #include "sys/process/proc.hpp"
 #include "sys/process/proc_text.hpp"
 
@@ -129,10 +130,19 @@ std::string lease_text(const LockProcess& process) {
 
 std::string kill_line(const std::vector<pid_t>& pids) {
   std::vector<pid_t> stopped;
-  std::copy_if(pids.begin(), pids.end(), std::back_inserter(stopped),
-               [](pid_t pid) { return sys::is_stopped_by_signal(sys::process_file(pid, "stat").value_or("")); });
-  const std::string line = fmt::format("kill {}", fmt::join(pids, " "));
-  return stopped.empty() ? line : fmt::format("{}; kill -CONT {}", line, fmt::join(stopped, " "));
+  std::vector<pid_t> deaf;
+  for (const pid_t pid : pids) {
+    if (sys::is_stopped_by_signal(sys::process_file(pid, "stat").value_or(""))) stopped.push_back(pid);
+    std::vector<pid_t> signalled = {pid};
+    // grex-lock passes the signal on to its command.
+    if (sys::command_name_of(pid) == "grex-lock") signalled = core::children_but_keepers(pid);
+    std::copy_if(signalled.begin(), signalled.end(), std::back_inserter(deaf),
+                 [](pid_t its) { return sys::ignores_sigterm(sys::process_file(its, "status").value_or("")); });
+  }
+  std::string line = fmt::format("kill {}", fmt::join(pids, " "));
+  if (!stopped.empty()) line += fmt::format("; kill -CONT {}", fmt::join(stopped, " "));
+  if (!deaf.empty()) line += fmt::format("; kill -9 {} (SIGTERM is ignored)", fmt::join(deaf, " "));
+  return line;
 }
 
 std::string process_list(const std::vector<LockProcess>& processes) {

@@ -32,7 +32,8 @@ std::string holder_text(const std::vector<core::LockProcess>& holders, UtcTime n
 /// The process that has a lease on a lock file: a part of a line.
 std::string lease_text(const core::LockProcess& process);
 
-/// The command that ends these processes. One that is stopped must also be continued.
+/// The command that ends these processes. One that is stopped must also be continued, and what
+/// ignores SIGTERM needs SIGKILL.
 std::string kill_line(const std::vector<pid_t>& pids);
 
 /// The first few of these processes, each with its command, and how many more there are:

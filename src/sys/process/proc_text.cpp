@@ -1,5 +1,7 @@
 #include "sys/process/proc_text.hpp"
 
+#include <signal.h>
+
 #include <cstdlib>
 #include <limits>
 
@@ -88,6 +90,11 @@ bool is_kernel_thread(std::string_view stat) {
 }
 
 bool is_stopped_by_signal(std::string_view stat) { return fields_after_name(stat).starts_with('T'); }
+
+bool ignores_sigterm(std::string_view status) {
+  const auto ignored = parse_number<std::uint64_t>(value_after("SigIgn:\t", status), 16);
+  return ignored && (*ignored >> (SIGTERM - 1) & 1U) != 0;
+}
 
 bool is_stopped(std::string_view stat) {
   const std::string_view fields = fields_after_name(stat);

@@ -40,6 +40,9 @@ bool is_stopped_by_signal(std::string_view stat);
 /// The same, also for one that a debugger has stopped. Async-signal-safe.
 bool is_stopped(std::string_view stat);
 
+/// Whether /proc/PID/status shows a process that ignores SIGTERM.
+bool ignores_sigterm(std::string_view status);
+
 /// The arguments in /proc/PID/cmdline; empty for kernel threads and zombies.
 std::vector<std::string> parse_command_line(std::string_view cmdline);
 
