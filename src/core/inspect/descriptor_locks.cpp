@@ -19,4 +19,13 @@ std::vector<KernelLock> locks_on(sys::FileId file, pid_t pid, const StopToken& s
   return locks;
 }
 
+std::vector<sys::FileId> files_locked_by(const std::vector<sys::OpenDescriptor>& descriptors) {
+  std::vector<sys::FileId> files;
+  for (const sys::OpenDescriptor& open : descriptors) {
+    const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
+    if (locks && !locks->empty()) files.push_back(open.file);
+  }
+  return files;
+}
+
 }  // namespace grex::core

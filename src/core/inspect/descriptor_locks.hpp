@@ -18,4 +18,7 @@ std::optional<std::vector<KernelLock>> locks_on(const sys::OpenDescriptor& descr
 /// be read before it should stop.
 std::vector<KernelLock> locks_on(sys::FileId file, pid_t pid, const StopToken& should_stop = never_stop);
 
+/// The files on which these descriptors have a flock(2) lock, as far as that can be read.
+std::vector<sys::FileId> files_locked_by(const std::vector<sys::OpenDescriptor>& descriptors);
+
 }  // namespace grex::core

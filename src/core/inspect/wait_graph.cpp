@@ -50,13 +50,17 @@ bool is_kept_by(pid_t pid, pid_t acquirer) {
   return is_above || children_but_keepers(acquirer).empty();
 }
 
+// Empty if it can't be read, or was not written by grex-lock.
+TierStack stack_of(pid_t pid) {
+  const std::string environment = sys::environment_text(pid).value_or("");
+  auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
+  return stack ? std::move(*stack) : TierStack();
+}
+
 // Adds the locks that a process's ancestors have taken for it, if its environment and
 // the kernel agree. The kernel may have other device numbers.
 void add_inherited(WaitingProcess& process, const KernelView& view) {
-  const std::string environment = sys::environment_text(process.pid).value_or("");
-  const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
-  if (!stack) return;
-  for (const StackEntry& entry : *stack) {
+  for (const StackEntry& entry : stack_of(process.pid)) {
     const auto is_it = [&entry](const KernelLock& lock) {
       return is_holder(lock) && lock.file.ino == entry.file.ino && lock.pid == entry.pid;
     };
@@ -103,10 +107,7 @@ class Ancestors {
       }
       return at->second;
     }
-    for (const sys::OpenDescriptor& open : *descriptors) {
-      const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
-      if (locks && !locks->empty()) at->second.push_back(open.file);
-    }
+    at->second = files_locked_by(*descriptors);
     return at->second;
   }
 
@@ -135,8 +136,10 @@ class WatchingHolds {
   }
 
   void add_kept(WaitingProcess& process, std::map<Link, Kept>& all) const {
+    if (kept_.empty()) return;
+    const std::vector<pid_t> stuck = waiting_for(process.pid);
     for (const Kept& kept : kept_) {
-      if (!waits_for_descendant(kept.watched, process.pid)) continue;
+      if (std::find(stuck.begin(), stuck.end(), kept.watched) == stuck.end()) continue;
       process.holds.push_back(kept.file);
       all.emplace(Link{process.pid, kept.file}, kept);
     }
@@ -145,10 +148,8 @@ class WatchingHolds {
  private:
   void add(pid_t hold, pid_t watched, const StopToken& should_stop) {
     const auto descriptors = sys::descriptors_of(hold, should_stop);
-    for (const sys::OpenDescriptor& open : descriptors.value_or(std::vector<sys::OpenDescriptor>())) {
-      const auto locks = open.is_regular ? locks_on(open) : std::nullopt;
-      if (locks && !locks->empty()) kept_.push_back({open.file, hold, watched});
-    }
+    if (!descriptors) return;
+    for (const sys::FileId file : files_locked_by(*descriptors)) kept_.push_back({file, hold, watched});
   }
 
   std::vector<Kept> kept_;
@@ -297,9 +298,8 @@ std::vector<Candidate> find_candidates(const WatchedPid& watched_pid, const Stop
 }
 
 bool is_in_stack_of(pid_t pid, pid_t hold) {
-  const std::string environment = sys::environment_text(pid).value_or("");
-  const auto stack = parse_tier_stack(sys::parse_variable(environment, stack_variable).value_or(""));
-  return stack && std::any_of(stack->begin(), stack->end(), [hold](const StackEntry& e) { return e.pid == hold; });
+  const TierStack stack = stack_of(pid);
+  return std::any_of(stack.begin(), stack.end(), [hold](const StackEntry& entry) { return entry.pid == hold; });
 }
 
 DeadlockReport report_of(const Cycle& cycle, const WaitGraph& graph) {

@@ -98,9 +98,13 @@ std::vector<WaitingDescendant> find_waiting_descendants(const std::vector<Locked
   return found;
 }
 
-bool waits_for_descendant(pid_t root, pid_t pid) {
-  const std::vector<pid_t> path = path_to_root(pid, root);
-  return !path.empty() && root_waits_for(path);
+std::vector<pid_t> waiting_for(pid_t pid) {
+  std::vector<pid_t> found = {pid};
+  for (const pid_t parent : ancestors(pid)) {
+    if (!waits_for_child(read_facts(parent), found.back())) break;
+    found.push_back(parent);
+  }
+  return found;
 }
 
 bool waits_for_child(const ParentFacts& parent, pid_t child) {

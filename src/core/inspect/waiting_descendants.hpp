@@ -54,8 +54,8 @@ struct ParentFacts {
 /// threads and timers, but waits all the same. Pure.
 bool waits_for_child(const ParentFacts& parent, pid_t child);
 
-/// Whether a process can't go on before this other one ends: it is the same one, or each process
-/// from it down to that one only waits for its child.
-bool waits_for_descendant(pid_t root, pid_t pid);
+/// The processes that can't go on before this one ends: itself, its parent if that only waits for
+/// its child, and so on.
+std::vector<pid_t> waiting_for(pid_t pid);
 
 }  // namespace grex::core
