@@ -9,7 +9,7 @@ add_library(keeper STATIC
   src/etcd/requests.cpp
   src/etcd/server_version.cpp)
 set_target_properties(keeper PROPERTIES IS_DYNAMIC ON)
-target_link_libraries(keeper PUBLIC nlohmann_json::nlohmann_json grexlock_flags)
+target_link_libraries(keeper PUBLIC grexlock_flags)
 if(GREX_LOCK_STATIC)
   # It is dynamic, and position-independent, so it compiles what it uses of the other rooms itself.
   target_sources(keeper PRIVATE
@@ -39,9 +39,7 @@ if(GREX_LOCK_STATIC)
     src/sys/process/worker_thread.cpp
     src/sys/signal/blocked_signals.cpp
     src/sys/signal/signals.cpp)
-  target_include_directories(keeper PUBLIC src)
-  target_compile_definitions(keeper PRIVATE GREX_LOCK_VERSION="${PROJECT_VERSION}" PUBLIC _GNU_SOURCE)
-  target_include_directories(keeper SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+  compile_from_src(keeper)
 else()
   target_link_libraries(keeper PUBLIC grexlock)
 endif()
