@@ -104,7 +104,7 @@ HoldInspection inspect_until_steady(const core::Target& target) {
   return found;
 }
 
-std::string document_of_release(const LockName& lock, const std::vector<core::Hold>& ended) {
+Json document_of_release(const LockName& lock, const std::vector<core::Hold>& ended) {
   Json document = document_of("release");
   document["tier"] = core::name_of(lock.tier);
   document["target"] = lock.target.empty() ? Json(nullptr) : Json(lock.target);
@@ -112,7 +112,7 @@ std::string document_of_release(const LockName& lock, const std::vector<core::Ho
   document["pid"] = ended.empty() ? Json(nullptr) : Json(ended.front().pid);
   Json& pids = document["pids"] = Json::array();
   for (const core::Hold& hold : ended) pids.push_back(hold.pid);
-  return to_line(document);
+  return document;
 }
 
 // The last entry of a lock that a `hold` may have exported, if the stack names none for this
@@ -166,19 +166,14 @@ Failure reported(Failure failure, Verbosity verbosity) {
   return failure;
 }
 
-std::string document_of_broken(const ClusterTarget& target, const BrokenLock& broken) {
-  Json document = document_of("release");
-  document["tier"] = core::name_of(target.tier);
-  document["target"] = nullptr;
-  document["path"] = nullptr;
-  document["pid"] = nullptr;
-  document["pids"] = Json::array();
+Json document_of_broken(const ClusterTarget& target, const BrokenLock& broken) {
+  Json document = document_of_release(named_lock(target), {});
   document["engine"] = "etcd";
   document["namespace"] = target.settings.ns;
   document["name"] = target.name;
   document["token"] = broken.token;
   document["responded"] = broken.responded;
-  return to_line(document);
+  return document;
 }
 
 Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
@@ -196,7 +191,7 @@ Outcome force(const ClusterTarget& target, const ReleaseOptions& options) {
     note(fmt::format("released: {} (token {})", printable(target.name), broken->token));
     if (!broken->responded) note("warning: its grex-lock did not respond, so its job may still run");
   }
-  return options.global.json ? print(document_of_broken(target, *broken)) : ExitStatus{};
+  return options.global.json ? print(to_line(document_of_broken(target, *broken))) : ExitStatus{};
 }
 
 // The lock has no PATH here. Its hold is the one that the stack names, or one that was started with
@@ -223,7 +218,7 @@ Outcome release_named(const ClusterTarget& target, const core::TierStack& stack,
   }
   if (auto ended = end_holds(holds, {}, lock, options.timeout, options.verbosity); !ended)
     return reported(ended.error(), options.verbosity);
-  return options.global.json ? print(document_of_release(lock, holds)) : ExitStatus{};
+  return options.global.json ? print(to_line(document_of_release(lock, holds))) : ExitStatus{};
 }
 
 // Its hold is on this machine; or, by force, a job on any machine is ended.
@@ -260,7 +255,7 @@ Outcome release_path(const std::optional<ChosenCluster>& chosen, core::Tier tier
   if (had_any && holds->empty() && !options.choice.if_held) {
     return reported(no_longer_held(lock), options.verbosity);
   }
-  return options.global.json ? print(document_of_release(lock, *holds)) : ExitStatus{};
+  return options.global.json ? print(to_line(document_of_release(lock, *holds))) : ExitStatus{};
 }
 
 }  // namespace

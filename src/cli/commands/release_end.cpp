@@ -50,14 +50,10 @@ Result<void, Failure> signal_end(const core::Hold& hold, const LockName& lock) {
 // The processes that these holds were kept for, but not this one or those above it: they
 // have asked for the release.
 std::vector<core::LockProcess> others_watched_by(const std::vector<core::Hold>& holds) {
-  std::vector<pid_t> family = core::ancestors(sys::own_process);
-  family.push_back(sys::own_pid_in_proc().value_or(0));
   std::vector<core::LockProcess> watched;
   for (const core::Hold& hold : holds) {
     const auto pid = core::watched_by(hold.pid, watched_pid);
-    if (pid && std::find(family.begin(), family.end(), *pid) == family.end()) {
-      watched.push_back(core::waiting_process(*pid));
-    }
+    if (pid && !core::is_us_or_above(*pid)) watched.push_back(core::waiting_process(*pid));
   }
   return watched;
 }

@@ -119,9 +119,8 @@ std::string kill_hint(std::vector<pid_t> pids) {
   constexpr std::size_t most_named = 8;
   const std::size_t count = pids.size();
   pids.resize(std::min(count, most_named));
-  const std::string whom = count == 1           ? "it"
-                           : count > most_named ? fmt::format("them (and {} more)", count - most_named)
-                                                : "them";
+  std::string whom = count == 1 ? "it" : "them";
+  if (count > most_named) whom += fmt::format(" (and {} more)", count - most_named);
   return fmt::format("to end {}: {}", whom, kill_line(pids));
 }
 

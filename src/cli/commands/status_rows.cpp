@@ -184,9 +184,8 @@ std::string release_hint_of(const LockReport& lock, const StatusReport& report, 
   }
   if (holds.empty() || lock.is_old || lock.cluster || is_in_deadlock(*holds.front()->pid, report)) return {};
   const auto& watched = holds.front()->watched;
-  const std::vector<pid_t> above = core::ancestors(sys::own_process);
-  const bool is_ours = watched && std::find(above.begin(), above.end(), watched->pid) != above.end();
-  if (holds.size() == 1 && watched && !is_ours && (holds.front()->uid == sys::own_uid() || sys::effective_uid() == 0)) {
+  const bool may_end = holds.front()->uid == sys::own_uid() || sys::effective_uid() == 0;
+  if (holds.size() == 1 && watched && may_end && !core::is_us_or_above(watched->pid)) {
     return fmt::format("to end it: {} ('grex-lock release' would leave that running without the lock)",
                        kill_line({watched->pid}));
   }

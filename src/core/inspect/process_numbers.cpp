@@ -60,6 +60,11 @@ std::vector<pid_t> ancestors(pid_t pid) {
   return found;
 }
 
+bool is_us_or_above(pid_t pid) {
+  const std::vector<pid_t> above = ancestors(sys::own_process);
+  return pid == sys::own_pid_in_proc() || std::find(above.begin(), above.end(), pid) != above.end();
+}
+
 bool is_ours_or_roots(pid_t pid) {
   const auto owner = sys::owner_of(pid);
   return owner == sys::effective_uid() || owner == uid_t{0};

@@ -23,6 +23,9 @@ Presence presence_of(pid_t pid, Numbering numbering);
 /// command, not for what that has left behind.
 std::vector<pid_t> ancestors(pid_t pid);
 
+/// Whether the process with this number in /proc is this one, or above it.
+bool is_us_or_above(pid_t pid);
+
 /// The children of a process, from the oldest one, without the keepers of a cluster's locks.
 std::vector<pid_t> children_but_keepers(pid_t pid);
 
