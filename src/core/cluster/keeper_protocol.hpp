@@ -183,8 +183,9 @@ struct LostReport {
 };
 
 struct ReleasedReport {
-  bool ok = true;         ///< otherwise, the locks are free when the lease ends
-  bool responded = true;  ///< of `break`: otherwise, the lease ran out, and whether the job still runs is not known
+  bool ok = true;  ///< otherwise, the locks are free when the lease ends
+  /// Of `break`: otherwise, the lease ran out, and whether the job still runs is not known.
+  bool responded = true;
 };
 
 /// One holder or waiter.

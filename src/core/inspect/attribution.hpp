@@ -17,7 +17,7 @@ struct DescriptorFacts {
 
 /// The kernel lists a lock by superblock and inode number, which several files may share:
 /// those of btrfs subvolumes, and those of an overlay's layers. Only st_dev, which
-/// descriptors show, tells them apart.
+/// descriptors show, distinguishes them.
 struct SharedNumber {
   DescriptorFacts ours;    ///< of descriptors with our file's st_dev
   DescriptorFacts others;  ///< of descriptors with another st_dev

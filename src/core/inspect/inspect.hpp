@@ -53,8 +53,8 @@ struct FileToInspect {
 };
 
 /// Inspects lock files as they are, and changes nothing. Reads the kernel's list first,
-/// and tries a lock, for an instant, only if the list may be incomplete, or doesn't tell
-/// apart this file and others (btrfs, overlay). Never reports `free` unless that is known.
+/// and tries a lock, for an instant, only if the list may be incomplete, or doesn't
+/// distinguish this file from others (btrfs, overlay). Never reports `free` unless that is known.
 /// Follows no symlink. One report per file, in the order of `files`. `mounts` are those
 /// visible now. A file that is not in its place is `lost`, or else `absent`.
 std::vector<FileReport> inspect(const std::vector<FileToInspect>& files, const std::vector<Mount>& mounts,

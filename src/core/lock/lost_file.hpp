@@ -54,7 +54,7 @@ struct Restoration {
   bool is_new = false;                ///< this process created it
   std::string_view why = {};          ///< if it failed without an Error, a literal
   std::optional<Error> error = {};
-  int tries = 0;  ///< it was locked so many times, the last one included, and all but this were in vain
+  int tries = 0;  ///< how often it was locked; all but the last time, it had been replaced by then
 };
 
 /// Creates a lock file again that was `removed` or `replaced`, and tries to lock it. Never

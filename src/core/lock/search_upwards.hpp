@@ -35,7 +35,7 @@ SearchResult find_enclosing_pack(const sys::Directory& from);
 /// of an outermost workspace may be a pack without a mark, so it has none.
 std::optional<sys::Directory> pack_around(const sys::Directory& directory);
 
-/// Whether a directory has `.grex/pack.yaml`, whoever made it: see SearchStop.
+/// Whether a directory has `.grex/pack.yaml`, of any owner: see SearchStop.
 bool is_workspace(const std::string& directory);
 
 /// The nearest directory, from this one upwards, that has `.grex/pack.yaml`. If one is

@@ -73,7 +73,7 @@ Error open_error(int directory, const std::string& path, int err) {
   const auto status = status_at(directory, last_name_of(path));
   const bool is_hidden = err == EACCES && !status && status.error().err == EACCES;
   if (is_hidden) return {kind_of_open(err), "open", std::string(parents_of(path)), err};
-  // open(2) doesn't tell a symlink from a file. What has been replaced since was a symlink.
+  // open(2) doesn't distinguish a symlink from a file. What has been replaced since was a symlink.
   const bool is_file = status && (status->type == FileType::regular || status->type == FileType::other);
   const bool is_symlink = err == ENOTDIR && !is_file;
   return {kind_of_open(is_symlink ? ELOOP : err), "open", path, is_symlink ? ELOOP : err};
